@@ -1,0 +1,87 @@
+//! Guest-physical addresses and ranges, and the page size that the format is built on.
+
+use std::fmt;
+
+use serde::Serialize;
+use wincode::{SchemaRead, SchemaWrite};
+
+/// Bytes in a page: the unit of extents and the alignment of every section (Intel SDM volume 3A, section 4.3).
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Rounds `value` up to the next multiple of `alignment`, or `None` when that does not fit.
+pub const fn align_up(value: u64, alignment: u64) -> Option<u64> {
+    value.checked_next_multiple_of(alignment)
+}
+
+/// A guest-physical address in bytes, 0 to 4 GiB inclusive (the end of the last range may be 4 GiB itself).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, SchemaWrite, SchemaRead)]
+#[serde(transparent)]
+pub struct PhysAddr(pub u64);
+
+impl PhysAddr {
+    /// True when the address is the first byte of a page.
+    pub const fn is_page_aligned(self) -> bool {
+        self.0.is_multiple_of(PAGE_SIZE)
+    }
+
+    /// The first byte of the page that holds this address.
+    #[must_use]
+    pub const fn page(self) -> Self {
+        Self(self.0 - self.0 % PAGE_SIZE)
+    }
+}
+
+impl fmt::Display for PhysAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl fmt::LowerHex for PhysAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::LowerHex::fmt(&self.0, f)
+    }
+}
+
+/// A run of guest-physical memory: `size` bytes from `start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, SchemaWrite, SchemaRead)]
+pub struct GuestRange {
+    /// First byte.
+    pub start: PhysAddr,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+impl GuestRange {
+    /// The range of `size` bytes that begins at `start`.
+    pub const fn new(start: u64, size: u64) -> Self {
+        Self { start: PhysAddr(start), size }
+    }
+
+    /// The first byte after the range, or `None` when that passes 2^64.
+    pub const fn checked_end(self) -> Option<u64> {
+        self.start.0.checked_add(self.size)
+    }
+
+    /// The first byte after the range; a range past 2^64 ends at the largest address.
+    pub const fn end(self) -> u64 {
+        self.start.0.saturating_add(self.size)
+    }
+
+    /// True when the two ranges share a byte.
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.start.0 < other.end() && other.start.0 < self.end()
+    }
+
+    /// True when `address` lies inside.
+    pub const fn contains(self, address: u64) -> bool {
+        self.start.0 <= address && address < self.end()
+    }
+}
+
+/// Shown as first and last byte, as people read a memory map: `0x1000-0x1fff`.
+impl fmt::Display for GuestRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}-{:#x}", self.start.0, self.end().saturating_sub(1).max(self.start.0))
+    }
+}

@@ -1,0 +1,120 @@
+//! The CPU state in which a guest is entered: 32-bit protected mode, paging off.
+
+use serde::Serialize;
+use wincode::{SchemaRead, SchemaWrite};
+
+/// CR0 bit 0, protection enable (Intel SDM volume 3A, section 2.5). Always set in an entry state.
+pub const CR0_PE: u32 = 1 << 0;
+/// CR0 bit 4, extension type: fixed to one on every processor since the Pentium.
+pub const CR0_ET: u32 = 1 << 4;
+/// CR0 bit 31, paging. Always clear in an entry state: the trampoline in the image turns paging on.
+pub const CR0_PG: u32 = 1 << 31;
+/// CR4 bit 4, page size extensions: page directory entries may map 4 MiB.
+pub const CR4_PSE: u32 = 1 << 4;
+/// The CR4 bits that every 32-bit baseline CPU has: VME, PVI, TSD, DE, PSE, PAE, MCE and PGE.
+pub const CR4_ALLOWED: u32 = 0xff;
+/// EFLAGS bit 1, which always reads as one (Intel SDM volume 1, section 3.4.3).
+pub const EFLAGS_FIXED: u32 = 1 << 1;
+/// EFLAGS bit 9, interrupt enable.
+pub const EFLAGS_IF: u32 = 1 << 9;
+
+/// General-purpose registers at entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct GeneralRegisters {
+    /// EAX.
+    pub eax: u32,
+    /// EBX.
+    pub ebx: u32,
+    /// ECX.
+    pub ecx: u32,
+    /// EDX.
+    pub edx: u32,
+    /// ESI.
+    pub esi: u32,
+    /// EDI.
+    pub edi: u32,
+    /// EBP.
+    pub ebp: u32,
+    /// ESP.
+    pub esp: u32,
+}
+
+/// GDTR or IDTR (Intel SDM volume 3A, section 2.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct TableRegister {
+    /// Linear address of the table; linear is physical while paging is off.
+    pub base: u32,
+    /// Size of the table in bytes, less one.
+    pub limit: u16,
+}
+
+/// A segment register with its hidden part (Intel SDM volume 3A, section 3.4.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct Segment {
+    /// The visible selector.
+    pub selector: u16,
+    /// Linear base address.
+    pub base: u32,
+    /// Limit in bytes, granularity already applied: `0xffff_ffff` for a flat segment.
+    pub limit: u32,
+    /// Bits 40 to 55 of the descriptor, with bits 8 to 11 zero (Intel SDM volume 3A, figure 3-8): bits 0-3 type, 4 S,
+    /// 5-6 DPL, 7 present, 12 AVL, 13 L, 14 D/B, 15 G.
+    pub access: u16,
+}
+
+impl Segment {
+    /// Access bits of a present, accessed, readable 32-bit code segment of DPL 0 with 4 KiB granularity.
+    pub const CODE_ACCESS: u16 = 0xc09b;
+    /// Access bits of a present, accessed, writable 32-bit data segment of DPL 0 with 4 KiB granularity.
+    pub const DATA_ACCESS: u16 = 0xc093;
+    /// Access bits of a present, busy 32-bit task state segment of DPL 0 with byte granularity.
+    pub const BUSY_TSS_ACCESS: u16 = 0x008b;
+
+    /// A flat 4 GiB segment with these access bits.
+    pub const fn flat(selector: u16, access: u16) -> Self {
+        Self { selector, base: 0, limit: u32::MAX, access }
+    }
+}
+
+/// The six segment registers and the task register.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct Segments {
+    /// CS.
+    pub cs: Segment,
+    /// DS.
+    pub ds: Segment,
+    /// ES.
+    pub es: Segment,
+    /// FS.
+    pub fs: Segment,
+    /// GS.
+    pub gs: Segment,
+    /// SS.
+    pub ss: Segment,
+    /// TR: a present, busy 32-bit TSS. Without one, a change of privilege level can't find its stack.
+    pub tr: Segment,
+}
+
+/// All of the CPU state that a runner sets before the first instruction of the guest. LDTR is null, the FPU and the debug
+/// registers are as after reset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct EntryState {
+    /// General-purpose registers.
+    pub general: GeneralRegisters,
+    /// EIP: the first instruction, as an offset into CS.
+    pub eip: u32,
+    /// EFLAGS; bit 1 is set.
+    pub eflags: u32,
+    /// CR0; PE is set and PG is clear.
+    pub cr0: u32,
+    /// CR3: guest-physical address of the page directory, or 0.
+    pub cr3: u32,
+    /// CR4; only bits in [`CR4_ALLOWED`].
+    pub cr4: u32,
+    /// GDTR.
+    pub gdtr: TableRegister,
+    /// IDTR.
+    pub idtr: TableRegister,
+    /// Segment registers and TR.
+    pub segments: Segments,
+}

@@ -1,0 +1,149 @@
+//! Why an image is refused. Every message names the field or the place, what was found and what is allowed.
+
+use std::io;
+
+use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
+use crate::header::FORMAT_VERSION;
+
+/// Why bytes are not a usable image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Reading the source failed.
+    #[error("reading the image failed")]
+    Io(#[from] io::Error),
+    /// The first bytes are those of some other kind of file.
+    #[error("not a stos boot image: it begins with `{}`, an image begins with `STOSIMG\\0`", found.escape_ascii())]
+    Magic {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+    /// The image was made for another version of the format.
+    #[error("image format version {found} is not supported: this program reads version {FORMAT_VERSION}; {}",
+        if *found > FORMAT_VERSION { "install a newer stos-run, or pack the image again with this release" } else { "pack the image again" })]
+    Version {
+        /// The version that the image has.
+        found: u32,
+    },
+    /// The image needs features that this version does not know.
+    #[error(
+        "the image needs features that this program does not know: incompatible feature bits {unknown:#x}; install a newer release"
+    )]
+    IncompatibleFeatures {
+        /// The unknown bits.
+        unknown: u64,
+    },
+    /// The header's bytes do not match the image id in it.
+    #[error("the header is damaged: its SHA-256 is not the image id that it carries")]
+    HeaderDamaged,
+    /// A header field has a value that no writer may give it.
+    #[error("header field {field} is {found}, it must be {expected}")]
+    HeaderField {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+        /// The only value allowed.
+        expected: u64,
+    },
+    /// A section claims more bytes than the format allows.
+    #[error("header field {field} is {found} ({found:#x}), the format allows at most {limit}")]
+    SectionTooLarge {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        found: u64,
+        /// The largest value allowed.
+        limit: u64,
+    },
+    /// The symbols feature bit and the size of the symbols section disagree.
+    #[error("header field symbols_size is {size} although the symbols feature bit is {}", u8::from(*has_feature))]
+    SymbolsFeature {
+        /// The feature bit.
+        has_feature: bool,
+        /// The size given.
+        size: u64,
+    },
+    /// The file ends before its sections do.
+    #[error(
+        "the image is truncated: the {section} section should end at byte {expected}, the file ends at byte {found}"
+    )]
+    Truncated {
+        /// The section in which the file ends.
+        section: &'static str,
+        /// Where the section should end.
+        expected: u64,
+        /// Where the file ends.
+        found: u64,
+    },
+    /// There are bytes after the end that the header gives.
+    #[error("the image has trailing bytes: it should end at byte {expected}, but the file goes on")]
+    TrailingBytes {
+        /// Where the file should end.
+        expected: u64,
+    },
+    /// A section does not match its digest in the header.
+    #[error("the {section} section is damaged: its SHA-256 is not the one that the header records")]
+    SectionDamaged {
+        /// Name of the section.
+        section: &'static str,
+    },
+    /// The bytes between two sections are not all zero.
+    #[error("the padding after the {section} section is damaged: byte {offset} is not zero")]
+    Padding {
+        /// The section before the padding.
+        section: &'static str,
+        /// File offset of the first byte that is not zero.
+        offset: u64,
+    },
+    /// A payload block does not match its digest.
+    #[error("payload block {block} is damaged (file bytes {file_offset:#x}-{:#x}): its SHA-256 is not the recorded one; it holds {}",
+        file_offset + size - 1, owners.join(", "))]
+    BlockDamaged {
+        /// Index of the block.
+        block: u64,
+        /// Where it lies in the file.
+        file_offset: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// Guest memory that the block holds.
+        ranges: Vec<GuestRange>,
+        /// Names of the regions in it.
+        owners: Vec<String>,
+    },
+    /// The metadata is not in the wire form that the specification gives.
+    #[error("the {section} section can't be decoded: {reason}")]
+    Encoding {
+        /// Name of the section.
+        section: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A metadata value breaks a rule of the format.
+    #[error("metadata field {field} is {value}: {rule}")]
+    Metadata {
+        /// Path of the field, such as `extents[2].size`.
+        field: String,
+        /// Its value.
+        value: String,
+        /// The rule that it breaks.
+        rule: String,
+    },
+    /// A stored page has no byte other than zero, so it should not have been stored.
+    #[error("the page at guest-physical {page} is stored although all its {PAGE_SIZE} bytes are zero")]
+    ZeroPage {
+        /// Address of the page.
+        page: PhysAddr,
+    },
+    /// Two pieces of memory handed to the writer claim the same bytes.
+    #[error("`{first}` ({first_range}) and `{second}` ({second_range}) both claim guest memory")]
+    Overlap {
+        /// Name of the lower region.
+        first: String,
+        /// Where it lies.
+        first_range: GuestRange,
+        /// Name of the other region.
+        second: String,
+        /// Where it lies.
+        second_range: GuestRange,
+    },
+}

@@ -1,0 +1,125 @@
+//! The fault record: what an image's fault catcher writes into guest memory when the guest takes an exception before it
+//! has an interrupt descriptor table of its own.
+
+use serde::Serialize;
+use wincode::{SchemaRead, SchemaWrite};
+
+use crate::address::PhysAddr;
+
+/// Where an image's fault catcher leaves its record and how it tells that it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+pub struct FaultCatcher {
+    /// Guest-physical address of the [`FaultRecord`].
+    pub record: PhysAddr,
+    /// I/O port to which the catcher writes one byte once the record is complete. It then halts with interrupts off.
+    pub port: u16,
+}
+
+/// The first word of a complete record: `FLT!` in memory order. Any other value means that no exception was caught.
+pub const FAULT_MAGIC: u32 = u32::from_le_bytes(*b"FLT!");
+
+/// Declares the record once: the struct, its decoder and the offset of each word.
+macro_rules! fault_record {
+    ($($(#[$doc:meta])* $name:ident = $offset:literal;)*) => {
+        /// The record's words, each a little-endian `u32` at four times its place in this struct.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct FaultRecord {
+            $($(#[$doc])* pub $name: u32,)*
+        }
+
+        /// Byte offset of each word of a [`FaultRecord`].
+        pub mod fault_offset {
+            $(#[doc = concat!("Offset of [`super::FaultRecord::", stringify!($name), "`].")]
+            #[allow(non_upper_case_globals, reason = "the names are those of the fields")]
+            pub const $name: u32 = $offset;)*
+        }
+
+        impl FaultRecord {
+            /// Decodes a record, or `None` when the bytes hold no complete one.
+            pub fn decode(bytes: &[u8; FAULT_RECORD_SIZE]) -> Option<Self> {
+                let word = |offset: u32| {
+                    let start = offset as usize;
+                    u32::from_le_bytes([bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]])
+                };
+                let record = Self { $($name: word(fault_offset::$name),)* };
+                (record.magic == FAULT_MAGIC).then_some(record)
+            }
+        }
+    };
+}
+
+/// Bytes that a record takes.
+pub const FAULT_RECORD_SIZE: usize = 96;
+
+fault_record! {
+    /// [`FAULT_MAGIC`], written last.
+    magic = 0;
+    /// Vector of the exception, 0 to 31 (Intel SDM volume 3A, table 6-1).
+    vector = 4;
+    /// Error code that the CPU pushed, or 0 for a vector that has none.
+    error_code = 8;
+    /// Address of the instruction that faulted (or the one after it, for traps).
+    eip = 12;
+    /// CS at the exception.
+    cs = 16;
+    /// EFLAGS at the exception.
+    eflags = 20;
+    /// EAX.
+    eax = 24;
+    /// ECX.
+    ecx = 28;
+    /// EDX.
+    edx = 32;
+    /// EBX.
+    ebx = 36;
+    /// ESP before the CPU pushed anything, for an exception without a change of privilege level.
+    esp = 40;
+    /// EBP.
+    ebp = 44;
+    /// ESI.
+    esi = 48;
+    /// EDI.
+    edi = 52;
+    /// CR0.
+    cr0 = 56;
+    /// CR2: for a page fault, the linear address that was accessed.
+    cr2 = 60;
+    /// CR3.
+    cr3 = 64;
+    /// CR4.
+    cr4 = 68;
+    /// DS.
+    ds = 72;
+    /// ES.
+    es = 76;
+    /// FS.
+    fs = 80;
+    /// GS.
+    gs = 84;
+    /// SS.
+    ss = 88;
+}
+
+const _: () = assert!(fault_offset::ss as usize + 4 <= FAULT_RECORD_SIZE);
+const _: () = assert!(size_of::<FaultRecord>() == fault_offset::ss as usize + 4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_its_magic_is_no_record() {
+        assert_eq!(FaultRecord::decode(&[0; FAULT_RECORD_SIZE]), None);
+    }
+
+    #[test]
+    fn each_word_is_read_from_its_documented_offset() {
+        let mut bytes = [0; FAULT_RECORD_SIZE];
+        bytes[..4].copy_from_slice(b"FLT!");
+        bytes[4] = 14;
+        bytes[12..16].copy_from_slice(&0xc010_0516_u32.to_le_bytes());
+        bytes[88] = 0x10;
+        let record = FaultRecord::decode(&bytes).unwrap();
+        assert_eq!((record.vector, record.eip, record.ss), (14, 0xc010_0516, 0x10));
+    }
+}

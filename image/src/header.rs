@@ -1,0 +1,177 @@
+//! The fixed-size header at the start of every image, and where the sections after it lie.
+
+use zerocopy::byteorder::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::address::{PAGE_SIZE, align_up};
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest};
+use crate::error::ImageError;
+
+/// The first eight bytes of every image.
+pub const MAGIC: [u8; 8] = *b"STOSIMG\0";
+/// The one format version that this crate reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// Bytes that [`Header`] takes; the rest of its section is zero.
+pub const HEADER_SIZE: u32 = 256;
+/// Incompatible feature bits that this crate understands: none so far.
+pub const KNOWN_INCOMPATIBLE: u64 = 0;
+/// Compatible feature bit: the symbols section is present and holds a [`crate::Symbols`].
+pub const COMPATIBLE_SYMBOLS: u64 = 1 << 0;
+/// Largest metadata section in bytes.
+pub const METADATA_LIMIT: u64 = 16 << 20;
+/// Largest symbols section in bytes.
+pub const SYMBOLS_LIMIT: u64 = 64 << 20;
+/// Largest payload in bytes: all that a 32-bit guest can address.
+pub const PAYLOAD_LIMIT: u64 = 4 << 30;
+
+/// The header, byte for byte. All integers are little-endian; the struct has no padding of its own.
+#[derive(Clone, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// Offset 0: [`MAGIC`].
+    pub magic: [u8; 8],
+    /// Offset 8: [`FORMAT_VERSION`]. A reader refuses every other value.
+    pub format_version: U32,
+    /// Offset 12: [`HEADER_SIZE`].
+    pub header_size: U32,
+    /// Offset 16: features without which the image must not be used; a reader refuses a set bit that it does not know.
+    pub incompatible_features: U64,
+    /// Offset 24: features that a reader may ignore.
+    pub compatible_features: U64,
+    /// Offset 32: SHA-256 of the 4096-byte header section with these 32 bytes taken as zero.
+    pub image_id: [u8; DIGEST_SIZE],
+    /// Offset 64: size of the whole file in bytes, a multiple of 4096.
+    pub file_size: U64,
+    /// Offset 72: bytes of metadata, without padding; 1 to [`METADATA_LIMIT`].
+    pub metadata_size: U64,
+    /// Offset 80: bytes of symbols, without padding; 0 to [`SYMBOLS_LIMIT`]; 0 exactly when [`COMPATIBLE_SYMBOLS`] is clear.
+    pub symbols_size: U64,
+    /// Offset 88: bytes of payload, a multiple of 4096; 0 to [`PAYLOAD_LIMIT`].
+    pub payload_size: U64,
+    /// Offset 96: bytes of payload per block digest: [`BLOCK_SIZE`].
+    pub block_size: U32,
+    /// Offset 100: zero.
+    pub reserved0: U32,
+    /// Offset 104: SHA-256 of the metadata, without padding.
+    pub metadata_digest: [u8; DIGEST_SIZE],
+    /// Offset 136: SHA-256 of the symbols, without padding.
+    pub symbols_digest: [u8; DIGEST_SIZE],
+    /// Offset 168: SHA-256 of the block digests, without padding.
+    pub block_digests_digest: [u8; DIGEST_SIZE],
+    /// Offset 200: zero.
+    pub reserved1: [u8; 56],
+}
+
+const _: () = assert!(size_of::<Header>() == HEADER_SIZE as usize);
+const _: () = assert!(std::mem::offset_of!(Header, image_id) == 32);
+const _: () = assert!(std::mem::offset_of!(Header, file_size) == 64);
+const _: () = assert!(std::mem::offset_of!(Header, block_size) == 96);
+const _: () = assert!(std::mem::offset_of!(Header, metadata_digest) == 104);
+const _: () = assert!(std::mem::offset_of!(Header, block_digests_digest) == 168);
+const _: () = assert!(std::mem::offset_of!(Header, reserved1) == 200);
+const _: () = assert!(u64::from_le_bytes(MAGIC) == 0x0047_4d49_534f_5453);
+
+/// Where each section begins, in bytes from the start of the file. Nothing of it is stored: sections follow each other in
+/// one fixed order, each on the next multiple of 4096, so the sizes in the header say it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Start of the metadata: always 4096.
+    pub metadata: u64,
+    /// Start of the symbols; equals `block_digests` when there are none.
+    pub symbols: u64,
+    /// Start of the block digests.
+    pub block_digests: u64,
+    /// Bytes of block digests, without padding.
+    pub block_digests_size: u64,
+    /// Start of the payload.
+    pub payload: u64,
+    /// End of the payload, which is the end of the file.
+    pub end: u64,
+}
+
+impl Layout {
+    /// The layout for sections of these sizes, or `None` when a sum passes 2^64.
+    pub fn new(metadata_size: u64, symbols_size: u64, payload_size: u64) -> Option<Self> {
+        let metadata = PAGE_SIZE;
+        let symbols = align_up(metadata.checked_add(metadata_size)?, PAGE_SIZE)?;
+        let block_digests = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;
+        let block_digests_size = payload_size.div_ceil(BLOCK_SIZE).checked_mul(DIGEST_SIZE as u64)?;
+        let payload = align_up(block_digests.checked_add(block_digests_size)?, PAGE_SIZE)?;
+        let end = payload.checked_add(payload_size)?;
+        Some(Self { metadata, symbols, block_digests, block_digests_size, payload, end })
+    }
+}
+
+/// [`PAGE_SIZE`] as a length in memory.
+#[allow(clippy::cast_possible_truncation, reason = "4096 fits every usize that std supports")]
+pub(crate) const PAGE: usize = PAGE_SIZE as usize;
+
+/// The header section: one page that begins with [`Header`] and is zero after it.
+pub(crate) type HeaderPage = [u8; PAGE];
+
+impl Header {
+    /// The header section with this header in it.
+    pub(crate) fn to_page(&self) -> HeaderPage {
+        let mut page: HeaderPage = [0; PAGE];
+        page[..size_of::<Self>()].copy_from_slice(self.as_bytes());
+        page
+    }
+
+    /// The image id that this header must carry: the digest of its section with the id taken as zero.
+    pub(crate) fn compute_image_id(&self) -> Digest {
+        Digest::of(&Self { image_id: [0; DIGEST_SIZE], ..self.clone() }.to_page())
+    }
+
+    /// Checks a header section on its own, before anything after it is read.
+    ///
+    /// # Errors
+    /// Names the first field whose value a reader must refuse. The order is chosen so that a file of another kind is
+    /// called that, and a newer image is called newer, before damage is suspected.
+    pub(crate) fn from_page(page: &HeaderPage) -> Result<(Self, Layout), ImageError> {
+        let (header, rest) = page.split_at(size_of::<Self>());
+        let header = Self::read_from_bytes(header).map_err(|_| ImageError::HeaderDamaged)?;
+        if header.magic != MAGIC {
+            return Err(ImageError::Magic { found: header.magic });
+        }
+        if header.format_version.get() != FORMAT_VERSION {
+            return Err(ImageError::Version { found: header.format_version.get() });
+        }
+        let unknown = header.incompatible_features.get() & !KNOWN_INCOMPATIBLE;
+        if unknown != 0 {
+            return Err(ImageError::IncompatibleFeatures { unknown });
+        }
+        if header.compute_image_id().0 != header.image_id || rest.iter().any(|&byte| byte != 0) {
+            return Err(ImageError::HeaderDamaged);
+        }
+        let layout = header.check_fields()?;
+        Ok((header, layout))
+    }
+
+    /// Checks what a writer could have got wrong although the digest is right.
+    fn check_fields(&self) -> Result<Layout, ImageError> {
+        let exact = |field, found: u64, expected: u64| {
+            if found == expected { Ok(()) } else { Err(ImageError::HeaderField { field, found, expected }) }
+        };
+        let at_most = |field, found: u64, limit: u64| {
+            if found <= limit { Ok(()) } else { Err(ImageError::SectionTooLarge { field, found, limit }) }
+        };
+        exact("header_size", self.header_size.get().into(), HEADER_SIZE.into())?;
+        exact("block_size", self.block_size.get().into(), BLOCK_SIZE)?;
+        exact("reserved0", self.reserved0.get().into(), 0)?;
+        if let Some(byte) = self.reserved1.iter().find(|&&byte| byte != 0) {
+            exact("reserved1", (*byte).into(), 0)?;
+        }
+        at_most("metadata_size", self.metadata_size.get(), METADATA_LIMIT)?;
+        at_most("symbols_size", self.symbols_size.get(), SYMBOLS_LIMIT)?;
+        at_most("payload_size", self.payload_size.get(), PAYLOAD_LIMIT)?;
+        let has_symbols = self.compatible_features.get() & COMPATIBLE_SYMBOLS != 0;
+        if has_symbols != (self.symbols_size.get() != 0) {
+            return Err(ImageError::SymbolsFeature { has_feature: has_symbols, size: self.symbols_size.get() });
+        }
+        exact("payload_size modulo 4096", self.payload_size.get() % PAGE_SIZE, 0)?;
+        let layout = Layout::new(self.metadata_size.get(), self.symbols_size.get(), self.payload_size.get())
+            .ok_or(ImageError::HeaderDamaged)?;
+        exact("file_size", self.file_size.get(), layout.end)?;
+        Ok(layout)
+    }
+}

@@ -1,0 +1,100 @@
+//! The stos boot image format, version 1: a flat file that already is the guest's memory, with everything that a runner
+//! must know to enter it.
+//!
+//! # The file
+//! All integers are little-endian. The file is a sequence of sections in one fixed order, each beginning on a multiple of
+//! 4096 bytes, with nothing between them but zero padding:
+//!
+//! | section | begins at | content |
+//! |---|---|---|
+//! | header | 0 | [`Header`], 256 bytes, then zeros to 4096 |
+//! | metadata | 4096 | [`Metadata`] in bincode's fixed-width wire form |
+//! | symbols | next multiple of 4096 | [`Symbols`] in the same form; may be empty |
+//! | block digests | next multiple of 4096 | one 32-byte SHA-256 per 64 KiB of payload; the last block may be shorter |
+//! | payload | next multiple of 4096 | the bytes of all extents, one after another |
+//!
+//! The file ends where the payload ends, on a multiple of 4096.
+//!
+//! # What is covered
+//! The image id is the SHA-256 of the header section with the id taken as zero; the header holds the digests of the
+//! metadata, the symbols and the block digests; the block digests cover the payload; padding must be zero. So the id
+//! stands for every byte of the file, and metadata can be trusted before any payload has been read. Nothing in the file
+//! says what is covered: this text does.
+//!
+//! # One encoding
+//! An image has one encoding only. Sections have no freedom of place, pages that are all zero are not stored, extents
+//! are sorted and joined where they touch, and metadata that is not in canonical form is refused. The same guest gives
+//! the same bytes.
+//!
+//! # What a reader refuses
+//! A wrong magic, any other format version, an unknown bit in `incompatible_features`, and everything that breaks a rule
+//! given on a field. Unknown bits in `compatible_features` are ignored.
+//!
+//! # Use
+//! ```
+//! use stos_image::{Description, EntryState, Image, ParsedImage, Piece, RunDefaults, Symbols};
+//!
+//! let description = Description {
+//!     name: "twenty lines".to_owned(),
+//!     protocol: "none".to_owned(),
+//!     memory_size: 1 << 20,
+//!     memory_map: Vec::new(),
+//!     regions: Vec::new(),
+//!     entry: EntryState { eip: 0x1000, eflags: 2, cr0: 0x11, ..EntryState::default() },
+//!     fault_catcher: None,
+//!     run: RunDefaults::default(),
+//!     inputs: Vec::new(),
+//! };
+//! let code = Piece { start: 0x1000, bytes: &[0xf4] };
+//! let image = Image::assemble(description, &Symbols::default(), &[code])?;
+//! let mut file = Vec::new();
+//! image.write_to(&mut file)?;
+//!
+//! let parsed = ParsedImage::parse(&file[..])?;
+//! let mut memory = vec![0; 1 << 20];
+//! let verified = parsed.verify(|address, bytes| {
+//!     let start = address.0 as usize;
+//!     memory[start..start + bytes.len()].copy_from_slice(bytes);
+//!     Ok(())
+//! })?;
+//! assert_eq!(verified.id(), image.id());
+//! assert_eq!(memory[0x1000], 0xf4);
+//! # Ok::<(), stos_image::ImageError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod digest;
+mod entry;
+mod error;
+mod fault;
+mod header;
+mod metadata;
+mod reader;
+mod rules;
+mod symbols;
+#[cfg(test)]
+mod testing;
+mod wire;
+mod writer;
+
+pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
+pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
+pub use entry::{
+    CR0_ET, CR0_PE, CR0_PG, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters, Segment,
+    Segments, TableRegister,
+};
+pub use error::ImageError;
+pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
+pub use header::{
+    COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, Layout, MAGIC, METADATA_LIMIT,
+    PAYLOAD_LIMIT, SYMBOLS_LIMIT,
+};
+pub use metadata::{
+    DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind, RunDefaults,
+};
+pub use reader::{ParsedImage, VerifiedImage};
+pub use rules::{EXPECT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
+pub use symbols::{Symbol, Symbols};
+pub use writer::{Image, Piece};

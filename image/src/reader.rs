@@ -1,0 +1,269 @@
+//! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when header, metadata, symbols and block digests
+//! are right, and a [`VerifiedImage`] when every byte of the payload is, too.
+
+use std::io::{self, Read};
+
+use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
+use crate::error::ImageError;
+use crate::header::{Header, HeaderPage, Layout, PAGE};
+use crate::metadata::{Description, Metadata};
+use crate::symbols::Symbols;
+use crate::wire;
+
+/// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
+const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
+
+/// An image whose header, metadata, symbols and block digests were checked. The payload was not read yet: nothing in it
+/// may be used, but everything that was parsed can be trusted to be what the image id stands for.
+#[derive(Debug)]
+pub struct ParsedImage<R> {
+    facts: VerifiedImage,
+    layout: Layout,
+    block_digests: Vec<Digest>,
+    source: R,
+}
+
+/// What is known about an image of which every byte was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedImage {
+    id: Digest,
+    file_size: u64,
+    metadata: Metadata,
+    symbols: Symbols,
+}
+
+impl VerifiedImage {
+    /// The image id: the digest of the header section, which holds the digests of all the rest.
+    pub fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// Size of the file in bytes.
+    pub fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
+    /// What the guest is.
+    pub fn description(&self) -> &Description {
+        &self.metadata.description
+    }
+
+    /// Which guest memory the payload holds, in the order in which it holds it.
+    pub fn extents(&self) -> &[GuestRange] {
+        &self.metadata.extents
+    }
+
+    /// Names of addresses; empty when the image carries none.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+}
+
+impl<R: Read> ParsedImage<R> {
+    /// Reads and checks everything before the payload. `source` is left at the payload's first byte.
+    ///
+    /// # Errors
+    /// Every variant of [`ImageError`] other than [`ImageError::BlockDamaged`], [`ImageError::ZeroPage`],
+    /// [`ImageError::TrailingBytes`] and [`ImageError::Overlap`].
+    pub fn parse(mut source: R) -> Result<Self, ImageError> {
+        let page = read_header_page(&mut source)?;
+        let (header, layout) = Header::from_page(&page)?;
+        let mut section =
+            |name, start, end, size, digest| read_section(&mut source, name, start, end, size, Digest(digest));
+        let metadata =
+            section("metadata", layout.metadata, layout.symbols, header.metadata_size.get(), header.metadata_digest)?;
+        let symbols =
+            section("symbols", layout.symbols, layout.block_digests, header.symbols_size.get(), header.symbols_digest)?;
+        let digests = section(
+            "block digests",
+            layout.block_digests,
+            layout.payload,
+            layout.block_digests_size,
+            header.block_digests_digest,
+        )?;
+
+        let metadata: Metadata = wire::decode("metadata", &metadata)?;
+        metadata.check(header.payload_size.get())?;
+        let symbols = if symbols.is_empty() { Symbols::default() } else { wire::decode("symbols", &symbols)? };
+        symbols.check()?;
+        let (digests, _) = digests.as_chunks::<DIGEST_SIZE>();
+        Ok(Self {
+            facts: VerifiedImage { id: Digest(header.image_id), file_size: layout.end, metadata, symbols },
+            layout,
+            block_digests: digests.iter().copied().map(Digest).collect(),
+            source,
+        })
+    }
+
+    /// What the image says about itself. The payload may still turn out to be damaged.
+    pub fn facts(&self) -> &VerifiedImage {
+        &self.facts
+    }
+
+    /// Reads and checks the payload, and hands each run of checked bytes to `place` with its guest-physical address. Runs
+    /// come in ascending order and never pass the end of an extent. What `place` was given must not be used when this
+    /// fails.
+    ///
+    /// # Errors
+    /// [`ImageError::BlockDamaged`] names the damaged block and the regions in it; [`ImageError::Truncated`],
+    /// [`ImageError::TrailingBytes`], [`ImageError::ZeroPage`] and [`ImageError::Io`], which is also what an error of
+    /// `place` becomes.
+    pub fn verify(
+        mut self,
+        mut place: impl FnMut(PhysAddr, &[u8]) -> io::Result<()>,
+    ) -> Result<VerifiedImage, ImageError> {
+        let size = self.layout.end - self.layout.payload;
+        let mut cursor = ExtentCursor::new(&self.facts.metadata.extents);
+        let mut buffer = Vec::new();
+        let mut done = 0;
+        while done < size {
+            let batch = BATCH_SIZE.min(size - done);
+            buffer.clear();
+            let start = self.layout.payload + done;
+            read_exactly(&mut self.source, "payload", start, batch, self.layout.end, &mut buffer)?;
+            self.check_blocks(&buffer, done)?;
+            let mut rest = &buffer[..];
+            while !rest.is_empty() {
+                let (address, run) = cursor.take(&mut rest);
+                if let Some(page) = run.chunks(PAGE).position(|page| page.iter().all(|&byte| byte == 0)) {
+                    return Err(ImageError::ZeroPage { page: PhysAddr(address.0 + page as u64 * PAGE_SIZE) });
+                }
+                place(address, run)?;
+            }
+            done += batch;
+        }
+        if read_some(&mut self.source, &mut [0])? != 0 {
+            return Err(ImageError::TrailingBytes { expected: self.layout.end });
+        }
+        Ok(self.facts)
+    }
+
+    /// Compares the blocks in `buffer`, which begins `done` bytes into the payload, with their recorded digests.
+    fn check_blocks(&self, buffer: &[u8], done: u64) -> Result<(), ImageError> {
+        let first = done / BLOCK_SIZE;
+        for (block, found) in (first..).zip(block_digests(buffer)) {
+            let recorded = usize::try_from(block).ok().and_then(|block| self.block_digests.get(block));
+            if recorded != Some(&found) {
+                let offset = block * BLOCK_SIZE;
+                let size = BLOCK_SIZE.min(self.layout.end - self.layout.payload - offset);
+                let ranges = ranges_of(&self.facts.metadata.extents, offset, size);
+                let mut owners: Vec<String> = Vec::new();
+                for owner in ranges.iter().flat_map(|&range| self.facts.metadata.description.owners(range)) {
+                    if !owners.iter().any(|known| known == owner) {
+                        owners.push(owner.to_owned());
+                    }
+                }
+                if owners.is_empty() {
+                    owners.push("unnamed memory".to_owned());
+                }
+                return Err(ImageError::BlockDamaged {
+                    block,
+                    file_offset: self.layout.payload + offset,
+                    size,
+                    ranges,
+                    owners,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Walks the extents along with the payload.
+struct ExtentCursor<'a> {
+    extents: std::slice::Iter<'a, GuestRange>,
+    current: GuestRange,
+}
+
+impl<'a> ExtentCursor<'a> {
+    fn new(extents: &'a [GuestRange]) -> Self {
+        Self { extents: extents.iter(), current: GuestRange::new(0, 0) }
+    }
+
+    /// Takes from the front of `rest` what belongs to one extent. The extents fill the payload, so there is one.
+    fn take<'b>(&mut self, rest: &mut &'b [u8]) -> (PhysAddr, &'b [u8]) {
+        if self.current.size == 0 {
+            self.current = self.extents.next().copied().unwrap_or(GuestRange::new(0, rest.len() as u64));
+        }
+        let length = usize::try_from(self.current.size).map_or(rest.len(), |size| size.min(rest.len()));
+        let (run, later) = rest.split_at(length);
+        *rest = later;
+        let address = self.current.start;
+        self.current.start.0 += length as u64;
+        self.current.size -= length as u64;
+        (address, run)
+    }
+}
+
+/// The guest memory that `size` bytes from `offset` of the payload hold.
+fn ranges_of(extents: &[GuestRange], offset: u64, size: u64) -> Vec<GuestRange> {
+    let mut start = 0;
+    let mut found = Vec::new();
+    for extent in extents {
+        let (low, high) = (offset.max(start), (offset + size).min(start + extent.size));
+        if low < high {
+            found.push(GuestRange::new(extent.start.0 + (low - start), high - low));
+        }
+        start += extent.size;
+    }
+    found
+}
+
+fn read_header_page(source: &mut impl Read) -> Result<HeaderPage, ImageError> {
+    let mut bytes = Vec::with_capacity(PAGE);
+    source.take(PAGE_SIZE).read_to_end(&mut bytes)?;
+    // A short file of another kind is better called that than truncated.
+    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != crate::header::MAGIC) {
+        return Err(ImageError::Magic { found: *magic });
+    }
+    let found = bytes.len() as u64;
+    bytes.try_into().map_err(|_| ImageError::Truncated { section: "header", expected: PAGE_SIZE, found })
+}
+
+/// Reads a section and the zero padding after it, and checks both.
+fn read_section(
+    source: &mut impl Read,
+    section: &'static str,
+    start: u64,
+    end: u64,
+    size: u64,
+    digest: Digest,
+) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    read_exactly(source, section, start, end - start, end, &mut bytes)?;
+    let padding = bytes.split_off(usize::try_from(size).map_or(bytes.len(), |size| size.min(bytes.len())));
+    if Digest::of(&bytes) != digest {
+        return Err(ImageError::SectionDamaged { section });
+    }
+    match padding.iter().position(|&byte| byte != 0) {
+        Some(at) => Err(ImageError::Padding { section, offset: start + size + at as u64 }),
+        None => Ok(bytes),
+    }
+}
+
+/// Appends exactly `size` bytes to `buffer`. Memory is taken as bytes arrive, not as the file claims them.
+fn read_exactly(
+    source: &mut impl Read,
+    section: &'static str,
+    start: u64,
+    size: u64,
+    section_end: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ImageError> {
+    let found = source.take(size).read_to_end(buffer)? as u64;
+    if found == size {
+        Ok(())
+    } else {
+        Err(ImageError::Truncated { section, expected: section_end, found: start + found })
+    }
+}
+
+fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Generators for this crate's property tests.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::*;
+
+/// Text that the format accepts as a name.
+pub fn any_name() -> impl Strategy<Value = String> {
+    "[a-zäπ .:_-]{1,20}"
+}
+
+prop_compose! {
+    fn any_segment()(selector: u16, base: u32, pages in 0_u32..=0xf_ffff, access in 0_u16..0x100) -> Segment {
+        Segment { selector, base, limit: pages << 12 | 0xfff, access: access | 0xc000 }
+    }
+}
+
+prop_compose! {
+    fn any_entry()(
+        registers in any::<[u32; 9]>(),
+        eflags: u32,
+        cr4 in 0..=CR4_ALLOWED,
+        tables in any::<[(u32, u16); 2]>(),
+        segments in vec(any_segment(), 7),
+    ) -> EntryState {
+        let [eax, ebx, ecx, edx, esi, edi, ebp, esp, eip] = registers;
+        let table = |(base, limit)| TableRegister { base, limit };
+        let [cs, ds, es, fs, gs, ss, tr]: [Segment; 7] = segments.try_into().unwrap();
+        EntryState {
+            general: GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp },
+            eip,
+            eflags: eflags | EFLAGS_FIXED,
+            cr0: CR0_PE | CR0_ET,
+            cr3: 0x1000,
+            cr4,
+            gdtr: table(tables[0]),
+            idtr: table(tables[1]),
+            segments: Segments { cs, ds, es, fs, gs, ss, tr },
+        }
+    }
+}
+
+prop_compose! {
+    /// A valid description of a guest with 1 MiB of memory and a region per 16 KiB.
+    pub fn any_description()(
+        name in any_name(),
+        protocol in any_name(),
+        regions in vec((any_name(), 1_u64..0x4000, 0_u8..8), 0..64),
+        entry in any_entry(),
+        catcher in proptest::option::of((0_u64..0xf_ff00, any::<u16>())),
+        timeout_ms in proptest::option::of(1_u64..100_000),
+        expect in vec(any_name(), 0..4),
+        exit_port: u16,
+        inputs in vec((any_name(), any_name(), any::<u64>(), any::<[u8; 32]>()), 0..4),
+    ) -> Description {
+        let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Hole];
+        Description {
+            name,
+            protocol,
+            memory_size: 1 << 20,
+            memory_map: vec![MapRange { range: GuestRange::new(0, 1 << 20), kind: MapKind::Available }],
+            regions: (0..)
+                .zip(regions)
+                .map(|(index, (name, size, permissions))| Region {
+                    range: GuestRange::new(index * 0x4000, size),
+                    kind: kinds[usize::try_from(index).unwrap() % kinds.len()],
+                    permissions: Permissions(permissions),
+                    name,
+                })
+                .collect(),
+            entry,
+            fault_catcher: catcher.map(|(record, port)| FaultCatcher { record: PhysAddr(record), port }),
+            run: RunDefaults { timeout_ms, expect, exit_port },
+            inputs: inputs
+                .into_iter()
+                .map(|(key, path, size, digest)| Input { key, path, size, digest: Digest(digest) })
+                .collect(),
+        }
+    }
+}
+
+prop_compose! {
+    /// Metadata that decodes, though its extents need not keep the rules.
+    pub fn any_metadata()(description in any_description(), extents in vec((any::<u64>(), any::<u64>()), 0..8)) -> Metadata {
+        Metadata { description, extents: extents.into_iter().map(|(start, size)| GuestRange::new(start, size)).collect() }
+    }
+}

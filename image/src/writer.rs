@@ -1,0 +1,190 @@
+//! Turns a description and the guest's memory into the one sequence of bytes that encodes them.
+
+use std::io::{self, Write};
+
+use crate::address::{GuestRange, PAGE_SIZE};
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
+use crate::error::ImageError;
+use crate::header::{
+    COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, Layout, MAGIC, METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
+};
+use crate::metadata::{Description, Metadata};
+use crate::symbols::Symbols;
+use crate::wire;
+
+/// A run of bytes that is to lie in guest memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Guest-physical address of the first byte.
+    pub start: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+impl Piece<'_> {
+    fn range(&self) -> GuestRange {
+        GuestRange::new(self.start, self.bytes.len() as u64)
+    }
+}
+
+/// An image ready to be written.
+#[derive(Debug)]
+pub struct Image {
+    header: Header,
+    layout: Layout,
+    metadata: Vec<u8>,
+    symbols: Vec<u8>,
+    block_digests: Vec<Digest>,
+    payload: Vec<u8>,
+}
+
+impl Image {
+    /// Encodes the guest that `description` declares, whose memory holds `pieces` and is zero elsewhere.
+    ///
+    /// # Errors
+    /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two pieces share a byte,
+    /// [`ImageError::SectionTooLarge`] when a section passes its limit.
+    pub fn assemble(description: Description, symbols: &Symbols, pieces: &[Piece<'_>]) -> Result<Self, ImageError> {
+        let (extents, payload) = collect_pages(&description, pieces)?;
+        let metadata = Metadata { description, extents };
+        metadata.check(payload.len() as u64)?;
+        symbols.check()?;
+        let metadata = wire::encode("metadata", &metadata)?;
+        let has_symbols = !symbols.symbols.is_empty();
+        let symbols = if has_symbols { wire::encode("symbols", symbols)? } else { Vec::new() };
+        limit("metadata_size", &metadata, METADATA_LIMIT)?;
+        limit("symbols_size", &symbols, SYMBOLS_LIMIT)?;
+        let block_digests = block_digests(&payload);
+
+        let layout = Layout::new(metadata.len() as u64, symbols.len() as u64, payload.len() as u64)
+            .ok_or(ImageError::SectionTooLarge { field: "file_size", found: u64::MAX, limit: u64::MAX })?;
+        let mut header = Header {
+            magic: MAGIC,
+            format_version: FORMAT_VERSION.into(),
+            header_size: HEADER_SIZE.into(),
+            incompatible_features: 0.into(),
+            compatible_features: if has_symbols { COMPATIBLE_SYMBOLS } else { 0 }.into(),
+            image_id: [0; DIGEST_SIZE],
+            file_size: layout.end.into(),
+            metadata_size: (metadata.len() as u64).into(),
+            symbols_size: (symbols.len() as u64).into(),
+            payload_size: (payload.len() as u64).into(),
+            #[allow(clippy::cast_possible_truncation, reason = "64 KiB")]
+            block_size: (BLOCK_SIZE as u32).into(),
+            reserved0: 0.into(),
+            metadata_digest: Digest::of(&metadata).0,
+            symbols_digest: Digest::of(&symbols).0,
+            block_digests_digest: Digest::of(&wire::digest_bytes(&block_digests)).0,
+            reserved1: [0; 56],
+        };
+        header.image_id = header.compute_image_id().0;
+        Ok(Self { header, layout, metadata, symbols, block_digests, payload })
+    }
+
+    /// The image id.
+    pub fn id(&self) -> Digest {
+        Digest(self.header.image_id)
+    }
+
+    /// Size of the file in bytes.
+    pub fn file_size(&self) -> u64 {
+        self.layout.end
+    }
+
+    /// Writes the whole file.
+    ///
+    /// # Errors
+    /// Whatever `sink` fails with.
+    pub fn write_to(&self, mut sink: impl Write) -> io::Result<()> {
+        sink.write_all(&self.header.to_page())?;
+        let digests = wire::digest_bytes(&self.block_digests);
+        for section in [&self.metadata, &self.symbols, &digests, &self.payload] {
+            sink.write_all(section)?;
+            let padding = section.len().next_multiple_of(PAGE) - section.len();
+            sink.write_all(&[0; PAGE][..padding])?;
+        }
+        Ok(())
+    }
+}
+
+fn limit(field: &'static str, section: &[u8], limit: u64) -> Result<(), ImageError> {
+    let found = section.len() as u64;
+    if found > limit { Err(ImageError::SectionTooLarge { field, found, limit }) } else { Ok(()) }
+}
+
+/// Cuts `pieces` into pages and keeps those with a byte that is not zero.
+fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec<GuestRange>, Vec<u8>), ImageError> {
+    let mut sorted: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.bytes.is_empty()).collect();
+    sorted.sort_by_key(|piece| piece.start);
+    for pair in sorted.windows(2) {
+        let (first_range, second_range) = (pair[0].range(), pair[1].range());
+        if first_range.end() > second_range.start.0 {
+            let owner = |range| description.owners(range).next().unwrap_or("unnamed memory").to_owned();
+            return Err(ImageError::Overlap {
+                first: owner(first_range),
+                first_range,
+                second: owner(second_range),
+                second_range,
+            });
+        }
+    }
+
+    let mut pages = Pages::default();
+    for piece in sorted {
+        let (mut address, mut bytes) = (piece.start, piece.bytes);
+        while !bytes.is_empty() {
+            let page = address - address % PAGE_SIZE;
+            #[allow(clippy::cast_possible_truncation, reason = "less than a page")]
+            let offset = (address - page) as usize;
+            let (now, later) = bytes.split_at(bytes.len().min(PAGE - offset));
+            pages.put(page, offset, now);
+            address = address.checked_add(now.len() as u64).ok_or_else(|| ImageError::Metadata {
+                field: "pieces".to_owned(),
+                value: piece.range().to_string(),
+                rule: "guest memory must end within 2^64".to_owned(),
+            })?;
+            bytes = later;
+        }
+    }
+    Ok(pages.finish())
+}
+
+/// The pages so far: complete ones in `payload`, the last one apart because the next piece may add to it.
+struct Pages {
+    extents: Vec<GuestRange>,
+    payload: Vec<u8>,
+    address: u64,
+    page: [u8; PAGE],
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { extents: Vec::new(), payload: Vec::new(), address: 0, page: [0; PAGE] }
+    }
+}
+
+impl Pages {
+    fn put(&mut self, address: u64, offset: usize, bytes: &[u8]) {
+        if address != self.address {
+            self.flush();
+            self.address = address;
+        }
+        self.page[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn flush(&mut self) {
+        if self.page.iter().any(|&byte| byte != 0) {
+            self.payload.extend_from_slice(&self.page);
+            match self.extents.last_mut() {
+                Some(last) if last.end() == self.address => last.size += PAGE_SIZE,
+                _ => self.extents.push(GuestRange::new(self.address, PAGE_SIZE)),
+            }
+        }
+        self.page.fill(0);
+    }
+
+    fn finish(mut self) -> (Vec<GuestRange>, Vec<u8>) {
+        self.flush();
+        (self.extents, self.payload)
+    }
+}
