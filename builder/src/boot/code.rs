@@ -1,0 +1,189 @@
+//! The machine code in the boot pages: the trampoline that turns paging on and calls the kernel, and the fault catcher
+//! that reports an exception which the kernel can't handle yet.
+
+use iced_x86::code_asm::{
+    AsmRegister32, CodeAssembler, CodeLabel, al, cr0, cr2, cr3, cr4, ds, dword_ptr, dx, eax, ebp, ebx, ecx, edi, edx,
+    es, esi, esp, fs, gs, ptr, ss,
+};
+use iced_x86::{BlockEncoderOptions, IcedError};
+use stos_image::{CR0_PG, FAULT_MAGIC, fault_offset};
+
+use super::layout::{BOOT_CODE, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, KERNEL_BASE, POINTERS, STACK_TOP};
+
+/// The assembled boot code.
+pub struct BootCode {
+    /// Bytes from [`BOOT_CODE`] on.
+    pub bytes: Vec<u8>,
+    /// Physical address of the trampoline's first instruction.
+    pub trampoline: u32,
+    /// Bytes of the trampoline; the fault catcher follows it.
+    pub trampoline_size: u32,
+    /// Physical address of the handler of each exception vector.
+    pub handlers: Vec<u32>,
+}
+
+/// True for the vectors at which the CPU pushes an error code (Intel SDM volume 3A, table 6-1).
+const fn has_error_code(vector: u8) -> bool {
+    matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30)
+}
+
+/// Assembles the boot code for a kernel whose first function is at `entry` and gets `argument`.
+///
+/// # Errors
+/// Only when an instruction can't be encoded, which no choice of addresses causes.
+pub fn assemble(entry: u32, argument: u32) -> Result<BootCode, IcedError> {
+    let mut asm = CodeAssembler::new(32)?;
+    kernel_call(&mut asm, entry, argument)?;
+    let mut start = asm.create_label();
+    asm.set_label(&mut start)?;
+    trampoline(&mut asm)?;
+    let mut common = asm.create_label();
+    let mut stubs = Vec::new();
+    for vector in 0..EXCEPTION_VECTORS {
+        stubs.push(stub(&mut asm, vector, common)?);
+    }
+    asm.set_label(&mut common)?;
+    catcher(&mut asm)?;
+
+    let assembled = asm.assemble_options(BOOT_CODE.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
+    // Everything lies in the first page of a 32-bit address space.
+    let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
+    let handlers = stubs.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
+    let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
+    let trampoline = address(&start)?;
+    Ok(BootCode { bytes: assembled.inner.code_buffer, trampoline, trampoline_size, handlers })
+}
+
+/// Where a guest begins, at its physical address with paging off, CR3 and CR4.PSE set: turns paging on and goes on at
+/// [`kernel_call`] in the kernel's half of the address space, where the descriptor tables stay mapped when a kernel drops
+/// the mapping of low memory.
+fn trampoline(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+    asm.mov(eax, cr0)?;
+    asm.or(eax, CR0_PG)?;
+    asm.mov(ecx, KERNEL_BASE + BOOT_CODE)?;
+    asm.mov(cr0, eax)?;
+    // A jump right after the switch, as Intel SDM volume 3A, section 9.9.1 asks for.
+    asm.jmp(ecx)
+}
+
+/// Lies at [`BOOT_CODE`]. Loads the tables by their addresses in the kernel's half and calls the kernel as a C function of
+/// one argument.
+fn kernel_call(asm: &mut CodeAssembler, entry: u32, argument: u32) -> Result<(), IcedError> {
+    asm.lgdt(ptr(KERNEL_BASE + POINTERS))?;
+    asm.lidt(ptr(KERNEL_BASE + POINTERS + 8))?;
+    asm.mov(esp, KERNEL_BASE + STACK_TOP)?;
+    for register in [ebx, edx, esi, edi, ebp] {
+        asm.xor(register, register)?;
+    }
+    asm.mov(eax, argument)?;
+    asm.push(eax)?;
+    asm.mov(ecx, entry)?;
+    asm.call(ecx)?;
+    // A kernel that returns has nowhere to go: halt for good, which a runner reports.
+    halt(asm)
+}
+
+fn halt(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+    let mut again = asm.create_label();
+    asm.cli()?;
+    asm.set_label(&mut again)?;
+    asm.hlt()?;
+    asm.jmp(again)
+}
+
+/// The handler of one vector: makes the stack look alike for all of them.
+fn stub(asm: &mut CodeAssembler, vector: u8, common: CodeLabel) -> Result<CodeLabel, IcedError> {
+    let mut start = asm.create_label();
+    asm.set_label(&mut start)?;
+    if !has_error_code(vector) {
+        asm.push(0)?;
+    }
+    asm.push(u32::from(vector))?;
+    asm.jmp(common)?;
+    Ok(start)
+}
+
+/// Saves the state into the fault record and tells the runner. Works at its physical and at its kernel address, so it
+/// finds the record relative to itself; it writes through SS, the one data segment that just proved usable.
+fn catcher(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+    // From ESP up: EDI ESI EBP ESP EBX EDX ECX EAX, vector, error code, EIP, CS, EFLAGS.
+    asm.pushad()?;
+    let mut here = asm.create_label();
+    asm.call(here)?;
+    asm.set_label(&mut here)?;
+    asm.pop(ebx)?;
+    // The code lies in one page; the record's distance from that page is the same in both mappings.
+    asm.and(ebx, !0xfff_u32)?;
+    asm.add(ebx, FAULT_RECORD.wrapping_sub(BOOT_CODE))?;
+    let store =
+        |asm: &mut CodeAssembler, offset: u32, register: AsmRegister32| asm.mov(dword_ptr(ebx + offset).ss(), register);
+
+    let saved = [
+        (0, fault_offset::edi),
+        (4, fault_offset::esi),
+        (8, fault_offset::ebp),
+        (16, fault_offset::ebx),
+        (20, fault_offset::edx),
+        (24, fault_offset::ecx),
+        (28, fault_offset::eax),
+        (32, fault_offset::vector),
+        (36, fault_offset::error_code),
+        (40, fault_offset::eip),
+        (44, fault_offset::cs),
+        (48, fault_offset::eflags),
+    ];
+    for (from, to) in saved {
+        asm.mov(eax, dword_ptr(esp + from).ss())?;
+        store(asm, to, eax)?;
+    }
+    // ESP before the exception: above everything that the CPU and the stub pushed.
+    asm.lea(eax, ptr(esp + 52))?;
+    store(asm, fault_offset::esp, eax)?;
+    asm.mov(eax, cr0)?;
+    store(asm, fault_offset::cr0, eax)?;
+    asm.mov(eax, cr2)?;
+    store(asm, fault_offset::cr2, eax)?;
+    asm.mov(eax, cr3)?;
+    store(asm, fault_offset::cr3, eax)?;
+    asm.mov(eax, cr4)?;
+    store(asm, fault_offset::cr4, eax)?;
+    for (segment, to) in [
+        (ds, fault_offset::ds),
+        (es, fault_offset::es),
+        (fs, fault_offset::fs),
+        (gs, fault_offset::gs),
+        (ss, fault_offset::ss),
+    ] {
+        asm.xor(eax, eax)?;
+        asm.mov(iced_x86::code_asm::ax, segment)?;
+        store(asm, to, eax)?;
+    }
+    // The magic comes last: it says that all the rest is there.
+    asm.mov(dword_ptr(ebx + fault_offset::magic).ss(), FAULT_MAGIC)?;
+    asm.mov(edx, u32::from(FAULT_PORT))?;
+    asm.mov(al, 1)?;
+    asm.out(dx, al)?;
+    halt(asm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_fits_its_page_and_has_a_handler_per_vector() {
+        let code = assemble(0xc010_0000, 0xc010_4000).unwrap();
+        assert!(code.bytes.len() < 0x1000, "{} bytes", code.bytes.len());
+        assert_eq!(code.handlers.len(), 32);
+        assert!(code.handlers.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn the_addresses_in_the_code_are_those_that_were_asked_for() {
+        let code = assemble(0xc012_3456, 0xc065_4320).unwrap();
+        let trampoline = &code.bytes[..code.trampoline_size as usize];
+        for address in [0xc012_3456_u32, 0xc065_4320, KERNEL_BASE + STACK_TOP, KERNEL_BASE + POINTERS] {
+            assert!(trampoline.windows(4).any(|word| word == address.to_le_bytes()), "{address:#x} is missing");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Where things lie in guest-physical memory below 1 MiB, and the fixed points of the stos boot protocol.
+//!
+//! ```text
+//! 0x00000  null page, never used
+//! 0x01000  page directory
+//! 0x02000  GDT, TSS, table pseudo-descriptors, interrupt descriptor tables, fault record
+//! 0x03000  trampoline and fault catcher code
+//! 0x04000  boot stack: used by the trampoline until paging is on, and by the fault catcher before that
+//! 0x9fc00  the PC's hole: extended BIOS data area, video memory, ROMs; up to 0x100000
+//! ```
+
+/// The null page.
+pub const NULL_PAGE: u32 = 0;
+/// The page directory; CR3 at entry.
+pub const PAGE_DIRECTORY: u32 = 0x1000;
+/// The GDT.
+pub const GDT: u32 = 0x2000;
+/// The task state segment that TR names.
+pub const TSS: u32 = 0x2080;
+/// Pseudo-descriptors for LGDT and LIDT that name the tables at their addresses in the kernel's half.
+pub const POINTERS: u32 = 0x2100;
+/// The IDT in force until paging is on: handlers at their physical addresses.
+pub const LOW_IDT: u32 = 0x2200;
+/// The IDT in force from then on: the same handlers at their addresses in the kernel's half.
+pub const HIGH_IDT: u32 = 0x2300;
+/// The fault record.
+pub const FAULT_RECORD: u32 = 0x2400;
+/// Trampoline and fault catcher.
+pub const BOOT_CODE: u32 = 0x3000;
+/// Lowest byte of the boot stack.
+pub const BOOT_STACK: u32 = 0x4000;
+/// First byte after the boot stack.
+pub const BOOT_STACK_END: u32 = 0x5000;
+
+/// Start of the PC's hole.
+pub const HOLE_START: u32 = 0x9_fc00;
+/// First byte after the PC's hole.
+pub const HOLE_END: u32 = 0x10_0000;
+
+/// Selector of the flat code segment.
+pub const CODE_SELECTOR: u16 = 0x08;
+/// Selector of the flat data segment.
+pub const DATA_SELECTOR: u16 = 0x10;
+/// Selector of the task state segment.
+pub const TSS_SELECTOR: u16 = 0x18;
+
+/// Port that the fault catcher writes to when its record is complete.
+pub const FAULT_PORT: u16 = 0x5f4;
+/// Vectors that the fault catcher handles: all that the CPU itself raises (Intel SDM volume 3A, table 6-1).
+pub const EXCEPTION_VECTORS: u8 = 32;
+
+/// Virtual address of physical 0 in a stos kernel.
+pub const KERNEL_BASE: u32 = 0xc000_0000;
+/// What one page directory entry maps with 4 MiB pages (Intel SDM volume 3A, section 4.3).
+pub const BIG_PAGE: u32 = 4 << 20;
+/// End of the early heap, as a physical address.
+pub const HEAP_END: u32 = 0x3f_e000;
+/// Top of the first stack, as a physical address; the word there stays unused.
+pub const STACK_TOP: u32 = 0x3f_fffc;
+/// First physical address of the frame array.
+pub const FRAME_ARRAY: u32 = BIG_PAGE;
+/// Bytes of a page frame descriptor in the frame array.
+pub const FRAME_SIZE: u64 = 24;
+/// The page directory entry after the last one of the frame array.
+pub const FRAME_ARRAY_LAST_ENTRY: u32 = 1022;
+/// Bytes that must be left for the kernel's early heap. Seven real modules used 15.5 KB; five died with 12 KiB.
+pub const HEAP_RESERVE: u32 = 64 << 10;

@@ -1,0 +1,112 @@
+//! The stable codes of diagnostics, and the exit status that each leads to.
+
+/// Exit status for input that is wrong (`EX_DATAERR` of sysexits.h).
+pub const STATUS_DATA: u8 = 65;
+/// Exit status for an input file that is missing or can't be read (`EX_NOINPUT`).
+pub const STATUS_NO_INPUT: u8 = 66;
+/// Exit status for output that can't be written (`EX_IOERR`).
+pub const STATUS_IO: u8 = 74;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:expr;)*) => {
+        /// What sort of mistake a diagnostic is about. A code keeps its meaning for ever; new mistakes get new codes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code as it is printed, such as `E0012`.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The exit status of a run that ends with this diagnostic.
+            pub const fn status(self) -> u8 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// An input file is missing or can't be read.
+    Unreadable = "E0001", STATUS_NO_INPUT;
+    /// The manifest is not valid YAML.
+    Syntax = "E0002", STATUS_DATA;
+    /// A mapping has the same key twice.
+    DuplicateKey = "E0003", STATUS_DATA;
+    /// A key that the manifest does not know.
+    UnknownKey = "E0004", STATUS_DATA;
+    /// A key that must be there is not.
+    MissingKey = "E0005", STATUS_DATA;
+    /// A value of the wrong type.
+    WrongType = "E0006", STATUS_DATA;
+    /// A number, size or duration that can't be understood.
+    BadNumber = "E0007", STATUS_DATA;
+    /// A number, size or duration outside its range.
+    OutOfRange = "E0008", STATUS_DATA;
+    /// A word that is not one of those that the key allows.
+    UnknownWord = "E0009", STATUS_DATA;
+    /// A text with characters that it must not have, or of a length that it must not have.
+    BadText = "E0010", STATUS_DATA;
+    /// A regular expression that does not compile.
+    BadRegex = "E0011", STATUS_DATA;
+    /// A file that is not an ELF file at all.
+    NotElf = "E0020", STATUS_DATA;
+    /// An ELF file for 64-bit machines.
+    Elf64 = "E0021", STATUS_DATA;
+    /// An ELF file for another machine or byte order.
+    WrongMachine = "E0022", STATUS_DATA;
+    /// An ELF file of the wrong type: a kernel must be `ET_EXEC`, a module `ET_REL`.
+    WrongElfType = "E0023", STATUS_DATA;
+    /// An ELF file whose headers or contents end too early, or make no sense.
+    MalformedElf = "E0024", STATUS_DATA;
+    /// A segment with more bytes in the file than in memory.
+    FileSizeAboveMemorySize = "E0025", STATUS_DATA;
+    /// Two segments that claim the same addresses.
+    SegmentsOverlap = "E0026", STATUS_DATA;
+    /// An entry point that is not inside the bytes of an executable segment.
+    EntryNotExecutable = "E0027", STATUS_DATA;
+    /// A segment whose virtual address the boot page directory does not map.
+    SegmentOutsideWindow = "E0028", STATUS_DATA;
+    /// A kernel without any loadable segment.
+    NothingToLoad = "E0029", STATUS_DATA;
+    /// Kernel, modules, initramfs and heap do not fit where they must lie.
+    DoesNotFit = "E0040", STATUS_DATA;
+    /// Two things claim the same guest memory.
+    Collision = "E0041", STATUS_DATA;
+    /// Guest memory that is too small for the kernel's frame array.
+    FrameArrayTooLarge = "E0042", STATUS_DATA;
+    /// A reserved segment outside guest memory.
+    SegmentOutsideMemory = "E0043", STATUS_DATA;
+    /// An initramfs that is not a cpio archive in newc format.
+    NotNewc = "E0050", STATUS_DATA;
+    /// A directory entry that can't go into an initramfs.
+    UnsupportedEntry = "E0051", STATUS_DATA;
+    /// The image can't be written.
+    OutputFailed = "E0060", STATUS_IO;
+    /// The image would replace one of its own inputs.
+    OutputIsInput = "E0061", STATUS_DATA;
+    /// The image breaks a limit of the image format.
+    FormatLimit = "E0062", STATUS_DATA;
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_codes_share_a_text_and_they_are_in_order() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].text() < pair[1].text()));
+    }
+}

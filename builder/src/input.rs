@@ -1,0 +1,136 @@
+//! Reads the files that a manifest names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use stos_image::{Digest, Input};
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::initramfs;
+use crate::manifest::{Initramfs, Manifest};
+use crate::source::{Located, Span};
+
+/// Largest input file in bytes: more than any 32-bit guest could hold.
+const INPUT_LIMIT: u64 = 4 << 30;
+
+/// The content of one input.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Where it comes from, for the image's provenance.
+    pub origin: Input,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where the manifest names it.
+    pub span: Span,
+}
+
+/// All files of a manifest.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The kernel.
+    pub kernel: Loaded,
+    /// The modules in order.
+    pub modules: Vec<Loaded>,
+    /// The initramfs.
+    pub initramfs: Option<Loaded>,
+}
+
+impl Inputs {
+    /// Reads every file that `manifest` names.
+    ///
+    /// # Errors
+    /// All files that can't be read or archived, not only the first.
+    pub fn load(manifest: &Manifest) -> Result<Self, crate::Diagnostics> {
+        let mut found = crate::Diagnostics::default();
+        let kernel = found.take(load_file(manifest, "kernel", &manifest.kernel.path));
+        let mut modules = Vec::new();
+        for (index, module) in manifest.modules.iter().enumerate() {
+            modules.extend(found.take(load_file(manifest, &format!("modules[{index}]"), &module.path)));
+        }
+        let initramfs = match &manifest.initramfs {
+            Some(Initramfs::Archive(path)) => found.take(load_file(manifest, "initramfs", path).and_then(|loaded| {
+                initramfs::check_newc(&loaded.bytes).map_err(|reason| not_newc(&loaded, &reason))?;
+                Ok(loaded)
+            })),
+            Some(Initramfs::Directory(path)) => found.take(load_directory(manifest, path)),
+            None => None,
+        };
+        match kernel {
+            Some(kernel) => found.finish(Self { kernel, modules, initramfs }),
+            None => Err(found),
+        }
+    }
+
+    /// Provenance of all of them, in the order of the manifest.
+    pub fn origins(&self) -> Vec<Input> {
+        let all = std::iter::once(&self.kernel).chain(&self.modules).chain(&self.initramfs);
+        all.map(|loaded| loaded.origin.clone()).collect()
+    }
+}
+
+/// A diagnostic for a file that the system does not let us read.
+pub fn read_failure(what: &str, error: &io::Error) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::Unreadable, format!("can't read {what}: {}", describe(error)));
+    match error.kind() {
+        io::ErrorKind::NotFound => diagnostic.help("check the spelling; was the file built yet?"),
+        io::ErrorKind::PermissionDenied => diagnostic.help("check its permissions with `ls -l`"),
+        _ => diagnostic,
+    }
+}
+
+/// An I/O error as people know it, without the number behind it.
+pub fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::StorageFull => "no space is left on the device".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or(&text).to_owned()
+        }
+    }
+}
+
+fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<Loaded, Diagnostic> {
+    let what = format!("`{}` (the manifest's key `{key}`)", path.value);
+    let failed = |error: io::Error| read_failure(&what, &error).at(path.span, "named here");
+    let file_path = manifest.resolve(&path.value);
+    let metadata = std::fs::metadata(&file_path).map_err(failed)?;
+    if !metadata.is_file() {
+        let sort = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        let error =
+            Diagnostic::new(Code::Unreadable, format!("can't read {what}: it is {sort}")).at(path.span, "named here");
+        let is_initramfs_directory = key == "initramfs" && metadata.is_dir();
+        return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
+    }
+    if metadata.len() > INPUT_LIMIT {
+        let message = format!("{what} has {} bytes, which no 32-bit guest can hold", metadata.len());
+        return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
+    }
+    let mut bytes = Vec::new();
+    File::open(&file_path).and_then(|file| file.take(INPUT_LIMIT).read_to_end(&mut bytes)).map_err(failed)?;
+    Ok(loaded(key, path, bytes))
+}
+
+fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostic> {
+    let archive = initramfs::archive(&manifest.resolve(&path.value), Path::new(&path.value));
+    let bytes = archive.map_err(|diagnostic| diagnostic.at(path.span, "named here"))?;
+    Ok(loaded("initramfs", path, bytes))
+}
+
+fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
+    let (key, size, digest) = (key.to_owned(), bytes.len() as u64, Digest::of(&bytes));
+    Loaded { origin: Input { key, path: path.value.clone(), size, digest }, bytes, span: path.span }
+}
+
+fn not_newc(loaded: &Loaded, reason: &str) -> Diagnostic {
+    let message = format!("`{}` is not a cpio archive in newc format: {reason}", loaded.origin.path);
+    let help = if loaded.bytes.starts_with(&[0x1f, 0x8b]) {
+        "it is compressed; decompress it with `gunzip`"
+    } else {
+        "make one with `cpio -o -H newc`, or name a folder with `directory:`"
+    };
+    Diagnostic::new(Code::NotNewc, message).at(loaded.span, "named here").help(help)
+}

@@ -1,0 +1,64 @@
+//! Builds boot images for 32-bit teaching kernels.
+//!
+//! The way of the data: a manifest's text becomes a [`Manifest`], its files become [`Inputs`], both become a [`Plan`], and
+//! the plan becomes an [`stos_image::Image`]. Each step finds all the mistakes that it can, as [`Diagnostics`].
+
+#![forbid(unsafe_code)]
+
+mod boot;
+mod code;
+mod diagnostic;
+mod elf;
+mod initramfs;
+mod input;
+mod manifest;
+mod output;
+mod plan;
+mod source;
+mod yaml;
+
+use std::path::Path;
+
+pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT};
+pub use diagnostic::{Diagnostic, Diagnostics, Label};
+pub use input::{Inputs, Loaded};
+pub use manifest::{Manifest, Protocol};
+pub use output::Output;
+pub use plan::{OwnedPiece, Plan};
+pub use source::{Located, Source, Span};
+
+/// What went wrong, and the text that it went wrong in.
+#[derive(Debug)]
+pub struct Failure {
+    /// The manifest's text, when it could be read.
+    pub source: Option<Source>,
+    /// What went wrong.
+    pub diagnostics: Diagnostics,
+}
+
+/// Plans the memory of the guest that `manifest` declares.
+///
+/// # Errors
+/// Everything that is wrong with its files or keeps them from fitting together.
+pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
+    match manifest.kernel.protocol.value {
+        Protocol::Stos => boot::plan(manifest, inputs),
+    }
+}
+
+/// Builds the image that the manifest at `path` declares, and writes it.
+///
+/// # Errors
+/// All mistakes of the first step that finds any.
+pub fn pack(path: &Path, output: &Output) -> Result<stos_image::Image, Failure> {
+    let manifest = Manifest::load(path).map_err(|(source, diagnostics)| Failure { source, diagnostics })?;
+    let build = || -> Result<stos_image::Image, Diagnostics> {
+        output.check_against(&manifest, path)?;
+        let inputs = Inputs::load(&manifest)?;
+        let plan = plan(&manifest, &inputs)?;
+        let image = plan.render().map_err(|error| Diagnostic::new(Code::FormatLimit, error.to_string()))?;
+        output.write(&image)?;
+        Ok(image)
+    };
+    build().map_err(|diagnostics| Failure { source: Some(manifest.source.clone()), diagnostics })
+}

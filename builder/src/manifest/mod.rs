@@ -1,0 +1,115 @@
+//! The manifest: what a person declares. Every value keeps its place in the text, so that later steps can point at it.
+
+mod fields;
+mod quantity;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use crate::source::{Located, Source};
+
+/// Smallest and largest guest memory in bytes that a manifest may declare for stos.
+pub const MEMORY_RANGE: std::ops::RangeInclusive<u64> = (16 << 20)..=(3 << 30);
+
+/// A manifest whose every value was checked on its own.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The text that it was read from.
+    pub source: Source,
+    /// Folder that relative paths start from.
+    pub folder: PathBuf,
+    /// Name of the image.
+    pub name: Located<String>,
+    /// Guest memory in bytes.
+    pub memory: Located<u64>,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Modules in the order in which the kernel gets them.
+    pub modules: Vec<Module>,
+    /// The initramfs, if any.
+    pub initramfs: Option<Initramfs>,
+    /// The command line; empty when the manifest gives none.
+    pub cmdline: Located<String>,
+    /// Further ranges that the kernel must leave alone.
+    pub segments: Vec<Located<Segment>>,
+    /// Defaults for the runner.
+    pub run: Run,
+}
+
+/// The kernel file and how it is started.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Path as written.
+    pub path: Located<String>,
+    /// Boot protocol.
+    pub protocol: Located<Protocol>,
+}
+
+/// The boot protocols that images can be built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// LSE's modular 32-bit teaching kernel.
+    Stos,
+}
+
+impl Protocol {
+    /// Every protocol with its name in the manifest.
+    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos)];
+
+    /// Name in the manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stos => "stos",
+        }
+    }
+}
+
+/// A module file.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Path as written.
+    pub path: Located<String>,
+    /// Name for people: as given, else the file's name.
+    pub name: String,
+}
+
+/// Where the initramfs comes from.
+#[derive(Clone, Debug)]
+pub enum Initramfs {
+    /// A finished cpio archive in newc format.
+    Archive(Located<String>),
+    /// A directory that is to be archived.
+    Directory(Located<String>),
+}
+
+/// A physical range that the kernel must leave alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// First byte.
+    pub start: u64,
+    /// Size in bytes, at least 1.
+    pub size: u64,
+}
+
+/// Defaults for the runner.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Time limit in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Regular expressions that the serial output must match, in order.
+    pub expect: Vec<String>,
+    /// The port that the guest writes its exit status to.
+    pub exit_port: u16,
+}
+
+impl Manifest {
+    /// The file that a path of the manifest means.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The manifest's folder: the start of its relative paths.
+    fn folder_of(path: &Path) -> PathBuf {
+        path.parent().map(Path::to_path_buf).unwrap_or_default()
+    }
+}

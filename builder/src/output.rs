@@ -1,0 +1,148 @@
+//! Writes the image: whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use stos_image::Image;
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::input::describe;
+use crate::manifest::{Initramfs, Manifest};
+
+/// Where the image goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Output {
+    /// The output that `-o` names; without it, the manifest's name with `.img`.
+    pub fn choose(option: Option<&Path>, manifest: &Path) -> Self {
+        match option {
+            Some(path) if path.as_os_str() == "-" => Self::Stdout,
+            Some(path) => Self::File(path.to_path_buf()),
+            None => Self::File(manifest.with_extension("img")),
+        }
+    }
+
+    /// Refuses to write over the manifest or over a file that it names.
+    ///
+    /// # Errors
+    /// [`Code::OutputIsInput`] names both.
+    pub fn check_against(&self, manifest: &Manifest, manifest_path: &Path) -> Result<(), Diagnostic> {
+        let Self::File(path) = self else { return Ok(()) };
+        let Ok(output) = path.canonicalize() else { return Ok(()) };
+        let archive = manifest.initramfs.iter().filter_map(|initramfs| match initramfs {
+            Initramfs::Archive(path) => Some(path),
+            Initramfs::Directory(_) => None,
+        });
+        let named = std::iter::once(&manifest.kernel.path)
+            .chain(manifest.modules.iter().map(|module| &module.path))
+            .chain(archive);
+        let inputs = named.map(|path| manifest.resolve(&path.value)).chain([manifest_path.to_path_buf()]);
+        match inputs.into_iter().find(|input| input.canonicalize().is_ok_and(|input| input == output)) {
+            None => Ok(()),
+            Some(input) => {
+                let message = format!("the image would replace its own input `{}`", input.display());
+                Err(Diagnostic::new(Code::OutputIsInput, message).help("name another file with `-o`"))
+            }
+        }
+    }
+
+    /// Writes `image`. A file appears under its name when all of it is on disk, or stays as it was.
+    ///
+    /// # Errors
+    /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
+    pub fn write(&self, image: &Image) -> Result<(), Diagnostic> {
+        match self {
+            Self::Stdout if io::stdout().is_terminal() => {
+                let message = "an image is no text: standard output is a terminal";
+                Err(Diagnostic::new(Code::OutputFailed, message)
+                    .help("name a file with `-o img.bin`, or redirect the output"))
+            }
+            Self::Stdout => {
+                write_through(image, io::stdout().lock()).map_err(|error| failed("standard output", &error))
+            }
+            Self::File(path) => {
+                let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+                let result = if special { write_special(image, path) } else { write_atomically(image, path) };
+                result.map_err(|error| failed(&format!("`{}`", path.display()), &error))
+            }
+        }
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::new(Code::OutputFailed, format!("can't write the image to {what}: {}", describe(error)));
+    match error.kind() {
+        io::ErrorKind::StorageFull => diagnostic.help("free some space, or name a file on another disk with `-o`"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            diagnostic.help("name a file in a folder that you may write to with `-o`")
+        }
+        io::ErrorKind::NotFound => diagnostic.help("the folder does not exist; make it with `mkdir -p`"),
+        _ => diagnostic,
+    }
+}
+
+/// A sink that gives up between two writes when a signal asked for that.
+struct Interruptible<W> {
+    inner: W,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl<W: Write> Write for Interruptible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted by a signal"));
+        }
+        self.inner.write(&bytes[..bytes.len().min(1 << 20)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn write_through(image: &Image, sink: impl Write) -> io::Result<()> {
+    let mut sink = BufWriter::new(sink);
+    image.write_to(&mut sink)?;
+    sink.flush()
+}
+
+/// A device or a pipe that somebody put in the file's place is written to as it is.
+fn write_special(image: &Image, path: &Path) -> io::Result<()> {
+    debug_assert!(
+        path.metadata().is_ok_and(|metadata| !metadata.file_type().is_dir() || metadata.file_type().is_fifo())
+    );
+    write_through(image, File::options().write(true).open(path)?)
+}
+
+fn write_atomically(image: &Image, path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A signal must not leave the temporary file behind; one that comes later finds its usual effect restored by the exit.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    // Mode 0666 less the umask, as any program's output has it.
+    let mut file = tempfile::Builder::new()
+        .prefix(".stos-pack-")
+        .permissions(std::fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    write_through(image, Interruptible { inner: &mut file, interrupted })?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,117 @@
+//! The plan of a guest's memory: who owns which bytes, and what they hold. Two owners of one byte are an error that names
+//! both.
+
+use stos_image::{Description, GuestRange, Image, ImageError, Permissions, Piece, Region, RegionKind, Symbols};
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+
+/// Everything that the image will say, with the memory that it will hold.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the guest is; its regions are sorted.
+    pub description: Description,
+    /// Names of addresses.
+    pub symbols: Symbols,
+    /// The bytes in guest memory.
+    pub pieces: Vec<OwnedPiece>,
+}
+
+/// Bytes and the guest-physical address of the first one.
+#[derive(Debug)]
+pub struct OwnedPiece {
+    /// Guest-physical address.
+    pub start: u32,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Plan {
+    /// Turns the plan into an image.
+    ///
+    /// # Errors
+    /// When the plan breaks a limit of the format.
+    pub fn render(&self) -> Result<Image, ImageError> {
+        let pieces: Vec<Piece<'_>> =
+            self.pieces.iter().map(|piece| Piece { start: piece.start.into(), bytes: &piece.bytes }).collect();
+        Image::assemble(self.description.clone(), &self.symbols, &pieces)
+    }
+}
+
+/// A claim on guest memory, and the place in the manifest that made it.
+#[derive(Clone, Debug)]
+struct Claim {
+    region: Region,
+    span: Option<Span>,
+}
+
+/// Collects claims and finds out which of them collide.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    list: Vec<Claim>,
+}
+
+impl Claims {
+    /// Claims `size` bytes from `start`. `span` is the place in the manifest that asked for it. Nothing is no claim.
+    pub fn add(
+        &mut self,
+        start: u32,
+        size: u64,
+        kind: RegionKind,
+        permissions: Permissions,
+        name: impl Into<String>,
+        span: Option<Span>,
+    ) {
+        if size > 0 {
+            let region = Region { range: GuestRange::new(start.into(), size), kind, permissions, name: name.into() };
+            self.list.push(Claim { region, span });
+        }
+    }
+
+    /// The regions in order of their addresses.
+    ///
+    /// # Errors
+    /// One diagnostic per pair of neighbours that share a byte.
+    pub fn settle(mut self) -> Result<Vec<Region>, crate::Diagnostics> {
+        self.list.sort_by_key(|claim| claim.region.range);
+        let mut found = crate::Diagnostics::default();
+        // Among sorted ranges a collision shows against the one that reaches furthest so far.
+        let mut furthest: Option<&Claim> = None;
+        for claim in &self.list {
+            if let Some(other) = furthest.filter(|other| other.region.range.overlaps(claim.region.range)) {
+                found.push(collision(other, claim));
+            }
+            if furthest.is_none_or(|other| claim.region.range.end() > other.region.range.end()) {
+                furthest = Some(claim);
+            }
+        }
+        found.finish(())?;
+        Ok(self.list.into_iter().map(|claim| claim.region).collect())
+    }
+}
+
+fn collision(first: &Claim, second: &Claim) -> Diagnostic {
+    let (a, b) = (&first.region, &second.region);
+    let message = format!("`{}` and `{}` claim the same guest memory", a.name, b.name);
+    let fact = |region: &Region| {
+        format!(
+            "`{}` takes guest-physical {}, {} bytes ({:#x})",
+            region.name, region.range, region.range.size, region.range.size
+        )
+    };
+    let mut diagnostic = Diagnostic::new(Code::Collision, message).note(fact(a)).note(fact(b));
+    let mut labels = [(a, first.span), (b, second.span)].into_iter().filter_map(|(region, span)| Some((region, span?)));
+    if let Some((region, span)) = labels.next() {
+        diagnostic = diagnostic.at(span, format!("`{}` comes from here", region.name));
+    }
+    for (region, span) in labels.filter(|(_, span)| diagnostic_differs(first, second, *span)) {
+        diagnostic = diagnostic.and_at(span, format!("`{}` comes from here", region.name));
+    }
+    diagnostic.help("move one of them: a kernel's addresses are set by `. = …;` in its linker script")
+}
+
+/// Two claims of one file point at the same place; it is shown once.
+fn diagnostic_differs(first: &Claim, second: &Claim, span: Span) -> bool {
+    first.span != second.span && second.span == Some(span)
+}

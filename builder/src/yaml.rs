@@ -1,0 +1,193 @@
+//! YAML as a tree in which every key and value knows where it stands. The only module that knows the YAML library.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Error, Location, Spanned};
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::source::{Located, Source, Span};
+
+/// A value of a YAML document, as YAML's core schema types it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer, decimal or with `0x` or `0o`.
+    Integer(i128),
+    /// A number with a fraction or an exponent.
+    Float(f64),
+    /// Anything else that is one value.
+    Text(String),
+    /// A sequence.
+    Sequence(Vec<Located<Node>>),
+    /// A mapping, in the order of the document; keys are distinct.
+    Mapping(Vec<(Located<String>, Located<Node>)>),
+}
+
+impl Node {
+    /// What a person calls this sort of value.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a number with a fraction",
+            Self::Text(_) => "a text",
+            Self::Sequence(_) => "a list",
+            Self::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+/// Parses one YAML document.
+///
+/// # Errors
+/// [`Code::Syntax`] and [`Code::DuplicateKey`], both with the place.
+pub fn parse(source: &Source) -> Result<Located<Node>, Diagnostic> {
+    let spanned: Spanned<Raw> = serde_saphyr::from_str(&source.text).map_err(|error| syntax_error(source, &error))?;
+    Ok(locate(&source.text, spanned))
+}
+
+fn syntax_error(source: &Source, error: &Error) -> Diagnostic {
+    let plain = error.without_snippet();
+    let at = plain.location().map(|location| span_of(&source.text, location));
+    let (code, message, help) = match plain {
+        Error::DuplicateMappingKey { key, .. } => {
+            let name = key.as_deref().unwrap_or("?");
+            (Code::DuplicateKey, format!("the key `{name}` is given twice"), "keep one of the two")
+        }
+        other => {
+            let text = other.to_string();
+            // The place is shown by the caret.
+            let text = text.rsplit_once(" at line ").map_or(&*text, |(message, _)| message);
+            (
+                Code::Syntax,
+                format!("this is not valid YAML: {text}"),
+                "check indentation, quotes and brackets around this place",
+            )
+        }
+    };
+    let diagnostic = Diagnostic::new(code, message).help(help);
+    match at {
+        Some(span) => diagnostic.at(span, ""),
+        None => diagnostic,
+    }
+}
+
+/// The bytes that a location of the YAML library stands for.
+fn span_of(text: &str, location: Location) -> Span {
+    let span = location.span();
+    if let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) {
+        let (start, length) = (usize::try_from(start).unwrap_or(text.len()), usize::try_from(length).unwrap_or(0));
+        return Span { start, end: start.saturating_add(length) };
+    }
+    // The scanner's own errors come with line and column, counted in characters, alone.
+    let line = usize::try_from(location.line()).unwrap_or(1).max(1);
+    let column = usize::try_from(location.column()).unwrap_or(1).max(1);
+    let line_start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
+    let rest = text.get(line_start..).unwrap_or("");
+    let start = line_start + rest.chars().take(column - 1).map(char::len_utf8).sum::<usize>();
+    let length =
+        text.get(start..).and_then(|rest| rest.chars().next()).filter(|&next| next != '\n').map_or(0, char::len_utf8);
+    Span { start, end: start + length }
+}
+
+fn locate(text: &str, spanned: Spanned<Raw>) -> Located<Node> {
+    let mut span = span_of(text, spanned.referenced);
+    let node = match spanned.value {
+        Raw::Scalar(node) => node,
+        Raw::Sequence(items) => {
+            let items: Vec<_> = items.into_iter().map(|item| locate(text, item)).collect();
+            if let Some(last) = items.last() {
+                span.end = span.end.max(last.span.end);
+            }
+            Node::Sequence(items)
+        }
+        Raw::Mapping(entries) => {
+            let entries: Vec<_> = entries
+                .into_iter()
+                .map(|(key, value)| (Located::new(key.value, span_of(text, key.referenced)), locate(text, value)))
+                .collect();
+            if let Some((_, last)) = entries.last() {
+                span.end = span.end.max(last.span.end);
+            }
+            Node::Mapping(entries)
+        }
+    };
+    Located::new(node, span)
+}
+
+/// A node as the YAML library hands it over.
+enum Raw {
+    Scalar(Node),
+    Sequence(Vec<Spanned<Raw>>),
+    Mapping(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Integer(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Integer(value.into())))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Integer(value)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Float(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Node::Text(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::Sequence(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Mapping(entries))
+    }
+}
