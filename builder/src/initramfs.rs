@@ -102,7 +102,7 @@ impl Entry {
 }
 
 fn collect(directory: &Path, shown: &Path, prefix: &str, entries: &mut Vec<Entry>) -> Result<(), Diagnostic> {
-    let here = shown.join(prefix);
+    let here = if prefix.is_empty() { shown.to_path_buf() } else { shown.join(prefix) };
     let failed = |error: io::Error| read_failure(&format!("the directory `{}`", here.display()), &error);
     for item in fs::read_dir(directory.join(prefix)).map_err(failed)? {
         let item = item.map_err(failed)?;

@@ -115,7 +115,13 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
 }
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostic> {
-    let archive = initramfs::archive(&manifest.resolve(&path.value), Path::new(&path.value));
+    let directory = manifest.resolve(&path.value);
+    if directory.is_file() {
+        let message = format!("`{}` (the manifest's key `initramfs`) is a file, not a directory", path.value);
+        let error = Diagnostic::new(Code::Unreadable, message).at(path.span, "named here");
+        return Err(error.help("write `path:` instead of `directory:` for a finished archive"));
+    }
+    let archive = initramfs::archive(&directory, Path::new(&path.value));
     let bytes = archive.map_err(|diagnostic| diagnostic.at(path.span, "named here"))?;
     Ok(loaded("initramfs", path, bytes))
 }

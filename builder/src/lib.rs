@@ -19,6 +19,7 @@ mod yaml;
 
 use std::path::Path;
 
+pub use boot::structures;
 pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT};
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use input::{Inputs, Loaded};

@@ -108,7 +108,12 @@ fn collision(first: &Claim, second: &Claim) -> Diagnostic {
     for (region, span) in labels.filter(|(_, span)| diagnostic_differs(first, second, *span)) {
         diagnostic = diagnostic.and_at(span, format!("`{}` comes from here", region.name));
     }
-    diagnostic.help("move one of them: a kernel's addresses are set by `. = …;` in its linker script")
+    let kernel_takes_part = a.kind == RegionKind::Kernel || b.kind == RegionKind::Kernel;
+    diagnostic.help(if kernel_takes_part {
+        "move the kernel: its addresses are set by `. = …;` in its linker script"
+    } else {
+        "move one of them, or leave it out: memory that is in use is reserved already"
+    })
 }
 
 /// Two claims of one file point at the same place; it is shown once.

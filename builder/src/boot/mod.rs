@@ -6,6 +6,6 @@ mod descriptors;
 pub mod layout;
 mod memory_map;
 mod stos;
-mod structures;
+pub mod structures;
 
 pub use stos::plan;

@@ -1,0 +1,8 @@
+//! What the end-to-end tests share: the built tools, hand-made ELF files, and a real KVM inside an emulated machine.
+
+#![forbid(unsafe_code)]
+
+pub mod elf;
+pub mod fixtures;
+pub mod nested;
+pub mod tools;

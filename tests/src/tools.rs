@@ -1,0 +1,75 @@
+//! Finds the built commands and runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::{Mutex, PoisonError};
+
+/// The top folder of the checkout.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The path of a command of ours in the profile under test, after making sure that it is up to date.
+///
+/// # Panics
+/// When cargo can't build it.
+pub fn tool_path(name: &str) -> PathBuf {
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let test = std::env::current_exe().unwrap_or_default();
+    // target/PROFILE/deps/TEST
+    let folder = test.ancestors().nth(2).unwrap_or(Path::new("target/debug"));
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.iter().any(|known| known == name) {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--quiet", "-p", name]);
+        if let Some(target) = folder.parent() {
+            cargo.arg("--target-dir").arg(target);
+        }
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let status = cargo.status();
+        assert!(status.as_ref().is_ok_and(ExitStatus::success), "{name} can't be built: {status:?}");
+        built.push(name.to_owned());
+    }
+    folder.join(name)
+}
+
+/// A command of ours, such as `stos-pack`, with an environment that does not change what it prints.
+pub fn tool(name: &str) -> Command {
+    let mut command = Command::new(tool_path(name));
+    command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+    command
+}
+
+/// What a command printed and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs `command` without input to its end.
+///
+/// # Panics
+/// When it can't be started.
+pub fn run(command: &mut Command) -> Run {
+    match command.stdin(std::process::Stdio::null()).output() {
+        Ok(output) => output.into(),
+        Err(error) => panic!("{command:?} can't be started: {error}"),
+    }
+}
