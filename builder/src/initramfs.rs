@@ -10,7 +10,7 @@ use cpio::newc::{Builder, ModeFileType, Reader, trailer};
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::input::read_failure;
+use crate::input::{INPUT_LIMIT, read_failure};
 
 /// Most entries in an archive, against directories that nobody meant.
 const ENTRIES_LIMIT: usize = 1 << 20;
@@ -22,8 +22,9 @@ const ENTRIES_LIMIT: usize = 1 << 20;
 /// # Errors
 /// Names the entry that can't be read or archived.
 pub fn archive(directory: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostic> {
-    let mut entries = Vec::new();
-    collect(directory, shown, "", &mut entries)?;
+    let mut walk = Walk { directory, shown, entries: Vec::new(), size: 0 };
+    walk.collect("")?;
+    let mut entries = walk.entries;
     entries.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
 
     let mut bytes = Vec::new();
@@ -101,46 +102,63 @@ impl Entry {
     }
 }
 
-fn collect(directory: &Path, shown: &Path, prefix: &str, entries: &mut Vec<Entry>) -> Result<(), Diagnostic> {
-    let here = if prefix.is_empty() { shown.to_path_buf() } else { shown.join(prefix) };
-    let failed = |error: io::Error| read_failure(&format!("the directory `{}`", here.display()), &error);
-    for item in fs::read_dir(directory.join(prefix)).map_err(failed)? {
-        let item = item.map_err(failed)?;
-        let path = here.join(item.file_name());
-        let refuse = |sort: &str, help: &str| {
-            let message = format!("`{}` can't go into an initramfs: {sort}", path.display());
-            Diagnostic::new(Code::UnsupportedEntry, message).help(help)
-        };
-        let unreadable = |error: io::Error| read_failure(&format!("`{}`", path.display()), &error);
-        let Ok(file_name) = item.file_name().into_string() else {
-            return Err(refuse("its name is not UTF-8", "rename it"));
-        };
-        let name = if prefix.is_empty() { file_name } else { format!("{prefix}/{file_name}") };
-        if name == "TRAILER!!!" {
-            return Err(refuse("its name is the one that ends a cpio archive", "rename it"));
+/// A walk through the tree that is to be archived.
+struct Walk<'a> {
+    directory: &'a Path,
+    shown: &'a Path,
+    entries: Vec<Entry>,
+    /// Bytes in all files so far.
+    size: u64,
+}
+
+impl Walk<'_> {
+    /// Adds everything below `prefix`, a path inside the tree, or all when it is empty.
+    fn collect(&mut self, prefix: &str) -> Result<(), Diagnostic> {
+        let here = if prefix.is_empty() { self.shown.to_path_buf() } else { self.shown.join(prefix) };
+        let failed = |error: io::Error| read_failure(&format!("the directory `{}`", here.display()), &error);
+        for item in fs::read_dir(self.directory.join(prefix)).map_err(failed)? {
+            let item = item.map_err(failed)?;
+            let path = here.join(item.file_name());
+            let refuse = |sort: &str, help: &str| {
+                let message = format!("`{}` can't go into an initramfs: {sort}", path.display());
+                Diagnostic::new(Code::UnsupportedEntry, message).help(help)
+            };
+            let unreadable = |error: io::Error| read_failure(&format!("`{}`", path.display()), &error);
+            let Ok(file_name) = item.file_name().into_string() else {
+                return Err(refuse("its name is not UTF-8", "rename it"));
+            };
+            let name = if prefix.is_empty() { file_name } else { format!("{prefix}/{file_name}") };
+            if name == "TRAILER!!!" {
+                return Err(refuse("its name is the one that ends a cpio archive", "rename it"));
+            }
+            let kind = item.file_type().map_err(unreadable)?;
+            let content = if kind.is_dir() {
+                Content::Directory
+            } else if kind.is_symlink() {
+                let target = fs::read_link(item.path()).map_err(unreadable)?;
+                Content::Symlink(target.as_os_str().as_bytes().to_vec())
+            } else if kind.is_file() {
+                let metadata = item.metadata().map_err(unreadable)?;
+                self.size = self.size.saturating_add(metadata.len());
+                Content::File { executable: metadata.permissions().mode() & 0o100 != 0 }
+            } else {
+                return Err(refuse(
+                    "it is a device, a socket or a pipe",
+                    "leave it out; a kernel makes its own devices",
+                ));
+            };
+            let is_directory = matches!(content, Content::Directory);
+            self.entries.push(Entry { name: name.clone(), content });
+            if self.entries.len() > ENTRIES_LIMIT || self.size > INPUT_LIMIT {
+                let sort = format!("with it there are {} entries of {} bytes", self.entries.len(), self.size);
+                return Err(refuse(&sort, "name a smaller directory"));
+            }
+            if is_directory {
+                self.collect(&name)?;
+            }
         }
-        let kind = item.file_type().map_err(unreadable)?;
-        let content = if kind.is_dir() {
-            Content::Directory
-        } else if kind.is_symlink() {
-            let target = fs::read_link(item.path()).map_err(unreadable)?;
-            Content::Symlink(target.as_os_str().as_bytes().to_vec())
-        } else if kind.is_file() {
-            let mode = item.metadata().map_err(unreadable)?.permissions().mode();
-            Content::File { executable: mode & 0o100 != 0 }
-        } else {
-            return Err(refuse("it is a device, a socket or a pipe", "leave it out; a kernel makes its own devices"));
-        };
-        let is_directory = matches!(content, Content::Directory);
-        entries.push(Entry { name: name.clone(), content });
-        if entries.len() > ENTRIES_LIMIT {
-            return Err(refuse(&format!("there are more than {ENTRIES_LIMIT} entries"), "name a smaller directory"));
-        }
-        if is_directory {
-            collect(directory, shown, &name, entries)?;
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

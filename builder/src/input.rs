@@ -12,8 +12,9 @@ use crate::initramfs;
 use crate::manifest::{Initramfs, Manifest};
 use crate::source::{Located, Span};
 
-/// Largest input file in bytes: more than any 32-bit guest could hold.
-const INPUT_LIMIT: u64 = 4 << 30;
+/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
+/// stos loads.
+pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The content of one input.
 #[derive(Clone, Debug)]
@@ -106,7 +107,7 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
         return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
     }
     if metadata.len() > INPUT_LIMIT {
-        let message = format!("{what} has {} bytes, which no 32-bit guest can hold", metadata.len());
+        let message = format!("{what} has {} bytes, at most {INPUT_LIMIT} are read", metadata.len());
         return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
     }
     let mut bytes = Vec::new();

@@ -1,9 +1,11 @@
 //! Images that are damaged, cut, lengthened or made for another version are refused, with the place in the message.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use stos_image::{
-    CR0_PE, Description, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, PAGE_SIZE, ParsedImage, Permissions,
-    Piece, Region, RegionKind, RunDefaults, Symbol, Symbols,
+    CR0_PE, Description, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, ParsedImage, Permissions, Piece,
+    Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 
 const REGIONS: [(u64, &str); 4] =
@@ -44,10 +46,10 @@ fn read(bytes: &[u8]) -> Result<(), ImageError> {
 
 /// The word that a message about a damaged byte at `offset` must contain, from the layout that the specification gives.
 fn owner_of(offset: usize) -> &'static str {
-    let page = PAGE_SIZE as usize;
+    let page = 4096;
     let image = small_image();
-    let metadata_pages = u64::from_le_bytes(image[72..80].try_into().unwrap()).div_ceil(PAGE_SIZE) as usize;
-    let symbols = page + metadata_pages * page;
+    let metadata_size = usize::try_from(u64::from_le_bytes(image[72..80].try_into().unwrap())).unwrap();
+    let symbols = page + metadata_size.next_multiple_of(page);
     let (digests, payload) = (symbols + page, symbols + 2 * page);
     match offset {
         _ if offset < 8 => "STOSIMG",

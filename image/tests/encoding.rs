@@ -1,5 +1,7 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use stos_image::{
     CR0_PE, CR0_PG, Description, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, ParsedImage, Permissions,
     Piece, Region, RegionKind, RunDefaults, Symbols, VerifiedImage,
