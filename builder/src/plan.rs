@@ -108,6 +108,15 @@ fn collision(first: &Claim, second: &Claim) -> Diagnostic {
     for (region, span) in labels.filter(|(_, span)| diagnostic_differs(first, second, *span)) {
         diagnostic = diagnostic.and_at(span, format!("`{}` comes from here", region.name));
     }
+    // What GNU ld makes of `-Ttext=…` without a linker script: the headers, on the page before the first section.
+    let headers = |kernel: &Region, hole: &Region| {
+        kernel.name.starts_with("kernel segment") && hole.kind == RegionKind::Hole && kernel.range.start.0 >= 0xf_f000
+    };
+    if headers(a, b) || headers(b, a) {
+        return diagnostic.help(
+            "if that segment holds nothing but the ELF headers, which no kernel needs, link with `ld -n` to leave them out",
+        );
+    }
     let kernel_takes_part = a.kind == RegionKind::Kernel || b.kind == RegionKind::Kernel;
     diagnostic.help(if kernel_takes_part {
         "move the kernel: its addresses are set by `. = …;` in its linker script"

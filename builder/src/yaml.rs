@@ -9,7 +9,7 @@ use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Located, Source, Span};
 
-/// A value of a YAML document, as YAML's core schema types it.
+/// A value of a YAML document, as the YAML library types it: the core schema, and `yes`, `no`, `on` and `off` too.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// Nothing, `~` or `null`.
@@ -60,6 +60,11 @@ fn syntax_error(source: &Source, error: &Error) -> Diagnostic {
             let name = key.as_deref().unwrap_or("?");
             (Code::DuplicateKey, format!("the key `{name}` is given twice"), "keep one of the two")
         }
+        Error::MultipleDocuments { .. } => (
+            Code::Syntax,
+            "the manifest has more than one YAML document".to_owned(),
+            "keep one, and take out the `---` lines",
+        ),
         other => {
             let text = other.to_string();
             // The place is shown by the caret.

@@ -95,6 +95,8 @@ pub use metadata::{
     DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind, RunDefaults,
 };
 pub use reader::{ParsedImage, VerifiedImage};
-pub use rules::{EXPECT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
+pub use rules::{
+    EXPECT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
+};
 pub use symbols::{Symbol, Symbols};
 pub use writer::{Image, Piece};

@@ -18,6 +18,8 @@ pub const MEMORY_LIMIT: u64 = 3584 << 20;
 pub const NAME_LIMIT: usize = 255;
 /// Longest path, expectation or symbol name in bytes.
 pub const TEXT_LIMIT: usize = 4096;
+/// Most symbols.
+pub const SYMBOL_COUNT_LIMIT: usize = 1 << 20;
 /// Most expectations.
 pub const EXPECT_LIMIT: usize = 64;
 /// Longest time limit in milliseconds: a day.
@@ -223,6 +225,10 @@ impl Symbols {
     /// # Errors
     /// Names the first symbol that breaks a rule.
     pub fn check(&self) -> Result<(), ImageError> {
+        if self.symbols.len() > SYMBOL_COUNT_LIMIT {
+            let rule = format!("at most {SYMBOL_COUNT_LIMIT} are allowed");
+            return Err(broken("symbols", format!("{} entries", self.symbols.len()), rule));
+        }
         for (index, symbol) in self.symbols.iter().enumerate() {
             check_text(format!("symbols[{index}].name"), &symbol.name, TEXT_LIMIT)?;
         }

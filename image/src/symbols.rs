@@ -29,14 +29,14 @@ impl Symbols {
         Self { symbols }
     }
 
-    /// The symbol that `address` lies in and the offset into it. A symbol without a size reaches to the next one.
+    /// The symbol that `address` lies in and the offset into it: the nearest one whose size reaches that far, else the
+    /// nearest one before it if that has no size.
     pub fn find(&self, address: u32) -> Option<(&Symbol, u32)> {
         let after = self.symbols.partition_point(|symbol| symbol.address <= address);
-        self.symbols[..after]
-            .iter()
-            .rev()
-            .map(|symbol| (symbol, address - symbol.address))
-            .find(|(symbol, offset)| symbol.size == 0 || *offset < symbol.size)
+        let before = || self.symbols[..after].iter().rev();
+        let holds = |symbol: &&Symbol| address - symbol.address < symbol.size;
+        let found = before().find(holds).or_else(|| before().next().filter(|nearest| nearest.size == 0))?;
+        Some((found, address - found.address))
     }
 }
 
@@ -56,5 +56,12 @@ mod tests {
         assert_eq!(symbols.find(0x110), None);
         assert_eq!(symbols.find(0x2ff).map(|(found, offset)| (&*found.name, offset)), Some(("b", 0xff)));
         assert_eq!(symbols.find(0xff), None);
+    }
+
+    #[test]
+    fn a_label_does_not_hide_the_function_around_it() {
+        let symbols =
+            Symbols::new(vec![symbol(0x100, 0x40, "main"), symbol(0x100, 0, "start"), symbol(0x120, 0, "loop")]);
+        assert_eq!(symbols.find(0x124).map(|(found, offset)| (&*found.name, offset)), Some(("main", 0x24)));
     }
 }

@@ -4,5 +4,6 @@
 
 pub mod elf;
 pub mod fixtures;
+pub mod guests;
 pub mod nested;
 pub mod tools;

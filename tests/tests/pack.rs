@@ -1,5 +1,7 @@
 //! What `stos-pack` promises beside its messages: outputs, one result line, the same bytes everywhere.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! Every mistake in a manifest or an ELF file gives the message that is kept beside it, the right exit status, and no
 //! output file. `SNAPSHOTS=overwrite cargo test -p stos-tests --test pack_errors` writes the messages anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
@@ -96,6 +98,8 @@ fn segments_that_can_not_be_loaded_are_refused() {
     assert_elf_refused("nothing_to_load", &with_segments(Vec::new()).to_bytes(), None);
     let on_page_directory = with_segments(vec![code.clone(), Segment::new(0xc000_1ffc, 6, &[1; 16])]);
     assert_elf_refused("on_the_page_directory", &on_page_directory.to_bytes(), None);
+    let headers = Segment::new(0xc00f_f000, 4, &[0x7f; 0x74]);
+    assert_elf_refused("headers_before_the_kernel", &with_segments(vec![headers, code.clone()]).to_bytes(), None);
     let on_screen = with_segments(vec![code, Segment::new(0xc00b_8000, 6, &[1; 16])]);
     assert_elf_refused("on_the_screen", &on_screen.to_bytes(), None);
 }

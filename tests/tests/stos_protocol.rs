@@ -1,6 +1,8 @@
 //! What a kernel finds in memory: the images of `stos-pack` hold what the stos boot protocol says, read back byte by byte
 //! without the builder's own definitions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -28,10 +30,10 @@ impl Guest {
         );
         if modules > 0 {
             manifest += "modules:\n";
+            manifest.extend((0..modules).map(|module| format!("  - path: {module}.ko\n")));
         }
         for module in 0..modules {
             fs::write(folder.path().join(format!("{module}.ko")), Elf::module("start").to_bytes()).unwrap();
-            manifest += &format!("  - path: {module}.ko\n");
         }
         fs::create_dir(folder.path().join("tree")).unwrap();
         fs::write(folder.path().join("tree/file"), "content\n").unwrap();

@@ -27,8 +27,12 @@ pub fn declared_map(manifest: &Manifest) -> Result<Vec<MapRange>, Diagnostics> {
             let message = format!("the segment {range} lies outside guest memory, which ends at {memory:#x}");
             let help = "make `memory` larger, or leave the segment out: a kernel only uses memory that it is told of";
             found.push(Diagnostic::new(Code::SegmentOutsideMemory, message).at(segment.span, "").help(help));
+            continue;
         }
-        reserve(&mut ranges, range);
+        // Kernels hand out whole pages, and differ in how they round the borders of what is available.
+        let start = range.start.page();
+        let end = range.end().next_multiple_of(PAGE_SIZE);
+        reserve(&mut ranges, GuestRange { start, size: end - start.0 });
     }
     found.finish(ranges)
 }
@@ -69,7 +73,7 @@ impl FrameArray {
     pub fn new(manifest: &Manifest, memory_map: &[MapRange]) -> Result<Self, Diagnostic> {
         let available = memory_map.iter().filter(|map| map.kind == MapKind::Available);
         let highest = available.map(|map| map.range.end()).max().unwrap_or(0);
-        let bytes = highest.div_ceil(PAGE_SIZE) * FRAME_SIZE;
+        let bytes = highest / PAGE_SIZE * FRAME_SIZE;
         let end = u64::from(FRAME_ARRAY) + bytes;
         let sizes = (u32::try_from(bytes.next_multiple_of(PAGE_SIZE)), u32::try_from(bytes.div_ceil(BIG_PAGE.into())));
         match sizes {

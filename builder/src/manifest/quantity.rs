@@ -7,7 +7,7 @@ pub enum QuantityError {
     #[error("`{0}` does not begin with a number")]
     NotANumber(String),
     /// A unit that is not known here.
-    #[error("`{unit}` is not a unit; the units are {known}")]
+    #[error("`{unit}` is no unit here; the units are {known}")]
     UnknownUnit {
         /// The unit found.
         unit: String,
@@ -27,6 +27,11 @@ const DURATION_UNITS: &[(&str, u64)] = &[("", 1000), ("ms", 1), ("s", 1000), ("m
 /// A size in bytes: a decimal or `0x` number, with `KiB`, `MiB` or `GiB` or nothing behind it.
 pub fn parse_size(text: &str) -> Result<u64, QuantityError> {
     parse(text, SIZE_UNITS, "KiB, MiB and GiB, or none for bytes")
+}
+
+/// A plain decimal or `0x` number.
+pub fn parse_number(text: &str) -> Result<u64, QuantityError> {
+    parse(text, &[("", 1)], "none: a plain number")
 }
 
 /// A duration in milliseconds: a number with `ms`, `s` or `m` behind it; without a unit it is seconds.

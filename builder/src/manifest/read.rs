@@ -6,8 +6,9 @@ use std::path::Path;
 use stos_image::{DEFAULT_EXIT_PORT, EXPECT_LIMIT, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
 
 use super::fields::{self, Fields, ROOT};
-use super::quantity::{QuantityError, parse_duration, parse_size};
+use super::quantity::{QuantityError, parse_duration, parse_number, parse_size};
 use super::{Initramfs, Kernel, MEMORY_RANGE, Manifest, Module, Protocol, Run, Segment};
+use crate::boot::layout::FAULT_PORT;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::read_failure;
@@ -23,6 +24,8 @@ const SOURCE_LIMIT: u64 = 1 << 20;
 const SEGMENTS_LIMIT: usize = 256;
 /// Most modules.
 const MODULES_LIMIT: usize = 256;
+/// Longest name of a module in bytes; region names are made from it.
+const MODULE_NAME_LIMIT: usize = NAME_LIMIT / 2;
 /// Longest command line in bytes.
 const CMDLINE_LIMIT: usize = 65536;
 
@@ -207,16 +210,21 @@ fn read_module(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> O
     let mut fields = Fields::new(&what, node, found)?;
     let path_node = fields.required("path", "path: module.ko", found);
     let path = path_node.and_then(|node| found.take(path(&fields.path("path"), node)));
-    let name = fields.optional("name").map(|node| fields::clean_text(&fields.path("name"), node, NAME_LIMIT / 2));
+    let name = fields.optional("name").map(|node| fields::clean_text(&fields.path("name"), node, MODULE_NAME_LIMIT));
     let name = match name {
         Some(name) => Some(found.take(name)?.value),
         None => None,
     };
     fields.finish(found);
     let path = path?;
-    let file_name =
-        || Path::new(&path.value).file_name().map_or_else(|| path.value.clone(), |name| name.to_string_lossy().into());
-    let name = name.unwrap_or_else(file_name);
+    let file_name = Path::new(&path.value).file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.or(file_name).unwrap_or_else(|| path.value.clone());
+    if name.len() > MODULE_NAME_LIMIT {
+        let message = format!("{what} has a name of {} bytes, at most {MODULE_NAME_LIMIT} are allowed", name.len());
+        found
+            .push(Diagnostic::new(Code::BadText, message).at(path.span, "").help("give it a shorter one with `name:`"));
+        return None;
+    }
     Some(Module { path, name })
 }
 
@@ -333,10 +341,36 @@ fn read_expect(node: &Located<Node>, found: &mut Diagnostics) -> Vec<String> {
     expect
 }
 
+/// Ports that the machine uses itself, so that a guest could not exit through them.
+const PORTS_IN_USE: &[(std::ops::RangeInclusive<u16>, &str)] = &[
+    (0x20..=0x21, "the first 8259A"),
+    (0x40..=0x43, "the 8254"),
+    (0x60..=0x64, "the keyboard controller"),
+    (0x70..=0x71, "the real-time clock"),
+    (0x92..=0x92, "the reset port"),
+    (0xa0..=0xa1, "the second 8259A"),
+    (0xe9..=0xe9, "the debug console"),
+    (0x3f8..=0x3ff, "COM1"),
+    (0x4d0..=0x4d1, "the interrupt controllers"),
+    (0x505..=0x505, "the panic port"),
+    (FAULT_PORT..=FAULT_PORT, "the fault catcher"),
+];
+
 fn read_port(node: &Located<Node>) -> Result<u16, Diagnostic> {
-    let port = fields::quantity("run.exit_port", node, "a port number such as 0xF4", parse_size)?;
-    u16::try_from(port.value).map_err(|_| {
-        let message = format!("run.exit_port is {:#x}, a port is 0 to 0xffff", port.value);
-        Diagnostic::new(Code::OutOfRange, message).at(port.span, "")
-    })
+    let port = fields::quantity("run.exit_port", node, "a port number such as 0xF4", parse_number)?;
+    let out_of_range =
+        |message: String| Diagnostic::new(Code::OutOfRange, message).at(port.span, "").help("0xF4 is the usual one");
+    let Ok(number) = u16::try_from(port.value) else {
+        return Err(out_of_range(format!("run.exit_port is {:#x}, a port is 0 to 0xffff", port.value)));
+    };
+    // The exit port takes values of up to 32 bits, so it occupies four ports.
+    let Some(last) = number.checked_add(3) else {
+        return Err(out_of_range(format!(
+            "run.exit_port is {number:#x}, but it takes four ports and the last is 0xffff"
+        )));
+    };
+    match PORTS_IN_USE.iter().find(|(ports, _)| *ports.start() <= last && number <= *ports.end()) {
+        Some((_, owner)) => Err(out_of_range(format!("run.exit_port {number:#x} to {last:#x} is used by {owner}"))),
+        None => Ok(number),
+    }
 }

@@ -68,7 +68,9 @@ pub(super) fn boot(kernel: &Path, initramfs: &[u8], folder: &Path, limits: u64) 
         .arg(&archive)
         // A panic becomes a reset at once, and with -no-reboot that is the end. The kernel's tests of its own ciphers
         // would take 0.3 s of the boot's 2.3 s; other options of kernel and QEMU that promise speed gain nothing.
-        .args(["-append", "console=ttyS0 quiet panic=-1 cryptomgr.notests"])
+        // Without a periodic tick the emulated machine now and then loses the one timer interrupt that it waits for, after
+        // a guest has run, and never wakes again.
+        .args(["-append", "console=ttyS0 quiet panic=-1 cryptomgr.notests nohz=off highres=off"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)

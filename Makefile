@@ -1,0 +1,40 @@
+# make demo    set up, pack ministos and boot it
+# make test    set up, then every check and every test
+# make   timings; asserts nothing
+# See README.md.
+
+CARGO ?= cargo
+PACK := target/release/stos-pack
+RUN := target/release/stos-run
+
+.PHONY: demo test build examples lint setup-demo setup-test clean
+
+demo: setup-demo build examples
+	@echo
+	$(PACK) manifests/ministos.yaml -o target/ministos.img
+	$(RUN) target/ministos.img
+
+test: setup-test lint examples
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace --no-fail-fast
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+build:
+	$(CARGO) build --release -p stos-pack -p stos-run
+
+examples:
+	@$(MAKE) --no-print-directory -C examples
+
+setup-demo:
+	@scripts/setup.sh demo
+
+setup-test:
+	@scripts/setup.sh test
+
+clean:
+	$(CARGO) clean
+	$(MAKE) -C examples clean

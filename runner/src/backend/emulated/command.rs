@@ -1,0 +1,112 @@
+//! The emulator's command line: a machine as close as QEMU has one to what KVM gives a guest.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use stos_image::Description;
+
+use crate::devices::{DEBUG_CONSOLE, PVPANIC};
+
+/// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
+/// the largest guest, so that all of it is one run.
+const MACHINE: &str = "isapc,memory-backend=ram,max-ram-below-4g=3840M";
+/// The CPU whose CPUID is the fixed table of the KVM backend, bit for bit.
+const CPU: &str = "qemu32,vendor=GenuineIntel,family=6,model=0,stepping=0,level=1,xlevel=0x80000001,\
+    clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off";
+/// Ports that an exit device covers: a 32-bit write must fit.
+const EXIT_WIDTH: u16 = 4;
+
+/// What the emulator inherits.
+pub struct Connections<'a> {
+    /// Guest memory.
+    pub memory: BorrowedFd<'a>,
+    /// Its size in bytes.
+    pub memory_size: u64,
+    /// The firmware.
+    pub rom: BorrowedFd<'a>,
+    /// What the debug console prints.
+    pub debug: BorrowedFd<'a>,
+    /// The machine protocol.
+    pub control: BorrowedFd<'a>,
+}
+
+impl<'a> Connections<'a> {
+    /// All of the files.
+    pub fn files(&self) -> [BorrowedFd<'a>; 4] {
+        [self.memory, self.rom, self.debug, self.control]
+    }
+}
+
+/// The arguments for a guest as `description` says.
+pub fn arguments(connections: &Connections<'_>, description: &Description) -> Vec<OsString> {
+    let Connections { memory, memory_size, rom, debug, control } = connections;
+    let path = |file: &BorrowedFd<'_>| format!("/proc/self/fd/{}", file.as_raw_fd());
+    let exit_port = description.run.exit_port;
+    let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit_port);
+
+    let mut arguments = Arguments::default();
+    // Nothing from configuration files, and no device that is not named here.
+    arguments.flag("-nodefaults").flag("-no-user-config");
+    arguments.option("-display", "none").option("-vga", "none").option("-accel", "tcg");
+    arguments.option("-machine", MACHINE).option("-cpu", CPU);
+    arguments.option("-m", &format!("{}k", memory_size / 1024));
+    arguments.option(
+        "-object",
+        &format!("memory-backend-file,id=ram,mem-path={},share=on,size={memory_size}", path(memory)),
+    );
+    arguments.option("-bios", &path(rom));
+    // Pipes, because they hold many times as much as sockets when bytes come one by one: what the UART can't hand on, a
+    // guest that doesn't wait for it loses.
+    arguments.option("-chardev", "stdio,id=com1,signal=off").option("-serial", "chardev:com1");
+    arguments.option("-chardev", &format!("file,id=debug,path={}", path(debug)));
+    arguments.option("-device", &format!("isa-debugcon,iobase={DEBUG_CONSOLE:#x},chardev=debug"));
+    arguments.option("-device", &format!("pvpanic,ioport={PVPANIC},events=1"));
+    arguments.option("-device", &exit_device(exit_port, fault_port));
+    if let Some(fault_port) = fault_port {
+        arguments.option("-device", &exit_device(fault_port, Some(exit_port)));
+    }
+    // The machine protocol tells the end of the guest from that of the emulator: stopped until told to go, and kept when
+    // the guest resets, so that its registers can be read.
+    arguments.option("-chardev", &format!("socket,id=control,fd={}", control.as_raw_fd()));
+    arguments.option("-mon", "chardev=control,mode=control");
+    arguments.flag("-S").flag("-no-reboot").flag("-no-shutdown");
+    // Says "Triple fault" on standard error, which no event does.
+    arguments.option("-d", "cpu_reset");
+    arguments.0
+}
+
+/// An exit device at `port` that leaves `neighbour` alone.
+fn exit_device(port: u16, neighbour: Option<u16>) -> String {
+    let room = u16::MAX - port;
+    let gap = neighbour.filter(|neighbour| *neighbour > port).map_or(EXIT_WIDTH, |neighbour| neighbour - port);
+    let width = EXIT_WIDTH.min(gap).min(room.saturating_add(1));
+    format!("isa-debug-exit,iobase={port:#x},iosize={width}")
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn option(&mut self, option: &str, value: &str) -> &mut Self {
+        self.flag(option).flag(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_device_leaves_its_neighbour_alone() {
+        assert_eq!(exit_device(0xf4, None), "isa-debug-exit,iobase=0xf4,iosize=4");
+        assert_eq!(exit_device(0xf4, Some(0xf5)), "isa-debug-exit,iobase=0xf4,iosize=1");
+        assert_eq!(exit_device(0xf5, Some(0xf4)), "isa-debug-exit,iobase=0xf5,iosize=4");
+        assert_eq!(exit_device(0xf4, Some(0xf8)), "isa-debug-exit,iobase=0xf4,iosize=4");
+        assert_eq!(exit_device(0xffff, None), "isa-debug-exit,iobase=0xffff,iosize=1");
+    }
+}

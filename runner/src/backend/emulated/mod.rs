@@ -1,0 +1,195 @@
+//! QEMU's emulator as a backend: a child process whose firmware, memory and connections this process makes, so that no
+//! file is needed or left.
+
+mod command;
+mod process;
+mod qmp;
+mod rom;
+mod watch;
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rustix::fs::{Access, MemfdFlags, access, memfd_create};
+use rustix::pipe::fcntl_setpipe_size;
+
+use super::{Guest, Link};
+use crate::console::{InputSink, OutputPipe, Stream};
+use crate::load::Machine;
+use crate::outcome::Outcome;
+use command::Connections;
+use qmp::Qmp;
+use watch::{Emulator, Watcher};
+
+/// What to do when no emulator is installed.
+pub const HOW_TO_INSTALL: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
+    (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
+    `sudo pacman -S qemu-system-x86`)";
+
+/// The emulator's programs, the smaller one first.
+const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
+
+/// The emulator, if it is installed.
+pub fn find_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    PROGRAMS.iter().find_map(|program| {
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(program))
+            .find(|candidate| candidate.is_file() && access(candidate, Access::EXEC_OK).is_ok())
+    })
+}
+
+/// A guest in the emulator.
+#[derive(Debug)]
+pub struct EmulatedGuest {
+    input: Arc<SerialInput>,
+    child: Arc<Mutex<Child>>,
+    stop: Arc<AtomicBool>,
+    watcher: Option<JoinHandle<()>>,
+}
+
+/// Our end of COM1's receiver.
+#[derive(Debug)]
+struct SerialInput(PipeWriter);
+
+/// Bytes of output that a pipe should hold. Where the system allows less, less will do.
+const PIPE_SIZE: usize = 1 << 20;
+
+impl InputSink for SerialInput {
+    fn push(&self, bytes: &[u8]) -> bool {
+        // The emulator takes bytes when its UART has room, so this waits for a slow guest.
+        (&self.0).write_all(bytes).is_ok()
+    }
+}
+
+impl EmulatedGuest {
+    /// Starts `program` on `machine` and lets the guest run.
+    pub(super) fn start(program: &Path, machine: Machine, link: Link) -> Result<Self, Outcome> {
+        let description = machine.image.description();
+        let rom = rom::build(&description.entry).map_err(|reason| {
+            Outcome::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
+        })?;
+        let rom = rom_file(&rom).map_err(failed("making the emulator's firmware"))?;
+        let memory = machine.memory.file().ok_or_else(|| Outcome::Bug("guest memory is not shared".to_owned()))?;
+        let connecting = || failed("connecting to the emulator");
+        let (input_end, input) = io::pipe().map_err(connecting())?;
+        let (serial, serial_end) = large_pipe().map_err(connecting())?;
+        let (debug, debug_end) = large_pipe().map_err(connecting())?;
+        let (control, control_end) = UnixStream::pair().map_err(connecting())?;
+
+        let connections = Connections {
+            memory: memory.as_fd(),
+            memory_size: machine.memory.size(),
+            rom: rom.as_fd(),
+            debug: debug_end.as_fd(),
+            control: control_end.as_fd(),
+        };
+        let arguments = command::arguments(&connections, description);
+        let mut child =
+            process::spawn(program, &arguments, (input_end, serial_end), &connections.files()).map_err(|error| {
+                Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))
+            })?;
+        // With our copies gone, a connection ends when the emulator does.
+        drop((debug_end, control_end));
+
+        let messages =
+            child.stderr.take().ok_or_else(|| Outcome::Bug("the emulator has no standard error".to_owned()))?;
+        let input = Arc::new(SerialInput(input));
+        let child = Arc::new(Mutex::new(child));
+        let stop = Arc::new(AtomicBool::new(false));
+        // From here on, dropping the guest ends the child.
+        let mut guest = Self { input, child: Arc::clone(&child), stop: Arc::clone(&stop), watcher: None };
+
+        let readers = vec![
+            spawn_reader("com1", serial, Stream::Serial, &link.output)?,
+            spawn_reader("debugcon", debug, Stream::Debug, &link.output)?,
+        ];
+        let messages = watch::spawn_collector(messages).map_err(failed("watching the emulator"))?;
+        let mut emulator = Emulator { qmp: Qmp::new(control), child, readers, messages };
+        if let Err(reason) = emulator.begin() {
+            emulator.kill();
+            return Err(Outcome::NoBackend(format!(
+                "{} did not start: {}",
+                program.display(),
+                emulator.last_words(&reason)
+            )));
+        }
+        let watcher = Watcher { emulator, machine, link, stop };
+        let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
+        guest.watcher = Some(thread.map_err(failed("watching the emulator"))?);
+        Ok(guest)
+    }
+}
+
+fn failed(action: &'static str) -> impl Fn(io::Error) -> Outcome {
+    move |source| Outcome::Io { action: action.to_owned(), source }
+}
+
+fn rom_file(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("stos-run firmware", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+fn large_pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Refused to a user whose pipes take much memory already.
+    let _ = fcntl_setpipe_size(&writer, PIPE_SIZE);
+    Ok((reader, writer))
+}
+
+/// Carries one pipe's bytes into `output` until the emulator closes it. Never waits for room there: a full pipe would cost
+/// bytes that sit in the emulated UART when the guest exits. [`Watcher`] pauses the guest instead.
+fn spawn_reader(
+    name: &str,
+    mut connection: PipeReader,
+    stream: Stream,
+    output: &Arc<OutputPipe>,
+) -> Result<JoinHandle<()>, Outcome> {
+    let output = Arc::clone(output);
+    let body = move || {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match connection.read(&mut buffer) {
+                Ok(count @ 1..) => output.push_at_once(stream, &buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed("reading from the emulator"))
+}
+
+impl Guest for EmulatedGuest {
+    fn input(&self) -> Arc<dyn InputSink> {
+        Arc::clone(&self.input) as Arc<dyn InputSink>
+    }
+
+    fn tick(&mut self) {
+        // The watcher has a clock of its own.
+    }
+
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Fails only when the child has ended.
+        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        match self.watcher.take() {
+            // A panic there can't be told any better than by what the session waits for in vain.
+            Some(watcher) => drop(watcher.join()),
+            None => drop(self.child.lock().unwrap_or_else(PoisonError::into_inner).wait()),
+        }
+    }
+}
+
+impl Drop for EmulatedGuest {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

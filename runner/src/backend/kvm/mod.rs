@@ -1,0 +1,169 @@
+//! The host's KVM as a backend: one vCPU on a thread of its own, interrupt controllers and timer in the kernel.
+
+mod cpuid;
+pub mod host;
+pub mod probe;
+mod registers;
+mod vcpu;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
+use kvm_ioctls::{VcpuFd, VmFd};
+use stos_image::EntryState;
+use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
+
+use super::{Guest, Link};
+use crate::console::InputSink;
+use crate::devices::{COM1_IRQ, InterruptLine, PortBus, Serial, SerialPort};
+use crate::load::Machine;
+use crate::memory::GuestMemory;
+use crate::outcome::Outcome;
+use crate::session::Event;
+use vcpu::Vcpu;
+
+/// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
+/// lie above all guest memory, where QEMU puts them, too.
+const TSS_ADDRESS: usize = 0xfffb_d000;
+/// One more page (KVM's api.rst, section 4.84), just below.
+const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
+/// How often a vCPU is asked to leave the guest until it has.
+const KICK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A guest on KVM.
+#[derive(Debug)]
+pub struct KvmGuest {
+    serial: Arc<SerialPort<Irq>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// COM1's wire into the kernel's interrupt controllers.
+#[derive(Debug)]
+struct Irq(Arc<VmFd>);
+
+impl InterruptLine for Irq {
+    fn set(&self, high: bool) {
+        // Fails only without interrupt controllers, which `assemble` has made.
+        let _ = self.0.set_irq_line(COM1_IRQ, high);
+    }
+}
+
+impl KvmGuest {
+    /// Puts `machine` together in `vm` and lets it run.
+    pub(super) fn start(vm: VmFd, machine: Machine, link: Link) -> Result<Self, Outcome> {
+        let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry)?;
+        let serial = Arc::new(SerialPort::new(Serial::new(Irq(Arc::new(vm)))));
+        let description = machine.image.description();
+        let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port);
+        let bus = PortBus::new(Arc::clone(&serial), Arc::clone(&link.output), description.run.exit_port, fault_port);
+        let stop = Arc::new(AtomicBool::new(false));
+
+        register_kick_signal()?;
+        let vcpu = Vcpu::new(vcpu, bus, machine, Arc::clone(&stop));
+        let thread = thread::Builder::new()
+            .name("vcpu".to_owned())
+            .spawn(move || run(vcpu, &link))
+            .map_err(|source| Outcome::Io { action: "starting the vCPU's thread".to_owned(), source })?;
+        Ok(Self { serial, stop, thread: Some(thread) })
+    }
+}
+
+/// Runs `vcpu` to its end and tells the session how that was. Guest memory lives in `vcpu`, so it outlasts the last entry.
+fn run(mut vcpu: Vcpu<Irq>, link: &Link) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| vcpu.run()))
+        .unwrap_or_else(|_| Some(Outcome::Bug("the vCPU's thread panicked".to_owned())));
+    if let Some(outcome) = outcome {
+        // Nobody listens any more when the session is over.
+        let _ = link.events.send(Event::Ended(outcome));
+    }
+}
+
+/// Makes the machine, in the order that KVM wants, and returns its CPU, about to execute the guest's first instruction.
+fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState) -> Result<VcpuFd, Outcome> {
+    // Both before the first vCPU: Intel's KVM uses them to run what the processor can't run as it is.
+    step("reserving pages for real mode", vm.set_tss_address(TSS_ADDRESS))?;
+    step("reserving a page for unpaged mode", vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
+
+    // Before the interrupt controllers: with them in place, the kernel waits for a grace period when memory changes, which
+    // was measured to take 5 ms.
+    step("giving memory to the guest", add_memory(vm, memory))?;
+
+    // Before the vCPU, whose local APIC is otherwise made in the wrong place.
+    step("making the interrupt controllers", vm.create_irq_chip())?;
+    // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
+    let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+    step("making the timer", vm.create_pit2(timer))?;
+
+    let vcpu = step("making the CPU", vm.create_vcpu(0))?;
+    // Before the system registers: CPUID says which of their bits may be set.
+    step("describing the CPU", cpuid::set(&vcpu))?;
+    let reset = step("reading the CPU's state", vcpu.get_sregs())?;
+    step("setting the system registers", vcpu.set_sregs(&registers::system(entry, &reset)))?;
+    step("setting the general registers", vcpu.set_regs(&registers::general(entry)))?;
+    step("setting the floating-point registers", vcpu.set_fpu(&registers::fpu()))?;
+    Ok(vcpu)
+}
+
+/// Makes all of `memory` the guest's, from guest-physical address 0.
+fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
+    let slot = kvm_userspace_memory_region {
+        slot: 0,
+        flags: 0,
+        guest_phys_addr: 0,
+        memory_size: memory.size(),
+        userspace_addr: memory.host_address(),
+    };
+    // SAFETY: the range is a mapping that `memory` owns. The guest can only run through the vCPU, and whoever holds the
+    // vCPU holds `memory` for at least as long; no reference into the mapping is ever made, only copies in and out.
+    unsafe { vm.set_user_memory_region(slot) }
+}
+
+/// Names the step that failed.
+fn step<T>(name: &str, result: Result<T, kvm_ioctls::Error>) -> Result<T, Outcome> {
+    result.map_err(|error| Outcome::NoBackend(format!("the host's KVM failed at {name}: {error}")))
+}
+
+/// Makes the signal that kicks a vCPU harmless. Its arrival alone ends `KVM_RUN`.
+fn register_kick_signal() -> Result<(), Outcome> {
+    extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+    register_signal_handler(SIGRTMIN(), nothing)
+        .map_err(|error| Outcome::Bug(format!("installing a signal handler failed: {error}")))
+}
+
+impl Guest for KvmGuest {
+    fn input(&self) -> Arc<dyn InputSink> {
+        Arc::clone(&self.serial) as Arc<dyn InputSink>
+    }
+
+    fn tick(&mut self) {
+        // A CPU that halts never leaves the kernel by itself, so the thread can't see it. A kick that comes just before
+        // `KVM_RUN` is lost; the next one is not.
+        if let Some(thread) = self.thread.as_ref().filter(|thread| !thread.is_finished()) {
+            // Fails only when the thread has ended since.
+            let _ = thread.kill(SIGRTMIN());
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            self.tick();
+            thread::sleep(KICK_INTERVAL);
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been reported as an outcome.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for KvmGuest {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

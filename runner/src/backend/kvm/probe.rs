@@ -1,0 +1,178 @@
+//! Finds out whether the host's KVM can run 32-bit kernels, with a guest of a few instructions.
+//!
+//! Some can't although `/dev/kvm` opens and answers: those made for nested clouds emulate unpaged 32-bit code and know
+//! neither 32-bit paging nor IRET.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use stos_image::{
+    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, PhysAddr, Segment, Segments, TableRegister,
+};
+use vmm_sys_util::signal::{Killable, SIGRTMIN};
+
+use super::{add_memory, cpuid, host, register_kick_signal, registers};
+use crate::memory::{GuestMemory, Sharing};
+
+/// What the probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// Paging, an exception and the return from it work.
+    Works,
+    /// They do not; a clause says what happened.
+    Fails(String),
+}
+
+const MEMORY_SIZE: u64 = 64 * 1024;
+const CODE: u32 = 0x1000;
+const HANDLER: u32 = 0x1100;
+const PAGE_DIRECTORY: u32 = 0x2000;
+const IDT: u32 = 0x3000;
+const GDT: u32 = 0x4000;
+const STACK_TOP: u32 = 0x8000;
+const CODE_SELECTOR: u16 = 0x08;
+const DATA_SELECTOR: u16 = 0x10;
+/// Vector of INT3, the breakpoint exception.
+const BREAKPOINT: u32 = 3;
+/// Port and value with which the probe reports that it got to its end.
+const REPORT_PORT: u16 = 0xe0;
+const REPORT: u8 = 0x5a;
+/// Longest time that the probe may take; it needs less than a millisecond where all is well.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a probe that got stuck is asked to leave.
+const KICK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Turns on paging, takes an exception, comes back and reports.
+const PROGRAM: [u8; 19] = [
+    0x0f, 0x20, 0xc0, // mov eax, cr0
+    0x0d, 0x00, 0x00, 0x00, 0x80, // or eax, 0x80000000
+    0x0f, 0x22, 0xc0, // mov cr0, eax
+    0xeb, 0x00, // jmp to the next instruction
+    0xcc, // int3
+    0xb0, REPORT, // mov al, REPORT
+    0xe6, 0xe0, // out REPORT_PORT, al
+    0xf4, // hlt
+];
+const IRET: u8 = 0xcf;
+/// Page directory entry: present, writable, a 4 MiB page at address 0.
+const IDENTITY_PAGE: u32 = 0x83;
+/// Flat descriptors (Intel SDM volume 3A, figure 3-8).
+const CODE_DESCRIPTOR: u64 = 0x00cf_9b00_0000_ffff;
+const DATA_DESCRIPTOR: u64 = 0x00cf_9300_0000_ffff;
+/// Upper half of a present 32-bit interrupt gate of DPL 0 (Intel SDM volume 3A, figure 6-2).
+const INTERRUPT_GATE: u32 = 0x8e00;
+
+/// Runs the probe guest.
+pub fn probe() -> Paging {
+    prepare().map_or_else(Paging::Fails, run_with_patience)
+}
+
+/// The probe guest: its CPU, and what must live as long as it.
+struct Probe {
+    vcpu: VcpuFd,
+    _vm: VmFd,
+    _memory: GuestMemory,
+}
+
+fn prepare() -> Result<Probe, String> {
+    let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(|error| error.to_string())?;
+    let write =
+        |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(|error| error.to_string());
+    write(CODE, &PROGRAM)?;
+    write(HANDLER, &[IRET])?;
+    write(PAGE_DIRECTORY, &IDENTITY_PAGE.to_le_bytes())?;
+    write(IDT + 8 * BREAKPOINT, &(u32::from(CODE_SELECTOR) << 16 | HANDLER).to_le_bytes())?;
+    write(IDT + 8 * BREAKPOINT + 4, &INTERRUPT_GATE.to_le_bytes())?;
+    write(GDT + u32::from(CODE_SELECTOR), &CODE_DESCRIPTOR.to_le_bytes())?;
+    write(GDT + u32::from(DATA_SELECTOR), &DATA_DESCRIPTOR.to_le_bytes())?;
+
+    let kvm = host::open_device().map_err(|problem| problem.to_string())?;
+    let vm = host::create_vm(&kvm).map_err(|problem| problem.to_string())?;
+    let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
+        vm.set_tss_address(super::TSS_ADDRESS)?;
+        vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
+        add_memory(&vm, &memory)?;
+        let vcpu = vm.create_vcpu(0)?;
+        cpuid::set(&vcpu)?;
+        let entry = entry_state();
+        vcpu.set_sregs(&registers::system(&entry, &vcpu.get_sregs()?))?;
+        vcpu.set_regs(&registers::general(&entry))?;
+        Ok(vcpu)
+    };
+    let vcpu = enter().map_err(|error| format!("a small guest can't be set up: {error}"))?;
+    Ok(Probe { vcpu, _vm: vm, _memory: memory })
+}
+
+fn entry_state() -> EntryState {
+    let data = Segment::flat(DATA_SELECTOR, Segment::DATA_ACCESS);
+    EntryState {
+        general: GeneralRegisters { esp: STACK_TOP, ..Default::default() },
+        eip: CODE,
+        eflags: EFLAGS_FIXED,
+        cr0: CR0_PE | CR0_ET,
+        cr3: PAGE_DIRECTORY,
+        cr4: CR4_PSE,
+        gdtr: TableRegister { base: GDT, limit: 0x1f },
+        idtr: TableRegister { base: IDT, limit: 0xff },
+        segments: Segments {
+            cs: Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS),
+            ds: data.clone(),
+            es: data.clone(),
+            fs: data.clone(),
+            gs: data.clone(),
+            ss: data,
+            // The probe never changes its privilege level, but a busy TSS is what every processor's entry checks want.
+            tr: Segment { selector: 0x18, base: 0, limit: 0x67, access: Segment::BUSY_TSS_ACCESS },
+        },
+    }
+}
+
+fn run_with_patience(mut probe: Probe) -> Paging {
+    if register_kick_signal().is_err() {
+        return Paging::Fails("a probe of it can't be watched".to_owned());
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = channel();
+    let seen = Arc::clone(&stop);
+    let spawned = thread::Builder::new().name("probe".to_owned()).spawn(move || {
+        // The receiver waits for this or has lost patience.
+        let _ = sender.send(run(&mut probe, &seen));
+    });
+    let Ok(thread) = spawned else { return Paging::Fails("a probe of it can't be started".to_owned()) };
+    let result = match receiver.recv_timeout(PATIENCE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Paging::Fails("a small guest that turns paging on never ends".to_owned()),
+        Err(RecvTimeoutError::Disconnected) => Paging::Fails("a probe of it failed".to_owned()),
+    };
+    stop.store(true, Ordering::Release);
+    while !thread.is_finished() {
+        // Fails only when the thread has just ended.
+        let _ = thread.kill(SIGRTMIN());
+        thread::sleep(KICK_INTERVAL);
+    }
+    result
+}
+
+fn run(probe: &mut Probe, stop: &AtomicBool) -> Paging {
+    loop {
+        let why = match probe.vcpu.run() {
+            Ok(VcpuExit::IoOut(REPORT_PORT, [REPORT])) => return Paging::Works,
+            Ok(VcpuExit::Shutdown) => {
+                "a small guest that turns paging on and takes an exception dies of a triple fault".to_owned()
+            }
+            Ok(VcpuExit::InternalError) => {
+                "it can't execute a small guest that turns paging on and takes an exception".to_owned()
+            }
+            Ok(exit) => format!("a small guest that turns paging on ends with {exit:?}"),
+            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) && !stop.load(Ordering::Acquire) => {
+                continue;
+            }
+            Err(error) => format!("a small guest that turns paging on can't be run: {error}"),
+        };
+        return Paging::Fails(why);
+    }
+}

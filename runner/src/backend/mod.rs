@@ -1,0 +1,72 @@
+//! What executes a guest: the host's KVM, or an emulator as a child process.
+
+mod choose;
+mod emulated;
+pub mod kvm;
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use clap::ValueEnum;
+
+pub use choose::{Backend, Choice, choose};
+
+use crate::console::{InputSink, OutputPipe};
+use crate::load::Machine;
+use crate::memory::Sharing;
+use crate::outcome::Outcome;
+use crate::session::Event;
+
+/// The backend that the user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BackendChoice {
+    /// KVM where it can run 32-bit kernels, the emulator elsewhere
+    #[default]
+    Auto,
+    /// The host's KVM, whatever it can do
+    Kvm,
+    /// QEMU's emulator
+    Emulated,
+}
+
+/// What a backend tells the session, and where it puts what the guest prints.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Takes [`Event::Ended`], once, after all output of the guest is in `output`.
+    pub events: Sender<Event>,
+    /// Takes what the guest prints.
+    pub output: Arc<OutputPipe>,
+}
+
+/// A guest that is running. Dropping it leaves nothing behind.
+pub trait Guest {
+    /// Where the guest's serial input goes.
+    fn input(&self) -> Arc<dyn InputSink>;
+
+    /// Called every [`crate::session::TICK`] while the guest runs, to look for what does not show by itself.
+    fn tick(&mut self);
+
+    /// Ends the guest if it has not ended; after this it prints nothing and tells nothing.
+    fn stop(&mut self);
+}
+
+impl Backend {
+    /// Who must be able to see the guest's memory.
+    pub fn sharing(&self) -> Sharing {
+        match self {
+            Self::Kvm(_) => Sharing::Private,
+            Self::Emulated(_) => Sharing::Shared,
+        }
+    }
+
+    /// Starts `machine`.
+    ///
+    /// # Errors
+    /// The outcome that explains why that failed.
+    pub fn start(self, machine: Machine, link: Link) -> Result<Box<dyn Guest>, Outcome> {
+        Ok(match self {
+            Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, link)?),
+            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, link)?),
+        })
+    }
+}

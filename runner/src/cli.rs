@@ -1,0 +1,115 @@
+//! The command line of `stos-run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::backend::BackendChoice;
+use crate::session::{Options, TimeLimit};
+
+/// Run a stos boot image in a virtual machine.
+///
+/// The guest's serial port COM1 is connected to standard input and output. On a terminal, Ctrl-A X leaves and
+/// Ctrl-A H lists the other keys.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stos-run",
+    version,
+    after_help = "Exit status: 0 success; 1-63 the guest's own status; 64-74 the run \
+could not start; 100-105 the guest crashed, hung or did not print what was expected; 106 it asked for a reset; 124 time \
+limit; 130 interrupted."
+)]
+pub struct Arguments {
+    /// The image, as `stos-pack` writes it
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+
+    /// What executes the guest; `auto` takes KVM where it can run 32-bit kernels and the emulator elsewhere
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    backend: BackendChoice,
+
+    /// End the run after this time: `10s`, `500ms`, `2m`, a number of seconds, or `none`; replaces the image's limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
+    timeout: Option<TimeLimit>,
+
+    /// Succeed once lines of serial output have matched each of these, in the order given; replaces the image's list
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
+    expect: Vec<String>,
+
+    /// Print nothing about the run but why it failed
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl Arguments {
+    /// The options that these arguments ask for.
+    pub fn into_options(self) -> Options {
+        let Self { image, backend, timeout, expect, quiet: _ } = self;
+        Options { image, backend, time_limit: timeout, expect: (!expect.is_empty()).then_some(expect) }
+    }
+}
+
+fn parse_pattern(text: &str) -> Result<String, String> {
+    crate::console::Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned()).map_err(|error| error.reason)
+}
+
+fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
+    if text == "none" {
+        return Ok(TimeLimit::None);
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds_per_unit = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a number and ms, s, m or h, or `none`".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number and ms, s, m or h, or `none`".to_owned())?;
+    let milliseconds = number.checked_mul(milliseconds_per_unit).ok_or("the time is too long")?;
+    if milliseconds > stos_image::TIMEOUT_LIMIT_MS {
+        return Err("the time is too long: at most a day (24h) is allowed, or `none`".to_owned());
+    }
+    Ok(if milliseconds == 0 { TimeLimit::None } else { TimeLimit::After(Duration::from_millis(milliseconds)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let after = |milliseconds| Ok(TimeLimit::After(Duration::from_millis(milliseconds)));
+        for (text, expected) in [
+            ("10s", after(10_000)),
+            ("500ms", after(500)),
+            ("2m", after(120_000)),
+            ("24h", after(86_400_000)),
+            ("7", after(7000)),
+            ("0", Ok(TimeLimit::None)),
+            ("none", Ok(TimeLimit::None)),
+        ] {
+            assert_eq!(parse_time_limit(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_durations_are_refused() {
+        for text in ["", "s", "-1s", "1.5s", "10 s", "10sec", "25h", "99999999999999999999", "18446744073709551615m"] {
+            assert!(parse_time_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_invalid_expression_is_refused() {
+        assert!(Arguments::try_parse_from(["stos-run", "--expect", "(", "image"]).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! Runs stos boot images: checks an image, puts it into guest memory, enters it on KVM or on an emulator, and tells how it
+//! ended.
+//!
+//! The way of the data: [`load`] turns a file into a checked image and the guest's memory, [`backend`] executes that,
+//! [`devices`] answer the guest's port accesses, [`console`] carries its serial port, [`session`] watches over all of it,
+//! and one [`Outcome`] comes out.
+
+pub mod backend;
+pub mod cli;
+pub mod console;
+pub mod devices;
+pub mod fault;
+pub mod load;
+pub mod memory;
+pub mod outcome;
+pub mod session;
+
+pub use outcome::Outcome;
+pub use session::{Notice, Options, TimeLimit, run};

@@ -1,0 +1,89 @@
+//! The guest's physical memory: one run of bytes from address 0.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use stos_image::{FAULT_RECORD_SIZE, FaultRecord, PhysAddr, VerifiedImage, align_up};
+use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+
+/// Who can see the guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// This process only.
+    Private,
+    /// Another process, which is handed [`GuestMemory::file`].
+    Shared,
+}
+
+/// The emulator rounds memory up to this many bytes.
+const SHARED_GRANULARITY: u64 = 8192;
+
+/// Guest memory, zero where nothing was written.
+#[derive(Debug)]
+pub struct GuestMemory {
+    map: GuestMemoryMmap<()>,
+    file: Option<File>,
+    size: u64,
+}
+
+impl GuestMemory {
+    /// `size` bytes of zeros.
+    ///
+    /// # Errors
+    /// Those of mmap, `memfd_create` and ftruncate.
+    pub fn new(size: u64, sharing: Sharing) -> io::Result<Self> {
+        let file = match sharing {
+            Sharing::Private => None,
+            Sharing::Shared => Some(File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC)?)),
+        };
+        let size = match &file {
+            None => size,
+            Some(file) => {
+                let size = align_up(size, SHARED_GRANULARITY).unwrap_or(size);
+                ftruncate(file, size)?;
+                size
+            }
+        };
+        let length = usize::try_from(size).map_err(io::Error::other)?;
+        let backing = file.as_ref().map(File::try_clone).transpose()?.map(|file| FileOffset::new(file, 0));
+        let map =
+            GuestMemoryMmap::from_ranges_with_files([(GuestAddress(0), length, backing)]).map_err(io::Error::other)?;
+        Ok(Self { map, file, size })
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file behind shared memory.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Address in this process of the guest's first byte; the mapping lasts as long as `self`.
+    pub fn host_address(&self) -> u64 {
+        self.map.iter().next().map_or(0, |region| region.as_ptr() as u64)
+    }
+
+    /// Copies `bytes` to `address`.
+    ///
+    /// # Errors
+    /// When they do not lie within the memory.
+    pub fn write(&self, address: PhysAddr, bytes: &[u8]) -> io::Result<()> {
+        self.map.write_slice(bytes, GuestAddress(address.0)).map_err(io::Error::other)
+    }
+
+    /// The bytes at `address`, or `None` when they do not all lie within the memory.
+    pub fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.map.read_slice(&mut bytes, GuestAddress(address)).ok().map(|()| bytes)
+    }
+
+    /// The record that the fault catcher of `image` left, if it did.
+    pub fn fault_record(&self, image: &VerifiedImage) -> Option<FaultRecord> {
+        let catcher = image.description().fault_catcher.as_ref()?;
+        FaultRecord::decode(&self.read::<FAULT_RECORD_SIZE>(catcher.record.0)?)
+    }
+}

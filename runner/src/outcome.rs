@@ -1,0 +1,235 @@
+//! Every way in which a run can end, its exit status and its one sentence.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stos_image::ImageError;
+
+use crate::fault::Diagnosis;
+
+/// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
+pub const USAGE: u8 = 64;
+/// The image was rejected.
+pub const IMAGE_REJECTED: u8 = 65;
+/// The image can't be opened.
+pub const NO_INPUT: u8 = 66;
+/// Nothing on this machine can execute the guest.
+pub const NO_BACKEND: u8 = 69;
+/// A mistake in this program.
+pub const BUG: u8 = 70;
+/// Reading or writing failed.
+pub const IO_ERROR: u8 = 74;
+/// Largest status of its own that a guest can report; larger values give this one.
+pub const GUEST_STATUS_LIMIT: u8 = 63;
+/// Added to a signal's number, as shells do.
+const SIGNAL_BASE: i32 = 128;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The guest wrote this value to its exit port.
+    Exited(u32),
+    /// The guest wrote a value above this one to its exit port; the emulator can't tell which.
+    ExitedAbove(u32),
+    /// All that was expected appeared in the serial output.
+    Expected,
+    /// A third exception while the CPU was calling the handler of a second.
+    TripleFault {
+        /// Where it happened, when the host still knew.
+        place: Option<String>,
+    },
+    /// The guest reported a panic on port 0x505.
+    Panicked,
+    /// The image's fault catcher recorded an exception.
+    Exception(Box<Diagnosis>),
+    /// The CPU could not be entered or could not go on; the text is a clause that says why.
+    CpuFailed(String),
+    /// HLT with interrupts disabled.
+    Halted {
+        /// Where the CPU halted.
+        place: String,
+    },
+    /// The run ended without all that was expected.
+    ExpectedMissing {
+        /// The first expression that matched no line.
+        pattern: String,
+        /// The time limit, when that is what ended the run.
+        limit: Option<Duration>,
+    },
+    /// The guest asked the chipset for a reset.
+    Reset,
+    /// The time limit.
+    TimeLimit(Duration),
+    /// Ctrl-A X on the terminal.
+    Left,
+    /// A signal from outside.
+    Signal(i32),
+    /// The command was used in a way that makes no sense.
+    Usage(String),
+    /// The image is not what it should be.
+    ImageRejected {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// A regular expression in the image is invalid.
+    BadExpectation {
+        /// The image.
+        path: PathBuf,
+        /// What the expression compiler says.
+        reason: String,
+    },
+    /// The image can't be opened.
+    NoInput {
+        /// The image.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// No backend can execute the guest; the text says why for each that was asked for.
+    NoBackend(String),
+    /// Reading or writing failed.
+    Io {
+        /// What was being done, as in "writing the guest's output".
+        action: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Something that can't happen did.
+    Bug(String),
+}
+
+impl Outcome {
+    /// The exit status that stands for this outcome. `docs/exit-statuses.md` lists all of them.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Exited(value) => {
+                u8::try_from(*value).map_or(GUEST_STATUS_LIMIT, |value| value.min(GUEST_STATUS_LIMIT))
+            }
+            Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
+            Self::Expected => 0,
+            Self::Usage(_) => USAGE,
+            Self::ImageRejected { .. } | Self::BadExpectation { .. } => IMAGE_REJECTED,
+            Self::NoInput { .. } => NO_INPUT,
+            Self::NoBackend(_) => NO_BACKEND,
+            Self::Bug(_) => BUG,
+            Self::Io { .. } => IO_ERROR,
+            Self::TripleFault { .. } => 100,
+            Self::Panicked => 101,
+            Self::Exception(_) => 102,
+            Self::CpuFailed(_) => 103,
+            Self::Halted { .. } => 104,
+            Self::ExpectedMissing { .. } => 105,
+            Self::Reset => 106,
+            Self::TimeLimit(_) => 124,
+            Self::Left => 130,
+            Self::Signal(number) => u8::try_from(SIGNAL_BASE + number).unwrap_or(u8::MAX),
+        }
+    }
+
+    /// True for status 0.
+    pub fn is_success(&self) -> bool {
+        self.status() == 0
+    }
+
+    /// What there is to say beyond one sentence: whole lines, each ended.
+    pub fn details(&self) -> Option<String> {
+        if let Self::Exception(diagnosis) = self { Some(diagnosis.details()) } else { None }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(0) => f.write_str("the guest reported success"),
+            Self::Exited(value) if *value > GUEST_STATUS_LIMIT.into() => {
+                write!(f, "the guest reported status {value}, given as {GUEST_STATUS_LIMIT}")
+            }
+            Self::Exited(value) => write!(f, "the guest reported status {value}"),
+            Self::ExitedAbove(value) => write!(f, "the guest reported a status above {value}, given as {GUEST_STATUS_LIMIT}"),
+            Self::Expected => f.write_str("everything that was expected appeared"),
+            Self::TripleFault { place: Some(place) } => {
+                write!(f, "triple fault: an exception found no handler, and neither did the double fault after it; {place}")
+            }
+            Self::TripleFault { place: None } => f.write_str(
+                "triple fault: an exception found no handler, and neither did the double fault after it (this host's KVM \
+                 resets the CPU then, so where it happened is not known; --backend emulated can tell)",
+            ),
+            Self::Panicked => f.write_str("the guest panicked (it wrote to port 0x505)"),
+            Self::Exception(diagnosis) => diagnosis.fmt(f),
+            Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
+            Self::Halted { place } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
+            Self::ExpectedMissing { pattern, limit: None } => {
+                write!(f, "the guest reported success, but no line of its output matched `{pattern}`")
+            }
+            Self::ExpectedMissing { pattern, limit: Some(limit) } => {
+                write!(f, "time limit of {limit:?} reached, and no line of output had matched `{pattern}`")
+            }
+            Self::Reset => f.write_str("the guest asked for a reset"),
+            Self::TimeLimit(limit) => write!(f, "time limit of {limit:?} reached"),
+            Self::Left => f.write_str("left with Ctrl-A X"),
+            Self::Signal(libc::SIGINT) => f.write_str("interrupted"),
+            Self::Signal(libc::SIGTERM) => f.write_str("terminated by SIGTERM"),
+            Self::Signal(libc::SIGHUP) => f.write_str("terminated by SIGHUP: the terminal has gone"),
+            Self::Signal(number) => write!(f, "terminated by signal {number}"),
+            Self::ImageRejected { path, source } => write!(f, "`{}` is rejected: {source}", path.display()),
+            Self::BadExpectation { path, reason } => {
+                write!(f, "`{}` is rejected: an expression in its list of expected output is invalid: {reason}", path.display())
+            }
+            Self::NoInput { path, source } => write!(f, "can't open the image `{}`: {source}", path.display()),
+            Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
+            Self::Io { action, source } => write!(f, "{action} failed: {source}"),
+            Self::Bug(reason) => write!(f, "this is a mistake in stos-run: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> PathBuf {
+        PathBuf::from("kernel.img")
+    }
+
+    #[test]
+    fn every_outcome_has_its_documented_status() {
+        let text = String::new;
+        let table = [
+            (Outcome::Exited(0), 0),
+            (Outcome::Exited(1), 1),
+            (Outcome::Exited(63), 63),
+            (Outcome::Exited(64), 63),
+            (Outcome::Exited(256), 63),
+            (Outcome::Exited(u32::MAX), 63),
+            (Outcome::ExitedAbove(127), 63),
+            (Outcome::Expected, 0),
+            (Outcome::Usage(text()), 64),
+            (Outcome::ImageRejected { path: path(), source: ImageError::HeaderDamaged }, 65),
+            (Outcome::BadExpectation { path: path(), reason: text() }, 65),
+            (Outcome::NoInput { path: path(), source: io::ErrorKind::NotFound.into() }, 66),
+            (Outcome::NoBackend(text()), 69),
+            (Outcome::Bug(text()), 70),
+            (Outcome::Io { action: text(), source: io::ErrorKind::BrokenPipe.into() }, 74),
+            (Outcome::TripleFault { place: None }, 100),
+            (Outcome::Panicked, 101),
+            (Outcome::Exception(Box::default()), 102),
+            (Outcome::CpuFailed(text()), 103),
+            (Outcome::Halted { place: text() }, 104),
+            (Outcome::ExpectedMissing { pattern: text(), limit: None }, 105),
+            (Outcome::Reset, 106),
+            (Outcome::TimeLimit(Duration::from_secs(1)), 124),
+            (Outcome::Signal(libc::SIGHUP), 129),
+            (Outcome::Signal(libc::SIGINT), 130),
+            (Outcome::Left, 130),
+            (Outcome::Signal(libc::SIGTERM), 143),
+        ];
+        for (outcome, status) in table {
+            assert_eq!(outcome.status(), status, "{outcome:?}");
+            assert!(!outcome.to_string().contains('\n'), "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One run from beginning to end: loads the image, starts the guest, watches over guest, console, signals and clock, and
+//! decides what the outcome is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::backend::{self, BackendChoice, Guest, Link};
+use crate::console::{Escape, Expectations, Input, Matcher, OutputPipe, RawTerminal, pump, spawn_input};
+use crate::load;
+use crate::outcome::Outcome;
+
+/// How often a running guest is looked at for what does not show by itself.
+pub const TICK: Duration = Duration::from_millis(50);
+/// How long a guest may go on once everything expected has appeared, to report a status of its own.
+const GRACE: Duration = Duration::from_millis(200);
+/// How long standard output may take for what is left once the run has been cut short.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The keys, for Ctrl-A H.
+const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
+
+/// When a run is ended at the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// Never.
+    None,
+    /// This long after the guest was started.
+    After(Duration),
+}
+
+/// What to run and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The image.
+    pub image: PathBuf,
+    /// What executes the guest.
+    pub backend: BackendChoice,
+    /// Instead of the image's time limit.
+    pub time_limit: Option<TimeLimit>,
+    /// Instead of the image's expected lines.
+    pub expect: Option<Vec<String>>,
+}
+
+/// What the threads around a guest tell the session.
+#[derive(Debug)]
+pub enum Event {
+    /// The guest ended; all its output is in the pipe.
+    Ended(Outcome),
+    /// Everything expected has appeared.
+    ExpectationsMet,
+    /// Standard output can't be written to.
+    OutputFailed(std::io::Error),
+    /// All output was written and looked at. `missing` is the first expression that matched nothing.
+    OutputDone {
+        /// That expression.
+        missing: Option<String>,
+    },
+    /// Ctrl-A X.
+    Leave,
+    /// Ctrl-A H.
+    Help,
+    /// A signal arrived.
+    Signal(i32),
+}
+
+/// A line for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// About the run.
+    Information(&'a str),
+    /// What the person asked for.
+    Answer(&'a str),
+}
+
+/// Runs an image. Lines that are no part of its outcome go to `notify`.
+pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+    try_run(options, notify).unwrap_or_else(|outcome| outcome)
+}
+
+fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Outcome> {
+    if options.image.as_os_str() == "-" {
+        return Err(Outcome::Usage(
+            "an image can't come from standard input, which is the guest's serial port".to_owned(),
+        ));
+    }
+    let parsed = load::open(&options.image)?;
+    let expectations = expectations(options, &parsed.facts().description().run.expect)?;
+    let limit = match options.time_limit {
+        Some(TimeLimit::None) => None,
+        Some(TimeLimit::After(limit)) => Some(limit),
+        None => parsed.facts().description().run.timeout_ms.map(Duration::from_millis),
+    };
+    let choice = backend::choose(options.backend)?;
+    let machine = load::load(&options.image, parsed, choice.backend.sharing())?;
+    notify(Notice::Information(&choice.reason));
+
+    let (events, receiver) = channel();
+    watch_signals(&events)?;
+    let output = Arc::new(OutputPipe::default());
+    let expects = !expectations.is_empty();
+    start_pump(&output, Matcher::new(expectations), &events)?;
+    // Entered before the guest can print, and left after everything else here is dropped.
+    let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
+    let guest = choice.backend.start(machine, Link { events: events.clone(), output: Arc::clone(&output) })?;
+    let escape = match &input {
+        Input::Terminal(_) => Some(Escape::default()),
+        Input::Stream | Input::Background => None,
+    };
+    if !matches!(input, Input::Background) {
+        spawn_input(guest.input(), escape, events).map_err(io_error("reading standard input"))?;
+    }
+    Ok(Session { guest, output, receiver, limit, expects, started: Instant::now(), notify }.supervise())
+}
+
+fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
+    match &options.expect {
+        Some(patterns) => Expectations::compile(patterns).map_err(|error| Outcome::Usage(error.reason)),
+        None => Expectations::compile(of_image)
+            .map_err(|error| Outcome::BadExpectation { path: options.image.clone(), reason: error.reason }),
+    }
+}
+
+fn io_error(action: &'static str) -> impl FnOnce(std::io::Error) -> Outcome {
+    move |source| Outcome::Io { action: action.to_owned(), source }
+}
+
+/// Turns the signals that would kill this process into events, so that the terminal and the guest are cleaned up.
+fn watch_signals(events: &Sender<Event>) -> Result<(), Outcome> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(io_error("watching for signals"))?;
+    let events = events.clone();
+    let body = move || {
+        for signal in &mut signals {
+            if events.send(Event::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop).map_err(io_error("watching for signals"))
+}
+
+fn start_pump(output: &Arc<OutputPipe>, matcher: Matcher, events: &Sender<Event>) -> Result<(), Outcome> {
+    let (output, events) = (Arc::clone(output), events.clone());
+    let body = move || pump(&output, std::io::stdout().lock(), std::io::stderr(), matcher, &events);
+    thread::Builder::new()
+        .name("stdout".to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(io_error("writing the guest's output"))
+}
+
+/// A guest that runs, and everything that is heard about it.
+struct Session<'a> {
+    guest: Box<dyn Guest>,
+    output: Arc<OutputPipe>,
+    receiver: Receiver<Event>,
+    limit: Option<Duration>,
+    /// Something is expected of the output.
+    expects: bool,
+    started: Instant,
+    notify: &'a dyn Fn(Notice<'_>),
+}
+
+impl Session<'_> {
+    fn supervise(mut self) -> Outcome {
+        let deadline = self.limit.map(|limit| self.started + limit);
+        let ending = self.wait_for_the_end(deadline);
+        let by_guest =
+            !matches!(ending, Outcome::TimeLimit(_) | Outcome::Expected | Outcome::Left | Outcome::Signal(_));
+        // In this order: a guest that waits for room in the pipe can't stop.
+        self.output.finish();
+        self.guest.stop();
+        // A guest that has ended has a right to all of its output, however slow the reader is.
+        let patience = if by_guest { deadline } else { Some(Instant::now() + LAST_WORDS) };
+        self.wait_for_output(ending, patience)
+    }
+
+    fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Outcome {
+        let mut grace_ends = None;
+        loop {
+            let now = Instant::now();
+            if grace_ends.is_some_and(|end| end <= now) {
+                return Outcome::Expected;
+            }
+            if let (Some(limit), Some(deadline)) = (self.limit, deadline)
+                && deadline <= now
+            {
+                return if grace_ends.is_some() { Outcome::Expected } else { Outcome::TimeLimit(limit) };
+            }
+            let next_tick = now + TICK;
+            let wake = [deadline, grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
+            match self.receiver.recv_timeout(wake - now) {
+                Ok(Event::Ended(outcome)) => return outcome,
+                Ok(Event::ExpectationsMet) => grace_ends = Some(Instant::now() + GRACE),
+                Ok(Event::OutputFailed(source)) => return output_failed(source),
+                Ok(Event::OutputDone { .. }) => return Outcome::Bug("the output ended before the guest".to_owned()),
+                Ok(Event::Leave) => return Outcome::Left,
+                Ok(Event::Help) => (self.notify)(Notice::Answer(KEYS)),
+                Ok(Event::Signal(number)) => return Outcome::Signal(number),
+                Err(RecvTimeoutError::Timeout) => self.guest.tick(),
+                Err(RecvTimeoutError::Disconnected) => return Outcome::Bug("nobody watches the guest".to_owned()),
+            }
+        }
+    }
+
+    /// Waits until everything that the guest printed was written, and then knows whether something is missing.
+    fn wait_for_output(&self, ending: Outcome, patience: Option<Instant>) -> Outcome {
+        if matches!(ending, Outcome::Io { .. }) {
+            return ending;
+        }
+        loop {
+            let event = match patience {
+                None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(end) => self.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
+            };
+            match event {
+                Ok(Event::OutputDone { missing }) => return self.judge(ending, missing),
+                Ok(Event::OutputFailed(source)) => return output_failed(source),
+                Ok(Event::Leave) => return Outcome::Left,
+                Ok(Event::Signal(number)) => return Outcome::Signal(number),
+                Ok(Event::Ended(_) | Event::ExpectationsMet | Event::Help) => {}
+                Err(RecvTimeoutError::Timeout) if ending.is_success() => {
+                    return output_failed(std::io::ErrorKind::TimedOut.into());
+                }
+                Err(_) => return ending,
+            }
+        }
+    }
+
+    /// What an ending means when `missing` is the first expected expression that matched nothing. Crashes and the guest's
+    /// own failures are told as they are: they explain more than a missing line does. A kernel that did all that was
+    /// expected may well stop with HLT or a reset.
+    fn judge(&self, ending: Outcome, missing: Option<String>) -> Outcome {
+        match (ending, missing) {
+            (Outcome::Exited(0), Some(pattern)) => Outcome::ExpectedMissing { pattern, limit: None },
+            (Outcome::TimeLimit(limit), Some(pattern)) => Outcome::ExpectedMissing { pattern, limit: Some(limit) },
+            (Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset, None) if self.expects => {
+                Outcome::Expected
+            }
+            (ending, _) => ending,
+        }
+    }
+}
+
+fn output_failed(source: std::io::Error) -> Outcome {
+    Outcome::Io { action: "writing the guest's output".to_owned(), source }
+}

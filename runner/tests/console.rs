@@ -1,0 +1,211 @@
+//! The serial port, what is expected of it, and what ends a run from outside.
+
+mod guest;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use guest::code::{self, COM1, exit, out32, print, say};
+use guest::{CODE, Guest, ImageFile, assert_status, backends, run, run_with_input, start};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Echoes bytes from COM1 until `q`, then ends with 0.
+const ECHO: [u8; 34] = [
+    0x66, 0xba, 0xfd, 0x03, // mov dx, 0x3fd
+    0xec, // in al, dx
+    0xa8, 0x01, // test al, 1
+    0x74, 0xf7, // jz back
+    0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
+    0xec, // in al, dx
+    0xee, // out dx, al
+    0x3c, b'q', // cmp al, 'q'
+    0x75, 0xed, // jne back
+    0x31, 0xc0, // xor eax, eax
+    0x66, 0xba, 0xf4, 0x00, // mov dx, 0xf4
+    0xef, // out dx, eax
+    0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4,
+];
+
+#[test]
+fn input_reaches_the_guest_byte_for_byte() {
+    let image = Guest::new(&ECHO).image();
+    let mut input: Vec<u8> = (0..=255).filter(|byte| *byte != b'q').collect();
+    input.extend(b"and more\x01x\n".repeat(300));
+    input.push(b'q');
+    for backend in backends() {
+        let image = ImageFile::new(&image);
+        let mut child = start(backend, &["--timeout", "60s"], &image);
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), &input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{backend}");
+        assert!(output.stdout == input, "{backend}: {} bytes of {}", output.stdout.len(), input.len());
+    }
+}
+
+#[test]
+fn the_end_of_input_does_not_end_the_guest() {
+    let image = Guest::new(&ECHO).image();
+    for backend in backends() {
+        assert_eq!(run_with_input(backend, &["--timeout", "1s"], &image, b"abc").status, 124, "{backend}");
+    }
+}
+
+#[test]
+fn the_debug_console_prints_too() {
+    for ended in assert_status(&[print(0xe9, b"debug\n"), exit(0)], &[], 0) {
+        assert_eq!(ended.stdout, "debug\n");
+    }
+}
+
+#[test]
+fn repeated_output_of_every_width_arrives() {
+    // rep outsw to COM1 would hit two registers; the scratch register takes the odd bytes.
+    let mut outsw = print(COM1, b"");
+    outsw.clear();
+    outsw.extend(say("A"));
+    assert_status(&[outsw, out32(0xf4, 7)], &[], 7);
+    let text: String = "0123456789abcdef".repeat(300);
+    for ended in assert_status(&[say(&text), exit(0)], &[], 0) {
+        assert_eq!(ended.stdout, text);
+    }
+}
+
+/// Prints `count` times 64 KiB of `x`, and a line at the end.
+fn flood(count: u32) -> Vec<u8> {
+    let mut body = vec![0xb9, 0x00, 0x00, 0x01, 0x00]; // mov ecx, 65536
+    body.extend([0x66, 0xba, 0xf8, 0x03, 0xb0, b'x']); // mov dx, 0x3f8; mov al, 'x'
+    body.extend([0xee, 0xe2, 0xfd]); // out dx, al; loop
+    body.extend([0x4d, 0x75, 0_u8.wrapping_sub(body.len().to_le_bytes()[0] + 3)]); // dec ebp; jnz
+    let mut code = vec![0xbd];
+    code.extend(count.to_le_bytes());
+    code.extend(body);
+    code.extend(say("\nend\n"));
+    code.extend(exit(0));
+    code
+}
+
+#[test]
+fn no_output_is_lost_however_slow_the_reader() {
+    let image = ImageFile::new(&Guest::new(&flood(12)).image());
+    for backend in backends() {
+        let mut child = start(backend, &["--timeout", "120s"], &image);
+        let mut stdout = child.stdout.take().unwrap();
+        // The guest prints until everything between it and us is full.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let mut text = Vec::new();
+        stdout.read_to_end(&mut text).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{backend}");
+        assert_eq!(text.len(), 12 * 65536 + 5, "{backend}");
+        assert!(text.ends_with(b"x\nend\n"), "{backend}");
+    }
+}
+
+#[test]
+fn a_reader_that_never_reads_does_not_stop_the_clock() {
+    let image = ImageFile::new(&Guest::new(&flood(u32::MAX)).image());
+    for backend in backends() {
+        let mut child = start(backend, &["--timeout", "2s"], &image);
+        let stdout = child.stdout.take();
+        assert_eq!(child.wait().unwrap().code(), Some(124), "{backend}");
+        drop(stdout);
+    }
+}
+
+#[test]
+fn a_closed_standard_output_ends_the_run() {
+    let image = ImageFile::new(&Guest::new(&flood(u32::MAX)).image());
+    for backend in backends() {
+        let mut child = start(backend, &["--timeout", "60s"], &image);
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(74), "{backend}: {stderr}");
+        assert!(stderr.contains("writing the guest's output failed"), "{backend}: {stderr}");
+    }
+}
+
+#[test]
+fn expected_lines_end_the_run_with_success() {
+    let expect = ["--expect", "^one$", "--expect", "two"];
+    assert_status(&[say("one\r\ntwo\r\n"), code::SPIN.to_vec()], &expect, 0);
+    // Without a line feed, too.
+    assert_status(&[say("one\ntwo> "), code::SPIN.to_vec()], &expect, 0);
+    // A guest that then halts has done what it should.
+    assert_status(&[say("one\ntwo\n"), code::HALT.to_vec()], &expect, 0);
+    // Its own status counts.
+    assert_status(&[say("one\ntwo\n"), exit(3)], &expect, 3);
+}
+
+#[test]
+fn a_missing_line_is_named() {
+    let expect = ["--expect", "one", "--expect", "three", "--expect", "four"];
+    for ended in assert_status(&[say("one\ntwo\n"), exit(0)], &expect, 105) {
+        assert!(ended.stderr.contains("`three`"), "{}", ended.stderr);
+    }
+    let limited = [&expect[..], &["--timeout", "1s"]].concat();
+    for ended in assert_status(&[say("one\ntwo\n"), code::SPIN.to_vec()], &limited, 105) {
+        assert!(ended.stderr.contains("`three`") && ended.stderr.contains("time limit"), "{}", ended.stderr);
+    }
+    // A crash says more.
+    assert_status(&[say("one\n"), code::CRASH.to_vec()], &expect, 100);
+    assert_status(&[say("one\n"), exit(5)], &expect, 5);
+    // Only the serial port counts.
+    assert_status(&[print(0xe9, b"one\nthree\nfour\n"), exit(0)], &expect, 105);
+}
+
+#[test]
+fn the_last_line_counts_although_it_does_not_end() {
+    assert_status(&[say("done"), exit(0)], &["--expect", "^done$"], 0);
+    assert_status(&[say("done"), code::SPIN.to_vec()], &["--expect", "^done$", "--timeout", "1s"], 0);
+}
+
+#[test]
+fn the_image_has_expectations_of_its_own_which_the_command_line_replaces() {
+    let run_defaults = stos_image::RunDefaults { expect: vec!["never".to_owned()], ..Default::default() };
+    let image = Guest::new(&[say("hello\n"), exit(0)].concat()).with_run(run_defaults).image();
+    assert_eq!(run("emulated", &[], &image).status, 105);
+    assert_eq!(run("emulated", &["--expect", "hello"], &image).status, 0);
+}
+
+#[test]
+fn signals_end_the_run_with_their_status() {
+    let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        for backend in backends() {
+            let mut child = start(backend, &["--timeout", "60s"], &image);
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, "up\n", "{backend}");
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(status), "{backend}");
+        }
+    }
+}
+
+#[test]
+fn quiet_success_says_nothing() {
+    let image = Guest::new(&exit(0)).image();
+    for backend in backends() {
+        assert_eq!(run(backend, &["--quiet"], &image).stderr, "", "{backend}");
+        assert!(run(backend, &[], &image).stderr.starts_with("stos-run: running on "), "{backend}");
+    }
+}
+
+#[test]
+fn symbols_name_the_place_of_death() {
+    let image = Guest::new(&code::HALT).with_symbol(CODE, 0x10, "idle").image();
+    for backend in backends() {
+        let ended = run(backend, &[], &image);
+        assert!(ended.stderr.contains("0x00100002 (idle+0x2)"), "{backend}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_missing_standard_input_is_no_problem() {
+    let image = ImageFile::new(&Guest::new(&[say("hello\n"), exit(0)].concat()).image());
+    for backend in backends() {
+        let status =
+            guest::command(&["--backend", backend], &image.path()).stdin(Stdio::null()).output().unwrap().status.code();
+        assert_eq!(status, Some(0), "{backend}");
+    }
+}

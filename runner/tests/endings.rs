@@ -1,0 +1,277 @@
+//! Every way in which a guest can end gives the same status on every backend.
+
+mod guest;
+
+use std::fs;
+
+use guest::code::{self, exit, out8, say};
+use guest::{CODE, Guest, ImageFile, assert_status, backends, command, run};
+use stos_image::{RunDefaults, Segment, TableRegister, fault_offset};
+
+#[test]
+fn hello_is_printed_and_the_status_is_the_guests() {
+    for ended in assert_status(&[say("hello, world\n"), exit(0)], &[], 0) {
+        assert_eq!(ended.stdout, "hello, world\n");
+    }
+}
+
+#[test]
+fn guest_statuses_pass_through_and_are_capped() {
+    for (value, status) in [(1, 1), (42, 42), (63, 63), (64, 63), (128, 63), (200, 63), (256, 63), (0x1_0000, 63)] {
+        assert_status(&[exit(value)], &[], status);
+    }
+}
+
+#[test]
+fn a_status_may_be_one_byte() {
+    assert_status(&[out8(0xf4, 9), code::HALT.to_vec()], &[], 9);
+}
+
+#[test]
+fn halting_with_interrupts_off_is_found() {
+    for ended in assert_status(&[code::HALT.to_vec()], &[], 104) {
+        assert!(ended.stderr.contains("HLT with interrupts disabled before 0x00100002"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_triple_fault_is_found() {
+    assert_status(&[say("last words"), code::CRASH.to_vec()], &[], 100);
+}
+
+#[test]
+fn the_time_limit_ends_a_guest_that_spins() {
+    for ended in assert_status(&[say("spinning\n"), code::SPIN.to_vec()], &["--timeout", "1500ms"], 124) {
+        assert_eq!(ended.stdout, "spinning\n");
+        assert!(ended.stderr.contains("time limit of 1.5s"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_image_has_a_time_limit_of_its_own() {
+    let run_defaults = RunDefaults { timeout_ms: Some(300), ..RunDefaults::default() };
+    let image = Guest::new(&code::SPIN).with_run(run_defaults).image();
+    let file = ImageFile::new(&image);
+    for backend in backends() {
+        let output = command(&["--backend", backend], &file.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(124), "{backend}");
+    }
+}
+
+#[test]
+fn a_panic_is_found() {
+    assert_status(&[out8(0x505, 1), code::SPIN.to_vec()], &[], 101);
+}
+
+#[test]
+fn a_reset_is_found() {
+    assert_status(&[out8(0x64, 0xfe), code::SPIN.to_vec()], &[], 106);
+    assert_status(&[out8(0x92, 1), code::SPIN.to_vec()], &[], 106);
+}
+
+#[test]
+fn the_exit_port_is_the_images() {
+    let run_defaults = RunDefaults { exit_port: 0x501, ..RunDefaults::default() };
+    let code = [out8(0xf4, 3), out8(0x501, 5), code::HALT.to_vec()].concat();
+    let image = Guest::new(&code).with_run(run_defaults).image();
+    for backend in backends() {
+        assert_eq!(run(backend, &[], &image).status, 5, "{backend}");
+    }
+}
+
+/// Stores `value` into the fault record at `offset`: `mov dword [0x6000 + offset], value`.
+fn record(offset: u32, value: u32) -> Vec<u8> {
+    [&[0xc7, 0x05][..], &(0x6000 + offset).to_le_bytes(), &value.to_le_bytes()].concat()
+}
+
+#[test]
+fn a_fault_record_is_explained() {
+    let code = [
+        record(fault_offset::vector, 14),
+        record(fault_offset::error_code, 2),
+        record(fault_offset::eip, CODE),
+        record(fault_offset::cr2, 0xdead_beef),
+        record(fault_offset::magic, stos_image::FAULT_MAGIC),
+    ]
+    .concat();
+    let by_port = [code.clone(), out8(0xf8, 14), code::HALT.to_vec()].concat();
+    let by_halting = [code, code::HALT.to_vec()].concat();
+    for code in [by_port, by_halting] {
+        let image = Guest::new(&code).with_fault_catcher(0x6000, 0xf8).with_symbol(CODE, 0x100, "kernel_main").image();
+        for backend in backends() {
+            let ended = run(backend, &[], &image);
+            assert_eq!(ended.status, 102, "{backend}: {ended:?}");
+            let sentence = "#PF (page fault) at 0x00100000 (kernel_main+0x0) before the kernel had its own IDT: \
+                            supervisor write to 0xdeadbeef: no page is mapped there";
+            assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+            assert!(ended.stderr.contains("CR2 deadbeef"), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_image_is_rejected_before_anything_runs() {
+    let image = Guest::new(&[say("never"), exit(0)].concat()).image();
+    for at in [0, 100, 5000, image.len() - 1] {
+        let mut damaged = image.clone();
+        damaged[at] ^= 1;
+        for backend in backends() {
+            let ended = run(backend, &[], &damaged);
+            assert_eq!((ended.status, &*ended.stdout), (65, ""), "{backend}, byte {at}: {ended:?}");
+        }
+    }
+    let mut long = image.clone();
+    long.push(0);
+    for damaged in [b"".to_vec(), b"garbage".to_vec(), image[..image.len() - 1].to_vec(), long] {
+        assert_eq!(run("emulated", &[], &damaged).status, 65);
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("no such image");
+    for (path, reason) in [(missing.as_path(), "No such file"), (directory.path(), "is a directory")] {
+        let output = command(&[], path).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(66), "{stderr}");
+        assert!(stderr.contains(&*path.to_string_lossy()) && stderr.contains(reason), "{stderr}");
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_status() {
+    let image = ImageFile::new(&Guest::new(&exit(0)).image());
+    for arguments in [&["--no-such-option"][..], &["--backend", "xen"], &["--timeout", "soon"], &["--expect", "("]] {
+        assert_eq!(command(arguments, &image.path()).output().unwrap().status.code(), Some(64), "{arguments:?}");
+    }
+    assert_eq!(command(&[], "-".as_ref()).output().unwrap().status.code(), Some(64));
+    assert_eq!(command(&["--help"], &image.path()).output().unwrap().status.code(), Some(0));
+    assert_eq!(command(&["--version"], &image.path()).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn an_invalid_expression_in_the_image_is_the_images_fault() {
+    let run_defaults = RunDefaults { expect: vec!["(".to_owned()], ..RunDefaults::default() };
+    let image = Guest::new(&exit(0)).with_run(run_defaults).image();
+    assert_eq!(run("emulated", &[], &image).status, 65);
+}
+
+#[test]
+fn without_an_emulator_the_way_to_one_is_told() {
+    let image = ImageFile::new(&Guest::new(&exit(0)).image());
+    let output = command(&["--backend", "emulated"], &image.path()).env("PATH", "/nowhere").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("apt-get install"), "{stderr}");
+}
+
+/// `mov dword [ADDRESS], VALUE; cmp dword [ADDRESS], VALUE; setne al; mov dx, 0xf4; out dx, al`.
+fn check_memory(address: u32) -> Vec<u8> {
+    let (address, value) = (address.to_le_bytes(), 0x1234_5678_u32.to_le_bytes());
+    let tail = [0x0f, 0x95, 0xc0, 0x66, 0xba, 0xf4, 0x00, 0xee];
+    [&[0xc7, 0x05][..], &address, &value, &[0x81, 0x3d], &address, &value, &tail, &code::HALT].concat()
+}
+
+#[test]
+fn memory_of_every_size_works_to_its_last_byte() {
+    const MIB: u64 = 1 << 20;
+    for size in [2 * MIB + 4096, 16 * MIB, 3000 * MIB, 3584 * MIB] {
+        let mut guest = Guest::new(&check_memory(u32::try_from(size - 4).unwrap()));
+        guest.description.memory_size = size;
+        let image = guest.image();
+        for backend in backends() {
+            let ended = run(backend, &[], &image);
+            assert_eq!(ended.status, 0, "{backend}, {size:#x}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_the_images_and_otherwise_zero() {
+    // xor eax, eax; mov edi, 0; mov ecx, CODE / 4; repe scasd; setne al; out: all below the code is zero.
+    let code =
+        [&[0x31, 0xc0, 0x31, 0xff, 0xb9][..], &(0xa_0000_u32 / 4).to_le_bytes(), &[0xfc, 0xf3, 0xaf, 0x0f, 0x95, 0xc0]]
+            .concat();
+    assert_status(&[code, vec![0x66, 0xba, 0xf4, 0x00, 0xee], code::HALT.to_vec()], &[], 0);
+}
+
+#[test]
+fn registers_are_those_of_the_entry_state() {
+    // Adds all general registers and EFLAGS up: pushfd; pop; add. The stack pointer last, as it was.
+    let code = [
+        &[0x8d, 0x14, 0x24][..],                     // lea edx, [esp]: EDX is 0 in the sum otherwise
+        &[0x9c, 0x01, 0xd8, 0x01, 0xc8, 0x01, 0xf0], // pushfd; add eax, ebx; add eax, ecx; add eax, esi
+        &[0x01, 0xf8, 0x01, 0xe8, 0x01, 0xd0, 0x5b], // add eax, edi; add eax, ebp; add eax, edx; pop ebx
+        &[0x01, 0xd8, 0x0f, 0x20, 0xdb, 0x01, 0xd8], // add eax, ebx; mov ebx, cr3; add eax, ebx
+        &[0x0f, 0x20, 0xe3, 0x01, 0xd8],             // mov ebx, cr4; add eax, ebx
+        &[0x2d][..],                                 // sub eax, imm32
+        &(1 + 2 + 4 + 8 + 16 + 32 + 0x9000 + 0x46 + 0x1000 + 0x10_u32).to_le_bytes(),
+        &[0x66, 0xba, 0xf4, 0x00, 0xef], // mov dx, 0xf4; out dx, eax
+        &code::HALT,
+    ]
+    .concat();
+    let mut guest = Guest::new(&code);
+    let general = &mut guest.description.entry.general;
+    (general.eax, general.ebx, general.ecx) = (1, 2, 4);
+    (general.esi, general.edi, general.ebp) = (8, 16, 32);
+    // ZF and PF beside the fixed bit.
+    guest.description.entry.eflags = 0x46;
+    let image = guest.image();
+    for backend in backends() {
+        assert_eq!(run(backend, &[], &image).status, 0, "{backend}");
+    }
+}
+
+/// A guest that goes to ring 3 and comes back by INT3, without a task state segment to find its stack in.
+fn killer_of_emulators() -> Vec<u8> {
+    const GDT: u32 = 0x7000;
+    const IDT: u32 = 0x7800;
+    let user_code = CODE + 0x100;
+    let push = |value: u32| [&[0x68][..], &value.to_le_bytes()].concat();
+    // The stack that IRET pops: SS, ESP, EFLAGS, CS, EIP.
+    let code = [push(0x23), push(0x8000), push(2), push(0x1b), push(user_code), vec![0xcf]].concat();
+    let descriptors: [u64; 5] =
+        [0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_fb00_0000_ffff, 0x00cf_f300_0000_ffff];
+    let gate = u64::from(0x0008_0000 | (CODE & 0xffff)) | 0x0010_ee00 << 32;
+    let mut guest = Guest::new(&code)
+        .with(user_code.into(), &[0xcc])
+        .with(GDT.into(), &descriptors.map(u64::to_le_bytes).concat())
+        .with(u64::from(IDT) + 3 * 8, &gate.to_le_bytes());
+    let entry = &mut guest.description.entry;
+    entry.gdtr = TableRegister { base: GDT, limit: 0x27 };
+    entry.idtr = TableRegister { base: IDT, limit: 0xff };
+    entry.segments.tr = Segment::default();
+    guest.image()
+}
+
+#[test]
+fn an_emulator_that_a_guest_kills_is_an_outcome() {
+    // KVM refuses to enter without a TSS on some processors and dies of a triple fault on others.
+    let ended = run("emulated", &[], &killer_of_emulators());
+    assert_eq!(ended.status, 103, "{ended:?}");
+    assert!(ended.stderr.contains("the emulator died"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_entry_state_that_no_cpu_has_is_an_outcome() {
+    let mut guest = Guest::new(&exit(0));
+    guest.description.entry.segments.cs = Segment::default();
+    let ended = run("emulated", &[], &guest.image());
+    assert_eq!(ended.status, 103, "{ended:?}");
+}
+
+#[test]
+fn no_file_is_left_behind() {
+    let image = ImageFile::new(&Guest::new(&exit(0)).image());
+    let directory = tempfile::tempdir().unwrap();
+    for backend in backends() {
+        let output = command(&["--backend", backend], &image.path())
+            .current_dir(directory.path())
+            .env("TMPDIR", directory.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}

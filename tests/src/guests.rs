@@ -1,0 +1,244 @@
+//! Guests for end-to-end tests: what each is packed from, how it is run, what it must print and how it must end.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::tools::{Run, root, run, tool};
+
+/// One run of one guest.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Name of the case.
+    pub name: &'static str,
+    /// The kernel below `examples/`.
+    pub kernel: &'static str,
+    /// Guest memory.
+    pub memory: &'static str,
+    /// Further lines of the manifest.
+    pub lines: String,
+    /// Options of `stos-run`.
+    pub options: &'static [&'static str],
+    /// What the guest reads from its serial port.
+    pub input: &'static str,
+    /// The exit status that the run must have.
+    pub status: i32,
+    /// What the run must print on standard output.
+    pub stdout: Text,
+    /// What standard error must contain.
+    pub stderr: &'static [&'static str],
+}
+
+/// What a text must be.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// Exactly this.
+    Exactly(&'static str),
+    /// Each of the first in this order, and none of the second anywhere.
+    With(&'static [&'static str], &'static [&'static str]),
+}
+
+impl Guest {
+    /// A tiny guest that prints exactly `stdout` and ends with `status`.
+    fn tiny(name: &'static str, kernel: &'static str, status: i32, stdout: &'static str) -> Self {
+        Self {
+            name,
+            kernel,
+            memory: "16MiB",
+            lines: String::new(),
+            options: &["--timeout", "60s"],
+            input: "",
+            status,
+            stdout: Text::Exactly(stdout),
+            stderr: &[],
+        }
+    }
+
+    /// ministos with its modules and its initramfs, and with `cmdline`.
+    fn ministos(name: &'static str, cmdline: &str, status: i32, with: &'static [&'static str]) -> Self {
+        let examples = root().join("examples/ministos").display().to_string();
+        let module = |module| format!("  - path: {examples}/{module}.ko\n");
+        let modules: String = ["timer", "shell", "init"].map(module).concat();
+        let lines = format!("cmdline: {cmdline}\ninitramfs: {{directory: {examples}/initramfs}}\nmodules:\n{modules}");
+        let stdout = Text::With(with, &["FAILED"]);
+        Self { lines, stdout, ..Self::tiny(name, "ministos/kernel", status, "") }
+    }
+
+    fn options(self, options: &'static [&'static str]) -> Self {
+        Self { options, ..self }
+    }
+
+    fn cmdline(self, words: &str) -> Self {
+        Self { lines: format!("{}cmdline: {words}\n", self.lines), ..self }
+    }
+
+    fn says(self, stderr: &'static [&'static str]) -> Self {
+        Self { stderr, ..self }
+    }
+
+    fn input(self, input: &'static str) -> Self {
+        Self { input, ..self }
+    }
+
+    fn memory(self, memory: &'static str) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Packs the guest into `folder`; returns the image.
+    ///
+    /// # Panics
+    /// When it can't be packed.
+    pub fn pack(&self, folder: &Path) -> PathBuf {
+        let kernel = root().join("examples").join(self.kernel).with_extension("elf");
+        assert!(kernel.is_file(), "{} is missing: run `make -C examples`", kernel.display());
+        let file_name = self.name.replace(' ', "-");
+        let manifest = folder.join(&file_name).with_extension("yaml");
+        let text = format!(
+            "version: 1\nname: {:?}\nmemory: {}\nkernel: {{path: {}, protocol: stos}}\n{}",
+            self.name,
+            self.memory,
+            kernel.display(),
+            self.lines
+        );
+        let image = manifest.with_extension("img");
+        assert!(fs::write(&manifest, text).is_ok(), "can't write {}", manifest.display());
+        let packed = run(tool("stos-pack").arg(&manifest).arg("-o").arg(&image));
+        assert_eq!(packed.status, Some(0), "{}: {}", self.name, packed.stderr);
+        image
+    }
+
+    /// Runs `image` on a backend of this machine.
+    ///
+    /// # Panics
+    /// When `stos-run` can't be started.
+    pub fn run(&self, backend: &str, image: &Path) -> Run {
+        let mut command = tool("stos-run");
+        command.args(["--backend", backend]).args(self.options).arg(image);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.spawn().and_then(|mut child| {
+            // A guest that ends before it has read all closes the pipe; that is its right.
+            let _ = child.stdin.take().map(|mut stdin| stdin.write_all(self.input.as_bytes()));
+            child.wait_with_output()
+        });
+        match output {
+            Ok(output) => output.into(),
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+    }
+
+    /// Compares a run with what it must be.
+    ///
+    /// # Errors
+    /// Says what differs, with everything that the run printed.
+    pub fn check(&self, found: &Run) -> Result<(), String> {
+        let mut wrong = Vec::new();
+        if found.status != Some(self.status) {
+            wrong.push(format!("status {:?}, expected {}", found.status, self.status));
+        }
+        match &self.stdout {
+            Text::Exactly(expected) if found.stdout != *expected => {
+                wrong.push(format!("expected exactly {expected:?}"));
+            }
+            Text::Exactly(_) => {}
+            Text::With(expected, forbidden) => {
+                let mut rest = &*found.stdout;
+                for text in *expected {
+                    match rest.split_once(text) {
+                        Some((_, after)) => rest = after,
+                        None => wrong.push(format!("{text:?} is missing, or out of order")),
+                    }
+                }
+                let seen = forbidden.iter().filter(|text| found.stdout.contains(**text));
+                wrong.extend(seen.map(|text| format!("{text:?} must not appear")));
+            }
+        }
+        let silent = self.stderr.iter().filter(|text| !found.stderr.contains(**text));
+        wrong.extend(silent.map(|text| format!("{text:?} is missing on standard error")));
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let (stdout, stderr) = (&found.stdout, &found.stderr);
+        Err(format!("{}\n--- standard output\n{stdout}\n--- standard error\n{stderr}", wrong.join("\n")))
+    }
+}
+
+/// Every guest with paging: they run on the emulated backend and on a KVM that can page.
+pub fn all() -> Vec<Guest> {
+    let loading_complete = &["Boot memory map:", "This is ministos booting (i386) !", "Loading complete"];
+    let mut guests = vec![
+        Guest::ministos("ministos", "init.mode=all timer.hz=100", 0, loading_complete),
+        Guest::ministos("ministos in 3 GiB", "init.mode=all timer.hz=100", 0, loading_complete).memory("3GiB"),
+        Guest::ministos(
+            "ministos at 1000 Hz",
+            "init.mode=all timer.hz=1000",
+            0,
+            &["timer: 1000 Hz", "Loading complete"],
+        ),
+        Guest::ministos("ministos shell", "init.mode=tests shell.interactive=1", 7, &["Loading complete", "etc/motd"])
+            .input("ls\nexit 7\n"),
+        Guest::ministos("ministos without a mode", "timer.hz=100", 101, &["Kernel panic: init mode required"])
+            .says(&["the guest panicked"]),
+        Guest::tiny("triple fault", "guests/triple_fault", 100, "triple_fault: breakpoint without an IDT\n")
+            .says(&["triple fault"]),
+        Guest::tiny("early page fault", "guests/early_fault", 102, "early_fault: reading 0xDEAD0000\n").says(&[
+            "#PF",
+            "0xdead0000",
+            "kernel_main+0x",
+        ]),
+        Guest::tiny("early division by zero", "guests/divide", 102, "divide: 1 / 0\n").says(&["#DE"]),
+        Guest::tiny("panic port", "guests/panic", 101, "panic: panicking\n").says(&["the guest panicked"]),
+        Guest::tiny("halt", "guests/halt", 104, "halt: halting\n").says(&["halted"]),
+        Guest::tiny("reset", "guests/reset", 106, "reset: through the keyboard controller\n").says(&["reset"]),
+        Guest::tiny("hang", "guests/hang", 124, "hang: looping\n").options(&["--timeout", "2s"]).says(&["time limit"]),
+        Guest::tiny("spin until expected", "guests/spin", 0, "spin: started\nLoading complete\n").options(&[
+            "--timeout",
+            "60s",
+            "--expect",
+            "^spin: ",
+            "--expect",
+            "Loading complete",
+        ]),
+        Guest::tiny("spin without the expected", "guests/spin", 105, "spin: started\nLoading complete\n")
+            .options(&["--timeout", "2s", "--expect", "Loading complete", "--expect", "never printed"])
+            .says(&["never printed"]),
+        Guest::tiny("exit without the expected", "guests/exit_status", 105, "exit_status: 0 in 8 bits\n")
+            .options(&["--timeout", "60s", "--expect", "never printed"])
+            .says(&["never printed"]),
+        Guest::tiny("rep outsb", "guests/rep_outsb", 0, "rep_outsb: started\nrep outsb to COM1\nrep insb: ok\n")
+            .says(&["rep outsb to port 0xE9\n"]),
+        Guest::tiny("memory map", "guests/memory_map", 0, MEMORY_MAP),
+        Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
+        Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
+    ];
+    guests.extend(exit_statuses());
+    guests
+}
+
+/// What the memory map printer prints for 16 MiB.
+const MEMORY_MAP: &str = "memory_map: 6 segments
+0x00000000 0x0009FC00 2
+0x0009FC00 0x00000400 2
+0x000F0000 0x00010000 2
+0x00100000 0x00300000 2
+0x00400000 0x00018000 2
+0x00418000 0x00BE8000 1
+highest 0x01000000
+";
+
+/// A guest for each sort of value that can be written to the exit port.
+fn exit_statuses() -> Vec<Guest> {
+    let cases: [(&str, &str, i32, &str); 9] = [
+        ("exit status 0", "exit.status=0", 0, "exit_status: 0 in 8 bits\n"),
+        ("exit status 1", "exit.status=1", 1, "exit_status: 1 in 8 bits\n"),
+        ("exit status 42", "exit.status=42 exit.width=32", 42, "exit_status: 42 in 32 bits\n"),
+        ("exit status 63", "exit.status=63", 63, "exit_status: 63 in 8 bits\n"),
+        ("exit status 64", "exit.status=64 exit.width=16", 63, "exit_status: 64 in 16 bits\n"),
+        ("exit status 127", "exit.status=127", 63, "exit_status: 127 in 8 bits\n"),
+        ("exit status 255", "exit.status=255", 63, "exit_status: 255 in 8 bits\n"),
+        ("exit status 128", "exit.status=128", 63, "exit_status: 128 in 8 bits\n"),
+        ("exit status 256", "exit.status=256 exit.width=32", 63, "exit_status: 256 in 32 bits\n"),
+    ];
+    let guest = |(name, words, status, stdout)| Guest::tiny(name, "guests/exit_status", status, stdout).cmdline(words);
+    cases.into_iter().map(guest).collect()
+}

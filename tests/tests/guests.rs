@@ -1,0 +1,123 @@
+//! Every guest on the emulated backend and on a KVM that can page in 32 bits: this machine's where it can, else the one in
+//! the nested VM. Each run is a test of its own; so is, for each guest, that both backends show the same.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, LazyLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+use stos_tests::guests::{self, Guest};
+use stos_tests::nested::{self, Case, Payload};
+use stos_tests::tools::{Run, tool_path};
+
+/// A guest and its image.
+struct Packed {
+    guest: Guest,
+    image: PathBuf,
+    emulated: LazyLock<Run, Box<dyn FnOnce() -> Run + Send>>,
+}
+
+impl Packed {
+    fn new(guest: Guest, folder: &std::path::Path) -> Self {
+        let image = guest.pack(folder);
+        let (run_guest, run_image) = (guest.clone(), image.clone());
+        Self { guest, image, emulated: LazyLock::new(Box::new(move || run_guest.run("emulated", &run_image))) }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let folder = match tempfile::tempdir() {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("no temporary folder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let packed: Arc<Vec<Packed>> =
+        Arc::new(guests::all().into_iter().map(|guest| Packed::new(guest, folder.path())).collect());
+    let (way, kvm) = match choose(BackendChoice::Auto) {
+        Ok(Choice { backend: Backend::Kvm(_), .. }) => ("this machine's KVM", Kvm::Host),
+        other => {
+            let reason = other.map_or_else(|outcome| outcome.to_string(), |choice| choice.reason);
+            println!("the nested VM's KVM is used, not this machine's: {reason}");
+            let packed = Arc::clone(&packed);
+            ("nested KVM", Kvm::Nested(Arc::new(LazyLock::new(Box::new(move || run_nested(&packed))))))
+        }
+    };
+
+    let mut trials = Vec::new();
+    for index in 0..packed.len() {
+        let guest = &packed[index].guest;
+        let this = Arc::clone(&packed);
+        trials.push(Trial::test(format!("emulated: {}", guest.name), move || {
+            let Packed { guest, emulated, .. } = &this[index];
+            guest.check(emulated).map_err(Failed::from)
+        }));
+        let (this, way_in) = (Arc::clone(&packed), kvm.clone());
+        trials.push(Trial::test(format!("{way}: {}", guest.name), move || {
+            let Packed { guest, image, emulated } = &this[index];
+            let run = match &way_in {
+                Kvm::Host => guest.run("kvm", image),
+                Kvm::Nested(runs) => runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(),
+            };
+            guest.check(&run)?;
+            if (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
+                return Ok(());
+            }
+            Err(format!("the backends differ\n--- KVM\n{}\n--- emulated\n{}", run.stdout, emulated.stdout).into())
+        }));
+    }
+    if let Kvm::Nested(runs) = &kvm {
+        for (offset, (name, sentence)) in AUTO.iter().enumerate() {
+            let (runs, index) = (Arc::clone(runs), packed.len() + offset);
+            trials.push(Trial::test(format!("nested KVM: {name}"), move || {
+                let run = &runs.as_ref().as_ref().map_err(Failed::from)?[index];
+                if run.status == Some(0) && run.stdout.contains("Loading complete") && run.stderr.contains(sentence) {
+                    return Ok(());
+                }
+                Err(format!("expected status 0 and {sentence:?} on standard error: {run:?}").into())
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What `--backend auto` must do on a KVM that can page, and say: from the loaded module, and by its probe guest when
+/// there is no `/sys` to tell.
+const AUTO: [(&str, &str); 2] = [("auto knows kvm_amd", "kvm_amd"), ("auto probes without /sys", "probe")];
+
+type NestedRuns = LazyLock<Result<Vec<Run>, String>, Box<dyn FnOnce() -> Result<Vec<Run>, String> + Send>>;
+
+#[derive(Clone)]
+enum Kvm {
+    Host,
+    Nested(Arc<NestedRuns>),
+}
+
+/// All guests in one boot, then ministos as [`AUTO`] says.
+fn run_nested(packed: &[Packed]) -> Result<Vec<Run>, String> {
+    let inside = |index: usize| format!("/images/{index}.img");
+    let case = |index: usize, backend: &str, hide_sys| {
+        let guest = &packed[index].guest;
+        let mut argv = vec!["stos-run".to_owned(), "--backend".to_owned(), backend.to_owned()];
+        argv.extend(guest.options.iter().map(|&option| option.to_owned()));
+        argv.push(inside(index));
+        let stdin = Some(guest.input.as_bytes().to_vec());
+        Case { name: guest.name.to_owned(), argv, stdin, hide_sys, timeout_seconds: 120 }
+    };
+    let mut cases: Vec<Case> = (0..packed.len()).map(|index| case(index, "kvm", false)).collect();
+    cases.push(case(0, "auto", false));
+    cases.push(case(0, "auto", true));
+    let files = packed.iter().enumerate().map(|(index, packed)| (packed.image.clone(), inside(index))).collect();
+    let payload = Payload { binaries: vec![tool_path("stos-run")], files };
+    let results = nested::run(&payload, &cases).map_err(|error| error.to_string())?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let run = |result: nested::CaseResult| Run {
+        status: result.status,
+        stdout: text(result.stdout),
+        stderr: text(result.stderr),
+    };
+    Ok(results.into_iter().map(run).collect())
+}
