@@ -30,7 +30,7 @@ fn every_bad_manifest_is_refused_with_its_message() {
     let folder = fixtures::folder().join("manifests");
     let mut names: Vec<String> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name.ends_with(".yaml"));
+    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "yaml"));
     names.sort();
     assert!(names.len() >= 30, "the fixtures are gone: {names:?}");
     for name in names {

@@ -174,7 +174,7 @@ impl Code {
         self.bytes(&[0x66, 0xb8]).u16(selector).bytes(&[0x8e, 0xc0 | number << 3])
     }
 
-    /// MOV DWORD [`address`], `value`.
+    /// `MOV DWORD [address], value`.
     fn store(&mut self, address: u32, value: u32) -> &mut Self {
         self.bytes(&[0xc7, 0x05]).u32(address).u32(value)
     }
