@@ -163,12 +163,13 @@ mod tests {
             data
         }
 
-        fn printed(self) -> Vec<u8> {
+        /// What came out of the serial port and out of the debug console.
+        fn printed(self) -> (Vec<u8>, Vec<u8>) {
             let (events, _receiver) = channel();
-            let mut sink = Vec::new();
+            let (mut serial, mut debug) = (Vec::new(), Vec::new());
             self.output.finish();
-            pump(&self.output, &mut sink, Matcher::new(Expectations::default()), &events);
-            sink
+            pump(&self.output, &mut serial, &mut debug, Matcher::new(Expectations::default()), &events);
+            (serial, debug)
         }
     }
 
@@ -192,7 +193,7 @@ mod tests {
         let fixture = Fixture::new();
         assert_eq!(fixture.bus.write(COM1, 1, b"hello "), None);
         assert_eq!(fixture.bus.write(DEBUG_CONSOLE, 1, b"there"), None);
-        assert_eq!(fixture.printed(), b"hello there");
+        assert_eq!(fixture.printed(), (b"hello ".to_vec(), b"there".to_vec()));
     }
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(fixture.bus.write(COM1, 2, b"A\x01B\x01"), None);
         assert_eq!(fixture.bus.write(COM1 + 7, 1, &[0x5a]), None);
         assert_eq!(fixture.read::<4>(COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
-        assert_eq!(fixture.printed(), b"AB");
+        assert_eq!(fixture.printed(), (b"AB".to_vec(), Vec::new()));
     }
 
     #[test]
