@@ -100,10 +100,12 @@ pub enum NestedError {
         /// The last lines of the console.
         console: String,
     },
-    /// The VM did not end in time.
-    #[error("the nested VM was killed after {seconds} s, {progress}; its console ended with:\n{console}")]
+    /// The VM stood still.
+    #[error(
+        "the nested VM was killed because nothing had come from it for {seconds} s, {progress}; its console ended with:\n{console}"
+    )]
     TimeLimit {
-        /// The limit: an allowance for the boot and the sum of the cases' limits.
+        /// The limit: an allowance for the boot and the longest limit of a case.
         seconds: u64,
         /// How far it had got.
         progress: String,
@@ -162,8 +164,8 @@ pub fn run(payload: &Payload, cases: &[Case]) -> Result<Vec<CaseResult>, NestedE
         .tempdir_in(&folder)
         .map_err(NestedError::io(format!("create a folder in {}", folder.display())))?;
 
-    let limits = cases.iter().map(|case| u64::from(case.timeout_seconds)).sum();
-    let boot = vm::boot(&kernel.vmlinuz, &archive, folder.path(), limits)?;
+    let longest = cases.iter().map(|case| u64::from(case.timeout_seconds)).max().unwrap_or(0);
+    let boot = vm::boot(&kernel.vmlinuz, &archive, folder.path(), longest)?;
     let report = report::parse(&boot.report)?;
     conclude(cases, boot, report)
 }
