@@ -1,9 +1,10 @@
 # make demo    set up, pack ministos and boot it
 # make test    set up, then every check and every test
-# make   timings; asserts nothing
 # See README.md.
 
 CARGO ?= cargo
+# The tools are run from here, whatever the environment says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 PACK := target/release/stos-pack
 RUN := target/release/stos-run
 

@@ -2,16 +2,68 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// Builds a boot image from a manifest.
+/// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
-#[command(name = "stos-pack", version, about, max_term_width = 100)]
+#[command(
+    name = "stos-pack",
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed."
+)]
 pub struct Arguments {
     /// The manifest
-    #[arg(value_name = "MANIFEST.yaml")]
-    pub manifest: PathBuf,
+    #[arg(value_name = "MANIFEST.yaml", required = true)]
+    pub manifest: Option<PathBuf>,
     /// Where to write the image; `-` is standard output [default: the manifest's name with `.img`]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What to do instead of building
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What there is to do besides building.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Check every byte of an image against the digests in it
+    Verify {
+        /// The image
+        image: PathBuf,
+    },
+    /// Show what an image holds: memory, entry state, boot structures, inputs
+    Inspect {
+        /// The image
+        image: PathBuf,
+        /// Print JSON for programs instead of text for people
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what differs between two images; the exit status is 0 for none, 1 for some, 2 for trouble
+    Diff {
+        /// The first image
+        first: PathBuf,
+        /// The second image
+        second: PathBuf,
+    },
+    /// Explain an error code, with an example and how to mend it
+    Explain {
+        /// The code, such as E0026
+        code: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

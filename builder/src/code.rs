@@ -24,6 +24,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $text,)* }
             }
 
+            /// A page that explains it: what it means, how it comes about, how to mend it.
+            pub const fn page(self) -> &'static str {
+                match self { $(Self::$name => include_str!(concat!("explain/", $text, ".md")),)* }
+            }
+
             /// The exit status of a run that ends with this diagnostic.
             pub const fn status(self) -> u8 {
                 match self { $(Self::$name => $status,)* }

@@ -36,14 +36,7 @@ pub fn archive(directory: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostic> {
         };
         let builder = Builder::new(&entry.name).ino(number).nlink(links).mode(permissions).set_mode_file_type(kind);
         let content = entry.read(directory, shown)?;
-        let size = u32::try_from(content.len()).map_err(|_| {
-            let message = format!(
-                "`{}` has {} bytes, cpio's newc format holds 4 GiB - 1",
-                shown.join(&entry.name).display(),
-                content.len()
-            );
-            Diagnostic::new(Code::UnsupportedEntry, message)
-        })?;
+        let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
         let mut writer = builder.write(bytes, size);
         // Writing to memory can't fail, but the library's interface is that of a file.
         bytes = io::Write::write_all(&mut writer, &content)
@@ -94,7 +87,7 @@ impl Entry {
             Content::File { .. } => {
                 let mut bytes = Vec::new();
                 fs::File::open(directory.join(&self.name))
-                    .and_then(|mut file| file.read_to_end(&mut bytes))
+                    .and_then(|file| file.take(INPUT_LIMIT).read_to_end(&mut bytes))
                     .map_err(|error| read_failure(&format!("`{}`", shown.join(&self.name).display()), &error))?;
                 Ok(bytes)
             }

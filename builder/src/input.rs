@@ -106,12 +106,12 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
         let is_initramfs_directory = key == "initramfs" && metadata.is_dir();
         return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
     }
-    if metadata.len() > INPUT_LIMIT {
-        let message = format!("{what} has {} bytes, at most {INPUT_LIMIT} are read", metadata.len());
+    let mut bytes = Vec::new();
+    File::open(&file_path).and_then(|file| file.take(INPUT_LIMIT + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > INPUT_LIMIT {
+        let message = format!("{what} has more than {INPUT_LIMIT} bytes");
         return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
     }
-    let mut bytes = Vec::new();
-    File::open(&file_path).and_then(|file| file.take(INPUT_LIMIT).read_to_end(&mut bytes)).map_err(failed)?;
     Ok(loaded(key, path, bytes))
 }
 

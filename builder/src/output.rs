@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use stos_image::Image;
 
 use crate::code::Code;
@@ -24,21 +25,36 @@ pub enum Output {
 }
 
 impl Output {
-    /// The output that `-o` names; without it, the manifest's name with `.img`.
+    /// The output that `-o` names; without it, the manifest's name with `.img`. A symbolic link stands for what it leads to.
     pub fn choose(option: Option<&Path>, manifest: &Path) -> Self {
         match option {
             Some(path) if path.as_os_str() == "-" => Self::Stdout,
+            Some(path) if path.is_symlink() => Self::File(path.canonicalize().unwrap_or_else(|_| path.to_path_buf())),
             Some(path) => Self::File(path.to_path_buf()),
             None => Self::File(manifest.with_extension("img")),
         }
     }
 
-    /// Refuses to write over the manifest or over a file that it names.
+    /// Refuses to write over the manifest or over a file that it names, and into a directory that is archived.
     ///
     /// # Errors
     /// [`Code::OutputIsInput`] names both.
     pub fn check_against(&self, manifest: &Manifest, manifest_path: &Path) -> Result<(), Diagnostic> {
         let Self::File(path) = self else { return Ok(()) };
+        if let Some(Initramfs::Directory(directory)) = &manifest.initramfs {
+            let archived = manifest.resolve(&directory.value).canonicalize();
+            let folder = folder_of(path).canonicalize();
+            if let (Ok(archived), Ok(folder)) = (archived, folder)
+                && folder.starts_with(&archived)
+            {
+                let (path, directory_name) = (path.display(), &directory.value);
+                let message =
+                    format!("the image `{path}` would lie in `{directory_name}`, which becomes its initramfs");
+                let error =
+                    Diagnostic::new(Code::OutputIsInput, message).at(directory.span, "archived with all that is in it");
+                return Err(error.help("name a file elsewhere with `-o`: the next image would have this one in it"));
+            }
+        }
         let Ok(output) = path.canonicalize() else { return Ok(()) };
         let archive = manifest.initramfs.iter().filter_map(|initramfs| match initramfs {
             Initramfs::Archive(path) => Some(path),
@@ -88,7 +104,7 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             diagnostic.help("name a file in a folder that you may write to with `-o`")
         }
-        io::ErrorKind::NotFound => diagnostic.help("the folder does not exist; make it with `mkdir -p`"),
+        io::ErrorKind::NotFound => diagnostic.help("its folder does not exist; make it with `mkdir -p`"),
         _ => diagnostic,
     }
 }
@@ -96,14 +112,12 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
 /// A sink that gives up between two writes when a signal asked for that.
 struct Interruptible<W> {
     inner: W,
-    interrupted: Arc<AtomicBool>,
+    interrupted: Arc<AtomicUsize>,
 }
 
 impl<W: Write> Write for Interruptible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(io::Error::other("interrupted by a signal"));
-        }
+        check_interrupted(&self.interrupted)?;
         self.inner.write(&bytes[..bytes.len().min(1 << 20)])
     }
 
@@ -120,29 +134,45 @@ fn write_through(image: &Image, sink: impl Write) -> io::Result<()> {
 
 /// A device or a pipe that somebody put in the file's place is written to as it is.
 fn write_special(image: &Image, path: &Path) -> io::Result<()> {
-    debug_assert!(
-        path.metadata().is_ok_and(|metadata| !metadata.file_type().is_dir() || metadata.file_type().is_fifo())
-    );
     write_through(image, File::options().write(true).open(path)?)
+}
+
+/// The folder that `path` lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write_atomically(image: &Image, path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::other("it is a directory"));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A signal must not leave the temporary file behind; one that comes later finds its usual effect restored by the exit.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    let folder = folder_of(path);
+    // A signal must not leave the temporary file behind: it takes effect once that is gone.
+    let interrupted = Arc::new(AtomicUsize::new(0));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let number = usize::try_from(signal).unwrap_or(0);
+        signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), number)?;
     }
+    let result = write_and_rename(image, folder, path, &interrupted);
+    match i32::try_from(interrupted.load(Ordering::Relaxed)) {
+        Ok(signal @ 1..) if result.is_err() => signal_hook::low_level::emulate_default_handler(signal).and(result),
+        _ => result,
+    }
+}
+
+fn write_and_rename(image: &Image, folder: &Path, path: &Path, interrupted: &Arc<AtomicUsize>) -> io::Result<()> {
     // Mode 0666 less the umask, as any program's output has it.
     let mut file = tempfile::Builder::new()
         .prefix(".stos-pack-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
-    write_through(image, Interruptible { inner: &mut file, interrupted })?;
+    write_through(image, Interruptible { inner: &mut file, interrupted: Arc::clone(interrupted) })?;
     file.as_file().sync_all()?;
+    check_interrupted(interrupted)?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
+}
+
+fn check_interrupted(interrupted: &AtomicUsize) -> io::Result<()> {
+    if interrupted.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
 }

@@ -105,7 +105,8 @@ fn collision(first: &Claim, second: &Claim) -> Diagnostic {
     if let Some((region, span)) = labels.next() {
         diagnostic = diagnostic.at(span, format!("`{}` comes from here", region.name));
     }
-    for (region, span) in labels.filter(|(_, span)| diagnostic_differs(first, second, *span)) {
+    // Two claims of one file point at the same place, which is shown once.
+    for (region, span) in labels.filter(|(_, span)| first.span != Some(*span)) {
         diagnostic = diagnostic.and_at(span, format!("`{}` comes from here", region.name));
     }
     // What GNU ld makes of `-Ttext=…` without a linker script: the headers, on the page before the first section.
@@ -117,15 +118,12 @@ fn collision(first: &Claim, second: &Claim) -> Diagnostic {
             "if that segment holds nothing but the ELF headers, which no kernel needs, link with `ld -n` to leave them out",
         );
     }
-    let kernel_takes_part = a.kind == RegionKind::Kernel || b.kind == RegionKind::Kernel;
+    let is_segment = |region: &Region| region.name.starts_with("segments[");
+    let kernel_takes_part = [a, b].iter().any(|region| region.kind == RegionKind::Kernel)
+        && ![a, b].iter().any(|region| is_segment(region));
     diagnostic.help(if kernel_takes_part {
         "move the kernel: its addresses are set by `. = …;` in its linker script"
     } else {
         "move one of them, or leave it out: memory that is in use is reserved already"
     })
-}
-
-/// Two claims of one file point at the same place; it is shown once.
-fn diagnostic_differs(first: &Claim, second: &Claim, span: Span) -> bool {
-    first.span != second.span && second.span == Some(span)
 }

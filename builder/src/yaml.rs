@@ -65,15 +65,23 @@ fn syntax_error(source: &Source, error: &Error) -> Diagnostic {
             "the manifest has more than one YAML document".to_owned(),
             "keep one, and take out the `---` lines",
         ),
+        Error::Budget { .. } => (
+            Code::Syntax,
+            "the manifest is nested too deeply, or its aliases stand for too many values".to_owned(),
+            "a manifest needs a few levels only; write values out instead of `*aliases`",
+        ),
         other => {
             let text = other.to_string();
             // The place is shown by the caret.
-            let text = text.rsplit_once(" at line ").map_or(&*text, |(message, _)| message);
-            (
-                Code::Syntax,
-                format!("this is not valid YAML: {text}"),
-                "check indentation, quotes and brackets around this place",
-            )
+            let text = text.split_once(" at line ").map_or(&*text, |(message, _)| message);
+            let help = if text.contains("tab") {
+                "indent with spaces; YAML takes no tabs there"
+            } else if text.contains("simple key") {
+                "put a space after the colon: `key: value`"
+            } else {
+                "check indentation, quotes and brackets around this place"
+            };
+            (Code::Syntax, format!("this is not valid YAML: {text}"), help)
         }
     };
     let diagnostic = Diagnostic::new(code, message).help(help);

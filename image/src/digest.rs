@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
@@ -75,7 +76,22 @@ impl FromStr for Digest {
 /// The digest of each [`BLOCK_SIZE`] run of `payload`, computed on all cores; the result does not depend on their number.
 pub fn block_digests(payload: &[u8]) -> Vec<Digest> {
     #[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
-    payload.par_chunks(BLOCK_SIZE as usize).map(Digest::of).collect()
+    const SIZE: usize = BLOCK_SIZE as usize;
+    if payload.len() > SIZE && threads_can_be_had() {
+        payload.par_chunks(SIZE).map(Digest::of).collect()
+    } else {
+        payload.chunks(SIZE).map(Digest::of).collect()
+    }
+}
+
+/// False where the system grants this process no more threads; rayon would panic at the first use of its pool.
+fn threads_can_be_had() -> bool {
+    static POOL: OnceLock<bool> = OnceLock::new();
+    *POOL.get_or_init(|| {
+        let built = rayon::ThreadPoolBuilder::new().build_global();
+        // It is an error, too, that somebody else has built the pool; then there is one.
+        built.is_ok() || built.is_err_and(|error| std::error::Error::source(&error).is_none())
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use stos_image::{CR0_PG, FaultRecord, Symbols};
+use stos_image::{CR0_PG, EFLAGS_IF, FaultRecord, Symbols};
 
 /// A caught exception, with the names of the addresses in it.
 #[derive(Clone, Debug, Default)]
@@ -129,12 +129,21 @@ impl Diagnosis {
         Self { place: describe_address(symbols, record.eip), record }
     }
 
+    /// Until the 8259s are programmed, their interrupts come with vectors that belong to exceptions.
+    fn possible_interrupt(&self) -> Option<String> {
+        let FaultRecord { vector, eflags, .. } = self.record;
+        (eflags & EFLAGS_IF != 0 && vector < 16).then(|| {
+            let line = vector % 8;
+            format!("or hardware interrupt {line}, as interrupts are on: program the 8259s before `sti`")
+        })
+    }
+
     fn cause(&self) -> Option<String> {
         match exception(self.record.vector).code {
             ErrorCode::PageFault => Some(describe_page_fault(&self.record, &format!("{:#010x}", self.record.cr2))),
             ErrorCode::Selector => Some(describe_selector_error(self.record.error_code)),
             ErrorCode::ControlProtection => Some(format!("error code {:#x}", self.record.error_code)),
-            ErrorCode::Zero | ErrorCode::None => None,
+            ErrorCode::Zero | ErrorCode::None => self.possible_interrupt(),
         }
     }
 

@@ -1,22 +1,33 @@
 //! The `stos-run` command: reads its arguments, runs one image, says how it ended and exits with that status.
 
+use std::io::{self, Write};
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
-use stos_run::Notice;
 use stos_run::cli::Arguments;
+use stos_run::{Notice, Outcome};
 
 fn main() -> ExitCode {
+    // Rust's status for a panic, 101, is that of a guest's panic here.
+    let status = catch_unwind(run).unwrap_or_else(|_| {
+        let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
+        say(&outcome.to_string());
+        outcome.status()
+    });
+    ExitCode::from(status)
+}
+
+fn run() -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Printing can only fail when nobody is left to read it.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { stos_run::outcome::USAGE } else { 0 });
+            return if error.use_stderr() { stos_run::outcome::USAGE } else { 0 };
         }
     };
     let quiet = arguments.quiet;
-    let say = |line: &str| eprintln!("stos-run: {line}");
     let notify = |notice: Notice<'_>| match notice {
         Notice::Information(_) if quiet => {}
         Notice::Information(line) | Notice::Answer(line) => say(line),
@@ -27,8 +38,17 @@ fn main() -> ExitCode {
     } else {
         say(&outcome.to_string());
         if let Some(details) = outcome.details() {
-            eprint!("{details}");
+            print_error(&details);
         }
     }
-    ExitCode::from(outcome.status())
+    outcome.status()
+}
+
+fn say(line: &str) {
+    print_error(&format!("stos-run: {line}\n"));
+}
+
+/// Prints to standard error. When that is full or closed, the exit status still tells.
+fn print_error(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::backend::{self, BackendChoice, Guest, Link};
@@ -64,8 +64,10 @@ pub enum Event {
     Leave,
     /// Ctrl-A H.
     Help,
-    /// A signal arrived.
+    /// A signal arrived that ends the run.
     Signal(i32),
+    /// This process was stopped and goes on.
+    Continued,
 }
 
 /// A line for a person.
@@ -114,7 +116,11 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     if !matches!(input, Input::Background) {
         spawn_input(guest.input(), escape, events).map_err(io_error("reading standard input"))?;
     }
-    Ok(Session { guest, output, receiver, limit, expects, started: Instant::now(), notify }.supervise())
+    let terminal = match &input {
+        Input::Terminal(terminal) => Some(terminal),
+        Input::Stream | Input::Background => None,
+    };
+    Ok(Session { guest, output, receiver, limit, expects, started: Instant::now(), terminal, notify }.supervise())
 }
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
@@ -131,11 +137,13 @@ fn io_error(action: &'static str) -> impl FnOnce(std::io::Error) -> Outcome {
 
 /// Turns the signals that would kill this process into events, so that the terminal and the guest are cleaned up.
 fn watch_signals(events: &Sender<Event>) -> Result<(), Outcome> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(io_error("watching for signals"))?;
+    let mut signals =
+        Signals::new([SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(io_error("watching for signals"))?;
     let events = events.clone();
     let body = move || {
         for signal in &mut signals {
-            if events.send(Event::Signal(signal)).is_err() {
+            let event = if signal == SIGCONT { Event::Continued } else { Event::Signal(signal) };
+            if events.send(event).is_err() {
                 return;
             }
         }
@@ -162,6 +170,7 @@ struct Session<'a> {
     /// Something is expected of the output.
     expects: bool,
     started: Instant,
+    terminal: Option<&'a RawTerminal>,
     notify: &'a dyn Fn(Notice<'_>),
 }
 
@@ -201,6 +210,7 @@ impl Session<'_> {
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Help) => (self.notify)(Notice::Answer(KEYS)),
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
+                Ok(Event::Continued) => self.terminal.into_iter().for_each(RawTerminal::enter_again),
                 Err(RecvTimeoutError::Timeout) => self.guest.tick(),
                 Err(RecvTimeoutError::Disconnected) => return Outcome::Bug("nobody watches the guest".to_owned()),
             }
@@ -222,7 +232,7 @@ impl Session<'_> {
                 Ok(Event::OutputFailed(source)) => return output_failed(source),
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
-                Ok(Event::Ended(_) | Event::ExpectationsMet | Event::Help) => {}
+                Ok(Event::Ended(_) | Event::ExpectationsMet | Event::Help | Event::Continued) => {}
                 Err(RecvTimeoutError::Timeout) if ending.is_success() => {
                     return output_failed(std::io::ErrorKind::TimedOut.into());
                 }

@@ -177,3 +177,44 @@ fn copy_tree(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-R").arg(from.join(".")).arg(to).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn an_image_is_not_put_into_its_own_initramfs() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_tree(&golden_folder(), folder.path());
+    let result =
+        run(tool("stos-pack").current_dir(folder.path()).args(["golden.yaml", "-o", "initramfs/etc/golden.img"]));
+    assert_eq!(result.status, Some(65));
+    assert!(result.stderr.contains("E0061") && result.stderr.contains("`initramfs`"), "{}", result.stderr);
+    assert!(!folder.path().join("initramfs/etc/golden.img").exists());
+}
+
+#[test]
+fn a_symbolic_link_as_output_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target.img"), folder.path().join("link.img"));
+    fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink("target.img", &link).unwrap();
+    let result = run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&link));
+    assert_eq!(result.status, Some(0), "{}", result.stderr);
+    assert!(link.is_symlink());
+    assert!(fs::read(&target).unwrap().starts_with(b"STOSIMG\0"));
+}
+
+#[test]
+fn a_manifest_without_end_is_refused() {
+    let result = run(tool("stos-pack").args(["/dev/zero", "-o", "/dev/null"]));
+    assert_eq!(result.status, Some(65));
+    assert!(result.stderr.contains("has more than 1048576 bytes"), "{}", result.stderr);
+}
+
+#[test]
+fn a_thousand_mistakes_are_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys: Vec<String> = (0..1000).map(|index| format!("key{index}: 1\n")).collect();
+    fs::write(folder.path().join("keys.yaml"), keys.concat()).unwrap();
+    let result = run(tool("stos-pack").current_dir(folder.path()).arg("keys.yaml"));
+    assert_eq!(result.status, Some(65));
+    assert_eq!(result.stderr.matches("error[").count(), 20);
+    assert!(result.stderr.contains("… and 984 more errors"), "{}", result.stderr);
+}

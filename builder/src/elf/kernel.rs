@@ -67,9 +67,7 @@ impl KernelElf {
         let sections = read_sections(loaded, header)?;
         let mut found = Diagnostics::default();
         let mut segments = read_segments(loaded, header, &sections, &mut found)?;
-        for segment in &segments {
-            check_window(loaded, segment, &sections, base, window, &mut found);
-        }
+        check_window(loaded, &segments, &sections, base, window, &mut found);
         segments.sort_by_key(|segment| segment.vaddr);
         for pair in segments.windows(2).filter(|pair| pair[0].end() > u64::from(pair[1].vaddr)) {
             let message = format!("`{}`: two segments claim the same addresses", loaded.origin.path);
@@ -177,9 +175,10 @@ fn read_segments(
     Ok(segments)
 }
 
+/// Complains of the first segment that the window does not hold, and lists the others: they mostly share one cause.
 fn check_window(
     loaded: &Loaded,
-    segment: &LoadSegment,
+    segments: &[LoadSegment],
     sections: &[KernelSection],
     base: u32,
     window: u32,
@@ -187,29 +186,23 @@ fn check_window(
 ) {
     let path = &loaded.origin.path;
     let window_end = u64::from(base) + u64::from(window);
+    let mut outside = segments.iter().filter(|segment| segment.vaddr < base || segment.end() > window_end);
+    let Some(segment) = outside.next() else { return };
+    let (index, usual) = (segment.index, base + 0x10_0000);
     let diagnostic = if segment.vaddr < base {
-        let message = format!(
-            "`{path}`: segment {} begins at {:#x}, below the kernel base {base:#x}",
-            segment.index, segment.vaddr
-        );
-        error(loaded, Code::SegmentOutsideWindow, message).help(format!(
-            "link the kernel at {:#x}: `. = {:#x};` before the first section in the linker script",
-            base + 0x10_0000,
-            base + 0x10_0000
-        ))
-    } else if segment.end() > window_end {
-        let message = format!(
-            "`{path}`: segment {} ends at {:#x}, past the {} MiB that are mapped at {base:#x}",
-            segment.index,
-            segment.end() - 1,
-            window >> 20
-        );
-        error(loaded, Code::SegmentOutsideWindow, message)
-            .help(format!("the kernel with its .bss must end below {window_end:#x}"))
+        let message =
+            format!("`{path}`: segment {index} begins at {:#x}, below the kernel base {base:#x}", segment.vaddr);
+        let script = format!("`. = {usual:#x};` before the first section in the linker script");
+        error(loaded, Code::SegmentOutsideWindow, message).help(format!("link the kernel at {usual:#x}: {script}"))
     } else {
-        return;
+        let (last, size) = (segment.end() - 1, window >> 20);
+        let message =
+            format!("`{path}`: segment {index} ends at {last:#x}, past the {size} MiB that are mapped at {base:#x}");
+        let help = format!("the kernel with its .bss must end below {window_end:#x}");
+        error(loaded, Code::SegmentOutsideWindow, message).help(help)
     };
-    found.push(diagnostic.note(describe(segment, sections)));
+    let diagnostic = diagnostic.note(describe(segment, sections));
+    found.push(outside.fold(diagnostic, |diagnostic, segment| diagnostic.note(describe(segment, sections))));
 }
 
 fn check_entry(
@@ -253,7 +246,7 @@ fn read_sections(loaded: &Loaded, header: &Header) -> Result<Vec<KernelSection>,
             continue;
         }
         let name = table.section_name(LittleEndian, section).map(String::from_utf8_lossy).unwrap_or_default();
-        let name = name.chars().filter(|character| !character.is_control()).take(64).collect();
+        let name = name.chars().filter(|character| !character.is_control()).take(32).collect();
         sections.push(KernelSection { name, vaddr, size });
     }
     sections.sort_by_key(|section| section.vaddr);

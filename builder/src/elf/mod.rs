@@ -33,9 +33,11 @@ fn malformed(loaded: &Loaded, what: &str, reason: &object::read::Error) -> Diagn
 fn header(loaded: &Loaded, wanted: object::elf::FileType) -> Result<&Header, Diagnostic> {
     let (path, bytes) = (&loaded.origin.path, &*loaded.bytes);
     if !bytes.starts_with(&elf::ELFMAG) {
-        let start = bytes[..bytes.len().min(8)].escape_ascii();
-        let message =
-            format!("`{path}` is not an ELF file: it begins with `{start}`, an ELF file begins with `\\x7fELF`");
+        let start = match bytes {
+            [] => "it is empty".to_owned(),
+            _ => format!("it begins with `{}`", bytes[..bytes.len().min(8)].escape_ascii()),
+        };
+        let message = format!("`{path}` is not an ELF file: {start}, an ELF file begins with `\\x7fELF`");
         let help = "name the linked kernel or module itself, not a disk image, an archive or a text";
         return Err(error(loaded, Code::NotElf, message).help(help));
     }

@@ -16,13 +16,19 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Begins to read `node`, which must be a mapping.
-    pub fn new(what: impl Into<String>, node: &'a Located<Node>, found: &mut Diagnostics) -> Option<Self> {
+    /// Begins to read `node`, which must be a mapping. `example` is what a person could write.
+    pub fn new(
+        what: impl Into<String>,
+        node: &'a Located<Node>,
+        example: &str,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
         let what = what.into();
         match &node.value {
             Node::Mapping(entries) => Some(Self { what, span: node.span, entries, known: Vec::new() }),
             other => {
-                found.push(wrong_type(&what, "a mapping of keys to values", other, node.span));
+                let error = wrong_type(&what, "a mapping of keys to values", other, node.span);
+                found.push(error.help(format!("write `{example}`")));
                 None
             }
         }
@@ -39,10 +45,13 @@ impl<'a> Fields<'a> {
     pub fn required(&mut self, key: &'static str, example: &str, found: &mut Diagnostics) -> Option<&'a Located<Node>> {
         let value = self.optional(key);
         if value.is_none() {
-            let first = self.entries.first().map_or(self.span, |(name, _)| name.span);
-            let span = self.entries.iter().find(|(name, _)| name.value == key).map_or(first, |(name, _)| name.span);
-            let message = format!("{} has no `{key}`", self.what);
-            found.push(Diagnostic::new(Code::MissingKey, message).at(span, "").help(format!("add `{example}`")));
+            let given = self.entries.iter().find(|(name, _)| name.value == key);
+            let span = given.or(self.entries.first()).map_or(self.span, |(name, _)| name.span);
+            let message = match given {
+                Some(_) => format!("`{}` has no value", self.path(key)),
+                None => format!("{} has no `{key}`", self.what),
+            };
+            found.push(Diagnostic::new(Code::MissingKey, message).at(span, "").help(format!("write `{example}`")));
         }
         value
     }
@@ -129,11 +138,11 @@ pub fn check_clean(what: &str, text: &Located<String>, limit: usize) -> Result<(
     }
 }
 
-/// The items of a list.
-pub fn sequence<'a>(what: &str, node: &'a Located<Node>) -> Result<&'a [Located<Node>], Diagnostic> {
+/// The items of a list. `example` is what a person could write.
+pub fn sequence<'a>(what: &str, node: &'a Located<Node>, example: &str) -> Result<&'a [Located<Node>], Diagnostic> {
     match &node.value {
         Node::Sequence(items) => Ok(items),
-        other => Err(wrong_type(what, "a list", other, node.span)),
+        other => Err(wrong_type(what, "a list", other, node.span).help(format!("write `{example}`"))),
     }
 }
 

@@ -4,6 +4,8 @@ mod fields;
 mod quantity;
 mod read;
 
+pub(crate) use fields::nearest;
+
 use std::path::{Path, PathBuf};
 
 use crate::source::{Located, Source};

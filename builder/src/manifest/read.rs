@@ -1,6 +1,7 @@
 //! Turns the YAML tree into a [`Manifest`], and finds everything that is wrong with it on the way.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use stos_image::{DEFAULT_EXIT_PORT, EXPECT_LIMIT, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
@@ -18,6 +19,7 @@ use crate::yaml::{self, Node};
 /// The manifest version that this program reads.
 const EXPECTED_VERSION: u64 = 1;
 
+const KERNEL_EXAMPLE: &str = "kernel: {path: kernel.elf, protocol: stos}";
 /// Largest manifest in bytes.
 const SOURCE_LIMIT: u64 = 1 << 20;
 /// Most reserved segments.
@@ -52,7 +54,11 @@ impl Manifest {
         let root = yaml::parse(&source)?;
         let mut found = Diagnostics::default();
         let whole = root.span;
-        let Some(mut fields) = Fields::new(ROOT, &root, &mut found) else { return Err(found) };
+        let Some(mut fields) =
+            Fields::new(ROOT, &root, "version: 1` and the other keys below it, such as `name: my-kernel", &mut found)
+        else {
+            return Err(found);
+        };
 
         let version = fields.required("version", "version: 1", &mut found);
         if let Some(error) = version.and_then(|node| check_version(node).err()) {
@@ -62,7 +68,7 @@ impl Manifest {
         let name = name.and_then(|node| found.take(fields::clean_text("name", node, NAME_LIMIT)));
         let memory = fields.required("memory", "memory: 64MiB", &mut found);
         let memory = memory.and_then(|node| found.take(read_memory(node)));
-        let kernel = fields.required("kernel", "kernel: {path: kernel.elf, protocol: stos}", &mut found);
+        let kernel = fields.required("kernel", KERNEL_EXAMPLE, &mut found);
         let kernel = kernel.and_then(|node| read_kernel(node, &mut found));
         let modules = fields.optional("modules").map_or_else(Vec::new, |node| read_modules(node, &mut found));
         let initramfs = fields.optional("initramfs").and_then(|node| read_initramfs(node, &mut found));
@@ -86,16 +92,24 @@ fn read_text(path: &Path, name: &str) -> Result<String, Diagnostic> {
     if metadata.is_dir() {
         return Err(unreadable("it is a directory".to_owned()).help("name the manifest file inside it"));
     }
-    if metadata.len() > SOURCE_LIMIT {
-        let message = format!("the manifest `{name}` has {} bytes, at most {SOURCE_LIMIT} are allowed", metadata.len());
-        return Err(Diagnostic::new(Code::BadText, message).help("is this really a manifest?"));
+    // Not only by its metadata: a device has no size.
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(SOURCE_LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(|error| read_failure(&format!("the manifest `{name}`"), &error))?;
+    if bytes.len() as u64 > SOURCE_LIMIT {
+        return Err(too_long(name));
     }
-    let bytes = fs::read(path).map_err(|error| read_failure(&format!("the manifest `{name}`"), &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let message = format!("the manifest `{name}` is not UTF-8 text: the byte at offset {at} begins no character");
         Diagnostic::new(Code::Syntax, message).help("is this really a manifest? if so, save it as UTF-8")
     })
+}
+
+fn too_long(name: &str) -> Diagnostic {
+    let message = format!("the manifest `{name}` has more than {SOURCE_LIMIT} bytes");
+    Diagnostic::new(Code::BadText, message).help("is this really a manifest?")
 }
 
 fn check_version(node: &Located<Node>) -> Result<(), Diagnostic> {
@@ -186,7 +200,7 @@ fn path(what: &str, node: &Located<Node>) -> Result<Located<String>, Diagnostic>
 }
 
 fn read_kernel(node: &Located<Node>, found: &mut Diagnostics) -> Option<Kernel> {
-    let mut fields = Fields::new("kernel", node, found)?;
+    let mut fields = Fields::new("kernel", node, KERNEL_EXAMPLE, found)?;
     let path_node = fields.required("path", "path: kernel.elf", found);
     let path = path_node.and_then(|node| found.take(path("kernel.path", node)));
     let protocol = fields.required("protocol", "protocol: stos", found);
@@ -196,7 +210,7 @@ fn read_kernel(node: &Located<Node>, found: &mut Diagnostics) -> Option<Kernel> 
 }
 
 fn read_modules(node: &Located<Node>, found: &mut Diagnostics) -> Vec<Module> {
-    let items = found.take(fields::sequence("modules", node)).unwrap_or_default();
+    let items = found.take(fields::sequence("modules", node, "modules: [{path: module.ko}]")).unwrap_or_default();
     if items.len() > MODULES_LIMIT {
         let message = format!("{} modules are too many, at most {MODULES_LIMIT} are allowed", items.len());
         found.push(Diagnostic::new(Code::OutOfRange, message).at(node.span, ""));
@@ -207,7 +221,7 @@ fn read_modules(node: &Located<Node>, found: &mut Diagnostics) -> Vec<Module> {
 
 fn read_module(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> Option<Module> {
     let what = format!("modules[{index}]");
-    let mut fields = Fields::new(&what, node, found)?;
+    let mut fields = Fields::new(&what, node, "- path: module.ko", found)?;
     let path_node = fields.required("path", "path: module.ko", found);
     let path = path_node.and_then(|node| found.take(path(&fields.path("path"), node)));
     let name = fields.optional("name").map(|node| fields::clean_text(&fields.path("name"), node, MODULE_NAME_LIMIT));
@@ -229,7 +243,7 @@ fn read_module(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> O
 }
 
 fn read_initramfs(node: &Located<Node>, found: &mut Diagnostics) -> Option<Initramfs> {
-    let mut fields = Fields::new("initramfs", node, found)?;
+    let mut fields = Fields::new("initramfs", node, "initramfs: {path: initramfs.cpio}", found)?;
     let archive = fields.optional("path").map(|node| path("initramfs.path", node));
     let directory = fields.optional("directory").map(|node| path("initramfs.directory", node));
     fields.finish(found);
@@ -262,7 +276,9 @@ fn read_cmdline(node: &Located<Node>) -> Result<Located<String>, Diagnostic> {
 }
 
 fn read_segments(node: &Located<Node>, found: &mut Diagnostics) -> Vec<Located<Segment>> {
-    let items = found.take(fields::sequence("segments", node)).unwrap_or_default();
+    let items = found
+        .take(fields::sequence("segments", node, "segments: [{start: 0x3000000, size: 1MiB, kind: reserved}]"))
+        .unwrap_or_default();
     if items.len() > SEGMENTS_LIMIT {
         let message = format!("{} segments are too many, at most {SEGMENTS_LIMIT} are allowed", items.len());
         found.push(Diagnostic::new(Code::OutOfRange, message).at(node.span, ""));
@@ -272,7 +288,8 @@ fn read_segments(node: &Located<Node>, found: &mut Diagnostics) -> Vec<Located<S
 }
 
 fn read_segment(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> Option<Located<Segment>> {
-    let mut fields = Fields::new(format!("segments[{index}]"), node, found)?;
+    let mut fields =
+        Fields::new(format!("segments[{index}]"), node, "{start: 0x3000000, size: 1MiB, kind: reserved}", found)?;
     let mut number = |key, example, found: &mut Diagnostics| {
         let node = fields.required(key, example, found)?;
         found.take(size(&fields.path(key), node))
@@ -295,7 +312,9 @@ fn read_segment(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> 
 
 fn read_run(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {
     let mut run = Run { timeout_ms: None, expect: Vec::new(), exit_port: DEFAULT_EXIT_PORT };
-    let Some(mut fields) = node.and_then(|node| Fields::new("run", node, found)) else { return run };
+    let Some(mut fields) = node.and_then(|node| Fields::new("run", node, "run: {timeout: 10s}", found)) else {
+        return run;
+    };
     run.timeout_ms = fields.optional("timeout").and_then(|node| found.take(read_timeout(node)));
     if let Some(node) = fields.optional("expect") {
         run.expect = read_expect(node, found);
@@ -318,7 +337,7 @@ fn read_timeout(node: &Located<Node>) -> Result<u64, Diagnostic> {
 }
 
 fn read_expect(node: &Located<Node>, found: &mut Diagnostics) -> Vec<String> {
-    let items = found.take(fields::sequence("run.expect", node)).unwrap_or_default();
+    let items = found.take(fields::sequence("run.expect", node, "expect: [\"Loading complete\"]")).unwrap_or_default();
     if items.len() > EXPECT_LIMIT {
         let message = format!("{} expectations are too many, at most {EXPECT_LIMIT} are allowed", items.len());
         found.push(Diagnostic::new(Code::OutOfRange, message).at(node.span, ""));

@@ -37,23 +37,24 @@ pub fn choose(wanted: BackendChoice) -> Result<Choice, Outcome> {
             Ok(vm) => Ok(Choice { backend: Backend::Kvm(vm), reason: "running on KVM, as asked".to_owned() }),
             Err(problem) => Err(Outcome::NoBackend(problem.to_string())),
         },
-        BackendChoice::Emulated => emulated("as asked"),
+        BackendChoice::Emulated => emulated(None),
         BackendChoice::Auto => match usable_kvm() {
             Ok((vm, why)) => Ok(Choice { backend: Backend::Kvm(vm), reason: format!("running on KVM: {why}") }),
-            Err(why) => emulated(&why),
+            Err(why) => emulated(Some(&why)),
         },
     }
 }
 
-fn emulated(why: &str) -> Result<Choice, Outcome> {
-    match emulated::find_program() {
-        Some(program) => {
+/// The emulator; `instead_of_kvm` is a clause that says why KVM is not taken, unless the user asked for the emulator.
+fn emulated(instead_of_kvm: Option<&str>) -> Result<Choice, Outcome> {
+    match (emulated::find_program(), instead_of_kvm) {
+        (Some(program), why) => {
             let name = program.file_name().unwrap_or_default().to_string_lossy();
-            let reason = format!("running on the emulator {name}, {why}");
+            let reason = format!("running on the emulator {name}, {}", why.unwrap_or("as asked"));
             Ok(Choice { backend: Backend::Emulated(program), reason })
         }
-        None if why == "as asked" => Err(Outcome::NoBackend(emulated::HOW_TO_INSTALL.to_owned())),
-        None => {
+        (None, None) => Err(Outcome::NoBackend(emulated::HOW_TO_INSTALL.to_owned())),
+        (None, Some(why)) => {
             Err(Outcome::NoBackend(format!("nothing here can run the guest, {why}, and {}", emulated::HOW_TO_INSTALL)))
         }
     }

@@ -47,6 +47,12 @@ impl RawTerminal {
         tcsetattr(&stdin, OptionalActions::Now, &raw(&before))?;
         Ok(Input::Terminal(Self { stdin, before }))
     }
+
+    /// Enters raw mode again, after a shell has changed the terminal while this process was stopped.
+    pub fn enter_again(&self) {
+        // Fails only when the terminal has gone, which reading it tells.
+        let _ = tcsetattr(&self.stdin, OptionalActions::Now, &raw(&self.before));
+    }
 }
 
 impl Drop for RawTerminal {

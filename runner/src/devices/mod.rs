@@ -15,6 +15,8 @@ const COM1: u16 = 0x3f8;
 const COM1_LAST: u16 = 0x3ff;
 /// Interrupt line of COM1.
 pub const COM1_IRQ: u32 = 4;
+/// Ports that the exit device takes.
+const EXIT_PORTS: u16 = 4;
 /// The debug console of Bochs and QEMU: a byte written appears, and reading gives the port's number.
 pub const DEBUG_CONSOLE: u16 = 0xe9;
 /// Port of the pvpanic device (QEMU docs/specs/pvpanic).
@@ -96,8 +98,9 @@ impl<L: InterruptLine> PortBus<L> {
     }
 
     fn write_once(&self, port: u16, access: &[u8]) -> Option<Request> {
-        // These two take the whole width: a status may have 32 bits.
-        if port == self.exit_port {
+        // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
+        // to any of them counts, as with QEMU's.
+        if (0..EXIT_PORTS).contains(&port.wrapping_sub(self.exit_port)) {
             let mut value = [0; 4];
             value.iter_mut().zip(access).for_each(|(to, from)| *to = *from);
             return Some(Request::Exit(u32::from_le_bytes(value)));
@@ -179,6 +182,7 @@ mod tests {
         assert_eq!(bus.write(0xf4, 1, &[0]), Some(Request::Exit(0)));
         assert_eq!(bus.write(0xf4, 2, &[0, 1]), Some(Request::Exit(0x100)));
         assert_eq!(bus.write(0xf4, 4, &[0, 0, 0, 0x80]), Some(Request::Exit(0x8000_0000)));
+        assert_eq!(bus.write(0xf7, 1, &[7]), Some(Request::Exit(7)));
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! What an image holds, as a report for people or programs.
+
+mod page_directory;
+mod stos;
+mod text;
+
+use serde::Serialize;
+use stos_image::{Description, Digest, GuestRange, Input, Region, RegionKind};
+
+use crate::image_file::LoadedImage;
+
+pub use page_directory::Mapping;
+pub use stos::BootStructures;
+
+/// Version of the JSON form of [`Report`]. It grows by one when a field changes its meaning or goes away.
+const REPORT_VERSION: u32 = 1;
+
+/// Everything that an image says, decoded. Its JSON form is that of these fields.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    /// Version of this form.
+    pub report_version: u32,
+    /// The image id.
+    pub image_id: Digest,
+    /// Size of the file in bytes.
+    pub file_size: u64,
+    /// Number of symbols that the image carries.
+    pub symbol_count: usize,
+    /// What the guest is.
+    pub description: &'a Description,
+    /// Guest memory that the image stores.
+    pub extents: &'a [GuestRange],
+    /// What the page directory that CR3 names maps, in order of virtual addresses.
+    pub mappings: Vec<Mapping>,
+    /// The structures of the boot protocol, when it is one that this program knows.
+    pub boot: Option<BootStructures>,
+}
+
+impl<'a> Report<'a> {
+    /// Decodes a checked image.
+    pub fn new(loaded: &'a LoadedImage) -> Self {
+        let description = loaded.image.description();
+        Self {
+            report_version: REPORT_VERSION,
+            image_id: loaded.image.id(),
+            file_size: loaded.image.file_size(),
+            symbol_count: loaded.image.symbols().symbols.len(),
+            description,
+            extents: loaded.image.extents(),
+            mappings: page_directory::decode(loaded),
+            boot: (description.protocol == "stos").then(|| BootStructures::decode(loaded)).flatten(),
+        }
+    }
+
+    /// The input that `region` was loaded from: the kernel, the initramfs, or the module of the same rank.
+    fn source_of(&self, region: &Region) -> Option<&'a Input> {
+        let key = match region.kind {
+            RegionKind::Kernel => "kernel".to_owned(),
+            RegionKind::Initramfs => "initramfs".to_owned(),
+            RegionKind::Module => {
+                let modules = self.description.regions.iter().filter(|other| other.kind == RegionKind::Module);
+                format!("modules[{}]", modules.take_while(|other| *other != region).count())
+            }
+            _ => return None,
+        };
+        self.description.inputs.iter().find(|input| input.key == key)
+    }
+}

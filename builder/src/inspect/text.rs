@@ -1,0 +1,178 @@
+//! The report as text for a terminal.
+
+use std::fmt::{self, Display};
+
+use stos_image::{MapKind, MapRange, Segment};
+
+use super::Report;
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let description = self.description;
+        writeln!(
+            f,
+            "{} (protocol {}), {} of memory",
+            description.name,
+            description.protocol,
+            Size(description.memory_size)
+        )?;
+        writeln!(f, "image id {}", self.image_id)?;
+        let stored: u64 = self.extents.iter().map(|extent| extent.size).sum();
+        writeln!(f, "file: {} bytes, {stored} of them guest memory; {} symbols", self.file_size, self.symbol_count)?;
+        self.write_inputs(f)?;
+        self.write_regions(f)?;
+        self.write_mappings(f)?;
+        self.write_entry(f)?;
+        self.write_boot(f)?;
+        self.write_run(f)
+    }
+}
+
+impl Report<'_> {
+    fn write_inputs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nInputs")?;
+        for input in &self.description.inputs {
+            writeln!(f, "  {:<12} {:>10}  {}  {}", input.key, input.size, input.digest, input.path)?;
+        }
+        Ok(())
+    }
+
+    fn write_regions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nGuest-physical memory")?;
+        for region in &self.description.regions {
+            let source = self.source_of(region).map_or(String::new(), |input| format!("  <- {}", input.path));
+            let (range, size) = (Range(region.range.start.0, region.range.end()), Size(region.range.size));
+            writeln!(f, "  {range} {size:>10}  {}  {}{source}", region.permissions, region.name)?;
+        }
+        Ok(())
+    }
+
+    fn write_mappings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nPage directory at {:#x}", self.description.entry.cr3)?;
+        for mapping in &self.mappings {
+            let entries = if mapping.first_entry == mapping.last_entry {
+                mapping.first_entry.to_string()
+            } else {
+                format!("{}-{}", mapping.first_entry, mapping.last_entry)
+            };
+            let access = if mapping.writable { "rw" } else { "r-" };
+            let level = if mapping.user { "user" } else { "supervisor" };
+            let target = if mapping.big_pages { "4 MiB pages at" } else { "page table at" };
+            let range = Range(mapping.virtual_start, mapping.virtual_start + mapping.size);
+            writeln!(f, "  {entries:<9} {range}  {access} {level}, {target} {:#x}", mapping.physical_start)?;
+        }
+        Ok(())
+    }
+
+    fn write_entry(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = &self.description.entry;
+        let (general, segments) = (&entry.general, &entry.segments);
+        writeln!(f, "\nCPU at entry")?;
+        writeln!(f, "  EIP {:08x}  ESP {:08x}  EFLAGS {:08x}", entry.eip, general.esp, entry.eflags)?;
+        let registers = [
+            ("EAX", general.eax),
+            ("EBX", general.ebx),
+            ("ECX", general.ecx),
+            ("EDX", general.edx),
+            ("ESI", general.esi),
+            ("EDI", general.edi),
+            ("EBP", general.ebp),
+        ];
+        let registers = registers.map(|(name, value)| format!("{name} {value:08x}"));
+        writeln!(f, "  {}", registers.join("  "))?;
+        writeln!(f, "  CR0 {:08x}  CR3 {:08x}  CR4 {:08x}", entry.cr0, entry.cr3, entry.cr4)?;
+        for (name, table) in [("GDTR", &entry.gdtr), ("IDTR", &entry.idtr)] {
+            writeln!(f, "  {name} base {:08x} limit {:04x}", table.base, table.limit)?;
+        }
+        let named = [
+            ("CS", &segments.cs),
+            ("DS", &segments.ds),
+            ("ES", &segments.es),
+            ("FS", &segments.fs),
+            ("GS", &segments.gs),
+            ("SS", &segments.ss),
+            ("TR", &segments.tr),
+        ];
+        for (name, Segment { selector, base, limit, access }) in named {
+            writeln!(f, "  {name} {selector:04x}  base {base:08x} limit {limit:08x} access {access:04x}")?;
+        }
+        Ok(())
+    }
+
+    fn write_boot(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(boot) = &self.boot else { return write_map(f, "Memory map", &self.description.memory_map) };
+        writeln!(f, "\nBoot interface at {:#x}", boot.interface)?;
+        writeln!(f, "  command line        \"{}\"", boot.commandline)?;
+        match boot.initramfs {
+            0 => writeln!(f, "  initramfs           none")?,
+            address => writeln!(f, "  initramfs           {address:#x}")?,
+        }
+        writeln!(f, "  first_useable_addr  {:#x}", boot.first_useable_addr)?;
+        let modules: Vec<String> = boot.modules.iter().map(|module| format!("{module:#x}")).collect();
+        writeln!(f, "  mod_nb              {}", boot.mod_nb)?;
+        writeln!(
+            f,
+            "  modules             {}",
+            if modules.is_empty() { "none".to_owned() } else { modules.join(" ") }
+        )?;
+        write_map(f, "Boot segments", &boot.segments)
+    }
+
+    fn write_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &self.description.run;
+        writeln!(f, "\nRun defaults")?;
+        match run.timeout_ms {
+            Some(limit) => writeln!(f, "  timeout    {limit} ms")?,
+            None => writeln!(f, "  timeout    none")?,
+        }
+        writeln!(f, "  exit port  {:#x}", run.exit_port)?;
+        run.expect.iter().try_for_each(|pattern| writeln!(f, "  expect     {pattern}"))
+    }
+}
+
+fn write_map(f: &mut fmt::Formatter<'_>, title: &str, map: &[MapRange]) -> fmt::Result {
+    writeln!(f, "\n{title}")?;
+    for MapRange { range, kind } in map {
+        let kind = match kind {
+            MapKind::Available => "available",
+            MapKind::Reserved => "reserved",
+        };
+        writeln!(f, "  {} {:>10}  {kind}", Range(range.start.0, range.end()), Size(range.size))?;
+    }
+    Ok(())
+}
+
+/// First and last address, in eight digits each.
+struct Range(u64, u64);
+
+impl Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.0, self.1.saturating_sub(1))
+    }
+}
+
+/// Bytes in the largest unit that divides them.
+struct Size(u64);
+
+impl Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let unit = units.into_iter().find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit));
+        let text = unit.map_or_else(|| format!("{} B", self.0), |(unit, name)| format!("{} {name}", self.0 / unit));
+        f.pad(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact() {
+        for (bytes, text) in
+            [(0, "0 B"), (4095, "4095 B"), (0x60400, "385 KiB"), (64 << 20, "64 MiB"), (3 << 30, "3 GiB")]
+        {
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+    }
+}
