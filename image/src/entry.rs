@@ -74,6 +74,22 @@ impl Segment {
     pub const fn flat(selector: u16, access: u16) -> Self {
         Self { selector, base: 0, limit: u32::MAX, access }
     }
+
+    /// True when the limit counts pages, as the G bit says.
+    pub const fn has_page_granularity(&self) -> bool {
+        self.access & 1 << 15 != 0
+    }
+
+    /// The descriptor that loading the segment register finds in a table (Intel SDM volume 3A, figure 3-8).
+    pub fn descriptor(&self) -> u64 {
+        let limit = if self.has_page_granularity() { self.limit >> 12 } else { self.limit };
+        let (limit, base) = (u64::from(limit), u64::from(self.base));
+        limit & 0xffff
+            | (base & 0x00ff_ffff) << 16
+            | u64::from(self.access) << 40
+            | (limit & 0xf_0000) << 32
+            | (base >> 24) << 56
+    }
 }
 
 /// The six segment registers and the task register.
@@ -93,6 +109,14 @@ pub struct Segments {
     pub ss: Segment,
     /// TR: a present, busy 32-bit TSS. Without one, a change of privilege level can't find its stack.
     pub tr: Segment,
+}
+
+impl Segments {
+    /// Each register with its name.
+    pub fn named(&self) -> [(&'static str, &Segment); 7] {
+        let Self { cs, ds, es, fs, gs, ss, tr } = self;
+        [("CS", cs), ("DS", ds), ("ES", es), ("FS", fs), ("GS", gs), ("SS", ss), ("TR", tr)]
+    }
 }
 
 /// All of the CPU state that a runner sets before the first instruction of the guest. LDTR is null, the FPU and the debug
@@ -117,4 +141,17 @@ pub struct EntryState {
     pub idtr: TableRegister,
     /// Segment registers and TR.
     pub segments: Segments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_the_textbook_ones() {
+        assert_eq!(Segment::flat(8, Segment::CODE_ACCESS).descriptor(), 0x00cf_9b00_0000_ffff);
+        assert_eq!(Segment::flat(16, Segment::DATA_ACCESS).descriptor(), 0x00cf_9300_0000_ffff);
+        let tss = Segment { selector: 24, base: 0x1234_5000, limit: 0x67, access: 0x0089 };
+        assert_eq!(tss.descriptor(), 0x1200_8934_5000_0067);
+    }
 }

@@ -169,17 +169,8 @@ impl EntryState {
         if u64::from(self.cr3) >= memory_size {
             return Err(broken("entry.cr3", hex(self.cr3), "it must lie within guest memory"));
         }
-        let segments = &self.segments;
-        let named = [
-            ("cs", &segments.cs),
-            ("ds", &segments.ds),
-            ("es", &segments.es),
-            ("fs", &segments.fs),
-            ("gs", &segments.gs),
-            ("ss", &segments.ss),
-            ("tr", &segments.tr),
-        ];
-        for (name, segment) in named {
+        for (name, segment) in self.segments.named() {
+            let name = name.to_lowercase();
             if segment.access & 0x0f00 != 0 {
                 return Err(broken(
                     format!("entry.segments.{name}.access"),
@@ -187,11 +178,11 @@ impl EntryState {
                     "bits 8 to 11 must be zero",
                 ));
             }
-            if segment.access & 0x8000 != 0 && segment.limit & 0xfff != 0xfff {
+            if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
                 let rule = "a limit with page granularity must end in 0xfff";
                 return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
             }
-            if segment.access & 0x8000 == 0 && segment.limit > 0xf_ffff {
+            if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
                 let rule = "a limit with byte granularity must be at most 0xfffff";
                 return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
             }

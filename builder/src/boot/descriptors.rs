@@ -20,13 +20,6 @@ fn tss_segment(access: u16) -> Segment {
     Segment { selector: TSS_SELECTOR, base: TSS, limit: TSS_SIZE - 1, access }
 }
 
-/// A segment descriptor's eight bytes (Intel SDM volume 3A, figure 3-8).
-fn descriptor(segment: &Segment) -> u64 {
-    let limit = if segment.access & 0x8000 == 0 { segment.limit } else { segment.limit >> 12 };
-    let (base, limit, access) = (u64::from(segment.base), u64::from(limit), u64::from(segment.access));
-    limit & 0xffff | (base & 0xff_ffff) << 16 | access << 40 | (limit >> 16 & 0xf) << 48 | (base >> 24) << 56
-}
-
 fn code_segment() -> Segment {
     Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS)
 }
@@ -38,7 +31,7 @@ fn data_segment() -> Segment {
 /// Null, flat code, flat data and TSS.
 pub fn gdt() -> Vec<u8> {
     let table =
-        [0, descriptor(&code_segment()), descriptor(&data_segment()), descriptor(&tss_segment(AVAILABLE_TSS_ACCESS))];
+        [0, code_segment().descriptor(), data_segment().descriptor(), tss_segment(AVAILABLE_TSS_ACCESS).descriptor()];
     table.iter().flat_map(|entry| entry.to_le_bytes()).collect()
 }
 
@@ -110,9 +103,9 @@ mod tests {
 
     #[test]
     fn flat_descriptors_are_the_textbook_ones() {
-        assert_eq!(descriptor(&code_segment()), 0x00cf_9b00_0000_ffff);
-        assert_eq!(descriptor(&data_segment()), 0x00cf_9300_0000_ffff);
-        assert_eq!(descriptor(&tss_segment(AVAILABLE_TSS_ACCESS)), 0x0000_8900_2080_0067);
+        assert_eq!(code_segment().descriptor(), 0x00cf_9b00_0000_ffff);
+        assert_eq!(data_segment().descriptor(), 0x00cf_9300_0000_ffff);
+        assert_eq!(tss_segment(AVAILABLE_TSS_ACCESS).descriptor(), 0x0000_8900_2080_0067);
     }
 
     #[test]

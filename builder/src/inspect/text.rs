@@ -66,7 +66,7 @@ impl Report<'_> {
 
     fn write_entry(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entry = &self.description.entry;
-        let (general, segments) = (&entry.general, &entry.segments);
+        let general = &entry.general;
         writeln!(f, "\nCPU at entry")?;
         writeln!(f, "  EIP {:08x}  ESP {:08x}  EFLAGS {:08x}", entry.eip, general.esp, entry.eflags)?;
         let registers = [
@@ -84,16 +84,7 @@ impl Report<'_> {
         for (name, table) in [("GDTR", &entry.gdtr), ("IDTR", &entry.idtr)] {
             writeln!(f, "  {name} base {:08x} limit {:04x}", table.base, table.limit)?;
         }
-        let named = [
-            ("CS", &segments.cs),
-            ("DS", &segments.ds),
-            ("ES", &segments.es),
-            ("FS", &segments.fs),
-            ("GS", &segments.gs),
-            ("SS", &segments.ss),
-            ("TR", &segments.tr),
-        ];
-        for (name, Segment { selector, base, limit, access }) in named {
+        for (name, Segment { selector, base, limit, access }) in entry.segments.named() {
             writeln!(f, "  {name} {selector:04x}  base {base:08x} limit {limit:08x} access {access:04x}")?;
         }
         Ok(())

@@ -39,7 +39,7 @@ const SYSTEM_RESET: u8 = 1 << 0;
 /// System control port A bit 1: address line 20 is enabled.
 const SYSTEM_A20: u8 = 1 << 1;
 /// What a read finds where no device answers.
-const FLOATING: u8 = 0xff;
+pub const FLOATING: u8 = 0xff;
 
 /// What a guest asks for with a write that ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

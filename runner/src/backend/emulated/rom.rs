@@ -35,8 +35,6 @@ const APIC_EXTINT: u32 = 0x700;
 
 /// Bits of a descriptor's type that say that a task state segment is busy.
 const BUSY: u16 = 1 << 1;
-/// Access bit 15: the limit counts pages.
-const GRANULARITY: u16 = 1 << 15;
 /// Access bit 7: present.
 const PRESENT: u16 = 1 << 7;
 
@@ -76,25 +74,16 @@ impl Rom {
     }
 
     fn put_tables(&mut self, entry: &EntryState) -> Result<(), String> {
-        let segments = &entry.segments;
-        for (name, segment) in [
-            ("CS", &segments.cs),
-            ("DS", &segments.ds),
-            ("ES", &segments.es),
-            ("FS", &segments.fs),
-            ("GS", &segments.gs),
-            ("SS", &segments.ss),
-            ("TR", &segments.tr),
-        ] {
+        for (name, segment) in entry.segments.named() {
             self.put_segment(name, segment)?;
         }
-        self.put(ROM_CODE, &descriptor(&Segment::flat(ROM_CODE, Segment::CODE_ACCESS)).to_le_bytes());
-        self.put(ROM_DATA, &descriptor(&Segment::flat(ROM_DATA, Segment::DATA_ACCESS)).to_le_bytes());
+        self.put(ROM_CODE, &Segment::flat(ROM_CODE, Segment::CODE_ACCESS).descriptor().to_le_bytes());
+        self.put(ROM_DATA, &Segment::flat(ROM_DATA, Segment::DATA_ACCESS).descriptor().to_le_bytes());
 
         self.put(GDTR_OF_ROM, &table_operand(&TableRegister { base: BASE, limit: OPERANDS - 1 }));
         self.put(GDTR_OF_GUEST, &table_operand(&entry.gdtr));
         self.put(IDTR_OF_GUEST, &table_operand(&entry.idtr));
-        self.put(SS_OF_GUEST, &segments.ss.selector.to_le_bytes());
+        self.put(SS_OF_GUEST, &entry.segments.ss.selector.to_le_bytes());
         let GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp } = entry.general;
         // POPAD's order (Intel SDM volume 2B); it skips ESP.
         let popped = [edi, esi, ebp, esp, ebx, edx, ecx, eax, entry.eflags];
@@ -115,7 +104,7 @@ impl Rom {
                 Ok(())
             };
         }
-        let mut bytes = descriptor(segment);
+        let mut bytes = segment.descriptor();
         if name == "TR" {
             // LTR wants an available TSS and marks it busy; the mark in the ROM is lost, the one in TR stays.
             bytes &= !(u64::from(BUSY) << 40);
@@ -128,17 +117,6 @@ impl Rom {
         self.put(selector, &bytes.to_le_bytes());
         Ok(())
     }
-}
-
-/// A segment descriptor (Intel SDM volume 3A, figure 3-8).
-fn descriptor(segment: &Segment) -> u64 {
-    let limit = if segment.access & GRANULARITY == 0 { segment.limit } else { segment.limit >> 12 };
-    let (limit, base) = (u64::from(limit), u64::from(segment.base));
-    limit & 0xffff
-        | (base & 0x00ff_ffff) << 16
-        | u64::from(segment.access) << 40
-        | (limit & 0xf_0000) << 32
-        | (base >> 24) << 56
 }
 
 /// The memory operand of LGDT and LIDT.

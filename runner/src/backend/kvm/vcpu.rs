@@ -10,7 +10,7 @@ use kvm_bindings::{
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use stos_image::{CR0_PG, EFLAGS_IF};
 
-use crate::devices::{InterruptLine, PortBus, Request};
+use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
 use crate::fault::{Diagnosis, describe_address};
 use crate::load::Machine;
 use crate::outcome::Outcome;
@@ -19,8 +19,6 @@ use crate::outcome::Outcome;
 const RESET_EIP: u64 = 0xfff0;
 /// CS after reset.
 const RESET_CS: u16 = 0xf000;
-/// Where no memory answers, a read finds this.
-const FLOATING: u8 = 0xff;
 
 /// A CPU, what it is connected to, and the memory that it executes from.
 pub struct Vcpu<L> {
