@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
@@ -22,9 +22,32 @@ pub struct Arguments {
     /// Where to write the image; `-` is standard output [default: the manifest's name with `.img`]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// The profile of the manifest to build [default: the manifest's `profile`, if any]
+    #[arg(short, long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// How to talk
+    #[command(flatten)]
+    pub manner: Manner,
     /// What to do instead of building
     #[command(subcommand)]
     pub verb: Option<Verb>,
+}
+
+/// How to talk, whatever is being done.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Manner {
+    /// Print errors and warnings for people, or as one JSON object per line for programs
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "human")]
+    pub message_format: MessageFormat,
+}
+
+/// The form of errors and warnings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// Text with the lines of the manifest
+    Human,
+    /// One JSON object per line
+    Json,
 }
 
 /// What there is to do besides building.

@@ -7,6 +7,16 @@ pub const STATUS_NO_INPUT: u8 = 66;
 /// Exit status for output that can't be written (`EX_IOERR`).
 pub const STATUS_IO: u8 = 74;
 
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// No image can be built.
+    Error,
+    /// The image is built, but the guest will probably not do what its author means.
+    Warning,
+}
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:expr;)*) => {
         /// What sort of mistake a diagnostic is about. A code keeps its meaning for ever; new mistakes get new codes.
@@ -29,7 +39,15 @@ macro_rules! codes {
                 match self { $(Self::$name => include_str!(concat!("explain/", $text, ".md")),)* }
             }
 
-            /// The exit status of a run that ends with this diagnostic.
+            /// How bad it is: codes of warnings begin with `W`.
+            pub const fn severity(self) -> Severity {
+                match self.text().as_bytes() {
+                    [b'W', ..] => Severity::Warning,
+                    _ => Severity::Error,
+                }
+            }
+
+            /// The exit status of a run that ends with this diagnostic; 0 for warnings.
             pub const fn status(self) -> u8 {
                 match self { $(Self::$name => $status,)* }
             }
@@ -60,6 +78,10 @@ codes! {
     BadText = "E0010", STATUS_DATA;
     /// A regular expression that does not compile.
     BadRegex = "E0011", STATUS_DATA;
+    /// A manifest that extends itself, or a chain of manifests that is too long.
+    ExtendsLoop = "E0012", STATUS_DATA;
+    /// A profile that the manifest does not have.
+    UnknownProfile = "E0013", STATUS_DATA;
     /// A file that is not an ELF file at all.
     NotElf = "E0020", STATUS_DATA;
     /// An ELF file for 64-bit machines.

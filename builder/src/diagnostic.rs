@@ -2,10 +2,10 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::code::Code;
-use crate::source::{Source, Span};
+use crate::code::{Code, Severity};
+use crate::source::{FileId, Sources, Span};
 
-/// One mistake.
+/// One mistake, or something that is probably one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What sort of mistake it is.
@@ -66,20 +66,31 @@ impl Diagnostic {
         self
     }
 
-    /// Shows the diagnostic with the lines of `source` that it points at. `styled` adds terminal colours.
-    pub fn render(&self, source: Option<&Source>, styled: bool) -> String {
+    /// Shows the diagnostic with the lines of `sources` that it points at. `styled` adds terminal colours.
+    pub fn render(&self, sources: &Sources, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        let mut group = Group::with_title(Level::ERROR.primary_title(&*self.message).id(self.code.text()));
-        if let (Some(source), Some(primary)) = (source, &self.primary) {
+        let level = match self.code.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(&*self.message).id(self.code.text()));
+        // The primary place comes first, then the others of its file, then those of other files.
+        let mut files: Vec<FileId> = Vec::new();
+        for label in self.primary.iter().chain(&self.secondary) {
+            if !files.contains(&label.span.file) {
+                files.push(label.span.file);
+            }
+        }
+        for file in files {
+            let Some(source) = sources.get(file) else { continue };
             let annotate = |kind: AnnotationKind, label: &Label| {
                 let annotation = kind.span(label.span.within(&source.text));
                 if label.text.is_empty() { annotation } else { annotation.label(label.text.clone()) }
             };
-            let snippet = Snippet::source(&*source.text)
-                .path(&*source.name)
-                .annotation(annotate(AnnotationKind::Primary, primary))
-                .annotations(self.secondary.iter().map(|label| annotate(AnnotationKind::Context, label)));
-            group = group.element(snippet);
+            let primary = self.primary.iter().map(|label| (AnnotationKind::Primary, label));
+            let labels = primary.chain(self.secondary.iter().map(|label| (AnnotationKind::Context, label)));
+            let here = labels.filter(|(_, label)| label.span.file == file).map(|(kind, label)| annotate(kind, label));
+            group = group.element(Snippet::source(&*source.text).path(source.name()).annotations(here));
         }
         group = group.elements(self.notes.iter().map(|note| Level::NOTE.message(&**note)));
         group = group.elements(self.help.iter().map(|help| Level::HELP.message(&**help)));
@@ -100,6 +111,15 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
+    /// Adds all of `others` that are not there yet.
+    pub fn extend_new(&mut self, others: Self) {
+        for diagnostic in others.list {
+            if !self.list.contains(&diagnostic) {
+                self.list.push(diagnostic);
+            }
+        }
+    }
+
     /// The value of `result`, or `None` after adding its mistake.
     pub fn take<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
         result.map_err(|diagnostic| self.push(diagnostic)).ok()
@@ -113,9 +133,10 @@ impl Diagnostics {
         if self.list.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    /// The exit status that these lead to: that of the first one.
+    /// The exit status that these lead to: that of the first error.
     pub fn status(&self) -> u8 {
-        self.list.first().map_or(0, |first| first.code.status())
+        let first = self.list.iter().find(|diagnostic| diagnostic.code.severity() == Severity::Error);
+        first.map_or(0, |first| first.code.status())
     }
 }
 

@@ -97,7 +97,7 @@ pub fn describe(error: &io::Error) -> String {
 fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<Loaded, Diagnostic> {
     let what = format!("`{}` (the manifest's key `{key}`)", path.value);
     let failed = |error: io::Error| read_failure(&what, &error).at(path.span, "named here");
-    let file_path = manifest.resolve(&path.value);
+    let file_path = manifest.resolve(path);
     let metadata = std::fs::metadata(&file_path).map_err(failed)?;
     if !metadata.is_file() {
         let sort = if metadata.is_dir() { "a directory" } else { "not a regular file" };
@@ -116,7 +116,7 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
 }
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostic> {
-    let directory = manifest.resolve(&path.value);
+    let directory = manifest.resolve(path);
     if directory.is_file() {
         let message = format!("`{}` (the manifest's key `initramfs`) is a file, not a directory", path.value);
         let error = Diagnostic::new(Code::Unreadable, message).at(path.span, "named here");

@@ -16,6 +16,7 @@ mod initramfs;
 mod input;
 mod inspect;
 mod manifest;
+mod message;
 mod output;
 mod plan;
 mod source;
@@ -24,24 +25,36 @@ mod yaml;
 use std::path::Path;
 
 pub use boot::structures;
-pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT};
+pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use diff::Difference;
 pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use input::{Inputs, Loaded};
 pub use inspect::{BootStructures, Mapping, Report};
 pub use manifest::{Manifest, Protocol};
+pub use message::{MESSAGE_VERSION, Message};
 pub use output::Output;
 pub use plan::{OwnedPiece, Plan};
-pub use source::{Located, Source, Span};
+pub use source::{FileId, Located, Source, Sources, Span};
 
-/// What went wrong, and the text that it went wrong in.
+/// What went wrong, and the texts that it went wrong in.
 #[derive(Debug)]
 pub struct Failure {
-    /// The manifest's text, when it could be read.
-    pub source: Option<Source>,
+    /// The texts of the manifest and those that it extends, as far as they could be read.
+    pub sources: Sources,
     /// What went wrong.
     pub diagnostics: Diagnostics,
+}
+
+/// An image that was written.
+#[derive(Debug)]
+pub struct Packed {
+    /// The image.
+    pub image: stos_image::Image,
+    /// What is probably wrong with the guest, and the texts that it points into.
+    pub warnings: Diagnostics,
+    /// The texts of the manifest and those that it extends.
+    pub sources: Sources,
 }
 
 /// Plans the memory of the guest that `manifest` declares.
@@ -54,19 +67,22 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     }
 }
 
-/// Builds the image that the manifest at `path` declares, and writes it.
+/// Builds the image that the manifest at `path` declares, with the profile `profile` if one is wanted, and writes it.
 ///
 /// # Errors
 /// All mistakes of the first step that finds any.
-pub fn pack(path: &Path, output: &Output) -> Result<stos_image::Image, Failure> {
-    let manifest = Manifest::load(path).map_err(|(source, diagnostics)| Failure { source, diagnostics })?;
-    let build = || -> Result<stos_image::Image, Diagnostics> {
-        output.check_against(&manifest, path)?;
+pub fn pack(path: &Path, profile: Option<&str>, output: &Output) -> Result<Packed, Failure> {
+    let manifest = Manifest::load(path, profile)?;
+    let build = || -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
+        output.check_against(&manifest)?;
         let inputs = Inputs::load(&manifest)?;
         let plan = plan(&manifest, &inputs)?;
         let image = plan.render().map_err(|error| Diagnostic::new(Code::FormatLimit, error.to_string()))?;
         output.write(&image)?;
-        Ok(image)
+        Ok((image, plan.warnings))
     };
-    build().map_err(|diagnostics| Failure { source: Some(manifest.source.clone()), diagnostics })
+    match build() {
+        Ok((image, warnings)) => Ok(Packed { image, warnings, sources: manifest.sources }),
+        Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
+    }
 }

@@ -39,10 +39,10 @@ impl Output {
     ///
     /// # Errors
     /// [`Code::OutputIsInput`] names both.
-    pub fn check_against(&self, manifest: &Manifest, manifest_path: &Path) -> Result<(), Diagnostic> {
+    pub fn check_against(&self, manifest: &Manifest) -> Result<(), Diagnostic> {
         let Self::File(path) = self else { return Ok(()) };
         if let Some(Initramfs::Directory(directory)) = &manifest.initramfs {
-            let archived = manifest.resolve(&directory.value).canonicalize();
+            let archived = manifest.resolve(directory).canonicalize();
             let folder = folder_of(path).canonicalize();
             if let (Ok(archived), Ok(folder)) = (archived, folder)
                 && folder.starts_with(&archived)
@@ -63,7 +63,9 @@ impl Output {
         let named = std::iter::once(&manifest.kernel.path)
             .chain(manifest.modules.iter().map(|module| &module.path))
             .chain(archive);
-        let inputs = named.map(|path| manifest.resolve(&path.value)).chain([manifest_path.to_path_buf()]);
+        let inputs = named
+            .map(|path| manifest.resolve(path))
+            .chain(manifest.sources.all().iter().map(|source| source.path.clone()));
         match inputs.into_iter().find(|input| input.canonicalize().is_ok_and(|input| input == output)) {
             None => Ok(()),
             Some(input) => {

@@ -16,6 +16,8 @@ pub struct Plan {
     pub symbols: Symbols,
     /// The bytes in guest memory.
     pub pieces: Vec<OwnedPiece>,
+    /// What is probably wrong with the guest.
+    pub warnings: crate::Diagnostics,
 }
 
 /// Bytes and the guest-physical address of the first one.

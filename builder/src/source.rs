@@ -1,19 +1,62 @@
-//! The text of manifests, and places in it that diagnostics point at.
+//! The texts of manifests, and places in them that diagnostics point at.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-/// A manifest's text under the name that the user gave it.
+/// A manifest's text.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Path as given on the command line.
-    pub name: String,
+    /// The file: as given on the command line, or as another manifest names it, seen from where the program runs.
+    pub path: PathBuf,
     /// The whole text.
     pub text: String,
 }
 
-/// Bytes of a manifest's text.
+impl Source {
+    /// The file's name in messages.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The file that `path` means when it is written in this one.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+/// Which of [`Sources`] a span lies in. The default is the manifest that was named on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(usize);
+
+/// The manifest and the files that it extends, in the order in which they were read.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    list: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a file.
+    pub fn add(&mut self, source: Source) -> FileId {
+        self.list.push(source);
+        FileId(self.list.len() - 1)
+    }
+
+    /// The file that `id` stands for; `None` for an id of other sources.
+    pub fn get(&self, id: FileId) -> Option<&Source> {
+        self.list.get(id.0)
+    }
+
+    /// Every file: the manifest first.
+    pub fn all(&self) -> &[Source] {
+        &self.list
+    }
+}
+
+/// Bytes of one file's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
+    /// The file.
+    pub file: FileId,
     /// Offset of the first byte.
     pub start: usize,
     /// Offset after the last byte.

@@ -1,13 +1,14 @@
 //! YAML as a tree in which every key and value knows where it stands. The only module that knows the YAML library.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Error, Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
 
 use crate::code::Code;
-use crate::diagnostic::Diagnostic;
-use crate::source::{Located, Source, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::{FileId, Located, Span};
 
 /// A value of a YAML document, as the YAML library types it: the core schema, and `yes`, `no`, `on` and `off` too.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,95 +44,113 @@ impl Node {
     }
 }
 
-/// Parses one YAML document.
+/// A file's text while its tree is made.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    file: FileId,
+    text: &'a str,
+}
+
+/// Parses the one YAML document in `text`, which is that of `file`. A key that a mapping has twice counts as it stands first.
 ///
 /// # Errors
-/// [`Code::Syntax`] and [`Code::DuplicateKey`], both with the place.
-pub fn parse(source: &Source) -> Result<Located<Node>, Diagnostic> {
-    let spanned: Spanned<Raw> = serde_saphyr::from_str(&source.text).map_err(|error| syntax_error(source, &error))?;
-    Ok(locate(&source.text, spanned))
+/// [`Code::Syntax`] with the place, after which there is no tree; [`Code::DuplicateKey`] goes into `found`.
+pub fn parse(file: FileId, text: &str, found: &mut Diagnostics) -> Result<Located<Node>, Diagnostic> {
+    // The library would stop at the first duplicate and not say where the other one is.
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
+    let text = Text { file, text };
+    let spanned: Spanned<Raw> =
+        serde_saphyr::from_str_with_options(text.text, options).map_err(|error| text.syntax_error(&error))?;
+    Ok(text.locate(spanned, found))
 }
 
-fn syntax_error(source: &Source, error: &Error) -> Diagnostic {
-    let plain = error.without_snippet();
-    let at = plain.location().map(|location| span_of(&source.text, location));
-    let (code, message, help) = match plain {
-        Error::DuplicateMappingKey { key, .. } => {
-            let name = key.as_deref().unwrap_or("?");
-            (Code::DuplicateKey, format!("the key `{name}` is given twice"), "keep one of the two")
-        }
-        Error::MultipleDocuments { .. } => (
-            Code::Syntax,
-            "the manifest has more than one YAML document".to_owned(),
-            "keep one, and take out the `---` lines",
-        ),
-        Error::Budget { .. } => (
-            Code::Syntax,
-            "the manifest is nested too deeply, or its aliases stand for too many values".to_owned(),
-            "a manifest needs a few levels only; write values out instead of `*aliases`",
-        ),
-        other => {
-            let text = other.to_string();
-            // The place is shown by the caret.
-            let text = text.split_once(" at line ").map_or(&*text, |(message, _)| message);
-            let help = if text.contains("tab") {
-                "indent with spaces; YAML takes no tabs there"
-            } else if text.contains("simple key") {
-                "put a space after the colon: `key: value`"
-            } else {
-                "check indentation, quotes and brackets around this place"
-            };
-            (Code::Syntax, format!("this is not valid YAML: {text}"), help)
-        }
-    };
-    let diagnostic = Diagnostic::new(code, message).help(help);
-    match at {
-        Some(span) => diagnostic.at(span, ""),
-        None => diagnostic,
-    }
-}
-
-/// The bytes that a location of the YAML library stands for.
-fn span_of(text: &str, location: Location) -> Span {
-    let span = location.span();
-    if let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) {
-        let (start, length) = (usize::try_from(start).unwrap_or(text.len()), usize::try_from(length).unwrap_or(0));
-        return Span { start, end: start.saturating_add(length) };
-    }
-    // The scanner's own errors come with line and column, counted in characters, alone.
-    let line = usize::try_from(location.line()).unwrap_or(1).max(1);
-    let column = usize::try_from(location.column()).unwrap_or(1).max(1);
-    let line_start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
-    let rest = text.get(line_start..).unwrap_or("");
-    let start = line_start + rest.chars().take(column - 1).map(char::len_utf8).sum::<usize>();
-    let length =
-        text.get(start..).and_then(|rest| rest.chars().next()).filter(|&next| next != '\n').map_or(0, char::len_utf8);
-    Span { start, end: start + length }
-}
-
-fn locate(text: &str, spanned: Spanned<Raw>) -> Located<Node> {
-    let mut span = span_of(text, spanned.referenced);
-    let node = match spanned.value {
-        Raw::Scalar(node) => node,
-        Raw::Sequence(items) => {
-            let items: Vec<_> = items.into_iter().map(|item| locate(text, item)).collect();
-            if let Some(last) = items.last() {
-                span.end = span.end.max(last.span.end);
+impl Text<'_> {
+    fn syntax_error(self, error: &Error) -> Diagnostic {
+        let plain = error.without_snippet();
+        let at = plain.location().map(|location| self.span_of(location));
+        let (message, help) = match plain {
+            Error::MultipleDocuments { .. } => {
+                ("the manifest has more than one YAML document".to_owned(), "keep one, and take out the `---` lines")
             }
-            Node::Sequence(items)
-        }
-        Raw::Mapping(entries) => {
-            let entries: Vec<_> = entries
-                .into_iter()
-                .map(|(key, value)| (Located::new(key.value, span_of(text, key.referenced)), locate(text, value)))
-                .collect();
-            if let Some((_, last)) = entries.last() {
-                span.end = span.end.max(last.span.end);
+            Error::Budget { .. } => (
+                "the manifest is nested too deeply, or its aliases stand for too many values".to_owned(),
+                "a manifest needs a few levels only; write values out instead of `*aliases`",
+            ),
+            other => {
+                let text = other.to_string();
+                // The place is shown by the caret.
+                let text = text.split_once(" at line ").map_or(&*text, |(message, _)| message);
+                let help = if text.contains("tab") {
+                    "indent with spaces; YAML takes no tabs there"
+                } else if text.contains("simple key") {
+                    "put a space after the colon: `key: value`"
+                } else {
+                    "check indentation, quotes and brackets around this place"
+                };
+                (format!("this is not valid YAML: {text}"), help)
             }
-            Node::Mapping(entries)
+        };
+        let diagnostic = Diagnostic::new(Code::Syntax, message).help(help);
+        match at {
+            Some(span) => diagnostic.at(span, ""),
+            None => diagnostic,
         }
-    };
-    Located::new(node, span)
+    }
+
+    /// The bytes that a location of the YAML library stands for.
+    fn span_of(self, location: Location) -> Span {
+        let Self { file, text } = self;
+        let span = location.span();
+        if let (Some(start), Some(length)) = (span.byte_offset(), span.byte_len()) {
+            let (start, length) = (usize::try_from(start).unwrap_or(text.len()), usize::try_from(length).unwrap_or(0));
+            return Span { file, start, end: start.saturating_add(length) };
+        }
+        // The scanner's own errors come with line and column, counted in characters, alone.
+        let line = usize::try_from(location.line()).unwrap_or(1).max(1);
+        let column = usize::try_from(location.column()).unwrap_or(1).max(1);
+        let line_start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
+        let rest = text.get(line_start..).unwrap_or("");
+        let start = line_start + rest.chars().take(column - 1).map(char::len_utf8).sum::<usize>();
+        let length = text
+            .get(start..)
+            .and_then(|rest| rest.chars().next())
+            .filter(|&next| next != '\n')
+            .map_or(0, char::len_utf8);
+        Span { file, start, end: start + length }
+    }
+
+    fn locate(self, spanned: Spanned<Raw>, found: &mut Diagnostics) -> Located<Node> {
+        let mut span = self.span_of(spanned.referenced);
+        let node = match spanned.value {
+            Raw::Scalar(node) => node,
+            Raw::Sequence(items) => {
+                let items: Vec<_> = items.into_iter().map(|item| self.locate(item, found)).collect();
+                if let Some(last) = items.last() {
+                    span.end = span.end.max(last.span.end);
+                }
+                Node::Sequence(items)
+            }
+            Raw::Mapping(entries) => {
+                let mut kept = Vec::new();
+                let mut first_given: HashMap<String, Span> = HashMap::new();
+                for (key, value) in entries {
+                    let key = Located::new(key.value, self.span_of(key.referenced));
+                    let value = self.locate(value, found);
+                    span.end = span.end.max(value.span.end);
+                    if let Some(first) = first_given.get(&key.value) {
+                        let message = format!("the key `{}` is given twice", key.value.escape_debug());
+                        let diagnostic = Diagnostic::new(Code::DuplicateKey, message).at(key.span, "given again");
+                        found.push(diagnostic.and_at(*first, "first given here").help("keep one of the two"));
+                    } else {
+                        first_given.insert(key.value.clone(), key.span);
+                        kept.push((key, value));
+                    }
+                }
+                Node::Mapping(kept)
+            }
+        };
+        Located::new(node, span)
+    }
 }
 
 /// A node as the YAML library hands it over.

@@ -11,11 +11,16 @@ use stos_tests::elf::{Elf, SHARED, Section, Segment};
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, run, tool};
 
-/// Packs `manifest` in `folder`, and checks status, message and that nothing was written.
+/// Packs `manifest` in `folder`, and checks status, message and that nothing was written. A manifest that begins with
+/// `# arguments:` says what else stands on the command line.
 fn assert_refused(folder: &Path, manifest: &str, expected: &Path) {
     let output = tempfile::tempdir().unwrap();
     let image = output.path().join("image.img");
-    let Run { status, stdout, stderr } = run(tool("stos-pack").current_dir(folder).arg(manifest).arg("-o").arg(&image));
+    let text = String::from_utf8_lossy(&fs::read(folder.join(manifest)).unwrap()).into_owned();
+    let arguments = text.lines().next().and_then(|line| line.strip_prefix("# arguments:")).unwrap_or_default();
+    let mut command = tool("stos-pack");
+    command.current_dir(folder).arg(manifest).arg("-o").arg(&image).args(arguments.split_whitespace());
+    let Run { status, stdout, stderr } = run(&mut command);
     let status = status.map_or("a signal".to_owned(), |status| status.to_string());
     let actual = format!("exit status: {status}\n{stderr}");
     let assert = snapbox::Assert::new().action_env("SNAPSHOTS");

@@ -70,7 +70,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
         inputs: inputs.origins(),
     };
-    Ok(Plan { description, symbols: Symbols::new(kernel.symbols), pieces: memory.pieces })
+    let warnings = Diagnostics::default();
+    Ok(Plan { description, symbols: Symbols::new(kernel.symbols), pieces: memory.pieces, warnings })
 }
 
 /// Guest memory while it is being filled.

@@ -1,6 +1,7 @@
 //! Takes values out of a YAML mapping, and collects what is wrong with it: keys that are missing, unknown or of the wrong
 //! type.
 
+use super::quantity::QuantityError;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{Located, Span};
@@ -163,4 +164,22 @@ pub fn quantity<E: std::fmt::Display>(
         Diagnostic::new(Code::BadNumber, format!("{what}: {reason}")).at(node.span, format!("must be {wanted}"))
     };
     value.map(|value| Located::new(value, node.span)).map_err(bad)
+}
+
+/// Adds what unit was probably meant.
+pub fn with_unit_help(
+    result: Result<Located<u64>, Diagnostic>,
+    node: &Located<Node>,
+    parse: impl Fn(&str) -> Result<u64, QuantityError>,
+) -> Result<Located<u64>, Diagnostic> {
+    result.map_err(|diagnostic| match &node.value {
+        Node::Text(text) => match parse(text) {
+            Err(QuantityError::UnknownUnit { unit, meant: Some(meant), .. }) => {
+                let number = text.trim_end().trim_end_matches(&*unit).trim_end().to_owned();
+                diagnostic.help(format!("did you mean `{number}{meant}`?"))
+            }
+            _ => diagnostic,
+        },
+        _ => diagnostic,
+    })
 }

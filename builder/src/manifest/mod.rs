@@ -1,14 +1,18 @@
 //! The manifest: what a person declares. Every value keeps its place in the text, so that later steps can point at it.
 
 mod fields;
+mod merge;
+mod profile;
 mod quantity;
 mod read;
+mod run;
+mod tree;
 
 pub(crate) use fields::nearest;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::source::{Located, Source};
+use crate::source::{Located, Sources};
 
 /// Smallest and largest guest memory in bytes that a manifest may declare for stos.
 pub const MEMORY_RANGE: std::ops::RangeInclusive<u64> = (16 << 20)..=(3 << 30);
@@ -16,10 +20,10 @@ pub const MEMORY_RANGE: std::ops::RangeInclusive<u64> = (16 << 20)..=(3 << 30);
 /// A manifest whose every value was checked on its own.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The text that it was read from.
-    pub source: Source,
-    /// Folder that relative paths start from.
-    pub folder: PathBuf,
+    /// The texts that it was read from.
+    pub sources: Sources,
+    /// The profile that was applied.
+    pub profile: Option<String>,
     /// Name of the image.
     pub name: Located<String>,
     /// Guest memory in bytes.
@@ -105,13 +109,11 @@ pub struct Run {
 }
 
 impl Manifest {
-    /// The file that a path of the manifest means.
-    pub fn resolve(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// The manifest's folder: the start of its relative paths.
-    fn folder_of(path: &Path) -> PathBuf {
-        path.parent().map(Path::to_path_buf).unwrap_or_default()
+    /// The file that a path means: relative to the folder of the manifest that it is written in.
+    pub fn resolve(&self, path: &Located<String>) -> PathBuf {
+        match self.sources.get(path.span.file) {
+            Some(source) => source.resolve(&path.value),
+            None => PathBuf::from(&path.value),
+        }
     }
 }

@@ -1,0 +1,100 @@
+//! Reads a manifest's file and the files that it extends, and makes one tree of them.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::fields;
+use super::merge::merge;
+use super::profile::take;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::read_failure;
+use crate::source::{Located, Source, Sources, Span};
+use crate::yaml::{self, Node};
+
+/// Largest manifest in bytes.
+const SOURCE_LIMIT: u64 = 1 << 20;
+/// Most manifests that extend each other.
+const CHAIN_LIMIT: usize = 16;
+
+/// Makes the tree of `source` and the files that it extends.
+///
+/// # Errors
+/// When a file can't be read or parsed; other mistakes go into `found`.
+pub fn load(source: &Source, sources: &mut Sources, found: &mut Diagnostics) -> Result<Located<Node>, Diagnostic> {
+    Chain { sources, found, links: Vec::new() }.read(source)
+}
+
+/// The files from the manifest to the one that is being read.
+struct Chain<'a> {
+    sources: &'a mut Sources,
+    found: &'a mut Diagnostics,
+    /// Each file, as the system knows it, and where it names the next one.
+    links: Vec<(PathBuf, Span)>,
+}
+
+impl Chain<'_> {
+    fn read(&mut self, source: &Source) -> Result<Located<Node>, Diagnostic> {
+        let file = self.sources.add(source.clone());
+        let mut tree = yaml::parse(file, &source.text, self.found)?;
+        let Some(base) = take(&mut tree, "extends") else { return Ok(tree) };
+        let base = match fields::clean_text("extends", &base, stos_image::TEXT_LIMIT) {
+            Ok(base) => base,
+            Err(diagnostic) => {
+                self.found.push(diagnostic.help("write `extends: ../course.yaml`"));
+                return Ok(tree);
+            }
+        };
+        self.links.push((source.path.canonicalize().unwrap_or_else(|_| source.path.clone()), base.span));
+        let path = source.resolve(&base.value);
+        self.check_loop(&path, &base)?;
+        let below = read_file(&path).map_err(|diagnostic| diagnostic.at(base.span, "extended here"))?;
+        let below = self.read(&below)?;
+        Ok(merge(below, tree, self.found))
+    }
+
+    /// Complains when `next` is one of the files that lead to it, or when there are too many of them.
+    fn check_loop(&self, next: &Path, named: &Located<String>) -> Result<(), Diagnostic> {
+        let known = next.canonicalize().ok();
+        let again = self.links.iter().position(|(path, _)| Some(path) == known.as_ref());
+        let Some(first) = again.or((self.links.len() >= CHAIN_LIMIT).then_some(0)) else { return Ok(()) };
+        let message = match again {
+            Some(_) => format!("`{}` extends itself", next.display()),
+            None => format!("more than {CHAIN_LIMIT} manifests extend each other"),
+        };
+        let mut diagnostic = Diagnostic::new(Code::ExtendsLoop, message).at(named.span, "extended here");
+        for (_, span) in self.links[first..].iter().filter(|(_, span)| *span != named.span).take(3) {
+            diagnostic = diagnostic.and_at(*span, "by way of this");
+        }
+        Err(diagnostic.help("let the base manifest stand alone: take `extends` out of it"))
+    }
+}
+
+/// Reads the text of the manifest at `path`.
+///
+/// # Errors
+/// When it can't be read, is too long or is no text.
+pub fn read_file(path: &Path) -> Result<Source, Diagnostic> {
+    let what = format!("the manifest `{}`", path.display());
+    let metadata = fs::metadata(path).map_err(|error| read_failure(&what, &error))?;
+    if metadata.is_dir() {
+        let message = format!("can't read {what}: it is a directory");
+        return Err(Diagnostic::new(Code::Unreadable, message).help("name the manifest file inside it"));
+    }
+    // Not only by its metadata: a device has no size.
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(SOURCE_LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(|error| read_failure(&what, &error))?;
+    if bytes.len() as u64 > SOURCE_LIMIT {
+        let message = format!("{what} has more than {SOURCE_LIMIT} bytes");
+        return Err(Diagnostic::new(Code::BadText, message).help("is this really a manifest?"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("{what} is not UTF-8 text: the byte at offset {at} begins no character");
+        Diagnostic::new(Code::Syntax, message).help("is this really a manifest? if so, save it as UTF-8")
+    })?;
+    Ok(Source { path: path.to_path_buf(), text })
+}
