@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     about,
     max_term_width = 100,
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed."
 )]
@@ -31,6 +30,28 @@ pub struct Arguments {
     /// What to do instead of building
     #[command(subcommand)]
     pub verb: Option<Verb>,
+}
+
+impl Arguments {
+    /// Refuses arguments of a build beside a verb. (Clap's own rule would also refuse options that go with every verb.)
+    ///
+    /// # Errors
+    /// Names what is too much.
+    pub fn check(self) -> Result<Self, clap::Error> {
+        let Self { manifest, output, profile, verb, .. } = &self;
+        let build = [
+            manifest.as_ref().map(|path| format!("the manifest `{}`", path.display())),
+            output.as_ref().map(|_| "`--output`".to_owned()),
+            profile.as_ref().map(|_| "`--profile`".to_owned()),
+        ];
+        match (verb, build.into_iter().flatten().next()) {
+            (Some(_), Some(extra)) => {
+                let message = format!("{extra} is for building an image and does not go with a verb");
+                Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, message))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 /// How to talk, whatever is being done.
@@ -83,10 +104,22 @@ pub enum Verb {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_for_a_build_does_not_go_with_a_verb() {
+        let parse =
+            |line: &[&str]| Arguments::try_parse_from([&["stos-pack"], line].concat()).and_then(Arguments::check);
+        assert!(parse(&["--message-format", "json", "verify", "a.img"]).is_ok());
+        for line in
+            [&["kernel.yaml", "verify", "a.img"][..], &["-o", "b", "verify", "a.img"], &["-p", "x", "verify", "a"]]
+        {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains("is for building an image"), "{error}");
+        }
     }
 }

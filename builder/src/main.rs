@@ -12,7 +12,7 @@ use clap::Parser;
 use cli::{Arguments, Verb};
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse().and_then(Arguments::check) {
         Ok(arguments) => arguments,
         Err(error) => {
             let status = if error.use_stderr() { verbs::STATUS_USAGE } else { 0 };
