@@ -98,6 +98,7 @@ fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
         [
             ("name", description.name.clone()),
             ("protocol", description.protocol.clone()),
+            ("profile", description.profile.clone().unwrap_or("none".to_owned())),
             ("memory", format!("{:#x} bytes", description.memory_size)),
             ("entry state", format!("{:?}", description.entry)),
             ("fault catcher", format!("{:?}", description.fault_catcher)),
@@ -182,24 +183,32 @@ fn regions(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
 
 fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
     let of = |loaded: &LoadedImage| {
-        let symbols = loaded.image.symbols().symbols.iter().filter(|symbol| symbol.size > 0);
+        let is_kernel = |symbol: &&Symbol| symbol.module == 0 && symbol.size > 0;
+        let symbols = loaded.image.symbols().symbols.iter().filter(is_kernel);
         by_name(symbols.map(|symbol| (symbol.name.clone(), symbol.clone())))
     };
     let bytes = |loaded: &LoadedImage, symbol: &Symbol| {
         let start = symbol.address.checked_sub(KERNEL_BASE)?;
         loaded.read(GuestRange::new(start.into(), symbol.size.into()))
     };
+    // What `by_name` put behind a name stays there.
+    let shown = |name: &str, symbol: &Symbol| {
+        let number = name.strip_prefix(&*symbol.name).unwrap_or_default();
+        format!("{}{number}", symbol.shown_name())
+    };
     let (a, b) = (of(first), of(second));
     let mut lines = Vec::new();
-    for (name, old) in &a {
-        match b.get(name) {
+    for (key, old) in &a {
+        let name = shown(key, old);
+        match b.get(key) {
             None => lines.push(format!("- {name}")),
             Some(new) if old.size != new.size => lines.push(format!("{name}: {} -> {} bytes", old.size, new.size)),
             Some(new) if bytes(first, old) != bytes(second, new) => lines.push(format!("{name}: other content")),
             Some(_) => {}
         }
     }
-    lines.extend(b.keys().filter(|name| !a.contains_key(*name)).map(|name| format!("+ {name}")));
+    let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
+    lines.extend(new.map(|(key, symbol)| format!("+ {}", shown(key, symbol))));
     lines
 }
 

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
+/// stos loads.
+pub use stos_image::INPUT_LIMIT;
 use stos_image::{Digest, Input};
 
 use crate::code::Code;
@@ -12,14 +15,10 @@ use crate::initramfs;
 use crate::manifest::{Initramfs, Manifest};
 use crate::source::{Located, Span};
 
-/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads.
-pub const INPUT_LIMIT: u64 = 256 << 20;
-
 /// The content of one input.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Where it comes from, for the image's provenance.
+    /// Where it comes from, for the image's provenance; its recipe is empty until memory is planned.
     pub origin: Input,
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -64,10 +63,9 @@ impl Inputs {
         }
     }
 
-    /// Provenance of all of them, in the order of the manifest.
-    pub fn origins(&self) -> Vec<Input> {
-        let all = std::iter::once(&self.kernel).chain(&self.modules).chain(&self.initramfs);
-        all.map(|loaded| loaded.origin.clone()).collect()
+    /// All of them, in the order of the manifest.
+    pub fn all(&self) -> impl Iterator<Item = &Loaded> {
+        std::iter::once(&self.kernel).chain(&self.modules).chain(&self.initramfs)
     }
 }
 
@@ -129,7 +127,11 @@ fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded,
 
 fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
     let (key, size, digest) = (key.to_owned(), bytes.len() as u64, Digest::of(&bytes));
-    Loaded { origin: Input { key, path: path.value.clone(), size, digest }, bytes, span: path.span }
+    Loaded {
+        origin: Input { key, path: path.value.clone(), size, digest, content: Vec::new() },
+        bytes,
+        span: path.span,
+    }
 }
 
 fn not_newc(loaded: &Loaded, reason: &str) -> Diagnostic {

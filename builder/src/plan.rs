@@ -14,6 +14,8 @@ pub struct Plan {
     pub description: Description,
     /// Names of addresses.
     pub symbols: Symbols,
+    /// The bytes of inputs that guest memory does not hold.
+    pub kept: Vec<u8>,
     /// The bytes in guest memory.
     pub pieces: Vec<OwnedPiece>,
     /// What is probably wrong with the guest.
@@ -37,7 +39,7 @@ impl Plan {
     pub fn render(&self) -> Result<Image, ImageError> {
         let pieces: Vec<Piece<'_>> =
             self.pieces.iter().map(|piece| Piece { start: piece.start.into(), bytes: &piece.bytes }).collect();
-        Image::assemble(self.description.clone(), &self.symbols, &pieces)
+        Image::assemble(self.description.clone(), &self.symbols, &self.kept, &pieces)
     }
 }
 

@@ -55,9 +55,11 @@ pub enum ImageError {
         /// The largest value allowed.
         limit: u64,
     },
-    /// The symbols feature bit and the size of the symbols section disagree.
-    #[error("header field symbols_size is {size} although the symbols feature bit is {}", u8::from(*has_feature))]
-    SymbolsFeature {
+    /// The feature bit of an optional section and the size of the section disagree.
+    #[error("header field {section}_size is {size} although the {section} feature bit is {}", u8::from(*has_feature))]
+    SectionFeature {
+        /// Name of the section.
+        section: &'static str,
         /// The feature bit.
         has_feature: bool,
         /// The size given.
@@ -127,6 +129,12 @@ pub enum ImageError {
         value: String,
         /// The rule that it breaks.
         rule: String,
+    },
+    /// An input file that is put together from the image is not the one that the image was built from.
+    #[error("the input `{path}` can't be put together: its bytes in the image are not those of its SHA-256")]
+    InputDiffers {
+        /// Path of the input.
+        path: String,
     },
     /// A stored page has no byte other than zero, so it should not have been stored.
     #[error("the page at guest-physical {page} is stored although all its {PAGE_SIZE} bytes are zero")]

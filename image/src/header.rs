@@ -17,10 +17,14 @@ pub const HEADER_SIZE: u32 = 256;
 pub const KNOWN_INCOMPATIBLE: u64 = 0;
 /// Compatible feature bit: the symbols section is present and holds a [`crate::Symbols`].
 pub const COMPATIBLE_SYMBOLS: u64 = 1 << 0;
+/// Compatible feature bit: the inputs section is present and holds bytes of input files.
+pub const COMPATIBLE_INPUTS: u64 = 1 << 1;
 /// Largest metadata section in bytes.
 pub const METADATA_LIMIT: u64 = 16 << 20;
 /// Largest symbols section in bytes.
 pub const SYMBOLS_LIMIT: u64 = 64 << 20;
+/// Largest inputs section in bytes.
+pub const INPUTS_LIMIT: u64 = 256 << 20;
 /// Largest payload in bytes: all that a 32-bit guest can address.
 pub const PAYLOAD_LIMIT: u64 = 4 << 30;
 
@@ -58,8 +62,13 @@ pub struct Header {
     pub symbols_digest: [u8; DIGEST_SIZE],
     /// Offset 168: SHA-256 of the block digests, without padding.
     pub block_digests_digest: [u8; DIGEST_SIZE],
-    /// Offset 200: zero.
-    pub reserved1: [u8; 56],
+    /// Offset 200: bytes of input files that are kept, without padding; 0 to [`INPUTS_LIMIT`]; 0 exactly when
+    /// [`COMPATIBLE_INPUTS`] is clear.
+    pub inputs_size: U64,
+    /// Offset 208: SHA-256 of the kept input bytes, without padding.
+    pub inputs_digest: [u8; DIGEST_SIZE],
+    /// Offset 240: zero.
+    pub reserved1: [u8; 16],
 }
 
 const _: () = assert!(size_of::<Header>() == HEADER_SIZE as usize);
@@ -68,7 +77,7 @@ const _: () = assert!(std::mem::offset_of!(Header, file_size) == 64);
 const _: () = assert!(std::mem::offset_of!(Header, block_size) == 96);
 const _: () = assert!(std::mem::offset_of!(Header, metadata_digest) == 104);
 const _: () = assert!(std::mem::offset_of!(Header, block_digests_digest) == 168);
-const _: () = assert!(std::mem::offset_of!(Header, reserved1) == 200);
+const _: () = assert!(std::mem::offset_of!(Header, inputs_size) == 200);
 const _: () = assert!(u64::from_le_bytes(MAGIC) == 0x0047_4d49_534f_5453);
 
 /// Where each section begins, in bytes from the start of the file. Nothing of it is stored: sections follow each other in
@@ -77,8 +86,10 @@ const _: () = assert!(u64::from_le_bytes(MAGIC) == 0x0047_4d49_534f_5453);
 pub struct Layout {
     /// Start of the metadata: always 4096.
     pub metadata: u64,
-    /// Start of the symbols; equals `block_digests` when there are none.
+    /// Start of the symbols; equals `inputs` when there are none.
     pub symbols: u64,
+    /// Start of the kept input bytes; equals `block_digests` when there are none.
+    pub inputs: u64,
     /// Start of the block digests.
     pub block_digests: u64,
     /// Bytes of block digests, without padding.
@@ -91,14 +102,15 @@ pub struct Layout {
 
 impl Layout {
     /// The layout for sections of these sizes, or `None` when a sum passes 2^64.
-    pub fn new(metadata_size: u64, symbols_size: u64, payload_size: u64) -> Option<Self> {
+    pub fn new(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Option<Self> {
         let metadata = PAGE_SIZE;
         let symbols = align_up(metadata.checked_add(metadata_size)?, PAGE_SIZE)?;
-        let block_digests = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;
+        let inputs = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;
+        let block_digests = align_up(inputs.checked_add(inputs_size)?, PAGE_SIZE)?;
         let block_digests_size = payload_size.div_ceil(BLOCK_SIZE).checked_mul(DIGEST_SIZE as u64)?;
         let payload = align_up(block_digests.checked_add(block_digests_size)?, PAGE_SIZE)?;
         let end = payload.checked_add(payload_size)?;
-        Some(Self { metadata, symbols, block_digests, block_digests_size, payload, end })
+        Some(Self { metadata, symbols, inputs, block_digests, block_digests_size, payload, end })
     }
 }
 
@@ -163,15 +175,21 @@ impl Header {
         }
         at_most("metadata_size", self.metadata_size.get(), METADATA_LIMIT)?;
         at_most("symbols_size", self.symbols_size.get(), SYMBOLS_LIMIT)?;
+        at_most("inputs_size", self.inputs_size.get(), INPUTS_LIMIT)?;
         at_most("payload_size", self.payload_size.get(), PAYLOAD_LIMIT)?;
-        let has_symbols = self.compatible_features.get() & COMPATIBLE_SYMBOLS != 0;
-        if has_symbols != (self.symbols_size.get() != 0) {
-            return Err(ImageError::SymbolsFeature { has_feature: has_symbols, size: self.symbols_size.get() });
-        }
+        self.check_feature("symbols", COMPATIBLE_SYMBOLS, self.symbols_size.get())?;
+        self.check_feature("inputs", COMPATIBLE_INPUTS, self.inputs_size.get())?;
         exact("payload_size modulo 4096", self.payload_size.get() % PAGE_SIZE, 0)?;
-        let layout = Layout::new(self.metadata_size.get(), self.symbols_size.get(), self.payload_size.get())
-            .ok_or(ImageError::HeaderDamaged)?;
+        let [metadata, symbols, inputs, payload] =
+            [&self.metadata_size, &self.symbols_size, &self.inputs_size, &self.payload_size].map(|size| size.get());
+        let layout = Layout::new(metadata, symbols, inputs, payload).ok_or(ImageError::HeaderDamaged)?;
         exact("file_size", self.file_size.get(), layout.end)?;
         Ok(layout)
+    }
+
+    /// An optional section has bytes exactly when its feature bit is set.
+    fn check_feature(&self, section: &'static str, bit: u64, size: u64) -> Result<(), ImageError> {
+        let has_feature = self.compatible_features.get() & bit != 0;
+        if has_feature == (size != 0) { Ok(()) } else { Err(ImageError::SectionFeature { section, has_feature, size }) }
     }
 }

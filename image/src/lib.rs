@@ -10,6 +10,7 @@
 //! | header | 0 | [`Header`], 256 bytes, then zeros to 4096 |
 //! | metadata | 4096 | [`Metadata`] in bincode's fixed-width wire form |
 //! | symbols | next multiple of 4096 | [`Symbols`] in the same form; may be empty |
+//! | inputs | next multiple of 4096 | bytes of input files that guest memory does not hold; may be empty |
 //! | block digests | next multiple of 4096 | one 32-byte SHA-256 per 64 KiB of payload; the last block may be shorter |
 //! | payload | next multiple of 4096 | the bytes of all extents, one after another |
 //!
@@ -17,7 +18,7 @@
 //!
 //! # What is covered
 //! The image id is the SHA-256 of the header section with the id taken as zero; the header holds the digests of the
-//! metadata, the symbols and the block digests; the block digests cover the payload; padding must be zero. So the id
+//! metadata, the symbols, the kept input bytes and the block digests; the block digests cover the payload; padding must be zero. So the id
 //! stands for every byte of the file, and metadata can be trusted before any payload has been read. Nothing in the file
 //! says what is covered: this text does.
 //!
@@ -37,6 +38,7 @@
 //! let description = Description {
 //!     name: "twenty lines".to_owned(),
 //!     protocol: "none".to_owned(),
+//!     profile: None,
 //!     memory_size: 1 << 20,
 //!     memory_map: Vec::new(),
 //!     regions: Vec::new(),
@@ -44,9 +46,10 @@
 //!     fault_catcher: None,
 //!     run: RunDefaults::default(),
 //!     inputs: Vec::new(),
+//!     manifest: String::new(),
 //! };
 //! let code = Piece { start: 0x1000, bytes: &[0xf4] };
-//! let image = Image::assemble(description, &Symbols::default(), &[code])?;
+//! let image = Image::assemble(description, &Symbols::default(), &[], &[code])?;
 //! let mut file = Vec::new();
 //! image.write_to(&mut file)?;
 //!
@@ -65,6 +68,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod demangle;
 mod digest;
 mod entry;
 mod error;
@@ -88,15 +92,17 @@ pub use entry::{
 pub use error::ImageError;
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
 pub use header::{
-    COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, Layout, MAGIC, METADATA_LIMIT,
-    PAYLOAD_LIMIT, SYMBOLS_LIMIT,
+    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, KNOWN_INCOMPATIBLE,
+    Layout, MAGIC, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT,
 };
 pub use metadata::{
-    DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind, RunDefaults,
+    Content, DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind,
+    RunDefaults,
 };
 pub use reader::{ParsedImage, VerifiedImage};
 pub use rules::{
-    EXPECT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
+    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_LIMIT, INPUT_SUM_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT,
+    MEMORY_MINIMUM, NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
 };
-pub use symbols::{Symbol, Symbols};
+pub use symbols::{Line, Symbol, Symbols};
 pub use writer::{Image, Piece};

@@ -29,6 +29,8 @@ pub struct Description {
     pub name: String,
     /// Boot protocol that the image was built for, such as `stos`. For people: a runner doesn't need it.
     pub protocol: String,
+    /// Profile of the manifest that it was built with, 1 to 255 bytes, no control characters; `None` when there was none.
+    pub profile: Option<String>,
     /// Guest memory in bytes: a multiple of 4096, 1 MiB to 3.5 GiB. It begins at guest-physical address 0.
     pub memory_size: u64,
     /// The memory map that the guest is told, in the order in which it is told. Ranges may overlap; reserved wins.
@@ -43,6 +45,9 @@ pub struct Description {
     pub run: RunDefaults,
     /// The files that the image was built from, in the order in which the manifest names them.
     pub inputs: Vec<Input>,
+    /// The manifest in the one form that all manifests of the same meaning have, with the paths of `inputs`. At most 1 MiB,
+    /// no control characters other than line feeds; empty when the image was not built from a manifest.
+    pub manifest: String,
 }
 
 /// One range of the memory map that the guest is told.
@@ -162,10 +167,38 @@ impl Default for RunDefaults {
 pub struct Input {
     /// The manifest's key that names it, such as `modules[1]`.
     pub key: String,
-    /// The path exactly as the manifest writes it, never a path of the machine that packed.
+    /// A relative path that can be made below any folder, never a path of the machine that packed. For a directory, that of
+    /// the archive made from it.
     pub path: String,
-    /// Size in bytes. For a directory, of the archive made from it.
+    /// Size in bytes, at most 256 MiB. For a directory, of the archive made from it.
     pub size: u64,
     /// Digest of the content. For a directory, of the archive made from it.
     pub digest: Digest,
+    /// Where in the image the content is, part after part. The sizes add up to `size`.
+    pub content: Vec<Content>,
+}
+
+/// Where a part of an input's content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// 0: in guest memory at entry.
+    Memory(GuestRange),
+    /// 1: in the inputs section, because no guest memory holds it: headers, symbol tables, debug information.
+    Kept {
+        /// First byte, from the start of the section.
+        offset: u64,
+        /// Length in bytes.
+        size: u64,
+    },
+}
+
+impl Content {
+    /// Length of the part in bytes.
+    pub const fn size(&self) -> u64 {
+        match self {
+            Self::Memory(range) => range.size,
+            Self::Kept { size, .. } => *size,
+        }
+    }
 }

@@ -1,5 +1,4 @@
-//! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when header, metadata, symbols and block digests
-//! are right, and a [`VerifiedImage`] when every byte of the payload is, too.
+//! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a [`VerifiedImage`] when every byte of the payload is, too.
 
 use std::io::{self, Read};
 
@@ -7,14 +6,14 @@ use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
 use crate::header::{Header, HeaderPage, Layout, PAGE};
-use crate::metadata::{Description, Metadata};
+use crate::metadata::{Content, Description, Input, Metadata};
 use crate::symbols::Symbols;
 use crate::wire;
 
 /// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
 
-/// An image whose header, metadata, symbols and block digests were checked. The payload was not read yet: nothing in it
+/// An image of which everything before the payload was checked. The payload was not read yet: nothing in it
 /// may be used, but everything that was parsed can be trusted to be what the image id stands for.
 #[derive(Debug)]
 pub struct ParsedImage<R> {
@@ -31,6 +30,7 @@ pub struct VerifiedImage {
     file_size: u64,
     metadata: Metadata,
     symbols: Symbols,
+    kept: Vec<u8>,
 }
 
 impl VerifiedImage {
@@ -58,6 +58,36 @@ impl VerifiedImage {
     pub fn symbols(&self) -> &Symbols {
         &self.symbols
     }
+
+    /// Bytes of inputs that guest memory does not hold.
+    pub fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// The content of `input`, put together from guest memory at entry, which `memory` reads, and the kept bytes.
+    ///
+    /// # Errors
+    /// [`ImageError::InputDiffers`] when the result is not what the digest of `input` stands for: the image says where the
+    /// content is, and may be wrong about it.
+    pub fn rebuild(
+        &self,
+        input: &Input,
+        mut memory: impl FnMut(GuestRange) -> Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        for part in &input.content {
+            let content = match *part {
+                Content::Memory(range) => memory(range),
+                Content::Kept { offset, size } => slice_of(&self.kept, offset, size).map(<[u8]>::to_vec),
+            };
+            bytes.extend(content.unwrap_or_default());
+        }
+        if Digest::of(&bytes) == input.digest {
+            Ok(bytes)
+        } else {
+            Err(ImageError::InputDiffers { path: input.path.clone() })
+        }
+    }
 }
 
 impl<R: Read> ParsedImage<R> {
@@ -74,7 +104,9 @@ impl<R: Read> ParsedImage<R> {
         let metadata =
             section("metadata", layout.metadata, layout.symbols, header.metadata_size.get(), header.metadata_digest)?;
         let symbols =
-            section("symbols", layout.symbols, layout.block_digests, header.symbols_size.get(), header.symbols_digest)?;
+            section("symbols", layout.symbols, layout.inputs, header.symbols_size.get(), header.symbols_digest)?;
+        let kept =
+            section("inputs", layout.inputs, layout.block_digests, header.inputs_size.get(), header.inputs_digest)?;
         let digests = section(
             "block digests",
             layout.block_digests,
@@ -84,12 +116,12 @@ impl<R: Read> ParsedImage<R> {
         )?;
 
         let metadata: Metadata = wire::decode("metadata", &metadata)?;
-        metadata.check(header.payload_size.get())?;
+        metadata.check(header.payload_size.get(), header.inputs_size.get())?;
         let symbols = if symbols.is_empty() { Symbols::default() } else { wire::decode("symbols", &symbols)? };
-        symbols.check()?;
+        symbols.check(metadata.description.module_count())?;
         let (digests, _) = digests.as_chunks::<DIGEST_SIZE>();
         Ok(Self {
-            facts: VerifiedImage { id: Digest(header.image_id), file_size: layout.end, metadata, symbols },
+            facts: VerifiedImage { id: Digest(header.image_id), file_size: layout.end, metadata, symbols, kept },
             layout,
             block_digests: digests.iter().copied().map(Digest).collect(),
             source,
@@ -194,6 +226,12 @@ impl<'a> ExtentCursor<'a> {
         self.current.size -= length as u64;
         (address, run)
     }
+}
+
+/// `size` bytes of `bytes` from `offset`, if they are there.
+fn slice_of(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
 }
 
 /// The guest memory that `size` bytes from `offset` of the payload hold.

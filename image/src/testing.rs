@@ -42,22 +42,67 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// Inputs in guest memory and in the inputs section, alternately.
+    fn any_inputs()(
+        inputs in vec((any_name(), any_name(), vec(1_u64..0x1000, 0..5), any::<bool>(), any::<[u8; 32]>()), 0..4),
+    ) -> Vec<Input> {
+        let mut offset = 0;
+        let mut inputs_of = |(key, path, sizes, kept_first, digest): (String, String, Vec<u64>, bool, [u8; 32])| {
+            let mut kept = kept_first;
+            let content = sizes.iter().map(|&size| {
+                kept = !kept;
+                if kept {
+                    return Content::Memory(GuestRange::new(size, size));
+                }
+                offset += size;
+                Content::Kept { offset: offset - size, size }
+            });
+            let content = content.collect();
+            Input { key, path, size: sizes.iter().sum(), digest: Digest(digest), content }
+        };
+        inputs.into_iter().map(&mut inputs_of).collect()
+    }
+}
+
+prop_compose! {
+    /// Valid symbols of an image without modules.
+    pub fn any_symbols()(
+        symbols in vec((any::<u32>(), any::<u32>(), any_name()), 0..20),
+        files in vec(any_name(), 0..6),
+        lines in vec((any::<u32>(), 0_u32..6, 0_u32..100), 0..40),
+    ) -> Symbols {
+        let symbols = symbols.into_iter().map(|(address, size, name)| Symbol { address, size, module: 0, name });
+        let lines = lines.into_iter().map(|(address, file, line)| Line { address, file, line });
+        Symbols::new(symbols.collect()).with_lines(&files, lines.collect())
+    }
+}
+
+/// How many bytes of the inputs of `description` are in the inputs section.
+pub fn kept_size(description: &Description) -> u64 {
+    let parts = description.inputs.iter().flat_map(|input| &input.content);
+    parts.filter(|part| matches!(part, Content::Kept { .. })).map(Content::size).sum()
+}
+
+prop_compose! {
     /// A valid description of a guest with 1 MiB of memory and a region per 16 KiB.
     pub fn any_description()(
         name in any_name(),
         protocol in any_name(),
+        profile in proptest::option::of(any_name()),
         regions in vec((any_name(), 1_u64..0x4000, 0_u8..8), 0..64),
         entry in any_entry(),
         catcher in proptest::option::of((0_u64..0xf_ff00, any::<u16>())),
         timeout_ms in proptest::option::of(1_u64..100_000),
         expect in vec(any_name(), 0..4),
         exit_port: u16,
-        inputs in vec((any_name(), any_name(), any::<u64>(), any::<[u8; 32]>()), 0..4),
+        inputs in any_inputs(),
+        manifest in "[a-zäπ :\n]{0,200}",
     ) -> Description {
         let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Hole];
         Description {
             name,
             protocol,
+            profile,
             memory_size: 1 << 20,
             memory_map: vec![MapRange { range: GuestRange::new(0, 1 << 20), kind: MapKind::Available }],
             regions: (0..)
@@ -72,10 +117,8 @@ prop_compose! {
             entry,
             fault_catcher: catcher.map(|(record, port)| FaultCatcher { record: PhysAddr(record), port }),
             run: RunDefaults { timeout_ms, expect, exit_port },
-            inputs: inputs
-                .into_iter()
-                .map(|(key, path, size, digest)| Input { key, path, size, digest: Digest(digest) })
-                .collect(),
+            inputs,
+            manifest,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn digest_bytes(digests: &[Digest]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::any_metadata;
+    use crate::testing::{any_description, any_metadata, any_symbols, kept_size};
     use proptest::prelude::*;
 
     proptest! {
@@ -58,6 +58,25 @@ mod tests {
             let oracle = bincode::serde::encode_to_vec(&metadata, bincode::config::legacy()).unwrap();
             prop_assert_eq!(&ours, &oracle);
             prop_assert_eq!(decode::<crate::Metadata>("metadata", &ours).unwrap(), metadata);
+        }
+
+        #[test]
+        fn symbols_are_written_byte_for_byte_as_bincode_writes_them(symbols in any_symbols()) {
+            let ours = encode("symbols", &symbols).unwrap();
+            let oracle = bincode::serde::encode_to_vec(&symbols, bincode::config::legacy()).unwrap();
+            prop_assert_eq!(&ours, &oracle);
+            prop_assert_eq!(decode::<crate::Symbols>("symbols", &ours).unwrap(), symbols);
+        }
+
+        #[test]
+        fn what_is_valid_is_written_and_read_back(description in any_description(), symbols in any_symbols()) {
+            let kept: Vec<u8> = (0..kept_size(&description)).map(|index| index.to_le_bytes()[0]).collect();
+            let mut file = Vec::new();
+            crate::Image::assemble(description.clone(), &symbols, &kept, &[]).unwrap().write_to(&mut file).unwrap();
+            let read = crate::ParsedImage::parse(&file[..]).unwrap();
+            prop_assert_eq!(read.facts().description(), &description);
+            prop_assert_eq!(read.facts().symbols(), &symbols);
+            prop_assert_eq!(read.facts().kept(), &kept[..]);
         }
 
         #[test]

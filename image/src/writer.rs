@@ -6,7 +6,8 @@ use crate::address::{GuestRange, PAGE_SIZE};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
 use crate::header::{
-    COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, Layout, MAGIC, METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
+    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, Layout, MAGIC,
+    METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
 };
 use crate::metadata::{Description, Metadata};
 use crate::symbols::Symbols;
@@ -34,51 +35,65 @@ pub struct Image {
     layout: Layout,
     metadata: Vec<u8>,
     symbols: Vec<u8>,
+    kept: Vec<u8>,
     block_digests: Vec<Digest>,
     payload: Vec<u8>,
 }
 
 impl Image {
-    /// Encodes the guest that `description` declares, whose memory holds `pieces` and is zero elsewhere.
+    /// Encodes the guest that `description` declares, whose memory holds `pieces` and is zero elsewhere. `kept` are the
+    /// bytes of its inputs that guest memory does not hold.
     ///
     /// # Errors
     /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two pieces share a byte,
     /// [`ImageError::SectionTooLarge`] when a section passes its limit.
-    pub fn assemble(description: Description, symbols: &Symbols, pieces: &[Piece<'_>]) -> Result<Self, ImageError> {
+    pub fn assemble(
+        description: Description,
+        symbols: &Symbols,
+        kept: &[u8],
+        pieces: &[Piece<'_>],
+    ) -> Result<Self, ImageError> {
+        limit("inputs_size", kept, INPUTS_LIMIT)?;
         let (extents, payload) = collect_pages(&description, pieces)?;
         let metadata = Metadata { description, extents };
-        metadata.check(payload.len() as u64)?;
-        symbols.check()?;
+        metadata.check(payload.len() as u64, kept.len() as u64)?;
+        symbols.check(metadata.description.module_count())?;
         let metadata = wire::encode("metadata", &metadata)?;
-        let has_symbols = !symbols.symbols.is_empty();
+        let has_symbols = !symbols.is_empty();
         let symbols = if has_symbols { wire::encode("symbols", symbols)? } else { Vec::new() };
         limit("metadata_size", &metadata, METADATA_LIMIT)?;
         limit("symbols_size", &symbols, SYMBOLS_LIMIT)?;
         let block_digests = block_digests(&payload);
 
-        let layout = Layout::new(metadata.len() as u64, symbols.len() as u64, payload.len() as u64)
+        let [metadata_size, symbols_size, inputs_size, payload_size] =
+            [metadata.len(), symbols.len(), kept.len(), payload.len()].map(|size| size as u64);
+        let layout = Layout::new(metadata_size, symbols_size, inputs_size, payload_size)
             .ok_or(ImageError::SectionTooLarge { field: "file_size", found: u64::MAX, limit: u64::MAX })?;
         let mut header = Header {
             magic: MAGIC,
             format_version: FORMAT_VERSION.into(),
             header_size: HEADER_SIZE.into(),
             incompatible_features: 0.into(),
-            compatible_features: if has_symbols { COMPATIBLE_SYMBOLS } else { 0 }.into(),
+            compatible_features: (feature(has_symbols, COMPATIBLE_SYMBOLS)
+                | feature(!kept.is_empty(), COMPATIBLE_INPUTS))
+            .into(),
             image_id: [0; DIGEST_SIZE],
             file_size: layout.end.into(),
-            metadata_size: (metadata.len() as u64).into(),
-            symbols_size: (symbols.len() as u64).into(),
-            payload_size: (payload.len() as u64).into(),
+            metadata_size: metadata_size.into(),
+            symbols_size: symbols_size.into(),
+            payload_size: payload_size.into(),
             #[allow(clippy::cast_possible_truncation, reason = "64 KiB")]
             block_size: (BLOCK_SIZE as u32).into(),
             reserved0: 0.into(),
             metadata_digest: Digest::of(&metadata).0,
             symbols_digest: Digest::of(&symbols).0,
             block_digests_digest: Digest::of(&wire::digest_bytes(&block_digests)).0,
-            reserved1: [0; 56],
+            inputs_size: inputs_size.into(),
+            inputs_digest: Digest::of(kept).0,
+            reserved1: [0; 16],
         };
         header.image_id = header.compute_image_id().0;
-        Ok(Self { header, layout, metadata, symbols, block_digests, payload })
+        Ok(Self { header, layout, metadata, symbols, kept: kept.to_vec(), block_digests, payload })
     }
 
     /// The image id.
@@ -98,13 +113,17 @@ impl Image {
     pub fn write_to(&self, mut sink: impl Write) -> io::Result<()> {
         sink.write_all(&self.header.to_page())?;
         let digests = wire::digest_bytes(&self.block_digests);
-        for section in [&self.metadata, &self.symbols, &digests, &self.payload] {
+        for section in [&self.metadata, &self.symbols, &self.kept, &digests, &self.payload] {
             sink.write_all(section)?;
             let padding = section.len().next_multiple_of(PAGE) - section.len();
             sink.write_all(&[0; PAGE][..padding])?;
         }
         Ok(())
     }
+}
+
+const fn feature(present: bool, bit: u64) -> u64 {
+    if present { bit } else { 0 }
 }
 
 fn limit(field: &'static str, section: &[u8], limit: u64) -> Result<(), ImageError> {

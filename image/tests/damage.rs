@@ -4,14 +4,17 @@
 
 use proptest::prelude::*;
 use stos_image::{
-    CR0_PE, Description, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, ParsedImage, Permissions, Piece,
-    Region, RegionKind, RunDefaults, Symbol, Symbols,
+    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
+    ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 
 const REGIONS: [(u64, &str); 4] =
     [(0x1000, "page directory"), (0x2000, "trampoline"), (0x10_0000, "kernel .text"), (0x13_0000, "module serial.ko")];
 
-/// 200 KiB of payload in four regions; three extents.
+/// Bytes that no guest memory holds.
+const KEPT: &[u8] = b"debug information";
+
+/// 200 KiB of payload in four regions; three extents; symbols with a line, and an input of which a part is kept.
 fn small_image() -> Vec<u8> {
     let sizes = [0x1000, 0x1000, 0x2_8000, 0x9000];
     let contents = sizes.map(|size| (0..size).map(|index| u8::try_from(index % 251).unwrap() | 1).collect::<Vec<u8>>());
@@ -24,19 +27,31 @@ fn small_image() -> Vec<u8> {
     let description = Description {
         name: "small".to_owned(),
         protocol: "test".to_owned(),
+        profile: None,
         memory_size: 2 << 20,
         memory_map: Vec::new(),
         regions: regions.collect(),
         entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
         fault_catcher: None,
         run: RunDefaults::default(),
-        inputs: Vec::new(),
+        inputs: vec![Input {
+            key: "kernel".to_owned(),
+            path: "kernel.elf".to_owned(),
+            size: 0x1000 + KEPT.len() as u64,
+            digest: Digest::of(&[&*contents[0], KEPT].concat()),
+            content: vec![
+                Content::Memory(GuestRange::new(0x1000, 0x1000)),
+                Content::Kept { offset: 0, size: KEPT.len() as u64 },
+            ],
+        }],
+        manifest: String::new(),
     };
     let pieces: Vec<Piece<'_>> =
         REGIONS.iter().zip(&contents).map(|((start, _), bytes)| Piece { start: *start, bytes }).collect();
-    let symbols = Symbols::new(vec![Symbol { address: 0xc010_0000, size: 4, name: "main".to_owned() }]);
+    let symbols = Symbols::new(vec![Symbol { address: 0xc010_0000, size: 4, module: 0, name: "main".to_owned() }])
+        .with_lines(&["main.c".to_owned()], vec![Line { address: 0xc010_0000, file: 0, line: 3 }]);
     let mut bytes = Vec::new();
-    Image::assemble(description, &symbols, &pieces).unwrap().write_to(&mut bytes).unwrap();
+    Image::assemble(description, &symbols, KEPT, &pieces).unwrap().write_to(&mut bytes).unwrap();
     bytes
 }
 
@@ -50,13 +65,14 @@ fn owner_of(offset: usize) -> &'static str {
     let image = small_image();
     let metadata_size = usize::try_from(u64::from_le_bytes(image[72..80].try_into().unwrap())).unwrap();
     let symbols = page + metadata_size.next_multiple_of(page);
-    let (digests, payload) = (symbols + page, symbols + 2 * page);
+    let (inputs, digests, payload) = (symbols + page, symbols + 2 * page, symbols + 3 * page);
     match offset {
         _ if offset < 8 => "STOSIMG",
         _ if offset < 12 => "version",
         _ if offset < page => "header",
         _ if offset < symbols => "metadata",
-        _ if offset < digests => "symbols",
+        _ if offset < inputs => "symbols",
+        _ if offset < digests => "inputs",
         _ if offset < payload => "block digests",
         _ => match offset - payload {
             at if at < 0x1000 => REGIONS[0].1,
@@ -120,6 +136,27 @@ fn the_undamaged_image_is_read_back() {
     assert_eq!(total, 0x33000);
     assert_eq!(verified.extents().len(), 3);
     assert_eq!(verified.symbols().find(0xc010_0002).map(|(symbol, _)| &*symbol.name), Some("main"));
+    assert_eq!(verified.symbols().line(0xc010_0002), Some(("main.c", 3)));
+}
+
+#[test]
+fn an_input_is_put_together_from_memory_and_kept_bytes_or_not_at_all() {
+    let image = small_image();
+    let parsed = ParsedImage::parse(&image[..]).unwrap();
+    let mut page = Vec::new();
+    let place = |address: stos_image::PhysAddr, bytes: &[u8]| {
+        page.extend_from_slice(if address.0 == 0x1000 { &bytes[..0x1000] } else { &[] });
+        Ok(())
+    };
+    let verified = parsed.verify(place).unwrap();
+    let input = &verified.description().inputs[0];
+    let read = |range: GuestRange| (range == GuestRange::new(0x1000, 0x1000)).then(|| page.clone());
+    assert!(verified.rebuild(input, read).unwrap() == [&*page, KEPT].concat());
+    assert_eq!(verified.kept(), KEPT);
+    for other in [None, Some(vec![0; 0x1000])] {
+        let message = verified.rebuild(input, |_| other.clone()).unwrap_err().to_string();
+        assert!(message.contains("`kernel.elf`"), "{message}");
+    }
 }
 
 #[test]
@@ -150,12 +187,18 @@ fn with_header(offset: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn header_values_that_no_writer_may_give_are_refused_by_name() {
-    let cases: [(usize, &[u8], &str); 9] = [
+    let cases: [(usize, &[u8], &str); 11] = [
         (8, &2_u32.to_le_bytes(), "format version 2 is not supported"),
         (12, &255_u32.to_le_bytes(), "header_size is 255"),
         (16, &1_u64.to_le_bytes(), "incompatible feature bits 0x1"),
         (72, &u64::MAX.to_le_bytes(), "metadata_size is 18446744073709551615"),
         (80, &0_u64.to_le_bytes(), "symbols_size is 0"),
+        (200, &0_u64.to_le_bytes(), "inputs_size is 0"),
+        (
+            200,
+            &(1_u64 << 32).to_le_bytes(),
+            "inputs_size is 4294967296 (0x100000000), the format allows at most 268435456",
+        ),
         (88, &(u64::MAX - 4095).to_le_bytes(), "payload_size is"),
         (88, &1_u64.to_le_bytes(), "payload_size modulo 4096 is 1"),
         (64, &4096_u64.to_le_bytes(), "file_size is 4096"),
@@ -169,7 +212,7 @@ fn header_values_that_no_writer_may_give_are_refused_by_name() {
 
 #[test]
 fn unknown_compatible_features_are_ignored() {
-    read(&with_header(24, &0xff01_u64.to_le_bytes())).unwrap();
+    read(&with_header(24, &0xff03_u64.to_le_bytes())).unwrap();
 }
 
 #[test]

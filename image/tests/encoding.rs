@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use stos_image::{
-    CR0_PE, CR0_PG, Description, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, ParsedImage, Permissions,
-    Piece, Region, RegionKind, RunDefaults, Symbols, VerifiedImage,
+    CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
+    ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
 };
 
 fn description() -> Description {
     Description {
         name: "encoding".to_owned(),
         protocol: "test".to_owned(),
+        profile: None,
         memory_size: 1 << 20,
         memory_map: Vec::new(),
         regions: Vec::new(),
@@ -18,12 +19,13 @@ fn description() -> Description {
         fault_catcher: None,
         run: RunDefaults::default(),
         inputs: Vec::new(),
+        manifest: String::new(),
     }
 }
 
 fn encode(pieces: &[Piece<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Image::assemble(description(), &Symbols::default(), pieces).unwrap().write_to(&mut bytes).unwrap();
+    Image::assemble(description(), &Symbols::default(), &[], pieces).unwrap().write_to(&mut bytes).unwrap();
     bytes
 }
 
@@ -70,7 +72,7 @@ fn two_pieces_that_share_a_byte_are_refused_with_their_owners() {
     };
     let description = Description { regions: vec![region(0x1000, "first"), region(0x1010, "second")], ..description() };
     let pieces = [Piece { start: 0x1000, bytes: &[1; 0x11] }, Piece { start: 0x1010, bytes: &[2; 0x10] }];
-    let message = Image::assemble(description, &Symbols::default(), &pieces).unwrap_err().to_string();
+    let message = Image::assemble(description, &Symbols::default(), &[], &pieces).unwrap_err().to_string();
     assert!(message.contains("`first`") && message.contains("`second`"), "{message}");
 }
 
@@ -92,18 +94,119 @@ fn rules_are_kept_by_the_writer_too() {
             Description { run: RunDefaults { timeout_ms: Some(0), ..RunDefaults::default() }, ..description() },
             "run.timeout_ms",
         ),
+        (Description { profile: Some(String::new()), ..description() }, "profile"),
+        (Description { manifest: "version: 1\tname".to_owned(), ..description() }, "manifest"),
+        (Description { manifest: "\n".repeat((1 << 20) + 1), ..description() }, "manifest"),
     ];
     for (description, field) in broken {
-        match Image::assemble(description, &Symbols::default(), &[]) {
-            Err(ImageError::Metadata { field: found, .. }) => assert_eq!(found, field),
-            other => panic!("{field}: {other:?}"),
-        }
+        assert_refused(description, &Symbols::default(), &[], field);
     }
+}
+
+/// The writer names `field` as the one that breaks a rule.
+fn assert_refused(description: Description, symbols: &Symbols, kept: &[u8], field: &str) {
+    match Image::assemble(description, symbols, kept, &[]) {
+        Err(ImageError::Metadata { field: found, .. }) => assert_eq!(found, field),
+        other => panic!("{field}: {other:?}"),
+    }
+}
+
+/// Sizes of inputs with their parts.
+type Inputs<'a> = &'a [(u64, &'a [Content])];
+
+#[test]
+fn inputs_must_be_all_there_and_the_kept_bytes_all_used() {
+    let memory = |start, size| Content::Memory(GuestRange::new(start, size));
+    let kept = |offset, size| Content::Kept { offset, size };
+    let with = |inputs: Inputs<'_>| {
+        let input = |(size, content): &(u64, &[Content])| Input {
+            key: "kernel".to_owned(),
+            path: "kernel.elf".to_owned(),
+            size: *size,
+            digest: Digest::of(b""),
+            content: content.to_vec(),
+        };
+        Description { inputs: inputs.iter().map(input).collect(), ..description() }
+    };
+    let valid = with(&[(6, &[kept(0, 2), memory(0, 4)]), (0, &[]), (3, &[kept(2, 3)])]);
+    Image::assemble(valid, &Symbols::default(), b"12345", &[]).unwrap();
+
+    let quarter = (256 << 20, &[memory(0, 1 << 20); 256][..]);
+    let cases: [(Inputs<'_>, &str); 13] = [
+        (&[(5, &[memory(0, 4)])], "inputs[0].content"),
+        (&[(5, &[])], "inputs[0].content"),
+        (&[(3, &[memory(0, 4)])], "inputs[0].content[0]"),
+        (&[(4, &[memory(0, 4), memory(9, 0)])], "inputs[0].content[1]"),
+        (&[(4, &[memory(0xf_fffd, 4)])], "inputs[0].content[0]"),
+        (&[(4, &[memory(u64::MAX, 4)])], "inputs[0].content[0]"),
+        (&[(4, &[memory(0, 2), memory(2, 2)])], "inputs[0].content[1]"),
+        (&[(4, &[kept(0, 2), kept(2, 2)])], "inputs[0].content[1]"),
+        (&[(u64::MAX, &[memory(0, 4)])], "inputs[0].size"),
+        (
+            &[(1 << 20, &[memory(0, 1 << 20)]), (5, &[kept(0, 2), memory(0, 3)]), (3, &[kept(3, 3)])],
+            "inputs[2].content.offset",
+        ),
+        (&[(2, &[kept(1, 2)])], "inputs[0].content.offset"),
+        (&[(6, &[kept(0, 6)])], "inputs"),
+        (&[(4, &[kept(0, 4)])], "inputs"),
+    ];
+    for (inputs, field) in cases {
+        assert_refused(with(inputs), &Symbols::default(), b"12345", field);
+    }
+    // Parts of one mebibyte over and over: far more than guest memory. No part continues the one before.
+    assert_refused(with(&[quarter; 17]), &Symbols::default(), b"", "inputs[16].size");
+}
+
+#[test]
+fn symbols_and_lines_keep_their_rules() {
+    let symbol = |address, module| Symbol { address, size: 0, module, name: "x".to_owned() };
+    let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let row = |address, file, line| Line { address, file, line };
+    let lines = |names, lines: &[Line]| Symbols { symbols: Vec::new(), files: files(names), lines: lines.to_vec() };
+    let module = Region {
+        range: GuestRange::new(0x1000, 1),
+        kind: RegionKind::Module,
+        permissions: Permissions::RX,
+        name: "module".to_owned(),
+    };
+    let with_module = Description { regions: vec![module], ..description() };
+    Image::assemble(with_module, &Symbols::new(vec![symbol(1, 0), symbol(1, 1)]), &[], &[]).unwrap();
+    let valid = lines(&["a.c", "b.c"], &[row(0, 0, 1), row(1, 1, 1), row(2, 0, 0), row(3, 0, 1)]);
+    Image::assemble(description(), &valid, &[], &[]).unwrap();
+    let cases = [
+        (Symbols { symbols: vec![symbol(2, 0), symbol(1, 0)], ..Symbols::default() }, "symbols[1]"),
+        (Symbols { symbols: vec![symbol(1, 0), symbol(1, 0)], ..Symbols::default() }, "symbols[1]"),
+        (Symbols::new(vec![symbol(1, 1)]), "symbols[0].module"),
+        (lines(&["a.c", "a.c"], &[row(0, 0, 1), row(1, 1, 1)]), "files[1]"),
+        (lines(&[""], &[row(0, 0, 1)]), "files[0]"),
+        (lines(&["a.c"], &[row(1, 0, 1), row(1, 0, 2)]), "lines[1].address"),
+        (lines(&["a.c"], &[row(0, 1, 1)]), "lines[0].file"),
+        (lines(&["a.c", "b.c"], &[row(0, 1, 1), row(1, 0, 1)]), "lines[0].file"),
+        (lines(&["a.c"], &[row(0, 0, 1), row(1, 1, 0)]), "lines[1].file"),
+        (lines(&["a.c"], &[row(0, 0, 1), row(1, 0, 1)]), "lines[1]"),
+        (lines(&["a.c"], &[row(0, 0, 0), row(1, 0, 1)]), "lines[0]"),
+        (lines(&["a.c", "b.c"], &[row(0, 0, 1)]), "files"),
+        (lines(&["a.c"], &[]), "files"),
+    ];
+    for (symbols, field) in cases {
+        assert_refused(description(), &symbols, &[], field);
+    }
+}
+
+#[test]
+fn the_small_image_of_the_specification_has_the_id_that_it_says() {
+    let entry = EntryState { eip: 0x1000, eflags: EFLAGS_FIXED, cr0: 0x11, ..EntryState::default() };
+    let description = Description { name: "x".to_owned(), protocol: "none".to_owned(), entry, ..description() };
+    let image =
+        Image::assemble(description, &Symbols::default(), &[], &[Piece { start: 0x1000, bytes: &[0xf4] }]).unwrap();
+    let specification = include_str!("../../docs/image-format.md");
+    assert!(specification.contains(&format!("\n    {}\n", image.id())), "the id is {}", image.id());
+    assert_eq!(image.file_size(), 16384);
 }
 
 #[test]
 fn content_outside_guest_memory_is_refused() {
     let piece = Piece { start: 0xf_fff0, bytes: &[1; 0x20] };
-    let result = Image::assemble(description(), &Symbols::default(), &[piece]);
+    let result = Image::assemble(description(), &Symbols::default(), &[], &[piece]);
     assert!(matches!(result, Err(ImageError::Metadata { field, .. }) if field == "extents[0]"));
 }

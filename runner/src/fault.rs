@@ -56,12 +56,11 @@ fn exception(vector: u32) -> Exception {
     Exception { mnemonic, name, code }
 }
 
-/// `address` in hexadecimal and, when `symbols` know it, as symbol and offset.
+/// `address` in hexadecimal and, as far as `symbols` know them, as symbol and offset and as source file and line.
 pub fn describe_address(symbols: &Symbols, address: u32) -> String {
-    match symbols.find(address) {
-        Some((symbol, offset)) => format!("{address:#010x} ({}+{offset:#x})", symbol.name),
-        None => format!("{address:#010x}"),
-    }
+    let name = symbols.find(address).map(|(symbol, offset)| format!(" ({}+{offset:#x})", symbol.shown_name()));
+    let line = symbols.line(address).map(|(file, line)| format!(" ({file}:{line})"));
+    format!("{address:#010x}{}{}", name.unwrap_or_default(), line.unwrap_or_default())
 }
 
 /// The letters of the EFLAGS bits that are set, most significant first (Intel SDM volume 1, section 3.4.3).
@@ -216,10 +215,10 @@ impl fmt::Display for Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stos_image::Symbol;
+    use stos_image::{Line, Symbol};
 
     fn diagnosis(record: FaultRecord) -> Diagnosis {
-        let symbol = Symbol { address: 0xc010_0500, size: 0x100, name: "kernel_main".to_owned() };
+        let symbol = Symbol { address: 0xc010_0500, size: 0x100, module: 0, name: "kernel_main".to_owned() };
         Diagnosis::new(record, &Symbols::new(vec![symbol]))
     }
 
@@ -232,6 +231,29 @@ mod tests {
             "#PF (page fault) at 0xc0100516 (kernel_main+0x16) before the kernel had its own IDT: \
              supervisor write to 0xdeadbeef: no page is mapped there"
         );
+    }
+
+    #[test]
+    fn an_address_is_told_with_what_is_known_about_it() {
+        let symbol = |address, name: &str| Symbol { address, size: 0x100, module: 0, name: name.to_owned() };
+        let encoded = symbol(0x200, "_ZN5video5clearEjj");
+        let symbols = Symbols::new(vec![symbol(0x100, "kernel_main"), encoded]).with_lines(
+            &["kernel/main.c".to_owned()],
+            vec![
+                Line { address: 0x100, file: 0, line: 12 },
+                Line { address: 0x110, file: 0, line: 0 },
+                Line { address: 0x300, file: 0, line: 99 },
+            ],
+        );
+        for (address, text) in [
+            (0x10f, "0x0000010f (kernel_main+0xf) (kernel/main.c:12)"),
+            (0x110, "0x00000110 (kernel_main+0x10)"),
+            (0x204, "0x00000204 (video::clear(unsigned int, unsigned int)+0x4)"),
+            (0x304, "0x00000304 (kernel/main.c:99)"),
+            (0x0, "0x00000000"),
+        ] {
+            assert_eq!(describe_address(&symbols, address), text);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The stos boot protocol: places kernel, structures, modules, initramfs and segments, builds the page directory and the
 //! frame array's mapping, and fills in every field that the kernel reads. `docs/boot-protocols.md` describes it.
 
+use std::ops::Range;
+
 use stos_image::{
     Description, FAULT_RECORD_SIZE, FaultCatcher, GuestRange, MapRange, PAGE_SIZE, Permissions, PhysAddr, RegionKind,
     RunDefaults, Symbols,
@@ -22,6 +24,7 @@ use crate::elf::{KernelElf, check_module};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::Manifest;
 use crate::plan::{Claims, OwnedPiece, Plan};
+use crate::recipe::{Load, recipes};
 
 /// Flags of a page directory entry that maps 4 MiB: present, writable, page size (Intel SDM volume 3A, table 4-4).
 const BIG_PAGE_ENTRY: u32 = 0x83;
@@ -59,19 +62,22 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.place_boot_pages(&boot_code, &frame_array);
 
     let run = &manifest.run;
+    let (inputs, kept) = recipes(inputs.all(), &memory.loads);
     let description = Description {
         name: manifest.name.value.clone(),
         protocol: manifest.kernel.protocol.value.name().to_owned(),
+        profile: manifest.profile.clone(),
         memory_size: manifest.memory.value,
         memory_map,
         regions: memory.claims.settle()?,
         entry: descriptors::entry_state(boot_code.trampoline),
         fault_catcher: Some(FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: FAULT_PORT }),
         run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
-        inputs: inputs.origins(),
+        inputs,
+        manifest: String::new(),
     };
     let warnings = Diagnostics::default();
-    Ok(Plan { description, symbols: Symbols::new(kernel.symbols), pieces: memory.pieces, warnings })
+    Ok(Plan { description, symbols: Symbols::new(kernel.symbols), kept, pieces: memory.pieces, warnings })
 }
 
 /// Guest memory while it is being filled.
@@ -79,6 +85,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
 struct Memory {
     pieces: Vec<OwnedPiece>,
     claims: Claims,
+    loads: Vec<Load>,
 }
 
 /// Where the structures ended up, as physical addresses.
@@ -109,6 +116,18 @@ impl Memory {
         self.put(start, bytes);
     }
 
+    /// Puts bytes of a file at `start`, and remembers that they are there.
+    fn put_file(&mut self, start: u32, loaded: &Loaded, file: Range<usize>) {
+        self.put(start, loaded.bytes[file.clone()].to_vec());
+        self.loads.push(Load { key: loaded.origin.key.clone(), file, start });
+    }
+
+    /// Puts a whole file at `start` and claims what it takes.
+    fn put_whole_file(&mut self, start: u32, loaded: &Loaded, kind: RegionKind, permissions: Permissions, name: &str) {
+        self.claims.add(start, loaded.bytes.len() as u64, kind, permissions, name, None);
+        self.put_file(start, loaded, 0..loaded.bytes.len());
+    }
+
     /// Loads every segment at its virtual address less [`KERNEL_BASE`]; returns the physical end of the last.
     fn load_kernel(&mut self, kernel: &KernelElf, loaded: &Loaded) -> u32 {
         let mut kernel_end = HOLE_END;
@@ -116,7 +135,7 @@ impl Memory {
             let start = segment.vaddr - KERNEL_BASE;
             let end = start + segment.memory_size;
             kernel_end = kernel_end.max(end);
-            self.put(start, loaded.bytes[segment.file.clone()].to_vec());
+            self.put_file(start, loaded, segment.file.clone());
 
             // Sections name the parts of the segment; what lies between them is the segment's own.
             let mut claim = |from: u32, to: u32, name: &str| {
@@ -203,12 +222,12 @@ impl Memory {
         let text = [cmdline.as_bytes(), b"\0"].concat();
         self.put_named(low(commandline), text, RegionKind::CommandLine, Permissions::R, "command line");
         if let (Some(archive), Some(loaded)) = (archive, initramfs) {
-            self.put_named(low(archive), loaded.bytes.clone(), RegionKind::Initramfs, Permissions::R, "initramfs");
+            self.put_whole_file(low(archive), loaded, RegionKind::Initramfs, Permissions::R, "initramfs");
         }
         for ((file, name), loaded) in files.iter().zip(&names).zip(modules) {
             // The kernel writes section addresses into the files and runs the code in them.
             let all = Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE);
-            self.put_named(low(*file), loaded.bytes.clone(), RegionKind::Module, all, name);
+            self.put_whole_file(low(*file), loaded, RegionKind::Module, all, name);
         }
         self.put_named(low(segments), segment_bytes(memory_map), structure, Permissions::R, "boot_segments");
         self.claims.add(end, u64::from(HEAP_END - end), RegionKind::Heap, Permissions::RW, "early heap", None);

@@ -287,7 +287,7 @@ fn read_symbols(loaded: &Loaded, header: &Header) -> Result<Vec<Symbol>, Diagnos
             continue;
         }
         let (address, size) = (symbol.st_value.get(LittleEndian), symbol.st_size.get(LittleEndian));
-        symbols.push(Symbol { address, size, name: name.into_owned() });
+        symbols.push(Symbol { address, size, module: 0, name: name.into_owned() });
     }
     Ok(symbols)
 }

@@ -13,7 +13,7 @@ pub use page_directory::Mapping;
 pub use stos::BootStructures;
 
 /// Version of the JSON form of [`Report`]. It grows by one when a field changes its meaning or goes away.
-const REPORT_VERSION: u32 = 1;
+const REPORT_VERSION: u32 = 2;
 
 /// Everything that an image says, decoded. Its JSON form is that of these fields.
 #[derive(Debug, Serialize)]
@@ -26,6 +26,10 @@ pub struct Report<'a> {
     pub file_size: u64,
     /// Number of symbols that the image carries.
     pub symbol_count: usize,
+    /// Number of rows that give source lines to addresses.
+    pub line_count: usize,
+    /// Bytes of inputs that are kept beside guest memory.
+    pub kept_size: usize,
     /// What the guest is.
     pub description: &'a Description,
     /// Guest memory that the image stores.
@@ -45,6 +49,8 @@ impl<'a> Report<'a> {
             image_id: loaded.image.id(),
             file_size: loaded.image.file_size(),
             symbol_count: loaded.image.symbols().symbols.len(),
+            line_count: loaded.image.symbols().lines.len(),
+            kept_size: loaded.image.kept().len(),
             description,
             extents: loaded.image.extents(),
             mappings: page_directory::decode(loaded),

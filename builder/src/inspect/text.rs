@@ -11,14 +11,19 @@ impl Display for Report<'_> {
         let description = self.description;
         writeln!(
             f,
-            "{} (protocol {}), {} of memory",
+            "{} (protocol {}{}), {} of memory",
             description.name,
             description.protocol,
+            description.profile.as_ref().map_or(String::new(), |profile| format!(", profile {profile}")),
             Size(description.memory_size)
         )?;
         writeln!(f, "image id {}", self.image_id)?;
         let stored: u64 = self.extents.iter().map(|extent| extent.size).sum();
-        writeln!(f, "file: {} bytes, {stored} of them guest memory; {} symbols", self.file_size, self.symbol_count)?;
+        writeln!(
+            f,
+            "file: {} bytes, {stored} of them guest memory, {} kept of inputs; {} symbols, {} source lines",
+            self.file_size, self.kept_size, self.symbol_count, self.line_count
+        )?;
         self.write_inputs(f)?;
         self.write_regions(f)?;
         self.write_mappings(f)?;

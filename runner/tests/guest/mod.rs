@@ -46,6 +46,7 @@ impl Guest {
         let description = Description {
             name: "test guest".to_owned(),
             protocol: "none".to_owned(),
+            profile: None,
             memory_size: MEMORY_SIZE,
             memory_map: Vec::new(),
             regions: Vec::new(),
@@ -63,6 +64,7 @@ impl Guest {
             fault_catcher: None,
             run: RunDefaults::default(),
             inputs: Vec::new(),
+            manifest: String::new(),
         };
         Self { description, symbols: Symbols::default(), pieces: vec![(CODE.into(), code.to_vec())] }
     }
@@ -75,7 +77,7 @@ impl Guest {
 
     /// With a symbol at `address`.
     pub fn with_symbol(mut self, address: u32, size: u32, name: &str) -> Self {
-        self.symbols.symbols.push(Symbol { address, size, name: name.to_owned() });
+        self.symbols.symbols.push(Symbol { address, size, module: 0, name: name.to_owned() });
         self
     }
 
@@ -95,7 +97,7 @@ impl Guest {
     pub fn image(self) -> Vec<u8> {
         let pieces: Vec<Piece<'_>> = self.pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
         let mut file = Vec::new();
-        Image::assemble(self.description, &self.symbols, &pieces).unwrap().write_to(&mut file).unwrap();
+        Image::assemble(self.description, &self.symbols, &[], &pieces).unwrap().write_to(&mut file).unwrap();
         file
     }
 }
