@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use stos_image::{
     Description, FAULT_RECORD_SIZE, FaultCatcher, GuestRange, MapRange, PAGE_SIZE, Permissions, PhysAddr, RegionKind,
-    RunDefaults, Symbols,
+    RunDefaults,
 };
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::U32;
@@ -20,7 +20,7 @@ use super::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHea
 use super::{code, descriptors};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::elf::{KernelElf, check_module};
+use crate::elf::{KernelElf, Names, check_module};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::Manifest;
 use crate::plan::{Claims, OwnedPiece, Plan};
@@ -62,7 +62,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.place_boot_pages(&boot_code, &frame_array);
 
     let run = &manifest.run;
-    let (inputs, kept) = recipes(inputs.all(), &memory.loads);
+    let (origins, kept) = recipes(inputs.all(), &memory.loads);
     let description = Description {
         name: manifest.name.value.clone(),
         protocol: manifest.kernel.protocol.value.name().to_owned(),
@@ -73,11 +73,16 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         entry: descriptors::entry_state(boot_code.trampoline),
         fault_catcher: Some(FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: FAULT_PORT }),
         run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
-        inputs,
+        inputs: origins,
         manifest: String::new(),
     };
+    let mut names = Names::default();
+    names.add_kernel(&inputs.kernel)?;
+    for ((module, start), number) in inputs.modules.iter().zip(structures.modules).zip(1..) {
+        names.add_module(module, number, start + KERNEL_BASE)?;
+    }
     let warnings = Diagnostics::default();
-    Ok(Plan { description, symbols: Symbols::new(kernel.symbols), kept, pieces: memory.pieces, warnings })
+    Ok(Plan { description, symbols: names.finish(), kept, pieces: memory.pieces, warnings })
 }
 
 /// Guest memory while it is being filled.
@@ -91,6 +96,7 @@ struct Memory {
 /// Where the structures ended up, as physical addresses.
 struct Structures {
     interface: u32,
+    modules: Vec<u32>,
 }
 
 impl Memory {
@@ -233,7 +239,7 @@ impl Memory {
         self.claims.add(end, u64::from(HEAP_END - end), RegionKind::Heap, Permissions::RW, "early heap", None);
         let stack = u64::from(BIG_PAGE - HEAP_END);
         self.claims.add(HEAP_END, stack, RegionKind::Stack, Permissions::RW, "kernel stack", None);
-        Ok(Structures { interface: low(interface) })
+        Ok(Structures { interface: low(interface), modules: files.into_iter().map(low).collect() })
     }
 
     /// Everything below 1 MiB, and the frame array.

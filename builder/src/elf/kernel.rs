@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
+use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _};
 use object::{LittleEndian, elf};
-use stos_image::{Permissions, Symbol, TEXT_LIMIT};
+use stos_image::Permissions;
 
 use super::{Header, error, header, malformed};
 use crate::code::Code;
@@ -20,8 +20,6 @@ pub struct KernelElf {
     pub segments: Vec<LoadSegment>,
     /// Allocated sections that lie in segments, sorted by virtual address, disjoint.
     pub sections: Vec<KernelSection>,
-    /// Functions and objects, in the order of the symbol table.
-    pub symbols: Vec<Symbol>,
 }
 
 /// A `PT_LOAD` segment.
@@ -84,8 +82,7 @@ impl KernelElf {
             check_entry(loaded, entry, &segments, &sections, &mut found);
         }
         let sections = sections_in(&segments, sections);
-        let symbols = read_symbols(loaded, header)?;
-        found.finish(Self { entry, segments, sections, symbols })
+        found.finish(Self { entry, segments, sections })
     }
 }
 
@@ -266,28 +263,4 @@ fn sections_in(segments: &[LoadSegment], sections: Vec<KernelSection>) -> Vec<Ke
         }
     }
     kept
-}
-
-fn read_symbols(loaded: &Loaded, header: &Header) -> Result<Vec<Symbol>, Diagnostic> {
-    let bytes = &*loaded.bytes;
-    let failed = |reason| malformed(loaded, "its symbol table", &reason);
-    let sections = header.sections(LittleEndian, bytes).map_err(failed)?;
-    let table = sections.symbols(LittleEndian, bytes, elf::SHT_SYMTAB).map_err(failed)?;
-    let mut symbols = Vec::new();
-    for symbol in table.iter() {
-        let kind = symbol.st_type();
-        let named = matches!(kind, elf::STT_FUNC | elf::STT_OBJECT | elf::STT_NOTYPE);
-        let section = symbol.st_shndx(LittleEndian);
-        if !named || section == elf::SHN_UNDEF || section == elf::SHN_ABS || section == elf::SHN_COMMON {
-            continue;
-        }
-        let name = symbol.name(LittleEndian, table.strings()).map_err(failed)?;
-        let name = String::from_utf8_lossy(name);
-        if name.is_empty() || name.len() > TEXT_LIMIT || name.chars().any(char::is_control) {
-            continue;
-        }
-        let (address, size) = (symbol.st_value.get(LittleEndian), symbol.st_size.get(LittleEndian));
-        symbols.push(Symbol { address, size, module: 0, name: name.into_owned() });
-    }
-    Ok(symbols)
 }

@@ -2,7 +2,9 @@
 //! supplement.)
 
 mod kernel;
+mod lines;
 mod module;
+mod names;
 
 use object::read::elf::FileHeader as _;
 use object::{LittleEndian, elf};
@@ -13,6 +15,7 @@ use crate::input::Loaded;
 
 pub use kernel::KernelElf;
 pub use module::check_module;
+pub use names::Names;
 
 type Header = elf::FileHeader32<LittleEndian>;
 
