@@ -1,5 +1,6 @@
 # make demo    set up, pack ministos and boot it
 # make test    set up, then every check and every test
+# make bench   set up, then the benchmarks
 # See README.md.
 
 CARGO ?= cargo
@@ -8,7 +9,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 PACK := target/release/stos-pack
 RUN := target/release/stos-run
 
-.PHONY: demo test build examples lint setup-demo setup-test clean
+.PHONY: demo test bench build examples lint setup-demo setup-test clean
 
 demo: setup-demo build examples
 	@echo
@@ -18,6 +19,9 @@ demo: setup-demo build examples
 test: setup-test lint examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
+
+bench: setup-test
+	$(CARGO) bench -p stos-pack
 
 lint:
 	$(CARGO) fmt --all --check

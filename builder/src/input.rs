@@ -4,9 +4,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads.
-pub use stos_image::INPUT_LIMIT;
 use stos_image::{Digest, Input};
 
 use crate::code::Code;
@@ -14,6 +11,10 @@ use crate::diagnostic::Diagnostic;
 use crate::initramfs;
 use crate::manifest::{Initramfs, Manifest};
 use crate::source::{Located, Span};
+
+/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
+/// stos loads.
+pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The content of one input.
 #[derive(Clone, Debug)]

@@ -170,7 +170,7 @@ pub struct Input {
     /// A relative path that can be made below any folder, never a path of the machine that packed. For a directory, that of
     /// the archive made from it.
     pub path: String,
-    /// Size in bytes, at most 256 MiB. For a directory, of the archive made from it.
+    /// Size in bytes; all inputs together have at most 4 GiB. For a directory, of the archive made from it.
     pub size: u64,
     /// Digest of the content. For a directory, of the archive made from it.
     pub digest: Digest,

@@ -185,6 +185,7 @@ pub fn all() -> Vec<Guest> {
             "#PF",
             "0xdead0000",
             "kernel_main+0x",
+            "(guests/early_fault.c:",
         ]),
         Guest::tiny("early division by zero", "guests/divide", 102, "divide: 1 / 0\n").says(&["#DE"]),
         Guest::tiny("panic port", "guests/panic", 101, "panic: panicking\n").says(&["the guest panicked"]),
