@@ -7,7 +7,7 @@ use std::path::Path;
 use stos_image::{Digest, Input};
 
 use crate::code::Code;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::initramfs;
 use crate::manifest::{Initramfs, Manifest};
 use crate::source::{Located, Span};
@@ -43,8 +43,8 @@ impl Inputs {
     ///
     /// # Errors
     /// All files that can't be read or archived, not only the first.
-    pub fn load(manifest: &Manifest) -> Result<Self, crate::Diagnostics> {
-        let mut found = crate::Diagnostics::default();
+    pub fn load(manifest: &Manifest) -> Result<Self, Diagnostics> {
+        let mut found = Diagnostics::default();
         let kernel = found.take(load_file(manifest, "kernel", &manifest.kernel.path));
         let mut modules = Vec::new();
         for (index, module) in manifest.modules.iter().enumerate() {
@@ -55,7 +55,13 @@ impl Inputs {
                 initramfs::check_newc(&loaded.bytes).map_err(|reason| not_newc(&loaded, &reason))?;
                 Ok(loaded)
             })),
-            Some(Initramfs::Directory(path)) => found.take(load_directory(manifest, path)),
+            Some(Initramfs::Directory(path)) => match load_directory(manifest, path) {
+                Ok(loaded) => Some(loaded),
+                Err(more) => {
+                    found.list.extend(more.list);
+                    None
+                }
+            },
             None => None,
         };
         match kernel {
@@ -114,16 +120,33 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
     Ok(loaded(key, path, bytes))
 }
 
-fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostic> {
+fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {
     let directory = manifest.resolve(path);
-    if directory.is_file() {
-        let message = format!("`{}` (the manifest's key `initramfs`) is a file, not a directory", path.value);
-        let error = Diagnostic::new(Code::Unreadable, message).at(path.span, "named here");
-        return Err(error.help("write `path:` instead of `directory:` for a finished archive"));
-    }
-    let archive = initramfs::archive(&directory, Path::new(&path.value));
-    let bytes = archive.map_err(|diagnostic| diagnostic.at(path.span, "named here"))?;
+    check_directory(&directory, path)?;
+    let bytes = initramfs::archive(&directory, Path::new(&path.value)).map_err(|found| {
+        let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
+        Diagnostics { list }
+    })?;
     Ok(loaded("initramfs", path, bytes))
+}
+
+/// Checks that `directory`, which the manifest calls `path`, is one.
+fn check_directory(directory: &Path, path: &Located<String>) -> Result<(), Diagnostic> {
+    let what = format!("`{}` (the manifest's key `initramfs`)", path.value);
+    let error = match std::fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(metadata) if metadata.is_file() => {
+            Diagnostic::new(Code::Unreadable, format!("{what} is a file, not a directory"))
+                .help("write `path:` instead of `directory:` for a finished archive")
+        }
+        Ok(_) => Diagnostic::new(Code::Unreadable, format!("{what} is not a directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Diagnostic::new(Code::Unreadable, format!("can't read {what}: there is no such directory"))
+                .help("check the spelling; git does not keep empty directories")
+        }
+        Err(error) => read_failure(&what, &error),
+    };
+    Err(error.at(path.span, "named here"))
 }
 
 fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
@@ -137,10 +160,5 @@ fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
 
 fn not_newc(loaded: &Loaded, reason: &str) -> Diagnostic {
     let message = format!("`{}` is not a cpio archive in newc format: {reason}", loaded.origin.path);
-    let help = if loaded.bytes.starts_with(&[0x1f, 0x8b]) {
-        "it is compressed; decompress it with `gunzip`"
-    } else {
-        "make one with `cpio -o -H newc`, or name a folder with `directory:`"
-    };
-    Diagnostic::new(Code::NotNewc, message).at(loaded.span, "named here").help(help)
+    Diagnostic::new(Code::NotNewc, message).at(loaded.span, "named here").help(initramfs::advice(&loaded.bytes))
 }

@@ -19,6 +19,7 @@ mod manifest;
 mod message;
 mod output;
 mod plan;
+mod printable;
 mod recipe;
 mod source;
 mod yaml;
