@@ -86,6 +86,9 @@ pub enum Verb {
         /// Print JSON for programs instead of text for people
         #[arg(long)]
         json: bool,
+        /// Draw the memory map as a picture for a slide instead; `-` is standard output
+        #[arg(long, value_name = "FILE", conflicts_with = "json")]
+        svg: Option<PathBuf>,
     },
     /// Show what differs between two images; the exit status is 0 for none, 1 for some, 2 for trouble
     Diff {

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
     let Arguments { manifest, output, profile, manner, verb } = arguments;
     ExitCode::from(match (verb, manifest) {
         (Some(Verb::Verify { image }), _) => verbs::verify(manner, &image),
-        (Some(Verb::Inspect { image, json }), _) => verbs::inspect(manner, &image, json),
+        (Some(Verb::Inspect { image, svg: Some(picture), .. }), _) => verbs::draw(manner, &image, &picture),
+        (Some(Verb::Inspect { image, json, svg: None }), _) => verbs::inspect(manner, &image, json),
         (Some(Verb::Diff { first, second }), _) => verbs::diff(manner, &first, &second),
         (Some(Verb::Explain { code }), _) => verbs::explain(manner, &code),
         (None, Some(manifest)) => verbs::build(manner, &manifest, profile.as_deref(), output.as_deref()),

@@ -1,4 +1,4 @@
-//! Writes the image: whole or not at all.
+//! Writes the image, or a picture of one: whole or not at all.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::input::describe;
 use crate::manifest::{Initramfs, Manifest};
 
-/// Where the image goes.
+/// Where the image or the picture goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
@@ -25,14 +25,18 @@ pub enum Output {
 }
 
 impl Output {
-    /// The output that `-o` names; without it, the manifest's name with `.img`. A symbolic link stands for what it leads to.
+    /// The output that `-o` names; without it, the manifest's name with `.img`.
     pub fn choose(option: Option<&Path>, manifest: &Path) -> Self {
-        match option {
-            Some(path) if path.as_os_str() == "-" => Self::Stdout,
-            Some(path) if path.is_symlink() => Self::File(path.canonicalize().unwrap_or_else(|_| path.to_path_buf())),
-            Some(path) => Self::File(path.to_path_buf()),
-            None => Self::File(manifest.with_extension("img")),
+        option.map_or_else(|| Self::File(manifest.with_extension("img")), Self::named)
+    }
+
+    /// The output `path`; `-` is standard output. A symbolic link stands for what it leads to.
+    pub fn named(path: &Path) -> Self {
+        if path.as_os_str() == "-" {
+            return Self::Stdout;
         }
+        let followed = if path.is_symlink() { path.canonicalize().ok() } else { None };
+        Self::File(followed.unwrap_or_else(|| path.to_path_buf()))
     }
 
     /// Refuses to write over the manifest or over a file that it names, and into a directory that is archived.
@@ -80,34 +84,70 @@ impl Output {
     /// # Errors
     /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
     pub fn write(&self, image: &Image) -> Result<(), Diagnostic> {
+        if *self == Self::Stdout && io::stdout().is_terminal() {
+            let message = "an image is no text: standard output is a terminal";
+            return Err(Diagnostic::new(Code::OutputFailed, message)
+                .help("name a file with `-o img.bin`, or redirect the output"));
+        }
+        let write_to = |sink: &mut dyn Write| image.write_to(sink);
+        self.write_content(&Content { name: "image", option: "-o", write_to: &write_to })
+    }
+
+    /// Writes `svg`, a picture of the image in the file `image`, as [`Output::write`] writes an image.
+    ///
+    /// # Errors
+    /// As [`Output::write`]; [`Code::OutputIsInput`] when the picture would replace the image.
+    pub fn write_picture(&self, svg: &str, image: &Path) -> Result<(), Diagnostic> {
+        if let Self::File(path) = self
+            && let (Ok(picture), Ok(image)) = (path.canonicalize(), image.canonicalize())
+            && picture == image
+        {
+            let message = format!("the picture would replace the image `{}` that it shows", path.display());
+            return Err(Diagnostic::new(Code::OutputIsInput, message).help("name another file with `--svg`"));
+        }
+        let write_to = |sink: &mut dyn Write| sink.write_all(svg.as_bytes());
+        self.write_content(&Content { name: "picture", option: "--svg", write_to: &write_to })
+    }
+
+    fn write_content(&self, content: &Content) -> Result<(), Diagnostic> {
         match self {
-            Self::Stdout if io::stdout().is_terminal() => {
-                let message = "an image is no text: standard output is a terminal";
-                Err(Diagnostic::new(Code::OutputFailed, message)
-                    .help("name a file with `-o img.bin`, or redirect the output"))
-            }
             Self::Stdout => {
-                write_through(image, io::stdout().lock()).map_err(|error| failed("standard output", &error))
+                write_through(content, io::stdout().lock()).map_err(|error| content.failed("standard output", &error))
             }
             Self::File(path) => {
                 let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-                let result = if special { write_special(image, path) } else { write_atomically(image, path) };
-                result.map_err(|error| failed(&format!("`{}`", path.display()), &error))
+                let result = if special { write_special(content, path) } else { write_atomically(content, path) };
+                result.map_err(|error| content.failed(&format!("`{}`", path.display()), &error))
             }
         }
     }
 }
 
-fn failed(what: &str, error: &io::Error) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::new(Code::OutputFailed, format!("can't write the image to {what}: {}", describe(error)));
-    match error.kind() {
-        io::ErrorKind::StorageFull => diagnostic.help("free some space, or name a file on another disk with `-o`"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            diagnostic.help("name a file in a folder that you may write to with `-o`")
+/// What becomes a file.
+struct Content<'a> {
+    /// What messages call it.
+    name: &'static str,
+    /// The option that names the file.
+    option: &'static str,
+    /// Writes all of it.
+    write_to: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+}
+
+impl Content<'_> {
+    fn failed(&self, file: &str, error: &io::Error) -> Diagnostic {
+        let Self { name, option, .. } = self;
+        let message = format!("can't write the {name} to {file}: {}", describe(error));
+        let diagnostic = Diagnostic::new(Code::OutputFailed, message);
+        match error.kind() {
+            io::ErrorKind::StorageFull => {
+                diagnostic.help(format!("free some space, or name a file on another disk with `{option}`"))
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                diagnostic.help(format!("name a file in a folder that you may write to with `{option}`"))
+            }
+            io::ErrorKind::NotFound => diagnostic.help("its folder does not exist; make it with `mkdir -p`"),
+            _ => diagnostic,
         }
-        io::ErrorKind::NotFound => diagnostic.help("its folder does not exist; make it with `mkdir -p`"),
-        _ => diagnostic,
     }
 }
 
@@ -128,15 +168,15 @@ impl<W: Write> Write for Interruptible<W> {
     }
 }
 
-fn write_through(image: &Image, sink: impl Write) -> io::Result<()> {
+fn write_through(content: &Content, sink: impl Write) -> io::Result<()> {
     let mut sink = BufWriter::new(sink);
-    image.write_to(&mut sink)?;
+    (content.write_to)(&mut sink)?;
     sink.flush()
 }
 
 /// A device or a pipe that somebody put in the file's place is written to as it is.
-fn write_special(image: &Image, path: &Path) -> io::Result<()> {
-    write_through(image, File::options().write(true).open(path)?)
+fn write_special(content: &Content, path: &Path) -> io::Result<()> {
+    write_through(content, File::options().write(true).open(path)?)
 }
 
 /// The folder that `path` lies in.
@@ -144,7 +184,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn write_atomically(image: &Image, path: &Path) -> io::Result<()> {
+fn write_atomically(content: &Content, path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::other("it is a directory"));
     }
@@ -155,20 +195,20 @@ fn write_atomically(image: &Image, path: &Path) -> io::Result<()> {
         let number = usize::try_from(signal).unwrap_or(0);
         signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), number)?;
     }
-    let result = write_and_rename(image, folder, path, &interrupted);
+    let result = write_and_rename(content, folder, path, &interrupted);
     match i32::try_from(interrupted.load(Ordering::Relaxed)) {
         Ok(signal @ 1..) if result.is_err() => signal_hook::low_level::emulate_default_handler(signal).and(result),
         _ => result,
     }
 }
 
-fn write_and_rename(image: &Image, folder: &Path, path: &Path, interrupted: &Arc<AtomicUsize>) -> io::Result<()> {
+fn write_and_rename(content: &Content, folder: &Path, path: &Path, interrupted: &Arc<AtomicUsize>) -> io::Result<()> {
     // Mode 0666 less the umask, as any program's output has it.
     let mut file = tempfile::Builder::new()
         .prefix(".stos-pack-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
-    write_through(image, Interruptible { inner: &mut file, interrupted: Arc::clone(interrupted) })?;
+    write_through(content, Interruptible { inner: &mut file, interrupted: Arc::clone(interrupted) })?;
     file.as_file().sync_all()?;
     check_interrupted(interrupted)?;
     file.persist(path).map_err(|error| error.error)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stos_pack::{Code, Difference, ImageFileError, LoadedImage, Output, Report, STATUS_IO};
+use stos_pack::{Code, Difference, ImageFileError, LoadedImage, Output, Report, STATUS_IO, Sources};
 
 use crate::cli::Manner;
 use crate::talk::{answer, complain, report, say};
@@ -53,6 +53,23 @@ pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
     match serde_json::to_string_pretty(&report) {
         Ok(text) => answer(manner, &format!("{text}\n")),
         Err(error) => complain(manner, &format!("the report can't be written as JSON: {error}"), STATUS_IO),
+    }
+}
+
+/// Draws what an image holds.
+pub fn draw(manner: Manner, path: &Path, picture: &Path) -> u8 {
+    let loaded = match LoadedImage::load(path) {
+        Ok(loaded) => loaded,
+        Err(error) => return reject(manner, &error),
+    };
+    let svg = Report::new(&loaded).to_svg();
+    let output = Output::named(picture);
+    if output == Output::Stdout {
+        return answer(manner, &svg);
+    }
+    match output.write_picture(&svg, path) {
+        Ok(()) => answer(manner, &format!("{}: {} bytes\n", picture.display(), svg.len())),
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }
 }
 

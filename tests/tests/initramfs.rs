@@ -31,7 +31,7 @@ fn pack(folder: &Path) -> Run {
 
 /// The archive that goes into the image.
 fn archive_of(folder: &Path) -> Vec<u8> {
-    let manifest = Manifest::load(&folder.join("manifest.yaml")).unwrap();
+    let manifest = Manifest::load(&folder.join("manifest.yaml"), None).unwrap();
     Inputs::load(&manifest).unwrap().initramfs.unwrap().bytes
 }
 

@@ -2,6 +2,7 @@
 
 mod page_directory;
 mod stos;
+mod svg;
 mod text;
 
 use serde::Serialize;
