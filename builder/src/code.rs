@@ -114,9 +114,9 @@ codes! {
     NotNewc = "E0050", STATUS_DATA;
     /// A directory entry that can't go into an initramfs.
     UnsupportedEntry = "E0051", STATUS_DATA;
-    /// The image can't be written.
+    /// The image, or a picture of it, can't be written.
     OutputFailed = "E0060", STATUS_IO;
-    /// The image would replace one of its own inputs.
+    /// The image would replace one of its own inputs, or a picture its image.
     OutputIsInput = "E0061", STATUS_DATA;
     /// The image breaks a limit of the image format.
     FormatLimit = "E0062", STATUS_DATA;

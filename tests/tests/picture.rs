@@ -176,7 +176,7 @@ fn hundreds_of_regions_and_mappings_are_drawn_without_running_into_each_other() 
             let spread = |index: u32| Mapping {
                 virtual_start: u64::from(index) << 23,
                 physical_start: u64::from(index * 37 % 512) << 23,
-                big_pages: index % 3 > 0,
+                big_pages: !index.is_multiple_of(3),
                 ..mapping.clone()
             };
             *mappings = (0..512).map(spread).collect();

@@ -52,7 +52,7 @@ impl Line {
     }
 
     /// With its end, not its beginning, at `x`.
-    pub fn to_the_left(self) -> Self {
+    pub fn ending_there(self) -> Self {
         self.set("text-anchor", "end")
     }
 

@@ -12,6 +12,8 @@ use crate::printable::printable;
 
 /// Most names of one group that its tooltip lists.
 const TOOLTIP_NAMES: usize = 40;
+/// Most stripes of a row that several regions share; each stands for as many of them.
+const STRIPES: usize = 12;
 /// Fill of memory that the kernel is told to leave alone.
 pub const RESERVED: &str = "#4d4d4d";
 
@@ -33,7 +35,7 @@ pub fn draw(report: &Report, scale: &Scale) -> Group {
 }
 
 fn address_label(value: u64, y: u32) -> Group {
-    let label = text(BAR - 14, y + 4, 12, address(value)).to_the_left();
+    let label = text(BAR - 14, y + 4, 12, address(value)).ending_there();
     Group::new().add(tick(BAR - 9, BAR - 1, y)).add(label)
 }
 
@@ -48,11 +50,10 @@ fn baseline(row: &Row) -> u32 {
 
 fn single(report: &Report, row: &Row, region: &Region) -> Group {
     let look = look(region.kind);
-    let mut tooltip = format!("{} ({}, {})\n", printable(&region.name), look.name, region.permissions);
-    tooltip += &format!("{}, {} bytes", region.range, region.range.size);
-    if let Some(input) = report.source_of(region) {
-        tooltip += &format!("\nfrom {}", printable(&input.path));
-    }
+    let source = report.source_of(region).map_or(String::new(), |input| format!("\nfrom {}", printable(&input.path)));
+    let (name, range) = (printable(&region.name), region.range);
+    let tooltip =
+        format!("{name} ({}, {})\n{range}, {} bytes{source}", look.name, region.permissions, region.range.size);
     let permissions = text(BAR + BAR_WIDTH / 2, baseline(row), 12, region.permissions.to_string());
     let backing = rectangle(BAR + BAR_WIDTH / 2 - 16, baseline(row) - 11, 32, 14, look.backing);
     Group::new()
@@ -65,24 +66,31 @@ fn single(report: &Report, row: &Row, region: &Region) -> Group {
 }
 
 fn size_label(row: &Row) -> Line {
-    text(SIZE_END, baseline(row), 13, size(row.range.size)).to_the_left()
+    text(SIZE_END, baseline(row), 13, size(row.range.size)).ending_there()
 }
 
-/// A pile of cards: regions that share a row.
+/// Regions that share a row: a stack of stripes in the colours of their kinds.
 fn several(row: &Row, first: &Region, last: &Region) -> Group {
-    let same_kind = row.regions.iter().all(|region| region.kind == first.kind);
-    let fill = if same_kind { look(first.kind).fill } else { "#f2f2f2" };
     let count = row.regions.len();
     let mut names: Vec<String> = row.regions.iter().take(TOOLTIP_NAMES).map(|one| printable(&one.name)).collect();
     if count > TOOLTIP_NAMES {
         names.push(format!("and {} more", count - TOOLTIP_NAMES));
     }
-    let mut group = Group::new().add(Title::new(names.join("\n"))).add(bar(row, fill));
-    for y in (row.top + 5..row.bottom()).step_by(5) {
-        group = group.add(tick(BAR + 1, BAR + BAR_WIDTH - 1, y).set("stroke", "#ffffff").set("stroke-opacity", "0.7"));
+    let mut group = Group::new().add(Title::new(names.join("\n")));
+    let stripes =
+        row.regions.chunks(count.div_ceil(STRIPES)).map(|part| part.first().map_or(first.kind, |one| one.kind));
+    let number_of_stripes = u32::try_from(stripes.len()).unwrap_or(1);
+    for (kind, index) in stripes.zip(0_u32..) {
+        let edge = |index: u32| row.top + row.height * index / number_of_stripes;
+        let stripe = rectangle(BAR, edge(index), BAR_WIDTH, edge(index + 1) - edge(index), look(kind).fill);
+        group = group.add(stripe.set("stroke", "#ffffff").set("stroke-opacity", "0.7"));
     }
+    let group = group.add(bar(row, "none"));
     let middle = row.top + row.height / 2;
-    let number = format!("{} {}", row.regions.len(), if same_kind { "more of this kind" } else { "regions" });
+    let of = if row.regions.iter().all(|region| region.kind == first.kind) { " of one kind" } else { "" };
+    let same_permissions = row.regions.iter().all(|region| region.permissions == first.permissions);
+    let permissions = if same_permissions { format!(", {}", first.permissions) } else { String::new() };
+    let number = format!("{count} regions{of}{permissions}");
     let number = text(NAME, middle - 14, 13, number).sans().bold();
     group
         .add(number)
@@ -131,7 +139,7 @@ fn map_strip(report: &Report, scale: &Scale) -> Group {
     let mut y = scale.top;
     for run in pixels.chunk_by(|a, b| a == b) {
         let height = u32::try_from(run.len()).unwrap_or(0);
-        if let Some(kind) = run[0] {
+        if let Some(kind) = run.iter().copied().flatten().next() {
             let fill = if kind == MapKind::Available { "#ffffff" } else { RESERVED };
             group = group.add(rectangle(MAP, y, MAP_WIDTH, height, fill).set("stroke", RESERVED));
         }

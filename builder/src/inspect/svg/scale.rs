@@ -21,7 +21,7 @@ const RUN: usize = 12;
 /// Regions of a run's beginning that keep a row of their own.
 const RUN_START: usize = 2;
 /// More rows than this make no picture: neighbours share a row, whatever they are.
-const ROWS_LIMIT: usize = 256;
+const ROWS_LIMIT: usize = 128;
 
 /// A part of memory and where it is drawn.
 #[derive(Clone, Debug)]
@@ -40,11 +40,6 @@ impl Row<'_> {
     /// True for the few bytes that alignment leaves free.
     pub fn is_padding(&self) -> bool {
         self.regions.is_empty() && self.range.size < PAGE_SIZE
-    }
-
-    /// Lower edge in pixels.
-    pub fn bottom(&self) -> u32 {
-        self.top + self.height
     }
 }
 
@@ -103,7 +98,7 @@ fn groups(regions: &[Region]) -> Vec<&[Region]> {
     if regions.len() <= SINGLE_ROWS {
         return regions.chunks(1).collect();
     }
-    let alike = |a: &Region, b: &Region| a.kind == b.kind && b.range.start.0 - a.range.end() < PAGE_SIZE;
+    let alike = |a: &Region, b: &Region| a.kind == b.kind && b.range.start.0.saturating_sub(a.range.end()) < PAGE_SIZE;
     let mut groups = Vec::new();
     for run in regions.chunk_by(alike) {
         match run.split_at_checked(RUN_START).and_then(|(start, rest)| Some((start, rest.split_last()?))) {
@@ -141,7 +136,7 @@ mod tests {
         let scale = Scale::new(&regions, 64 << 20, 100);
         assert_eq!((scale.rows[0].range.start.0, scale.rows[0].top), (0, 100));
         assert!(scale.rows.windows(2).all(|pair| pair[0].range.end() == pair[1].range.start.0));
-        assert!(scale.rows.windows(2).all(|pair| pair[0].bottom() == pair[1].top));
+        assert!(scale.rows.windows(2).all(|pair| pair[0].top + pair[0].height == pair[1].top));
         assert_eq!(scale.rows.last().unwrap().range.end(), 64 << 20);
         assert_eq!(scale.rows.iter().map(|row| row.regions.len()).collect::<Vec<_>>(), [0, 1, 1, 0, 1, 0]);
         let places: Vec<u32> = (0..70).map(|mebibyte| scale.y(mebibyte << 20)).collect();
@@ -171,6 +166,6 @@ mod tests {
         assert!(groups.len() <= ROWS_LIMIT, "{}", groups.len());
         assert_eq!(groups.iter().map(|group| group.len()).sum::<usize>(), regions.len());
         let scale = Scale::new(&regions, 3 << 30, 0);
-        assert!(scale.bottom < 30_000, "{}", scale.bottom);
+        assert!(scale.bottom < 15_000, "{}", scale.bottom);
     }
 }
