@@ -97,6 +97,13 @@ pub enum Verb {
         /// The second image
         second: PathBuf,
     },
+    /// Write the manifest and the input files that an image was built from to a folder
+    Extract {
+        /// The image
+        image: PathBuf,
+        /// The folder; it is made, or must be empty
+        folder: PathBuf,
+    },
     /// Explain an error code, with an example and how to mend it
     Explain {
         /// The code, such as E0026

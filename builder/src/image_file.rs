@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use stos_image::{GuestRange, ImageError, ParsedImage, VerifiedImage};
+use stos_image::{GuestRange, ImageError, Input, ParsedImage, VerifiedImage};
 
 use crate::code::{STATUS_DATA, STATUS_NO_INPUT};
 use crate::input::describe;
@@ -102,6 +102,14 @@ impl LoadedImage {
             }
         }
         Some(bytes)
+    }
+
+    /// The content of one of the image's inputs.
+    ///
+    /// # Errors
+    /// [`ImageError::InputDiffers`] when the image can't give back what it says it was built from.
+    pub fn input(&self, input: &Input) -> Result<Vec<u8>, ImageError> {
+        self.image.rebuild(input, |range| self.read(range))
     }
 
     /// The 32-bit word at `address`.

@@ -19,7 +19,7 @@ pub const INPUT_LIMIT: u64 = 256 << 20;
 /// The content of one input.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Where it comes from, for the image's provenance; its recipe is empty until memory is planned.
+    /// Where it comes from, with the path as the manifest writes it. Its recipe is empty until memory is planned.
     pub origin: Input,
     /// The bytes.
     pub bytes: Vec<u8>,

@@ -11,10 +11,12 @@ mod diagnostic;
 mod diff;
 mod elf;
 mod explain;
+mod extract;
 mod image_file;
 mod initramfs;
 mod input;
 mod inspect;
+mod interrupt;
 mod manifest;
 mod message;
 mod output;
@@ -30,10 +32,14 @@ pub use boot::structures;
 pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use diff::Difference;
+pub use extract::{ExtractError, extract};
 pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use input::{Inputs, Loaded};
 pub use inspect::{BootStructures, Mapping, Report};
-pub use manifest::{Manifest, Protocol};
+pub use manifest::{
+    Document, InitramfsDocument, KernelDocument, Manifest, ModuleDocument, ProfileDocument, Protocol, Quantity,
+    RunDocument, SegmentDocument,
+};
 pub use message::{MESSAGE_VERSION, Message};
 pub use output::Output;
 pub use plan::{OwnedPiece, Plan};

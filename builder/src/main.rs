@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         (Some(Verb::Inspect { image, svg: Some(picture), .. }), _) => verbs::draw(manner, &image, &picture),
         (Some(Verb::Inspect { image, json, svg: None }), _) => verbs::inspect(manner, &image, json),
         (Some(Verb::Diff { first, second }), _) => verbs::diff(manner, &first, &second),
+        (Some(Verb::Extract { image, folder }), _) => verbs::extract(manner, &image, &folder),
         (Some(Verb::Explain { code }), _) => verbs::explain(manner, &code),
         (None, Some(manifest)) => verbs::build(manner, &manifest, profile.as_deref(), output.as_deref()),
         (None, None) => talk::complain(manner, "which manifest?", verbs::STATUS_USAGE),

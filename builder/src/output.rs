@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use stos_image::Image;
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::input::describe;
+use crate::interrupt::Interrupt;
 use crate::manifest::{Initramfs, Manifest};
 
 /// Where the image or the picture goes.
@@ -152,14 +150,14 @@ impl Content<'_> {
 }
 
 /// A sink that gives up between two writes when a signal asked for that.
-struct Interruptible<W> {
+struct Interruptible<'a, W> {
     inner: W,
-    interrupted: Arc<AtomicUsize>,
+    interrupt: &'a Interrupt,
 }
 
-impl<W: Write> Write for Interruptible<W> {
+impl<W: Write> Write for Interruptible<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        check_interrupted(&self.interrupted)?;
+        self.interrupt.check()?;
         self.inner.write(&bytes[..bytes.len().min(1 << 20)])
     }
 
@@ -190,31 +188,20 @@ fn write_atomically(content: &Content, path: &Path) -> io::Result<()> {
     }
     let folder = folder_of(path);
     // A signal must not leave the temporary file behind: it takes effect once that is gone.
-    let interrupted = Arc::new(AtomicUsize::new(0));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let number = usize::try_from(signal).unwrap_or(0);
-        signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), number)?;
-    }
-    let result = write_and_rename(content, folder, path, &interrupted);
-    match i32::try_from(interrupted.load(Ordering::Relaxed)) {
-        Ok(signal @ 1..) if result.is_err() => signal_hook::low_level::emulate_default_handler(signal).and(result),
-        _ => result,
-    }
+    let interrupt = Interrupt::watch()?;
+    let result = write_and_rename(content, folder, path, &interrupt);
+    interrupt.settle(result)
 }
 
-fn write_and_rename(content: &Content, folder: &Path, path: &Path, interrupted: &Arc<AtomicUsize>) -> io::Result<()> {
+fn write_and_rename(content: &Content, folder: &Path, path: &Path, interrupt: &Interrupt) -> io::Result<()> {
     // Mode 0666 less the umask, as any program's output has it.
     let mut file = tempfile::Builder::new()
         .prefix(".stos-pack-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
-    write_through(content, Interruptible { inner: &mut file, interrupted: Arc::clone(interrupted) })?;
+    write_through(content, Interruptible { inner: &mut file, interrupt })?;
     file.as_file().sync_all()?;
-    check_interrupted(interrupted)?;
+    interrupt.check()?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
-}
-
-fn check_interrupted(interrupted: &AtomicUsize) -> io::Result<()> {
-    if interrupted.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
 }

@@ -17,12 +17,13 @@ pub struct Load {
     pub start: u32,
 }
 
-/// Provenance of `inputs` with their recipes, in the order given, and the bytes that no load holds.
-pub fn recipes<'a>(inputs: impl Iterator<Item = &'a Loaded>, loads: &[Load]) -> (Vec<Input>, Vec<u8>) {
+/// Provenance of `inputs` with their recorded paths and their recipes, in the order given, and the bytes that no load holds.
+pub fn recipes<'a>(inputs: impl Iterator<Item = (&'a Loaded, &'a str)>, loads: &[Load]) -> (Vec<Input>, Vec<u8>) {
     let mut kept = Vec::new();
-    let with_recipe = |loaded: &Loaded| {
+    let with_recipe = |(loaded, path): (&Loaded, &str)| {
         let of_input: Vec<&Load> = loads.iter().filter(|load| load.key == loaded.origin.key).collect();
-        Input { content: recipe(&loaded.bytes, of_input, &mut kept), ..loaded.origin.clone() }
+        let content = recipe(&loaded.bytes, of_input, &mut kept);
+        Input { path: path.to_owned(), content, ..loaded.origin.clone() }
     };
     (inputs.map(with_recipe).collect(), kept)
 }

@@ -92,6 +92,29 @@ pub fn diff(manner: Manner, first: &Path, second: &Path) -> u8 {
     }
 }
 
+/// Writes what an image was built from to a folder, and says what to type to build it again.
+pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
+    match stos_pack::extract(image, folder) {
+        Ok(count) => {
+            let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+            let manifest = quoted(&folder.join("manifest.yaml"));
+            let folder = folder.display();
+            answer(
+                manner,
+                &format!("{folder}: manifest.yaml and {files}; build the image with `stos-pack {manifest}`\n"),
+            )
+        }
+        Err(error) => complain(manner, &error.to_string(), error.status()),
+    }
+}
+
+/// `path` as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |character: char| character.is_alphanumeric() || "/._-+,:@%".contains(character);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Explains an error code.
 pub fn explain(manner: Manner, code: &str) -> u8 {
     match Code::parse(code) {

@@ -22,7 +22,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, Names, check_module};
 use crate::input::{Inputs, Loaded};
-use crate::manifest::Manifest;
+use crate::manifest::{Document, Manifest, RecordedPaths};
 use crate::plan::{Claims, OwnedPiece, Plan};
 use crate::recipe::{Load, recipes};
 
@@ -62,7 +62,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.place_boot_pages(&boot_code, &frame_array);
 
     let run = &manifest.run;
-    let (origins, kept) = recipes(inputs.all(), &memory.loads);
+    let paths = RecordedPaths::new(manifest);
+    let (origins, kept) = recipes(inputs.all().zip(paths.all()), &memory.loads);
     let description = Description {
         name: manifest.name.value.clone(),
         protocol: manifest.kernel.protocol.value.name().to_owned(),
@@ -74,7 +75,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         fault_catcher: Some(FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: FAULT_PORT }),
         run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
         inputs: origins,
-        manifest: String::new(),
+        manifest: Document::from(manifest).to_yaml()?,
     };
     let mut names = Names::default();
     names.add_kernel(&inputs.kernel)?;

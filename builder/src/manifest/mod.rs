@@ -1,14 +1,22 @@
 //! The manifest: what a person declares. Every value keeps its place in the text, so that later steps can point at it.
 
+mod canonical;
+mod document;
 mod fields;
 mod merge;
 mod profile;
 mod quantity;
 mod read;
+mod recorded;
 mod run;
 mod tree;
 
+pub use document::{
+    Document, InitramfsDocument, KernelDocument, ModuleDocument, ProfileDocument, Quantity, RunDocument,
+    SegmentDocument,
+};
 pub(crate) use fields::nearest;
+pub use recorded::{MANIFEST_NAME, RecordedPaths};
 
 use std::path::PathBuf;
 
