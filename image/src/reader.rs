@@ -76,11 +76,12 @@ impl VerifiedImage {
     ) -> Result<Vec<u8>, ImageError> {
         let mut bytes = Vec::new();
         for part in &input.content {
-            let content = match *part {
-                Content::Memory(range) => memory(range),
-                Content::Kept { offset, size } => slice_of(&self.kept, offset, size).map(<[u8]>::to_vec),
-            };
-            bytes.extend(content.unwrap_or_default());
+            match *part {
+                Content::Memory(range) => bytes.extend(memory(range).unwrap_or_default()),
+                Content::Kept { offset, size } => {
+                    bytes.extend_from_slice(slice_of(&self.kept, offset, size).unwrap_or_default());
+                }
+            }
         }
         if Digest::of(&bytes) == input.digest {
             Ok(bytes)

@@ -91,6 +91,15 @@ fn the_difference_of_two_images_is_told_in_the_words_of_the_manifest() {
     ] {
         assert!(different.stdout.contains(line), "{line:?} is missing in\n{}", different.stdout);
     }
+    // The function under a name that a C++ compiler made of `a::foo()`, as long as the old one.
+    let bytes = Elf::kernel().to_bytes();
+    let at = bytes.windows(11).position(|window| window == b"kernel_main").unwrap();
+    let renamed = [&bytes[..at], b"_ZN1a3fooEv", &bytes[at + 11..]].concat();
+    fs::write(folder.path().join("kernel.elf"), renamed).unwrap();
+    assert_eq!(in_folder(folder.path(), &["other.yaml"]).status, Some(0));
+    let different = in_folder(folder.path(), &["diff", "golden.img", "other.img"]);
+    let line = "kernel symbols\n  - kernel_main\n  + a::foo()\n";
+    assert!(different.stdout.contains(line), "{line:?} is missing in\n{}", different.stdout);
     let trouble = in_folder(folder.path(), &["diff", "golden.img", "missing.img"]);
     assert_eq!((trouble.status, &*trouble.stdout), (Some(2), ""));
     assert!(trouble.stderr.contains("`missing.img`"), "{}", trouble.stderr);
