@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use stos_image::{GuestRange, Region, RegionKind, Symbol};
+use stos_image::{GuestRange, Region, Symbol};
 
 use crate::boot::layout::KERNEL_BASE;
 use crate::image_file::LoadedImage;
@@ -154,10 +154,9 @@ fn regions(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
             lines.push(format!("- {name} {}", old.range));
             continue;
         };
-        let content = |loaded: &LoadedImage, region: &Region| match region.kind {
-            // What is not loaded has no content to compare; it may be gigabytes.
-            RegionKind::Hole | RegionKind::Heap | RegionKind::Stack | RegionKind::FrameArray => None,
-            _ => loaded.read(region.range),
+        // What is not loaded has no content to compare; it may be gigabytes.
+        let content = |loaded: &LoadedImage, region: &Region| {
+            region.kind.is_loaded().then(|| loaded.read(region.range)).flatten()
         };
         let mut changes = Vec::new();
         if old.range.start != new.range.start {

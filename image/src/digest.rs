@@ -24,6 +24,11 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The first 12 hexadecimal digits: enough for people to tell two digests apart.
+    pub fn short(self) -> String {
+        self.to_string().chars().skip("sha256:".len()).take(12).collect()
+    }
 }
 
 impl fmt::Display for Digest {

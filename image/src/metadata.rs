@@ -110,6 +110,13 @@ pub enum RegionKind {
     Hole,
 }
 
+impl RegionKind {
+    /// Whether an image has something to put there. The rest is zero at entry, or not to be touched.
+    pub const fn is_loaded(self) -> bool {
+        !matches!(self, Self::Stack | Self::Heap | Self::FrameArray | Self::Hole)
+    }
+}
+
 /// Read, write and execute bits, valued as `p_flags` of an ELF segment has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, SchemaWrite, SchemaRead)]
 #[serde(transparent)]

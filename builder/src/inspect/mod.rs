@@ -33,6 +33,8 @@ pub struct Report<'a> {
     pub kept_size: usize,
     /// What the guest is.
     pub description: &'a Description,
+    /// Digest of the content of each region at entry, in the order of the description; `None` where nothing is loaded.
+    pub region_digests: Vec<Option<Digest>>,
     /// Guest memory that the image stores.
     pub extents: &'a [GuestRange],
     /// What the page directory that CR3 names maps, in order of virtual addresses.
@@ -53,6 +55,7 @@ impl<'a> Report<'a> {
             line_count: loaded.image.symbols().lines.len(),
             kept_size: loaded.image.kept().len(),
             description,
+            region_digests: description.regions.iter().map(|region| digest_of(loaded, region)).collect(),
             extents: loaded.image.extents(),
             mappings: page_directory::decode(loaded),
             boot: (description.protocol == "stos").then(|| BootStructures::decode(loaded)).flatten(),
@@ -72,4 +75,9 @@ impl<'a> Report<'a> {
         };
         self.description.inputs.iter().find(|input| input.key == key)
     }
+}
+
+fn digest_of(loaded: &LoadedImage, region: &Region) -> Option<Digest> {
+    let content = region.kind.is_loaded().then(|| loaded.read(region.range)).flatten();
+    content.map(|content| Digest::of(&content))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use stos_image::{MapKind, MapRange, Segment};
+use stos_image::{Digest, MapKind, MapRange, Segment};
 
 use super::Report;
 
@@ -44,10 +44,12 @@ impl Report<'_> {
 
     fn write_regions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nGuest-physical memory")?;
-        for region in &self.description.regions {
+        for (region, digest) in self.description.regions.iter().zip(&self.region_digests) {
             let source = self.source_of(region).map_or(String::new(), |input| format!("  <- {}", input.path));
             let (range, size) = (Range(region.range.start.0, region.range.end()), Size(region.range.size));
-            writeln!(f, "  {range} {size:>10}  {}  {}{source}", region.permissions, region.name)?;
+            // Enough of the digest to see whether two regions are the same; `--json` has all of it.
+            let digest: String = digest.map(Digest::short).unwrap_or_default();
+            writeln!(f, "  {range} {size:>10}  {}  {digest:12}  {}{source}", region.permissions, region.name)?;
         }
         Ok(())
     }

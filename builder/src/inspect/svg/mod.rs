@@ -42,8 +42,6 @@ const NAME_COLUMNS: usize = 28;
 const SIZE_END: u32 = 1020;
 /// Where the legend begins.
 const LEGEND: u32 = 1056;
-/// Digits of the image id that are shown.
-const SHORT_ID: usize = "sha256:".len() + 12;
 
 impl Report<'_> {
     /// The report as an SVG 1.1 document: no scripts, no fonts or other files, the same bytes for the same image.
@@ -73,11 +71,10 @@ impl Report<'_> {
 
     fn title(&self) -> Group {
         let description = self.description;
-        let id = self.image_id.to_string();
         let facts = [
             format!("{} of memory", size(description.memory_size)),
             format!("protocol {}", fitted(&description.protocol, 24)),
-            format!("image {}", id.get(..SHORT_ID).unwrap_or(&id)),
+            format!("image sha256:{}", self.image_id.short()),
         ];
         let name = fitted(&description.name, 56);
         // Even the widest letters must end before the margin.
