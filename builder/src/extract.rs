@@ -11,7 +11,7 @@ use stos_image::{ImageError, Input};
 use crate::code::{STATUS_DATA, STATUS_IO};
 use crate::image_file::{ImageFileError, LoadedImage};
 use crate::input::describe;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interruptible};
 use crate::manifest::MANIFEST_NAME;
 
 /// Why an image's manifest and inputs can't be written to a folder.
@@ -151,14 +151,18 @@ fn write(
         .tempdir_in(if exists { folder } else { parent })
         .map_err(failed)?;
 
-    let put = |path: &str, bytes: &[u8]| {
-        let named = |source| ExtractError::Write { path: folder.join(path), source };
-        interrupt.check().map_err(named)?;
-        put_file(&staging.path().join(path), bytes).map_err(named)
+    let named = |path: &str| {
+        let path = folder.join(path);
+        move |source| ExtractError::Write { path, source }
     };
-    put(MANIFEST_NAME, loaded.image.description().manifest.as_bytes())?;
+    let create = |path: &str| create_file(&staging.path().join(path), interrupt).map_err(named(path));
+    let manifest = loaded.image.description().manifest.as_bytes();
+    create(MANIFEST_NAME)?.write_all(manifest).map_err(named(MANIFEST_NAME))?;
     for (path, input) in files {
-        put(path, &loaded.input(input).map_err(ExtractError::Input)?)?;
+        loaded.write_input(input, create(path)?).map_err(|error| match error {
+            ImageError::Io(source) => named(path)(source),
+            error => ExtractError::Input(error),
+        })?;
     }
     interrupt.check().map_err(failed)?;
     let placed = if exists { move_entries(staging.path(), folder) } else { fs::rename(staging.path(), folder) };
@@ -170,11 +174,12 @@ fn write(
     Ok(())
 }
 
-fn put_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// A new file, and the folders that it lies in.
+fn create_file<'a>(path: &Path, interrupt: &'a Interrupt) -> io::Result<Interruptible<'a, File>> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    File::create_new(path)?.write_all(bytes)
+    Ok(Interruptible { inner: File::create_new(path)?, interrupt })
 }
 
 /// Moves all that is in `from` to `to`, or nothing.

@@ -1,7 +1,7 @@
 //! Reads images that exist: for verbs that answer questions about them.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use stos_image::{GuestRange, ImageError, Input, ParsedImage, VerifiedImage};
@@ -93,7 +93,10 @@ impl LoadedImage {
     pub fn read(&self, range: GuestRange) -> Option<Vec<u8>> {
         let end = range.checked_end().filter(|end| *end <= self.image.description().memory_size)?;
         let mut bytes = vec![0; usize::try_from(range.size).ok()?];
-        for (extent, content) in self.image.extents().iter().zip(&self.contents) {
+        let extents = self.image.extents();
+        let first = extents.partition_point(|extent| extent.end() <= range.start.0);
+        let extents = extents.iter().zip(&self.contents).skip(first);
+        for (extent, content) in extents.take_while(|(extent, _)| extent.start.0 < end) {
             let (low, high) = (extent.start.0.max(range.start.0), extent.end().min(end));
             if low < high {
                 let index = |address: u64, start: u64| usize::try_from(address - start).unwrap_or(usize::MAX);
@@ -104,12 +107,13 @@ impl LoadedImage {
         Some(bytes)
     }
 
-    /// The content of one of the image's inputs.
+    /// Writes the content of one of the image's inputs to `sink`.
     ///
     /// # Errors
-    /// [`ImageError::InputDiffers`] when the image can't give back what it says it was built from.
-    pub fn input(&self, input: &Input) -> Result<Vec<u8>, ImageError> {
-        self.image.rebuild(input, |range| self.read(range))
+    /// [`ImageError::InputDiffers`] when the image can't give back what it says it was built from; [`ImageError::Io`] when
+    /// `sink` fails.
+    pub fn write_input(&self, input: &Input, sink: impl Write) -> Result<(), ImageError> {
+        self.image.rebuild(input, |range| self.read(range), sink)
     }
 
     /// The 32-bit word at `address`.

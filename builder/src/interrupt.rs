@@ -1,6 +1,6 @@
 //! Signals that end the program, put off until it has cleaned up after itself.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,5 +37,25 @@ impl Interrupt {
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
         result
+    }
+}
+
+/// A sink that gives up between two writes when a signal asked for that.
+#[derive(Debug)]
+pub struct Interruptible<'a, W> {
+    /// Where the bytes go.
+    pub inner: W,
+    /// What it looks at before each write.
+    pub interrupt: &'a Interrupt,
+}
+
+impl<W: Write> Write for Interruptible<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.interrupt.check()?;
+        self.inner.write(&bytes[..bytes.len().min(1 << 20)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

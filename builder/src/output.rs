@@ -10,7 +10,7 @@ use stos_image::Image;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::input::describe;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interruptible};
 use crate::manifest::{Initramfs, Manifest};
 
 /// Where the image or the picture goes.
@@ -146,23 +146,6 @@ impl Content<'_> {
             io::ErrorKind::NotFound => diagnostic.help("its folder does not exist; make it with `mkdir -p`"),
             _ => diagnostic,
         }
-    }
-}
-
-/// A sink that gives up between two writes when a signal asked for that.
-struct Interruptible<'a, W> {
-    inner: W,
-    interrupt: &'a Interrupt,
-}
-
-impl<W: Write> Write for Interruptible<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.interrupt.check()?;
-        self.inner.write(&bytes[..bytes.len().min(1 << 20)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }
 

@@ -1,6 +1,9 @@
-//! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a [`VerifiedImage`] when every byte of the payload is, too.
+//! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a
+//! [`VerifiedImage`] when every byte of the payload is, too.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
@@ -13,8 +16,11 @@ use crate::wire;
 /// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
 
-/// An image of which everything before the payload was checked. The payload was not read yet: nothing in it
-/// may be used, but everything that was parsed can be trusted to be what the image id stands for.
+/// Bytes of guest memory that are read at a time to put an input together.
+const REBUILD_SIZE: u64 = 1 << 20;
+
+/// An image of which everything before the payload was checked. The payload was not read yet: nothing in it may be used, but
+/// everything that was parsed can be trusted to be what the image id stands for.
 #[derive(Debug)]
 pub struct ParsedImage<R> {
     facts: VerifiedImage,
@@ -64,27 +70,38 @@ impl VerifiedImage {
         &self.kept
     }
 
-    /// The content of `input`, put together from guest memory at entry, which `memory` reads, and the kept bytes.
+    /// Writes the content of `input` to `sink`: put together from guest memory at entry, which `memory` reads a mebibyte or less
+    /// at a time, and from the kept bytes.
     ///
     /// # Errors
-    /// [`ImageError::InputDiffers`] when the result is not what the digest of `input` stands for: the image says where the
-    /// content is, and may be wrong about it.
+    /// [`ImageError::InputDiffers`] when what was written is not what the digest of `input` stands for: the image says where
+    /// the content is, and may be wrong about it. [`ImageError::Io`] when `sink` fails.
     pub fn rebuild(
         &self,
         input: &Input,
         mut memory: impl FnMut(GuestRange) -> Option<Vec<u8>>,
-    ) -> Result<Vec<u8>, ImageError> {
-        let mut bytes = Vec::new();
+        mut sink: impl Write,
+    ) -> Result<(), ImageError> {
+        let mut digest = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            digest.update(bytes);
+            sink.write_all(bytes)
+        };
         for part in &input.content {
             match *part {
-                Content::Memory(range) => bytes.extend(memory(range).unwrap_or_default()),
-                Content::Kept { offset, size } => {
-                    bytes.extend_from_slice(slice_of(&self.kept, offset, size).unwrap_or_default());
+                Content::Memory(range) => {
+                    let mut start = range.start.0;
+                    while start < range.end() {
+                        let size = REBUILD_SIZE.min(range.end() - start);
+                        put(&memory(GuestRange::new(start, size)).unwrap_or_default())?;
+                        start += size;
+                    }
                 }
+                Content::Kept { offset, size } => put(slice_of(&self.kept, offset, size).unwrap_or_default())?,
             }
         }
-        if Digest::of(&bytes) == input.digest {
-            Ok(bytes)
+        if Digest(digest.finalize().into()) == input.digest {
+            Ok(())
         } else {
             Err(ImageError::InputDiffers { path: input.path.clone() })
         }
