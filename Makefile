@@ -1,6 +1,8 @@
 # make demo    set up, pack ministos and boot it
 # make test    set up, then every check and every test
 # make bench   set up, then the benchmarks
+# make fuzz    set up, then feed broken inputs to the packer for FUZZ_SECONDS
+# make repro   pack every manifest in many surroundings and compare the images
 # See README.md.
 
 CARGO ?= cargo
@@ -8,8 +10,9 @@ CARGO ?= cargo
 export CARGO_TARGET_DIR := $(CURDIR)/target
 PACK := target/release/stos-pack
 RUN := target/release/stos-run
+FUZZ_SECONDS ?= 600
 
-.PHONY: demo test bench build examples lint setup-demo setup-test clean
+.PHONY: demo test bench fuzz repro build examples lint setup-demo setup-test setup-fuzz clean
 
 demo: setup-demo build examples
 	@echo
@@ -19,9 +22,17 @@ demo: setup-demo build examples
 test: setup-test lint examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
+	scripts/repro.sh quick
 
 bench: setup-test
 	$(CARGO) bench -p stos-pack
+
+fuzz: setup-fuzz examples
+	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz.sh
+
+repro: setup-demo build examples
+	$(CARGO) build -p stos-pack
+	scripts/repro.sh
 
 lint:
 	$(CARGO) fmt --all --check
@@ -39,6 +50,9 @@ setup-demo:
 
 setup-test:
 	@scripts/setup.sh test
+
+setup-fuzz:
+	@scripts/setup.sh fuzz
 
 clean:
 	$(CARGO) clean

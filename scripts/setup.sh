@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what `make demo` and `make test` need on Debian and Ubuntu.
+# Installs what `make demo`, `make test` and `make fuzz` need on Debian and Ubuntu.
 #
 #   scripts/setup.sh demo    a C compiler, make and QEMU
 #   scripts/setup.sh test    these, and the tools of the nested-KVM tests
+#   scripts/setup.sh fuzz    a C and a C++ compiler, and make
 #
 # When everything is there already it says nothing, installs nothing and needs no network.
 set -eu
@@ -61,10 +62,13 @@ have_busybox() {
     done
 }
 
-check_demo() {
+check_build() {
     need gcc gcc libc6-dev
     have_libc_dev || missing 'crt1.o (the C library for linking)' libc6-dev
     need make make
+}
+
+check_demo() {
     need qemu-system-i386 qemu-system-x86
 }
 
@@ -80,10 +84,16 @@ check_test() {
 check() {
     programs=''
     packages=''
-    check_demo
-    if [ "$1" = test ]; then
+    check_build
+    case $1 in
+    demo) check_demo ;;
+    test)
+        check_demo
         check_test
-    fi
+        ;;
+    # libFuzzer is C++, and is compiled from its source.
+    fuzz) need g++ g++ ;;
+    esac
 }
 
 check_cargo() {
@@ -152,9 +162,9 @@ install_packages() {
 }
 
 case ${1:-} in
-demo | test) ;;
+demo | test | fuzz) ;;
 *)
-    printf 'usage: %s demo|test\n' "$0" >&2
+    printf 'usage: %s demo|test|fuzz\n' "$0" >&2
     exit 64
     ;;
 esac

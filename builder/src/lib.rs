@@ -37,8 +37,8 @@ pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use input::{Inputs, Loaded};
 pub use inspect::{BootStructures, Mapping, Report};
 pub use manifest::{
-    Document, InitramfsDocument, KernelDocument, Manifest, ModuleDocument, ProfileDocument, Protocol, Quantity,
-    RunDocument, SegmentDocument,
+    Document, Initramfs, InitramfsDocument, KernelDocument, Manifest, ModuleDocument, ProfileDocument, Protocol,
+    Quantity, RunDocument, SegmentDocument,
 };
 pub use message::{MESSAGE_VERSION, Message};
 pub use output::Output;

@@ -4,6 +4,7 @@
 
 pub mod elf;
 pub mod fixtures;
+pub mod fuzz;
 pub mod guests;
 pub mod nested;
 pub mod tools;
