@@ -104,7 +104,7 @@ pub enum Verb {
         /// The folder; it is made, or must be empty
         folder: PathBuf,
     },
-    /// Explain an error code, with an example and how to mend it
+    /// Explain a code of an error or a warning, with an example and how to mend it
     Explain {
         /// The code, such as E0026
         code: String,

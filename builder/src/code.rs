@@ -102,6 +102,8 @@ codes! {
     SegmentOutsideWindow = "E0028", STATUS_DATA;
     /// A kernel without any loadable segment.
     NothingToLoad = "E0029", STATUS_DATA;
+    /// A module with common symbols, which no linker has given a place yet.
+    CommonSymbols = "E0030", STATUS_DATA;
     /// Kernel, modules, initramfs and heap do not fit where they must lie.
     DoesNotFit = "E0040", STATUS_DATA;
     /// Two things claim the same guest memory.
@@ -120,6 +122,16 @@ codes! {
     OutputIsInput = "E0061", STATUS_DATA;
     /// The image breaks a limit of the image format.
     FormatLimit = "E0062", STATUS_DATA;
+    /// A segment of the kernel that is writable and executable.
+    WritableCode = "W0001", 0;
+    /// Segments of the kernel with different permissions on one page.
+    SharedPage = "W0002", 0;
+    /// A module that uses names which nobody defines.
+    UndefinedSymbols = "W0003", 0;
+    /// A module that does not say what it is.
+    NoModuleInformation = "W0004", 0;
+    /// A module with relocations that teaching kernels do not know.
+    ForeignRelocations = "W0005", 0;
 }
 
 impl std::fmt::Display for Code {

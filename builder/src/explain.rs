@@ -4,13 +4,18 @@ use crate::code::Code;
 use crate::manifest::nearest;
 
 impl Code {
-    /// The code that `text` names, in any case, with or without the `E` and leading zeros.
+    /// The code that `text` names, in any case, with or without leading zeros; without a letter, it is an error's.
     ///
     /// # Errors
     /// Says what codes there are, or which one was probably meant.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.trim().trim_start_matches(['E', 'e']);
-        let wanted = format!("E{digits:0>4}");
+        let text = text.trim();
+        let (letter, digits) = match text.chars().next() {
+            Some('W' | 'w') => ('W', &text[1..]),
+            Some('E' | 'e') => ('E', &text[1..]),
+            _ => ('E', text),
+        };
+        let wanted = format!("{letter}{digits:0>4}");
         if let Some(code) = Self::ALL.iter().find(|code| code.text() == wanted) {
             return Ok(*code);
         }
@@ -45,6 +50,9 @@ mod tests {
     fn a_code_is_found_however_it_is_written() {
         for text in ["E0026", "e0026", "E26", "26"] {
             assert_eq!(Code::parse(text), Ok(Code::SegmentsOverlap), "{text}");
+        }
+        for text in ["W0003", "w3"] {
+            assert_eq!(Code::parse(text), Ok(Code::UndefinedSymbols), "{text}");
         }
         assert_eq!(Code::parse("E0062x").unwrap_err(), "there is no code `E0062x`; did you mean E0062?");
         assert!(Code::parse("kernel").unwrap_err().contains("E0001, E0002"));

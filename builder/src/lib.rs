@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod claims;
 mod code;
 mod diagnostic;
 mod diff;

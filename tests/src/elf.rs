@@ -35,7 +35,7 @@ impl Segment {
     }
 }
 
-/// A section header without bytes of its own in the file: it names memory of a segment, or nothing.
+/// A section that names memory of a segment, or zeroed memory.
 #[derive(Clone, Debug)]
 pub struct Section {
     /// Name.
@@ -44,6 +44,84 @@ pub struct Section {
     pub vaddr: u32,
     /// `sh_size`.
     pub size: u32,
+    /// `sh_flags` beside `SHF_ALLOC`: 1 write, 4 execute.
+    pub flags: u32,
+    /// The segment whose bytes it names; `None` for `SHT_NOBITS`.
+    pub segment: Option<usize>,
+}
+
+impl Section {
+    /// Code of a segment.
+    pub fn text(segment: usize, vaddr: u32, size: u32) -> Self {
+        Self { name: ".text", vaddr, size, flags: 4, segment: Some(segment) }
+    }
+
+    /// Data of a segment.
+    pub fn data(segment: usize, vaddr: u32, size: u32) -> Self {
+        Self { name: ".data", vaddr, size, flags: 1, segment: Some(segment) }
+    }
+
+    /// Zeroed memory.
+    pub fn bss(vaddr: u32, size: u32) -> Self {
+        Self { name: ".bss", vaddr, size, flags: 1, segment: None }
+    }
+}
+
+/// A section with bytes of its own, which no segment loads.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Name.
+    pub name: &'static str,
+    /// `sh_type`: 1 `SHT_PROGBITS`, 9 `SHT_REL`.
+    pub kind: u32,
+    /// `sh_flags`.
+    pub flags: u32,
+    /// `sh_info`; may lie.
+    pub info: u32,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// An entry of the symbol table.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// Name.
+    pub name: &'static str,
+    /// `st_value`.
+    pub value: u32,
+    /// `st_size`.
+    pub size: u32,
+    /// `st_info`: binding and type.
+    pub info: u8,
+    /// `st_shndx`; may lie.
+    pub section: u16,
+}
+
+impl Symbol {
+    /// A global function of 4 bytes in the first section.
+    pub fn function(name: &'static str, value: u32) -> Self {
+        Self { name, value, size: 4, info: 0x12, section: 1 }
+    }
+
+    /// A global variable in the first section.
+    pub fn variable(name: &'static str, value: u32, size: u32) -> Self {
+        Self { name, value, size, info: 0x11, section: 1 }
+    }
+
+    /// A name that must be defined elsewhere.
+    pub fn undefined(name: &'static str) -> Self {
+        Self { name, value: 0, size: 0, info: 0x10, section: 0 }
+    }
+
+    /// A name that may be defined elsewhere.
+    pub fn weak(name: &'static str) -> Self {
+        Self { info: 0x20, ..Self::undefined(name) }
+    }
+
+    /// A variable that has no place yet: `SHN_COMMON`.
+    pub fn common(name: &'static str, size: u32) -> Self {
+        Self { name, value: 4, size, info: 0x11, section: 0xfff2 }
+    }
 }
 
 /// An ELF file to be.
@@ -57,10 +135,14 @@ pub struct Elf {
     pub entry: u32,
     /// Program headers, all `PT_LOAD`.
     pub segments: Vec<Segment>,
+    /// `p_align` of all of them.
+    pub alignment: u32,
     /// Allocated sections.
     pub sections: Vec<Section>,
-    /// Global functions: name and address, in the first section.
-    pub symbols: Vec<(&'static str, u32)>,
+    /// Other sections; their indices come after those of `sections`.
+    pub contents: Vec<Content>,
+    /// The symbol table after its empty first entry.
+    pub symbols: Vec<Symbol>,
 }
 
 impl Elf {
@@ -74,24 +156,28 @@ impl Elf {
             machine: I386,
             entry: 0xc010_0000,
             segments: vec![Segment::new(0xc010_0000, 5, &code), data],
+            alignment: 4096,
             sections: vec![
-                Section { name: ".text", vaddr: 0xc010_0000, size: 4 },
-                Section { name: ".data", vaddr: 0xc010_1000, size: 18 },
-                Section { name: ".bss", vaddr: 0xc010_1020, size: 0x1000 },
+                Section::text(0, 0xc010_0000, 4),
+                Section::data(1, 0xc010_1000, 18),
+                Section::bss(0xc010_1020, 0x1000),
             ],
-            symbols: vec![("kernel_main", 0xc010_0000)],
+            contents: Vec::new(),
+            symbols: vec![Symbol::function("kernel_main", 0xc010_0000)],
         }
     }
 
-    /// A module with one function.
+    /// A module with one function and its `.modinfo`.
     pub fn module(function: &'static str) -> Self {
         Self {
             file_type: RELOCATABLE,
             machine: I386,
             entry: 0,
             segments: Vec::new(),
-            sections: vec![Section { name: ".bss", vaddr: 0, size: 16 }],
-            symbols: vec![(function, 0)],
+            alignment: 4096,
+            sections: vec![Section::bss(0, 16)],
+            contents: vec![Content { name: ".modinfo", kind: 1, flags: 2, info: 0, bytes: b"name=module\0".to_vec() }],
+            symbols: vec![Symbol::function(function, 0)],
         }
     }
 
@@ -105,12 +191,14 @@ impl Elf {
         let headers_end = 52 + 32 * self.segments.len();
         let mut body = Vec::new();
         let mut program_headers = Vec::new();
+        let mut offsets = Vec::new();
         for segment in &self.segments {
             let offset = size(headers_end + body.len());
-            let words =
-                [1, offset, segment.vaddr, segment.paddr, segment.file_size, segment.memory_size, segment.flags, 4096];
+            let Segment { vaddr, paddr, file_size, memory_size, flags, bytes } = segment;
+            let words = [1, offset, *vaddr, *paddr, *file_size, *memory_size, *flags, self.alignment];
             program_headers.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-            body.extend_from_slice(&segment.bytes);
+            offsets.push((*vaddr, offset));
+            body.extend_from_slice(bytes);
         }
 
         let mut names = vec![0];
@@ -121,20 +209,31 @@ impl Elf {
             offset
         };
         let mut symbol_table = vec![0; 16];
-        for (name, address) in &self.symbols {
-            symbol_table.extend(name_of(name).to_le_bytes());
-            symbol_table.extend(address.to_le_bytes());
-            // A function of 4 bytes, global, in section 1.
-            symbol_table.extend(4_u32.to_le_bytes());
-            symbol_table.extend([0x12, 0, 1, 0]);
+        for symbol in &self.symbols {
+            let words = [name_of(symbol.name), symbol.value, symbol.size];
+            symbol_table.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            symbol_table.extend([symbol.info, 0]);
+            symbol_table.extend(symbol.section.to_le_bytes());
         }
+        let symbol_section = size(1 + self.sections.len() + self.contents.len());
         let mut section_headers = vec![[0_u32; 10]];
-        for section in &self.sections {
-            // SHT_NOBITS, SHF_ALLOC: memory of a segment.
-            section_headers.push([name_of(section.name), 8, 2, section.vaddr, 0, section.size, 0, 0, 1, 0]);
+        for Section { name, vaddr, size, flags, segment } in &self.sections {
+            // SHT_PROGBITS with the bytes of its segment, or SHT_NOBITS; SHF_ALLOC.
+            let (kind, offset) = match segment.and_then(|index| offsets.get(index)) {
+                Some((segment_vaddr, offset)) => (1, offset + (vaddr - segment_vaddr)),
+                None => (8, 0),
+            };
+            section_headers.push([name_of(name), kind, flags | 2, *vaddr, offset, *size, 0, 0, 1, 0]);
+        }
+        for Content { name, kind, flags, info, bytes } in &self.contents {
+            body.resize(body.len().next_multiple_of(4), 0);
+            let offset = size(headers_end + body.len());
+            let link = if *kind == 9 { symbol_section } else { 0 };
+            section_headers.push([name_of(name), *kind, *flags, 0, offset, size(bytes.len()), link, *info, 4, 0]);
+            body.extend_from_slice(bytes);
         }
         let (symtab_name, strtab_name) = (name_of(".symtab"), name_of(".strtab"));
-        let strings = size(section_headers.len() + 1);
+        let strings = symbol_section + 1;
         let symbols_offset = size(headers_end + body.len());
         body.extend_from_slice(&symbol_table);
         section_headers.push([symtab_name, 2, 0, 0, symbols_offset, size(symbol_table.len()), strings, 1, 4, 16]);

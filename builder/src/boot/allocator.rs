@@ -3,24 +3,28 @@
 use super::layout::{HEAP_END, HEAP_RESERVE, HOLE_END};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::elf::{KernelElf, large_variables};
 use crate::manifest::Manifest;
 
 /// Alignment of module files.
 pub const MODULE_ALIGNMENT: u32 = 4096;
 /// Alignment of all other structures. The kernel asks for none.
 pub const ALIGNMENT: u32 = 16;
+/// Sections of the kernel of at least this size are worth a row when memory runs out.
+const LARGE_SECTION: u32 = 64 << 10;
 
 /// Hands out memory upward from the kernel's end and remembers who took how much.
-pub struct BootAllocator {
+pub struct BootAllocator<'a> {
     next: u64,
+    kernel: &'a KernelElf,
     kernel_end: u32,
     rows: Vec<(String, u64)>,
 }
 
-impl BootAllocator {
-    /// Begins at the physical end of the kernel.
-    pub fn new(kernel_end: u32) -> Self {
-        Self { next: kernel_end.into(), kernel_end, rows: Vec::new() }
+impl<'a> BootAllocator<'a> {
+    /// Begins at the physical end of `kernel`.
+    pub fn new(kernel: &'a KernelElf, kernel_end: u32) -> Self {
+        Self { next: kernel_end.into(), kernel, kernel_end, rows: Vec::new() }
     }
 
     /// The address of the next `size` bytes with this alignment.
@@ -42,6 +46,8 @@ impl BootAllocator {
         let message =
             format!("kernel, modules and initramfs are {over} bytes ({}) too large for the first 4 MiB", kib(over));
         let mut rows = vec![("kernel".to_owned(), u64::from(self.kernel_end - HOLE_END))];
+        let large = self.kernel.sections.iter().filter(|section| section.size >= LARGE_SECTION);
+        rows.extend(large.map(|section| (format!("  of it {}", section.name), section.size.into())));
         rows.extend(self.rows);
         rows.push(("early heap, at least".to_owned(), HEAP_RESERVE.into()));
         let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
@@ -50,9 +56,15 @@ impl BootAllocator {
         let lines = rows.iter().map(|(name, size)| format!("\n  {name:width$}  {size:>10} bytes  {:>10}", kib(*size)));
         table.extend(lines);
         let span = manifest.kernel.path.span;
-        Err(Diagnostic::new(Code::DoesNotFit, message).at(span, "loaded with this kernel").note(table).help(
-            "leave out modules, make the initramfs smaller, or strip debug information with `objcopy --strip-debug`",
-        ))
+        let diagnostic = Diagnostic::new(Code::DoesNotFit, message).at(span, "loaded with this kernel").note(table);
+        Err(match large_variables(&self.kernel.symbols, 0..1 << 32) {
+            Some(variables) => diagnostic
+                .note(format!("of the kernel, {variables}"))
+                .help("make these smaller, take their memory at run time, or leave out modules"),
+            None => diagnostic.help(
+                "leave out modules, make the initramfs smaller, or strip debug information with `objcopy --strip-debug`",
+            ),
+        })
     }
 }
 

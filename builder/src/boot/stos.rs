@@ -18,12 +18,13 @@ use super::layout::{
 use super::memory_map::{FrameArray, declared_map, reserve, segment_range};
 use super::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader, segment_bytes};
 use super::{code, descriptors};
+use crate::claims::{Claim, Claims};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::elf::{KernelElf, Names, check_module};
+use crate::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::{Document, Manifest, RecordedPaths};
-use crate::plan::{Claims, OwnedPiece, Plan};
+use crate::plan::{OwnedPiece, Plan};
 use crate::recipe::{Load, recipes};
 
 /// Flags of a page directory entry that maps 4 MiB: present, writable, page size (Intel SDM volume 3A, table 4-4).
@@ -44,11 +45,15 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
             None
         }
     };
-    for module in &inputs.modules {
-        found.take(check_module(module));
+    let mut modules = Vec::new();
+    for loaded in &inputs.modules {
+        modules.extend(found.take(ModuleElf::parse(loaded)).map(|module| (loaded, module)));
     }
     let Some(kernel) = kernel else { return Err(found) };
     found.finish(())?;
+    let mut warnings = kernel.warnings.clone();
+    warnings.list.extend(modules.iter().flat_map(|(_, module)| module.warnings.list.clone()));
+    warnings.list.extend(undefined_symbols(kernel.exports.as_ref(), &modules).list);
 
     let mut memory_map = declared_map(manifest)?;
     let frame_array = FrameArray::new(manifest, &memory_map)?;
@@ -56,7 +61,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut memory = Memory::default();
     memory.claim_segments(manifest);
     let kernel_end = memory.load_kernel(&kernel, &inputs.kernel);
-    let structures = memory.place_structures(manifest, inputs, &memory_map, kernel_end)?;
+    let structures = memory.place_structures(manifest, inputs, &memory_map, &kernel, kernel_end)?;
     let boot_code = code::assemble(kernel.entry, structures.interface + KERNEL_BASE)
         .map_err(|error| Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}")))?;
     memory.place_boot_pages(&boot_code, &frame_array);
@@ -82,7 +87,6 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     for ((module, start), number) in inputs.modules.iter().zip(structures.modules).zip(1..) {
         names.add_module(module, number, start + KERNEL_BASE)?;
     }
-    let warnings = Diagnostics::default();
     Ok(Plan { description, symbols: names.finish(), kept, pieces: memory.pieces, warnings })
 }
 
@@ -145,27 +149,19 @@ impl Memory {
             self.put_file(start, loaded, segment.file.clone());
 
             // Sections name the parts of the segment; what lies between them is the segment's own.
-            let mut claim = |from: u32, to: u32, name: &str| {
-                let name = format!("kernel {name}");
-                self.claims.add(
-                    from,
-                    (to - from).into(),
-                    RegionKind::Kernel,
-                    segment.permissions,
-                    name,
-                    Some(loaded.span),
-                );
-            };
-            let mut cursor = start;
-            let segment_name = format!("segment {}", segment.index);
-            let inside = |vaddr: u32| (start..end).contains(&(vaddr.wrapping_sub(KERNEL_BASE)));
-            for section in kernel.sections.iter().filter(|section| inside(section.vaddr)) {
-                let section_start = section.vaddr - KERNEL_BASE;
-                claim(cursor, section_start, &segment_name);
-                claim(section_start, section_start + section.size, &section.name);
-                cursor = section_start + section.size;
-            }
-            claim(cursor, end, &segment_name);
+            let sections = kernel.sections.iter().filter(|section| section.segment == Some(segment.index));
+            let parts = sections.map(|section| {
+                let start = section.vaddr - KERNEL_BASE;
+                (format!("kernel {}", section.name), GuestRange::new(start.into(), section.size.into()))
+            });
+            self.claims.add_claim(Claim {
+                range: GuestRange::new(start.into(), segment.memory_size.into()),
+                kind: RegionKind::Kernel,
+                permissions: segment.permissions,
+                name: format!("kernel segment {}", segment.index),
+                span: Some(loaded.span),
+                parts: parts.collect(),
+            });
         }
         kernel_end
     }
@@ -176,9 +172,10 @@ impl Memory {
         manifest: &Manifest,
         inputs: &Inputs,
         memory_map: &[MapRange],
+        kernel: &KernelElf,
         kernel_end: u32,
     ) -> Result<Structures, Diagnostic> {
-        let mut allocator = BootAllocator::new(kernel_end);
+        let mut allocator = BootAllocator::new(kernel, kernel_end);
         let modules = &inputs.modules;
         let slots = modules.len() + 2;
         let (cmdline, initramfs) = (&manifest.cmdline.value, inputs.initramfs.as_ref());

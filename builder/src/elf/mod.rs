@@ -1,10 +1,15 @@
 //! ELF32 files for i386: what kernels and modules have in common. (System V ABI, chapters 4 and 5, and its i386
 //! supplement.)
 
+mod entry;
 mod kernel;
+mod layout;
 mod lines;
+mod link;
 mod module;
 mod names;
+mod section;
+mod symbols;
 
 use object::read::elf::FileHeader as _;
 use object::{LittleEndian, elf};
@@ -14,8 +19,10 @@ use crate::diagnostic::Diagnostic;
 use crate::input::Loaded;
 
 pub use kernel::KernelElf;
-pub use module::check_module;
+pub use link::undefined_symbols;
+pub use module::ModuleElf;
 pub use names::Names;
+pub use symbols::large_variables;
 
 type Header = elf::FileHeader32<LittleEndian>;
 
