@@ -86,6 +86,15 @@ pub fn read_failure(what: &str, error: &io::Error) -> Diagnostic {
     }
 }
 
+/// Adds what helps when `path` begins with `~/`, which only a shell understands.
+pub fn with_home_help(diagnostic: Diagnostic, path: &str) -> Diagnostic {
+    if path.starts_with("~/") && diagnostic.code == Code::Unreadable {
+        return diagnostic
+            .help("only a shell knows what `~` is: write the path from `/` on, or from the manifest's folder");
+    }
+    diagnostic
+}
+
 /// An I/O error as people know it, without the number behind it.
 pub fn describe(error: &io::Error) -> String {
     match error.kind() {
@@ -101,7 +110,8 @@ pub fn describe(error: &io::Error) -> String {
 
 fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<Loaded, Diagnostic> {
     let what = format!("`{}` (the manifest's key `{key}`)", path.value);
-    let failed = |error: io::Error| read_failure(&what, &error).at(path.span, "named here");
+    let failed =
+        |error: io::Error| with_home_help(read_failure(&what, &error).at(path.span, "named here"), &path.value);
     let file_path = manifest.resolve(path);
     let metadata = std::fs::metadata(&file_path).map_err(failed)?;
     if !metadata.is_file() {
@@ -122,7 +132,7 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {
     let directory = manifest.resolve(path);
-    check_directory(&directory, path)?;
+    check_directory(&directory, path).map_err(|diagnostic| with_home_help(diagnostic, &path.value))?;
     let bytes = initramfs::archive(&directory, Path::new(&path.value)).map_err(|found| {
         let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
         Diagnostics { list }

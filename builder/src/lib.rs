@@ -86,7 +86,7 @@ pub fn pack(path: &Path, profile: Option<&str>, output: &Output) -> Result<Packe
         output.check_against(&manifest)?;
         let inputs = Inputs::load(&manifest)?;
         let plan = plan(&manifest, &inputs)?;
-        let image = plan.render().map_err(|error| Diagnostic::new(Code::FormatLimit, error.to_string()))?;
+        let image = plan.render().map_err(|error| plan::limit_reached(&error, &manifest))?;
         output.write(&image)?;
         Ok((image, plan.warnings))
     };

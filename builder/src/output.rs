@@ -115,7 +115,17 @@ impl Output {
             Self::File(path) => {
                 let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
                 let result = if special { write_special(content, path) } else { write_atomically(content, path) };
-                result.map_err(|error| content.failed(&format!("`{}`", path.display()), &error))
+                result.map_err(|error| match (error.kind(), folder_of(path)) {
+                    (io::ErrorKind::NotFound, folder) if !folder.is_dir() => content.no_folder(path, folder),
+                    _ => {
+                        let diagnostic = content.failed(&format!("`{}`", path.display()), &error);
+                        if path.is_dir() {
+                            diagnostic.help(format!("name a file in it with `{}`", content.option))
+                        } else {
+                            diagnostic
+                        }
+                    }
+                })
             }
         }
     }
@@ -132,6 +142,13 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
+    fn no_folder(&self, path: &Path, folder: &Path) -> Diagnostic {
+        let (path, folder, option) = (path.display(), folder.display(), self.option);
+        let message = format!("can't write the {} to `{path}`: there is no folder `{folder}`", self.name);
+        Diagnostic::new(Code::OutputFailed, message)
+            .help(format!("make it with `mkdir -p {folder}`, or name another with `{option}`"))
+    }
+
     fn failed(&self, file: &str, error: &io::Error) -> Diagnostic {
         let Self { name, option, .. } = self;
         let message = format!("can't write the {name} to {file}: {}", describe(error));
@@ -143,7 +160,6 @@ impl Content<'_> {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 diagnostic.help(format!("name a file in a folder that you may write to with `{option}`"))
             }
-            io::ErrorKind::NotFound => diagnostic.help("its folder does not exist; make it with `mkdir -p`"),
             _ => diagnostic,
         }
     }

@@ -82,6 +82,20 @@ pub struct Content {
     pub bytes: Vec<u8>,
 }
 
+impl Content {
+    /// Relocations of the section with index `target`: offset, symbol and type of each.
+    pub fn relocations(target: u32, entries: &[(u32, u32, u32)]) -> Self {
+        let words = entries.iter().flat_map(|(offset, symbol, kind)| [*offset, symbol << 8 | kind]);
+        let bytes = words.flat_map(u32::to_le_bytes).collect();
+        Self { name: ".rel.text", kind: 9, flags: 0x40, info: target, bytes }
+    }
+
+    /// Code of a module.
+    pub fn text(size: usize) -> Self {
+        Self { name: ".text", kind: 1, flags: 6, info: 0, bytes: vec![0x90; size] }
+    }
+}
+
 /// An entry of the symbol table.
 #[derive(Clone, Debug)]
 pub struct Symbol {

@@ -79,10 +79,13 @@ impl FrameArray {
         match sizes {
             (Ok(size), Ok(big_pages)) if end < highest => Ok(Self { size, big_pages }),
             _ => {
-                let message =
-                    format!("no memory is left for the kernel's frame array: available memory ends at {highest:#x}");
+                let (reason, size) = match highest {
+                    0 => ("no memory is available".to_owned(), String::new()),
+                    _ => (format!("available memory ends at {highest:#x}"), format!(" up to that end: {bytes} bytes")),
+                };
+                let message = format!("no memory is left for the kernel's frame array: {reason}");
                 let note = format!(
-                    "the array begins at {FRAME_ARRAY:#x} and takes {FRAME_SIZE} bytes for each 4 KiB page up to that end: {bytes} bytes"
+                    "the array begins at {FRAME_ARRAY:#x} and takes {FRAME_SIZE} bytes for each 4 KiB page{size}"
                 );
                 Err(Diagnostic::new(Code::FrameArrayTooLarge, message)
                     .at(manifest.memory.span, "")

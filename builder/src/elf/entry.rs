@@ -43,8 +43,10 @@ pub fn check_entry(layout: &Layout<'_>, entry: u32, base: u32, found: &mut Diagn
     }
     let virtual_entry = entry.checked_add(base).filter(|&address| is_code(layout, address));
     let help = if let Some(address) = virtual_entry {
+        let name =
+            layout.symbols.iter().find(|symbol| symbol.address == address).map_or("kernel_main", |symbol| &symbol.name);
         format!(
-            "this is a physical address: let ENTRY name a function at its virtual address {address:#x}, since paging is on when it is called"
+            "this is a physical address, but paging is on when the kernel is called: write `ENTRY({name})` with the function's own address, {address:#x}"
         )
     } else if let Some(name) = probably_meant(layout) {
         format!("write `ENTRY({name})` in the linker script, and link again")

@@ -88,40 +88,49 @@ impl<'a> Layout<'a> {
 
     /// Complains of the first segment that the window does not hold, and lists the others: they mostly share one cause.
     pub fn check_window(&self, base: u32, window: u32, found: &mut Diagnostics) {
-        let window_end = u64::from(base) + u64::from(window);
-        let mut outside = self.segments.iter().filter(|segment| segment.vaddr < base || segment.end() > window_end);
-        let Some(segment) = outside.next() else { return };
-        let (index, vaddr, usual) = (segment.index, segment.vaddr, base + 0x10_0000);
+        let window = u64::from(base)..u64::from(base) + u64::from(window);
+        let is_inside = |segment: &&LoadSegment| segment.vaddr >= base && segment.end() <= window.end;
+        let outside: Vec<&LoadSegment> = self.segments.iter().filter(|segment| !is_inside(segment)).collect();
+        let Some(segment) = outside.first() else { return };
+        let (index, vaddr, end) = (segment.index, segment.vaddr, segment.end());
         let first = self.first_section(segment).map_or("the first section".to_owned(), |name| format!("`{name}`"));
-        let line = format!("`. = {usual:#x};` before {first} in the linker script");
-        let diagnostic = if vaddr < base {
-            let what = format!("segment {index} begins at {vaddr:#x}, below the kernel base {base:#x}");
-            let fits = self.segments.iter().any(|other| other.vaddr >= base && other.end() <= window_end);
-            self.complain(Code::SegmentOutsideWindow, &what).help(if fits {
-                format!("leave {first} out of the linker script: paging is on when the kernel is called, so that no start-up code at low addresses is needed; or link it at {usual:#x} and above, too")
-            } else if vaddr & 0xfff0_0000 == LINUX_PROGRAM & 0xfff0_0000 {
-                format!("this is where ld puts programs for Linux: link with the kernel's script, `ld -m elf_i386 -T kernel.ld`, which has {line}")
-            } else {
-                format!("link the kernel at {usual:#x}: {line}")
-            })
+        let usual = base + 0x10_0000;
+        let line = format!("`. = {usual:#x};` before {first}");
+
+        let what = if vaddr < base {
+            format!("segment {index} begins at {vaddr:#x}, below the kernel base {base:#x}")
         } else {
-            let (last, size) = (segment.end() - 1, window >> 20);
-            let over = segment.end() - window_end;
-            let what = format!("segment {index} ends at {last:#x}, past the {size} MiB that are mapped at {base:#x}");
-            let diagnostic = self.complain(Code::SegmentOutsideWindow, &what);
-            let too_much = format!("{over} bytes ({over:#x}) are too many");
-            match large_variables(self.symbols, u64::from(vaddr)..segment.end()) {
-                _ if u64::from(vaddr) >= window_end => diagnostic.help(format!("link the kernel at {usual:#x}: {line}")),
-                Some(variables) => diagnostic.note(format!("{too_much}; {variables}")).help(format!(
-                    "make these smaller, or take their memory at run time: the kernel with its .bss must end below {window_end:#x}"
-                )),
-                None => diagnostic
-                    .note(too_much)
-                    .help(format!("the kernel with its .bss must end below {window_end:#x}")),
-            }
+            let size = (window.end - window.start) >> 20;
+            format!("segment {index} ends at {:#x}, past the {size} MiB that are mapped at {base:#x}", end - 1)
         };
-        let diagnostic = diagnostic.note(self.describe(segment));
-        found.push(outside.fold(diagnostic, |diagnostic, segment| diagnostic.note(self.describe(segment))));
+        let mut diagnostic = self.complain(Code::SegmentOutsideWindow, &what);
+        for segment in &outside {
+            diagnostic = diagnostic.note(self.describe(segment));
+        }
+        let is_too_large = vaddr >= base && u64::from(vaddr) < window.end;
+        let help = if is_too_large {
+            let over = end - window.end;
+            diagnostic = diagnostic.note(format!("{over} bytes ({over:#x}) are too many"));
+            let limit = format!("the kernel with its .bss must end below {:#x}", window.end);
+            match large_variables(self.symbols, u64::from(vaddr)..end) {
+                Some(variables) => {
+                    diagnostic = diagnostic.note(variables);
+                    format!("make these smaller, or take their memory at run time: {limit}")
+                }
+                None => limit,
+            }
+        } else if vaddr < base && self.segments.iter().any(|segment| is_inside(&segment)) {
+            format!(
+                "leave {first} out: paging is on when the kernel is called, so that it needs no start-up code at low addresses; or give it an address above {usual:#x} in the linker script, too"
+            )
+        } else if vaddr >> 20 == LINUX_PROGRAM >> 20 {
+            format!(
+                "this is where ld puts programs for Linux: link with the kernel's script, `ld -m elf_i386 -T kernel.ld`, and let it have {line}"
+            )
+        } else {
+            format!("link the kernel at {usual:#x}: {line} in the linker script")
+        };
+        found.push(diagnostic.help(help));
     }
 
     /// What can be loaded but will hurt as soon as the kernel protects its pages.
@@ -214,7 +223,8 @@ impl<'a> Layout<'a> {
                 "put `. = ALIGN(4096);` before `{name}` in the linker script; if that script has PHDRS, give `{name}` one of its own, too"
             ),
             (false, false) => format!(
-                "give `{name}` a program header of its own in the linker script: `PHDRS {{ text PT_LOAD FLAGS(5); data PT_LOAD FLAGS(6); }}`, and `{name} : {{ ... }} :data`; without PHDRS, link with `-z separate-code`"
+                "give `{name}` a program header of its own in the linker script: `PHDRS {{ text PT_LOAD FLAGS(5); data PT_LOAD FLAGS(6); }}`, and `{name} : {{ ... }} :{}`; without PHDRS, link with `-z separate-code`",
+                if after.executable { "text" } else { "data" }
             ),
         }
     }
@@ -222,7 +232,12 @@ impl<'a> Layout<'a> {
     fn warn_of_shared_page(&self, first: &LoadSegment, second: &LoadSegment, found: &mut Diagnostics) {
         let (last, start) = (first.end().saturating_sub(1), u64::from(second.vaddr));
         let shares = last < start && last / PAGE_SIZE == start / PAGE_SIZE;
-        if !shares || first.permissions == second.permissions {
+        // A segment without sections beside one with sections is the ELF headers: nobody needs them protected.
+        let is_headers = |one: &LoadSegment, other: &LoadSegment| {
+            self.first_section(one).is_none() && self.first_section(other).is_some()
+        };
+        if !shares || first.permissions == second.permissions || is_headers(first, second) || is_headers(second, first)
+        {
             return;
         }
         let page = start / PAGE_SIZE * PAGE_SIZE;

@@ -31,7 +31,7 @@ pub struct Label {
 pub struct ElfSymbols {
     /// Functions, objects and untyped names that are defined in a section, in the order of the table.
     pub labels: Vec<Label>,
-    /// Names that other files may use: defined, with global or weak binding. `None` without a symbol table.
+    /// Names that other files may use: defined, with global or weak binding. `None` without any symbols.
     pub exports: Option<BTreeSet<String>>,
     /// Names that must be defined elsewhere; weak ones need not be.
     pub undefined: BTreeSet<String>,
@@ -46,8 +46,8 @@ impl ElfSymbols {
         let failed = |reason| malformed(loaded, "its symbol table", &reason);
         let sections = header.sections(LittleEndian, bytes).map_err(failed)?;
         let table = sections.symbols(LittleEndian, bytes, elf::SHT_SYMTAB).map_err(failed)?;
-        let mut read = Self { exports: (!table.is_empty()).then(BTreeSet::new), ..Self::default() };
-        // The first entry is always empty (System V ABI, chapter 4).
+        let mut read = Self { exports: (table.len() > 1).then(BTreeSet::new), ..Self::default() };
+        // The first entry is always there, and empty (System V ABI, chapter 4).
         for symbol in table.iter().skip(1) {
             let (kind, binding) = (symbol.st_type(), symbol.st_bind());
             if matches!(kind, elf::STT_SECTION | elf::STT_FILE) {

@@ -178,6 +178,7 @@ pub fn with_unit_help(
                 let number = text.trim_end().trim_end_matches(&*unit).trim_end().to_owned();
                 diagnostic.help(format!("did you mean `{number}{meant}`?"))
             }
+            Err(QuantityError::Fraction { meant: Some(meant), .. }) => diagnostic.help(format!("write `{meant}`")),
             _ => diagnostic,
         },
         _ => diagnostic,

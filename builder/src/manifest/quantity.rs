@@ -16,6 +16,14 @@ pub enum QuantityError {
         /// The unit that was probably meant.
         meant: Option<&'static str>,
     },
+    /// A number with a fraction.
+    #[error("`{text}` has a fraction; only whole numbers are understood")]
+    Fraction {
+        /// The text.
+        text: String,
+        /// The same quantity as a whole number of a smaller unit.
+        meant: Option<String>,
+    },
     /// The number passes 2^64.
     #[error("`{0}` is too large")]
     TooLarge(String),
@@ -50,12 +58,29 @@ fn parse(text: &str, units: &[(&'static str, u64)], known: &'static str) -> Resu
     if number.is_empty() {
         return Err(QuantityError::NotANumber(text.to_owned()));
     }
+    if radix == 10 && unit.starts_with(['.', ',']) {
+        return Err(QuantityError::Fraction { text: text.to_owned(), meant: whole(number, unit, units) });
+    }
     let unit = unit.trim_start();
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(QuantityError::UnknownUnit { unit: unit.to_owned(), known, meant: meant(unit, units) });
     };
     let number = u64::from_str_radix(number, radix).ok();
     number.and_then(|number| number.checked_mul(*factor)).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+}
+
+/// `1536MiB` for `1.5GiB`: `rest` is what follows the whole part.
+fn whole(number: &str, rest: &str, units: &[(&'static str, u64)]) -> Option<String> {
+    let rest = rest.get(1..)?;
+    let (digits, unit) = rest.split_at(rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len()));
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
+    let denominator = 10_u64.checked_pow(u32::try_from(digits.len()).ok()?)?;
+    let numerator: u64 = format!("{number}{digits}").parse().ok()?;
+    let product = numerator.checked_mul(*factor)?;
+    let amount = (product % denominator == 0).then_some(product / denominator)?;
+    let fits = units.iter().filter(|(name, factor)| !name.is_empty() && amount % factor == 0);
+    let largest = fits.max_by_key(|(_, factor)| *factor);
+    Some(largest.map_or_else(|| amount.to_string(), |(name, factor)| format!("{}{name}", amount / factor)))
 }
 
 /// `M`, `MB` and `mib` all mean `MiB` to somebody.
@@ -81,6 +106,19 @@ mod tests {
             let Err(QuantityError::UnknownUnit { meant, .. }) = parse_size(text) else { panic!("{text} was accepted") };
             assert_eq!(meant, Some("MiB"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_fraction_leads_to_a_smaller_unit() {
+        let meant = |result| match result {
+            Err(QuantityError::Fraction { meant, .. }) => meant,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(meant(parse_duration("1.5s")).as_deref(), Some("1500ms"));
+        assert_eq!(meant(parse_duration("0.5")).as_deref(), Some("500ms"));
+        assert_eq!(meant(parse_size("1.5 GiB")).as_deref(), Some("1536MiB"));
+        assert_eq!(meant(parse_size("0.1KiB")), None);
+        assert_eq!(meant(parse_size("1.99999999999999999999999GiB")), None);
     }
 
     #[test]

@@ -52,7 +52,11 @@ fn read_expect(node: &Located<Node>, found: &mut Diagnostics) -> Vec<String> {
             Ok(_) => expect.push(text.value),
             Err(error) => {
                 let message = format!("{what} is not a regular expression");
-                let help = "put a backslash before a character that is meant as itself";
+                let help = if error.to_string().contains("look-around") {
+                    "the Rust crate `regex` has no look-ahead and no look-behind: match what comes before or behind as well, or list two expectations"
+                } else {
+                    "put a backslash before a character that is meant as itself"
+                };
                 found.push(
                     Diagnostic::new(Code::BadRegex, message).at(text.span, "").note(error.to_string()).help(help),
                 );

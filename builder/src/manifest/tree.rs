@@ -9,7 +9,7 @@ use super::merge::merge;
 use super::profile::take;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::read_failure;
+use crate::input::{read_failure, with_home_help};
 use crate::source::{Located, Source, Sources, Span};
 use crate::yaml::{self, Node};
 
@@ -49,7 +49,8 @@ impl Chain<'_> {
         self.links.push((source.path.canonicalize().unwrap_or_else(|_| source.path.clone()), base.span));
         let path = source.resolve(&base.value);
         self.check_loop(&path, &base)?;
-        let below = read_file(&path).map_err(|diagnostic| diagnostic.at(base.span, "extended here"))?;
+        let below = read_file(&path)
+            .map_err(|diagnostic| with_home_help(diagnostic.at(base.span, "extended here"), &base.value))?;
         let below = self.read(&below)?;
         Ok(merge(below, tree, self.found))
     }
