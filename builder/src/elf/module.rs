@@ -166,7 +166,7 @@ fn common(loaded: &Loaded, names: &BTreeSet<String>) -> Diagnostic {
 fn no_information(loaded: &Loaded) -> Diagnostic {
     let message = format!("`{}` has no section `.modinfo`", loaded.origin.path);
     error(loaded, Code::NoModuleInformation, message)
-        .note("stos reads there what the module is called and which function starts it")
+        .note("it says what the module is called and which function starts it")
         .help("declare the module with the kernel's macro for that, and check that it was not stripped; or take a file that is no module off the list")
 }
 
