@@ -62,10 +62,16 @@ impl Claims {
     pub fn settle(self) -> Result<Vec<Region>, Diagnostics> {
         let mut found = Diagnostics::default();
         let mut sorted: Vec<&Claim> = self.list.iter().collect();
-        sorted.sort_by_key(|claim| (claim.kind != RegionKind::Kernel, claim.span.is_none(), claim.range));
-        for (index, claim) in sorted.iter().enumerate() {
-            let later = sorted.iter().skip(index + 1);
-            let mut others: Vec<&Claim> = later.copied().filter(|other| other.range.overlaps(claim.range)).collect();
+        sorted.sort_by_key(|claim| (claim.span.is_none(), claim.range));
+        // Segments of a kernel are disjoint, which was checked before; there may be very many.
+        let (kernel, rest): (Vec<&Claim>, Vec<&Claim>) =
+            sorted.into_iter().partition(|claim| claim.kind == RegionKind::Kernel);
+        let kernel_and_rest = kernel.iter().map(|claim| (*claim, &*rest));
+        let among_rest =
+            rest.iter().enumerate().map(|(index, claim)| (*claim, rest.get(index + 1..).unwrap_or_default()));
+        for (claim, others) in kernel_and_rest.chain(among_rest) {
+            let mut others: Vec<&Claim> =
+                others.iter().copied().filter(|other| other.range.overlaps(claim.range)).collect();
             others.sort_by_key(|other| other.range);
             if !others.is_empty() {
                 found.push(collision(claim, &others, &self.list));
@@ -103,24 +109,21 @@ impl Claim {
         self.kind == RegionKind::Hole && self.span.is_some()
     }
 
+    /// Where it lies, with the parts that `others` claim as well.
     fn fact(&self, others: &[&Self]) -> String {
+        let names = |wanted: bool| {
+            let is_hit = |range: GuestRange| others.iter().any(|other| other.range.overlaps(range));
+            let parts = self.parts.iter().filter(|(_, range)| is_hit(*range) == wanted);
+            parts.map(|(name, _)| section_name(name)).collect::<Vec<_>>().join(" ")
+        };
+        let holds = match (names(true), names(false)) {
+            (hit, others) if hit.is_empty() && others.is_empty() => String::new(),
+            (hit, others) if others.is_empty() => format!(", holds {hit}"),
+            (hit, others) if hit.is_empty() => format!(", holds {others} elsewhere"),
+            (hit, others) => format!(", holds {hit} there and {others} elsewhere"),
+        };
         let size = self.range.size;
-        let mut fact = format!("`{}` takes guest-physical {}, {size} bytes ({size:#x})", self.name, self.range);
-        if !self.parts.is_empty() {
-            let names = |hit: bool| {
-                let wanted = self
-                    .parts
-                    .iter()
-                    .filter(|(_, range)| others.iter().any(|other| other.range.overlaps(*range)) == hit);
-                wanted.map(|(name, _)| section_name(name)).collect::<Vec<_>>().join(" ")
-            };
-            for (label, names) in [(", there with", names(true)), (", elsewhere with", names(false))] {
-                if !names.is_empty() {
-                    fact += &format!("{label} {names}");
-                }
-            }
-        }
-        fact
+        format!("`{}` takes guest-physical {}, {size} bytes ({size:#x}){holds}", self.name, self.range)
     }
 }
 
@@ -171,17 +174,17 @@ fn help(claim: &Claim, others: &[&Claim], all: &[Claim]) -> String {
     if claim.parts.is_empty() && claim.range.start.0 == 0xf_f000 {
         return "these are probably the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment=0xc0100000` instead of `-Ttext=0xc0100000`".to_owned();
     }
-    let first = claim.parts.first().map_or("the first section of this segment", |(name, _)| section_name(name));
     let in_place = all.iter().filter(|other| other.kind == RegionKind::Kernel && other.range.start.0 >= 0x10_0000);
     let before = in_place.filter_map(|other| other.parts.last()).next_back();
-    match (before, claim.parts.first()) {
-        (Some((before, _)), Some(_)) => format!(
+    let first = claim.parts.first().map(|(name, _)| section_name(name));
+    match (before, first) {
+        (Some((before, _)), Some(first)) => format!(
             "let `{first}` follow `{}` instead of giving it this address: `{first} ALIGN(4096) : {{ ... }}` in the linker script",
             section_name(before)
         ),
-        (None, Some(_)) => {
-            format!("put `. = 0xc0100000;` before `{first}` in the linker script: physical 1 MiB is free")
+        (_, first) => {
+            let first = first.map_or("the first section".to_owned(), |first| format!("`{first}`"));
+            format!("put `. = 0xc0100000;` before {first} in the linker script: physical 1 MiB is free")
         }
-        (_, None) => format!("put `. = 0xc0100000;` before {first} in the linker script: physical 1 MiB is free"),
     }
 }

@@ -206,7 +206,7 @@ fn a_picture_that_can_not_be_written_leaves_everything_as_it_was() {
     let image = golden(folder.path());
     let before = fs::read(&image).unwrap();
     for (picture, status, words) in [
-        ("missing/golden.svg", 74, "can't write the picture to `missing/golden.svg`: there is no such file"),
+        ("missing/golden.svg", 74, "can't write the picture to `missing/golden.svg`: there is no folder `missing`"),
         ("/dev/full", 74, "can't write the picture to `/dev/full`: no space is left on the device"),
         (".", 74, "can't write the picture to `.`: it is a directory"),
         ("golden.img", 65, "the picture would replace the image `golden.img` that it shows"),

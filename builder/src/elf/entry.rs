@@ -29,9 +29,7 @@ pub fn check_entry(layout: &Layout<'_>, entry: u32, base: u32, found: &mut Diagn
     let mut diagnostic = layout.complain(Code::EntryNotExecutable, &what);
     let shown: Vec<&LoadSegment> =
         layout.segments.iter().filter(|segment| holder.is_none_or(|holder| holder.index == segment.index)).collect();
-    for segment in shown {
-        diagnostic = diagnostic.note(layout.describe(segment));
-    }
+    diagnostic = layout.describe_all(diagnostic, &shown);
     let holds = |symbol: &&Label| symbol.address <= entry && entry - symbol.address < symbol.size.max(1);
     if let Some(symbol) = layout.symbols.iter().find(holds) {
         diagnostic = diagnostic.note(format!("the entry point is in `{}`", symbol.name));

@@ -14,6 +14,9 @@ use crate::input::Loaded;
 /// Where GNU ld puts programs for Linux when it gets no linker script.
 const LINUX_PROGRAM: u32 = 0x0804_8000;
 
+/// Most segments, or pairs of them, that are told of.
+const SEGMENTS_SHOWN: usize = 8;
+
 /// A kernel's segments with all that is known of them.
 pub struct Layout<'a> {
     /// The file.
@@ -54,6 +57,17 @@ impl<'a> Layout<'a> {
         )
     }
 
+    /// Adds what each of `segments` is.
+    pub fn describe_all(&self, mut diagnostic: Diagnostic, segments: &[&LoadSegment]) -> Diagnostic {
+        for segment in segments.iter().take(SEGMENTS_SHOWN) {
+            diagnostic = diagnostic.note(self.describe(segment));
+        }
+        match segments.len().checked_sub(SEGMENTS_SHOWN) {
+            Some(more @ 1..) => diagnostic.note(format!("and {more} more")),
+            _ => diagnostic,
+        }
+    }
+
     /// Complains of segments that share addresses.
     pub fn check_overlap(&self, found: &mut Diagnostics) {
         // Among sorted ranges an overlap shows against the one that reaches furthest so far.
@@ -61,6 +75,9 @@ impl<'a> Layout<'a> {
         for segment in self.segments {
             if let Some(other) = furthest.filter(|other| other.end() > u64::from(segment.vaddr)) {
                 found.push(self.overlap(other, segment));
+                if found.list.len() > SEGMENTS_SHOWN {
+                    return;
+                }
             }
             if furthest.is_none_or(|other| segment.end() > other.end()) {
                 furthest = Some(segment);
@@ -93,7 +110,8 @@ impl<'a> Layout<'a> {
         let outside: Vec<&LoadSegment> = self.segments.iter().filter(|segment| !is_inside(segment)).collect();
         let Some(segment) = outside.first() else { return };
         let (index, vaddr, end) = (segment.index, segment.vaddr, segment.end());
-        let first = self.first_section(segment).map_or("the first section".to_owned(), |name| format!("`{name}`"));
+        let first = outside.iter().find_map(|segment| self.first_section(segment));
+        let first = first.map_or("the first section".to_owned(), |name| format!("`{name}`"));
         let usual = base + 0x10_0000;
         let line = format!("`. = {usual:#x};` before {first}");
 
@@ -103,10 +121,7 @@ impl<'a> Layout<'a> {
             let size = (window.end - window.start) >> 20;
             format!("segment {index} ends at {:#x}, past the {size} MiB that are mapped at {base:#x}", end - 1)
         };
-        let mut diagnostic = self.complain(Code::SegmentOutsideWindow, &what);
-        for segment in &outside {
-            diagnostic = diagnostic.note(self.describe(segment));
-        }
+        let mut diagnostic = self.describe_all(self.complain(Code::SegmentOutsideWindow, &what), &outside);
         let is_too_large = vaddr >= base && u64::from(vaddr) < window.end;
         let help = if is_too_large {
             let over = end - window.end;
@@ -138,7 +153,9 @@ impl<'a> Layout<'a> {
         let mut found = Diagnostics::default();
         self.warn_of_writable_code(&mut found);
         for pair in self.segments.windows(2) {
-            if let [first, second] = pair {
+            if let [first, second] = pair
+                && found.list.len() <= SEGMENTS_SHOWN
+            {
                 self.warn_of_shared_page(first, second, &mut found);
             }
         }
@@ -150,14 +167,12 @@ impl<'a> Layout<'a> {
         let both = Permissions::WRITE | Permissions::EXECUTE;
         let segments: Vec<&LoadSegment> = self.segments.iter().filter(|segment| segment.may(both)).collect();
         let Some(first) = segments.first() else { return };
-        let indices: Vec<String> = segments.iter().map(|segment| segment.index.to_string()).collect();
-        let what = match &*indices {
-            [index] => format!("segment {index} is writable and executable"),
-            _ => format!("the segments {} are writable and executable", indices.join(", ")),
+        let what = match &*segments {
+            [segment] => format!("segment {} is writable and executable", segment.index),
+            _ => format!("{} segments are writable and executable", segments.len()),
         };
-        let mut diagnostic = self.complain(Code::WritableCode, &what);
-        for segment in &segments {
-            diagnostic = diagnostic.note(self.describe(segment));
+        let mut diagnostic = self.describe_all(self.complain(Code::WritableCode, &what), &segments);
+        for segment in segments.iter().take(SEGMENTS_SHOWN) {
             if let Some(sorts) = self.sorts_of_sections(segment) {
                 diagnostic = diagnostic.note(sorts);
             }
@@ -177,14 +192,14 @@ impl<'a> Layout<'a> {
             ("code", names(true, false)),
             ("data", names(false, true)),
             ("read-only data", names(false, false)),
-            ("code and data in one", names(true, true)),
+            ("code and data mixed", names(true, true)),
         ];
         let parts: Vec<String> = sorts
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
-            .map(|(sort, names)| format!("{sort}: {names}"))
+            .map(|(sort, names)| format!("{sort} in {names}"))
             .collect();
-        (!parts.is_empty()).then(|| format!("by their flags, {}", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("segment {} by the sections' flags: {}", segment.index, parts.join("; ")))
     }
 
     /// How to make two segments of one that is writable and executable.
