@@ -21,7 +21,7 @@ use super::{code, descriptors};
 use crate::claims::{Claim, Claims};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
+use crate::elf::{KernelElf, ModuleElf, Names, at_addresses_of, undefined_symbols};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::{Document, Manifest, RecordedPaths};
 use crate::plan::{OwnedPiece, Plan};
@@ -149,7 +149,8 @@ impl Memory {
             self.put_file(start, loaded, segment.file.clone());
 
             // Sections name the parts of the segment; what lies between them is the segment's own.
-            let sections = kernel.sections.iter().filter(|section| section.segment == Some(segment.index));
+            let sections = at_addresses_of(&kernel.sections, segment);
+            let sections = sections.filter(|section| section.segment == Some(segment.index));
             let parts = sections.map(|section| {
                 let start = section.vaddr - KERNEL_BASE;
                 (format!("kernel {}", section.name), GuestRange::new(start.into(), section.size.into()))

@@ -5,7 +5,7 @@ use stos_image::{PAGE_SIZE, Permissions};
 
 use super::error;
 use super::kernel::LoadSegment;
-use super::section::KernelSection;
+use super::section::{KernelSection, at_addresses_of};
 use super::symbols::{Label, large_variables};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -14,6 +14,8 @@ use crate::input::Loaded;
 /// Where GNU ld puts programs for Linux when it gets no linker script.
 const LINUX_PROGRAM: u32 = 0x0804_8000;
 
+/// Most sections of a segment that are named.
+const SECTIONS_SHOWN: usize = 32;
 /// Most segments, or pairs of them, that are told of.
 const SEGMENTS_SHOWN: usize = 8;
 
@@ -38,7 +40,8 @@ impl<'a> Layout<'a> {
     /// The sections that `segment` holds, by address.
     pub fn sections_of(&self, segment: &LoadSegment) -> impl Iterator<Item = &'a KernelSection> {
         let index = segment.index;
-        self.sections.iter().filter(move |section| section.segment == Some(index) && !section.name.is_empty())
+        at_addresses_of(self.sections, segment)
+            .filter(move |section| section.segment == Some(index) && !section.name.is_empty())
     }
 
     fn first_section(&self, segment: &LoadSegment) -> Option<&'a str> {
@@ -48,7 +51,13 @@ impl<'a> Layout<'a> {
     /// What a segment is, in one line.
     pub fn describe(&self, segment: &LoadSegment) -> String {
         let names: Vec<&str> = self.sections_of(segment).map(|section| &*section.name).collect();
-        let holds = if names.is_empty() { String::new() } else { format!(", holds {}", names.join(" ")) };
+        let holds = match names.get(..SECTIONS_SHOWN) {
+            _ if names.is_empty() => String::new(),
+            Some(first) if names.len() > SECTIONS_SHOWN => {
+                format!(", holds {} and {} more", first.join(" "), names.len() - SECTIONS_SHOWN)
+            }
+            _ => format!(", holds {}", names.join(" ")),
+        };
         let (start, size) = (u64::from(segment.vaddr), segment.memory_size);
         let last = segment.end().saturating_sub(1).max(start);
         format!(

@@ -22,6 +22,7 @@ pub use kernel::KernelElf;
 pub use link::undefined_symbols;
 pub use module::ModuleElf;
 pub use names::Names;
+pub use section::at_addresses_of;
 pub use symbols::large_variables;
 
 type Header = elf::FileHeader32<LittleEndian>;

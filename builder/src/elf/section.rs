@@ -83,10 +83,33 @@ pub fn read_sections(loaded: &Loaded, header: &Header) -> Result<Vec<KernelSecti
     Ok(sections)
 }
 
-/// Finds the segment of each section: when two segments claim the same addresses, addresses alone do not tell.
+/// The sections among `sections`, which are sorted, that begin at the addresses of `segment`.
+pub fn at_addresses_of<'a>(
+    sections: &'a [KernelSection],
+    segment: &LoadSegment,
+) -> impl Iterator<Item = &'a KernelSection> {
+    let (start, end) = (segment.vaddr, segment.end());
+    let first = sections.partition_point(|section| section.vaddr < start);
+    sections.iter().skip(first).take_while(move |section| u64::from(section.vaddr) < end)
+}
+
+/// Finds the segment of each section: when two segments claim the same addresses, addresses alone do not tell. `segments`
+/// are sorted.
 pub fn assign(sections: &mut [KernelSection], segments: &[LoadSegment]) {
+    // How far the segments up to this one reach, so that the search backward can end early.
+    let reach: Vec<u64> = segments
+        .iter()
+        .scan(0, |reach: &mut u64, segment| {
+            *reach = segment.end().max(*reach);
+            Some(*reach)
+        })
+        .collect();
     for section in sections {
-        let mut holders = segments.iter().filter(|segment| section.lies_in(segment));
+        let after = segments.partition_point(|segment| segment.vaddr <= section.vaddr);
+        let (before, reach) = (segments.get(..after).unwrap_or_default(), reach.get(..after).unwrap_or_default());
+        let before = before.iter().zip(reach).rev();
+        let near = before.take_while(|(_, reach)| **reach > u64::from(section.vaddr)).map(|(segment, _)| segment);
+        let mut holders = near.filter(|segment| section.lies_in(segment));
         let first = holders.next();
         let holder = holders.chain(first).find(|segment| section.is_zeros_of(segment)).or(first);
         section.segment = holder.map(|segment| segment.index);

@@ -1,6 +1,9 @@
 //! Modules that a kernel can't link, or probably can't.
 
+use std::fs;
+
 use stos_tests::elf::{Content, Elf, Segment, Symbol};
+use stos_tests::tools::{root, run, tool};
 
 use super::kernels::close_kernel;
 use super::{assert_elf_refused, assert_elf_silent, assert_elf_warned};
@@ -97,4 +100,17 @@ fn all_mistakes_of_kernel_and_modules_are_shown_at_once() {
     kernel.segments.push(Segment::new(0x10_0000, 4, &[1; 16]));
     let common = module_with(&[Symbol::common("counter", 4)], &[]);
     assert_elf_refused("many_mistakes", &kernel.to_bytes(), &[&common.to_bytes(), b"no ELF file"]);
+}
+
+#[test]
+fn the_examples_give_no_warning() {
+    let output = tempfile::tempdir().unwrap();
+    let mut manifests = 0;
+    for entry in fs::read_dir(root().join("manifests")).unwrap() {
+        let manifest = entry.unwrap().path();
+        let result = run(tool("stos-pack").arg(&manifest).arg("-o").arg(output.path().join("image.img")));
+        assert_eq!((result.status, &*result.stderr), (Some(0), ""), "{}", manifest.display());
+        manifests += 1;
+    }
+    assert!(manifests > 0);
 }
