@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cpio::newc::{Builder, trailer};
 
 use super::case::Case;
-use crate::elf::{Elf, Section, Segment};
+use crate::elf::{Elf, Section, Segment, Symbol};
 use crate::{fixtures, tools};
 
 /// Uses all files and every key.
@@ -164,13 +164,15 @@ fn kernels() -> Vec<Vec<u8>> {
     zeroed.memory_size = 0x20_0000;
     let many: Vec<Segment> =
         (0..8).map(|index| Segment { vaddr: 0xc010_0000 + index * 0x1000, ..code.clone() }).collect();
-    let bss = vec![Section { name: ".bss", vaddr: 0xc010_0010, size: 0x10_0000 }];
+    let symbols = [("a", 0xc010_0000), ("b", 0xc010_0000), ("", 0xffff_ffff)];
+    let symbols = symbols.map(|(name, value)| Symbol::function(name, value)).to_vec();
+    let bss = vec![Section::bss(0xc010_0010, 0x10_0000)];
     vec![
         Elf { segments: vec![zeroed], sections: bss, ..Elf::kernel() }.to_bytes(),
         Elf { segments: many, ..Elf::kernel() }.to_bytes(),
         Elf { segments: vec![code.clone(), Segment::new(0xc00b_8000, 6, &[1; 16])], ..Elf::kernel() }.to_bytes(),
         Elf { segments: Vec::new(), ..Elf::kernel() }.to_bytes(),
-        Elf { symbols: vec![("a", 0xc010_0000), ("b", 0xc010_0000), ("", 0xffff_ffff)], ..Elf::kernel() }.to_bytes(),
+        Elf { symbols, ..Elf::kernel() }.to_bytes(),
     ]
 }
 
