@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use stos_image::{Content, Digest, GuestRange, Input, Permissions, Region, RegionKind};
-use stos_pack::{Inputs, Manifest, Output, OwnedPiece};
+use stos_pack::{Inputs, Manifest, Output, OwnedPiece, nobody};
 
 /// Bytes in the file that the archive is made from.
 const SIZE: u64 = 1 << 30;
@@ -51,7 +51,7 @@ fn main() {
     let archive = make_archive(folder.path());
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/golden/golden.yaml");
     let manifest = Manifest::load(&golden, None).unwrap_or_else(|failure| panic!("{:?}", failure.diagnostics));
-    let inputs = Inputs::load(&manifest).unwrap();
+    let inputs = Inputs::load(&manifest, &nobody).unwrap();
     let mut plan = stos_pack::plan(&manifest, &inputs).unwrap();
 
     println!("an initramfs of {} bytes", fs::metadata(&archive).unwrap().len());
@@ -72,9 +72,11 @@ fn main() {
         });
         plan.pieces.push(OwnedPiece { start: START, bytes });
         let rendered = timed("  lay out pages and digest blocks", || plan.render().unwrap());
-        timed("  write the image and wait for the disk", || Output::File(image.clone()).write(&rendered).unwrap());
+        timed("  write the image and wait for the disk", || {
+            Output::File(image.clone()).write(&rendered, &nobody).unwrap();
+        });
     });
-    timed("verify the image", || stos_pack::verify(&image).unwrap());
+    timed("verify the image", || stos_pack::verify(&image, &nobody).unwrap());
 
     let copy = folder.path().join("copy");
     timed("cat, and wait for the disk", || {

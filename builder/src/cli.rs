@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
@@ -24,6 +25,9 @@ pub struct Arguments {
     /// The profile of the manifest to build [default: the manifest's `profile`, if any]
     #[arg(short, long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Refuse inputs other than those in the lock file beside the manifest
+    #[arg(long)]
+    pub locked: bool,
     /// How to talk
     #[command(flatten)]
     pub manner: Manner,
@@ -38,17 +42,31 @@ impl Arguments {
     /// # Errors
     /// Names what is too much.
     pub fn check(self) -> Result<Self, clap::Error> {
-        let Self { manifest, output, profile, verb, .. } = &self;
+        let Self { manifest, output, profile, locked, manner, verb } = &self;
         let build = [
             manifest.as_ref().map(|path| format!("the manifest `{}`", path.display())),
             output.as_ref().map(|_| "`--output`".to_owned()),
             profile.as_ref().map(|_| "`--profile`".to_owned()),
+            locked.then(|| "`--locked`".to_owned()),
         ];
+        let conflict = |message: String| Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+        let works = matches!(verb, None | Some(Verb::Verify { .. } | Verb::Lock { .. }));
+        let writes =
+            matches!(verb, Some(Verb::Init { .. } | Verb::Extract { .. } | Verb::Inspect { svg: Some(_), .. }));
+        if manner.quiet && manner.verbose {
+            return conflict("`--quiet` and `--verbose` contradict each other".to_owned());
+        }
+        if manner.quiet && !works && !writes {
+            return conflict("`--quiet` does not go with a verb that has nothing to do but to answer".to_owned());
+        }
+        if manner.verbose && !works {
+            return conflict("`--verbose` goes with building, `verify` and `lock`".to_owned());
+        }
+        if manner.verbose && manner.message_format == MessageFormat::Json {
+            return conflict("`--verbose` is for people and does not go with `--message-format json`".to_owned());
+        }
         match (verb, build.into_iter().flatten().next()) {
-            (Some(_), Some(extra)) => {
-                let message = format!("{extra} is for building an image and does not go with a verb");
-                Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, message))
-            }
+            (Some(_), Some(extra)) => conflict(format!("{extra} is for building an image and does not go with a verb")),
             _ => Ok(self),
         }
     }
@@ -60,6 +78,12 @@ pub struct Manner {
     /// Print errors and warnings for people, or as one JSON object per line for programs
     #[arg(long, value_name = "FORMAT", global = true, default_value = "human")]
     pub message_format: MessageFormat,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say on standard error what is being done, and how long it takes
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
 }
 
 /// The form of errors and warnings.
@@ -103,6 +127,31 @@ pub enum Verb {
         image: PathBuf,
         /// The folder; it is made, or must be empty
         folder: PathBuf,
+    },
+    /// Record size and digest of every input in a lock file beside the manifest, for `--locked`
+    Lock {
+        /// The manifest
+        #[arg(value_name = "MANIFEST.yaml")]
+        manifest: PathBuf,
+    },
+    /// Write a manifest for the kernel and modules in a folder, and the schema that editors check it with
+    Init {
+        /// The folder
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Print the JSON Schema of manifests, with which editors complete and check them
+    Schema,
+    /// Print a script that completes command lines, for `bash` and other shells
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page for the program and one for each verb into a folder
+    Man {
+        /// The folder; it is made if it does not exist
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
     /// Explain a code of an error or a warning, with an example and how to mend it
     Explain {

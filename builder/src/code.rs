@@ -116,12 +116,18 @@ codes! {
     NotNewc = "E0050", STATUS_DATA;
     /// A directory entry that can't go into an initramfs.
     UnsupportedEntry = "E0051", STATUS_DATA;
-    /// The image, or a picture of it, can't be written.
+    /// The image, a picture of it, a lock file or a new manifest can't be written.
     OutputFailed = "E0060", STATUS_IO;
-    /// The image would replace one of its own inputs, or a picture its image.
+    /// The image or the lock file would replace an input, or a picture its image.
     OutputIsInput = "E0061", STATUS_DATA;
     /// The image breaks a limit of the image format.
     FormatLimit = "E0062", STATUS_DATA;
+    /// An input that is not the one in the lock file.
+    InputDiffersFromLock = "E0070", STATUS_DATA;
+    /// An input that the lock file does not have.
+    InputNotLocked = "E0071", STATUS_DATA;
+    /// A lock file that is missing or can't be understood.
+    BadLock = "E0072", STATUS_DATA;
     /// A segment of the kernel that is writable and executable.
     WritableCode = "W0001", 0;
     /// Segments of the kernel with different permissions on one page.

@@ -8,6 +8,7 @@ use stos_image::{GuestRange, ImageError, Input, ParsedImage, VerifiedImage};
 
 use crate::code::{STATUS_DATA, STATUS_NO_INPUT};
 use crate::input::describe;
+use crate::observer::{Event, Observer, Step, Watched, nobody};
 
 /// Why an image can't be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +58,24 @@ pub struct LoadedImage {
     contents: Vec<Vec<u8>>,
 }
 
-fn open(path: &Path) -> Result<ParsedImage<BufReader<File>>, ImageFileError> {
+fn open<'a>(path: &Path, observer: Observer<'a>) -> Result<ParsedImage<BufReader<Watched<'a, File>>>, ImageFileError> {
+    observer(&Event::Step(Step::Verify));
     let file = File::open(path).map_err(|error| ImageFileError::new(path, error.into()))?;
-    ParsedImage::parse(BufReader::new(file)).map_err(|error| ImageFileError::new(path, error))
+    // A pipe has no size of its own.
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    observer(&Event::Expect(size));
+    let parsed = ParsedImage::parse(BufReader::new(Watched::new(file, observer)))
+        .map_err(|error| ImageFileError::new(path, error))?;
+    observer(&Event::Expect(parsed.facts().file_size().saturating_sub(size)));
+    Ok(parsed)
 }
 
 /// Checks every byte of the image at `path`.
 ///
 /// # Errors
 /// Names the file and the first thing that is wrong with it.
-pub fn verify(path: &Path) -> Result<VerifiedImage, ImageFileError> {
-    open(path)?.verify(|_, _| Ok(())).map_err(|error| ImageFileError::new(path, error))
+pub fn verify(path: &Path, observer: Observer<'_>) -> Result<VerifiedImage, ImageFileError> {
+    open(path, observer)?.verify(|_, _| Ok(())).map_err(|error| ImageFileError::new(path, error))
 }
 
 impl LoadedImage {
@@ -76,7 +84,7 @@ impl LoadedImage {
     /// # Errors
     /// As [`verify`].
     pub fn load(path: &Path) -> Result<Self, ImageFileError> {
-        let parsed = open(path)?;
+        let parsed = open(path, &nobody)?;
         let extents = parsed.facts().extents().to_vec();
         let mut contents: Vec<Vec<u8>> = vec![Vec::new(); extents.len()];
         let place = |address: stos_image::PhysAddr, bytes: &[u8]| {

@@ -9,7 +9,8 @@ use stos_image::{Digest, Input};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::initramfs;
-use crate::manifest::{Initramfs, Manifest};
+use crate::manifest::{Initramfs, Manifest, NamedInput};
+use crate::observer::{Event, Observer, Watched};
 use crate::source::{Located, Span};
 
 /// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
@@ -43,27 +44,23 @@ impl Inputs {
     ///
     /// # Errors
     /// All files that can't be read or archived, not only the first.
-    pub fn load(manifest: &Manifest) -> Result<Self, Diagnostics> {
+    pub fn load(manifest: &Manifest, observer: Observer<'_>) -> Result<Self, Diagnostics> {
         let mut found = Diagnostics::default();
-        let kernel = found.take(load_file(manifest, "kernel", &manifest.kernel.path));
-        let mut modules = Vec::new();
-        for (index, module) in manifest.modules.iter().enumerate() {
-            modules.extend(found.take(load_file(manifest, &format!("modules[{index}]"), &module.path)));
-        }
-        let initramfs = match &manifest.initramfs {
-            Some(Initramfs::Archive(path)) => found.take(load_file(manifest, "initramfs", path).and_then(|loaded| {
-                initramfs::check_newc(&loaded.bytes).map_err(|reason| not_newc(&loaded, &reason))?;
-                Ok(loaded)
-            })),
-            Some(Initramfs::Directory(path)) => match load_directory(manifest, path) {
-                Ok(loaded) => Some(loaded),
-                Err(more) => {
-                    found.list.extend(more.list);
-                    None
-                }
-            },
-            None => None,
+        let named = manifest.named();
+        expect(manifest, &named, observer);
+        let mut list = named.iter();
+        let mut next = || {
+            let loaded = load(manifest, list.next()?, observer);
+            loaded.map_err(|more| found.list.extend(more.list)).ok()
         };
+        let kernel = next();
+        let modules = manifest.modules.iter().filter_map(|_| next()).collect();
+        let initramfs = next();
+        if let (Some(Initramfs::Archive(_)), Some(loaded)) = (&manifest.initramfs, &initramfs)
+            && let Err(reason) = initramfs::check_newc(&loaded.bytes)
+        {
+            found.push(not_newc(loaded, &reason));
+        }
         match kernel {
             Some(kernel) => found.finish(Self { kernel, modules, initramfs }),
             None => Err(found),
@@ -74,6 +71,30 @@ impl Inputs {
     pub fn all(&self) -> impl Iterator<Item = &Loaded> {
         std::iter::once(&self.kernel).chain(&self.modules).chain(&self.initramfs)
     }
+}
+
+/// Tells how many bytes the files among `named` have; what a directory gives is known once it is archived.
+pub fn expect(manifest: &Manifest, named: &[NamedInput<'_>], observer: Observer<'_>) {
+    for named in named.iter().filter(|named| !named.is_directory) {
+        observer(&Event::Expect(manifest.resolve(named.path).metadata().map_or(0, |metadata| metadata.len())));
+    }
+}
+
+/// Reads a file, or archives a directory.
+///
+/// # Errors
+/// Everything that keeps it from being read or archived.
+pub fn load(manifest: &Manifest, named: &NamedInput<'_>, observer: Observer<'_>) -> Result<Loaded, Diagnostics> {
+    let loaded = if named.is_directory {
+        let loaded = load_directory(manifest, named.path)?;
+        observer(&Event::Expect(loaded.origin.size));
+        observer(&Event::Advance(loaded.origin.size));
+        loaded
+    } else {
+        load_file(manifest, &named.key, named.path, observer)?
+    };
+    observer(&Event::Input(&loaded.origin));
+    Ok(loaded)
 }
 
 /// A diagnostic for a file that the system does not let us read.
@@ -108,7 +129,12 @@ pub fn describe(error: &io::Error) -> String {
     }
 }
 
-fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<Loaded, Diagnostic> {
+fn load_file(
+    manifest: &Manifest,
+    key: &str,
+    path: &Located<String>,
+    observer: Observer<'_>,
+) -> Result<Loaded, Diagnostic> {
     let what = format!("`{}` (the manifest's key `{key}`)", path.value);
     let failed =
         |error: io::Error| with_home_help(read_failure(&what, &error).at(path.span, "named here"), &path.value);
@@ -122,7 +148,9 @@ fn load_file(manifest: &Manifest, key: &str, path: &Located<String>) -> Result<L
         return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
     }
     let mut bytes = Vec::new();
-    File::open(&file_path).and_then(|file| file.take(INPUT_LIMIT + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    File::open(&file_path)
+        .and_then(|file| Watched::new(file.take(INPUT_LIMIT + 1), observer).read_to_end(&mut bytes))
+        .map_err(failed)?;
     if bytes.len() as u64 > INPUT_LIMIT {
         let message = format!("{what} has more than {INPUT_LIMIT} bytes");
         return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));

@@ -14,15 +14,19 @@ mod elf;
 mod explain;
 mod extract;
 mod image_file;
+mod init;
 mod initramfs;
 mod input;
 mod inspect;
 mod interrupt;
+mod lock;
 mod manifest;
 mod message;
+mod observer;
 mod output;
 mod plan;
 mod printable;
+mod quote;
 mod recipe;
 mod source;
 mod yaml;
@@ -35,15 +39,19 @@ pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use diff::Difference;
 pub use extract::{ExtractError, extract};
 pub use image_file::{ImageFileError, LoadedImage, verify};
+pub use init::{Begun, init};
 pub use input::{Inputs, Loaded};
 pub use inspect::{BootStructures, Mapping, Report};
+pub use lock::{Locked, lock};
 pub use manifest::{
     Document, Initramfs, InitramfsDocument, KernelDocument, Manifest, ModuleDocument, ProfileDocument, Protocol,
-    Quantity, RunDocument, SegmentDocument,
+    Quantity, RunDocument, SegmentDocument, schema,
 };
 pub use message::{MESSAGE_VERSION, Message};
+pub use observer::{Event, Observer, Step, nobody};
 pub use output::Output;
 pub use plan::{OwnedPiece, Plan};
+pub use quote::for_shell;
 pub use source::{FileId, Located, Source, Sources, Span};
 
 /// What went wrong, and the texts that it went wrong in.
@@ -76,22 +84,50 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     }
 }
 
-/// Builds the image that the manifest at `path` declares, with the profile `profile` if one is wanted, and writes it.
+/// An image that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The manifest.
+    pub manifest: &'a Path,
+    /// The profile, if not the manifest's own choice.
+    pub profile: Option<&'a str>,
+    /// Whether the inputs must be those of the lock file beside the manifest.
+    pub locked: bool,
+    /// Where the image goes.
+    pub output: &'a Output,
+}
+
+/// Builds the image of `order` and writes it.
 ///
 /// # Errors
 /// All mistakes of the first step that finds any.
-pub fn pack(path: &Path, profile: Option<&str>, output: &Output) -> Result<Packed, Failure> {
-    let manifest = Manifest::load(path, profile)?;
-    let build = || -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
-        output.check_against(&manifest)?;
-        let inputs = Inputs::load(&manifest)?;
-        let plan = plan(&manifest, &inputs)?;
-        let image = plan.render().map_err(|error| plan::limit_reached(&error, &manifest))?;
-        output.write(&image)?;
-        Ok((image, plan.warnings))
-    };
-    match build() {
+pub fn pack(order: &Order<'_>, observer: Observer<'_>) -> Result<Packed, Failure> {
+    observer(&Event::Step(Step::Manifests));
+    let mut manifest = Manifest::load(order.manifest, order.profile)?;
+    manifest.sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
+    observer(&Event::Profile(manifest.profile.as_deref()));
+    match build(&mut manifest, order, observer) {
         Ok((image, warnings)) => Ok(Packed { image, warnings, sources: manifest.sources }),
         Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
     }
+}
+
+fn build(
+    manifest: &mut Manifest,
+    order: &Order<'_>,
+    observer: Observer<'_>,
+) -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
+    order.output.check_against(manifest)?;
+    let lock = if order.locked { Some(lock::Lock::load(order.manifest, &mut manifest.sources)?) } else { None };
+    observer(&Event::Step(Step::Inputs));
+    let inputs = Inputs::load(manifest, observer)?;
+    if let Some(lock) = lock {
+        lock.check(manifest, &inputs)?;
+    }
+    observer(&Event::Step(Step::Plan));
+    let plan = plan(manifest, &inputs)?;
+    observer(&Event::Planned(plan.description.regions.len()));
+    let image = plan.render().map_err(|error| plan::limit_reached(&error, manifest))?;
+    order.output.write(&image, observer)?;
+    Ok((image, plan.warnings))
 }

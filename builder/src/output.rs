@@ -1,4 +1,4 @@
-//! Writes the image, or a picture of one: whole or not at all.
+//! Writes the image, and other files: whole or not at all.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -12,6 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::input::describe;
 use crate::interrupt::{Interrupt, Interruptible};
 use crate::manifest::{Initramfs, Manifest};
+use crate::observer::{Event, Observer, Step, Watched, nobody};
 
 /// Where the image or the picture goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,7 @@ impl Output {
         if path.as_os_str() == "-" {
             return Self::Stdout;
         }
-        let followed = if path.is_symlink() { path.canonicalize().ok() } else { None };
-        Self::File(followed.unwrap_or_else(|| path.to_path_buf()))
+        Self::File(followed(path))
     }
 
     /// Refuses to write over the manifest or over a file that it names, and into a directory that is archived.
@@ -42,38 +42,9 @@ impl Output {
     /// # Errors
     /// [`Code::OutputIsInput`] names both.
     pub fn check_against(&self, manifest: &Manifest) -> Result<(), Diagnostic> {
-        let Self::File(path) = self else { return Ok(()) };
-        if let Some(Initramfs::Directory(directory)) = &manifest.initramfs {
-            let archived = manifest.resolve(directory).canonicalize();
-            let folder = folder_of(path).canonicalize();
-            if let (Ok(archived), Ok(folder)) = (archived, folder)
-                && folder.starts_with(&archived)
-            {
-                let (path, directory_name) = (path.display(), &directory.value);
-                let message =
-                    format!("the image `{path}` would lie in `{directory_name}`, which becomes its initramfs");
-                let error =
-                    Diagnostic::new(Code::OutputIsInput, message).at(directory.span, "archived with all that is in it");
-                return Err(error.help("name a file elsewhere with `-o`: the next image would have this one in it"));
-            }
-        }
-        let Ok(output) = path.canonicalize() else { return Ok(()) };
-        let archive = manifest.initramfs.iter().filter_map(|initramfs| match initramfs {
-            Initramfs::Archive(path) => Some(path),
-            Initramfs::Directory(_) => None,
-        });
-        let named = std::iter::once(&manifest.kernel.path)
-            .chain(manifest.modules.iter().map(|module| &module.path))
-            .chain(archive);
-        let inputs = named
-            .map(|path| manifest.resolve(path))
-            .chain(manifest.sources.all().iter().map(|source| source.path.clone()));
-        match inputs.into_iter().find(|input| input.canonicalize().is_ok_and(|input| input == output)) {
-            None => Ok(()),
-            Some(input) => {
-                let message = format!("the image would replace its own input `{}`", input.display());
-                Err(Diagnostic::new(Code::OutputIsInput, message).help("name another file with `-o`"))
-            }
+        match self {
+            Self::File(path) => check_output("image", "with `-o`", path, manifest),
+            Self::Stdout => Ok(()),
         }
     }
 
@@ -81,14 +52,17 @@ impl Output {
     ///
     /// # Errors
     /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
-    pub fn write(&self, image: &Image) -> Result<(), Diagnostic> {
+    pub fn write(&self, image: &Image, observer: Observer<'_>) -> Result<(), Diagnostic> {
+        observer(&Event::Step(Step::Write));
+        observer(&Event::Expect(image.file_size()));
         if *self == Self::Stdout && io::stdout().is_terminal() {
             let message = "an image is no text: standard output is a terminal";
             return Err(Diagnostic::new(Code::OutputFailed, message)
                 .help("name a file with `-o img.bin`, or redirect the output"));
         }
         let write_to = |sink: &mut dyn Write| image.write_to(sink);
-        self.write_content(&Content { name: "image", option: "-o", write_to: &write_to })
+        let content = Content { name: "image", option: Some("-o"), existing: Existing::Replace, write_to: &write_to };
+        self.write_content(&content, observer)
     }
 
     /// Writes `svg`, a picture of the image in the file `image`, as [`Output::write`] writes an image.
@@ -104,62 +78,124 @@ impl Output {
             return Err(Diagnostic::new(Code::OutputIsInput, message).help("name another file with `--svg`"));
         }
         let write_to = |sink: &mut dyn Write| sink.write_all(svg.as_bytes());
-        self.write_content(&Content { name: "picture", option: "--svg", write_to: &write_to })
+        let content =
+            Content { name: "picture", option: Some("--svg"), existing: Existing::Replace, write_to: &write_to };
+        self.write_content(&content, &nobody)
     }
 
-    fn write_content(&self, content: &Content) -> Result<(), Diagnostic> {
+    fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {
         match self {
-            Self::Stdout => {
-                write_through(content, io::stdout().lock()).map_err(|error| content.failed("standard output", &error))
-            }
-            Self::File(path) => {
-                let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-                let result = if special { write_special(content, path) } else { write_atomically(content, path) };
-                result.map_err(|error| match (error.kind(), folder_of(path)) {
-                    (io::ErrorKind::NotFound, folder) if !folder.is_dir() => content.no_folder(path, folder),
-                    _ => {
-                        let diagnostic = content.failed(&format!("`{}`", path.display()), &error);
-                        if path.is_dir() {
-                            diagnostic.help(format!("name a file in it with `{}`", content.option))
-                        } else {
-                            diagnostic
-                        }
-                    }
-                })
-            }
+            Self::Stdout => write_through(content, Watched::new(io::stdout().lock(), observer))
+                .map_err(|error| content.failed("standard output", &error)),
+            Self::File(path) => content.write_file(path, observer),
         }
     }
 }
 
+/// Refuses to write the file at `path`, which messages call `name`, over an input of `manifest` or into a directory that is
+/// archived. `how` a person can choose another place.
+///
+/// # Errors
+/// [`Code::OutputIsInput`] names both.
+pub fn check_output(name: &str, how: &str, path: &Path, manifest: &Manifest) -> Result<(), Diagnostic> {
+    if let Some(Initramfs::Directory(directory)) = &manifest.initramfs {
+        let archived = manifest.resolve(directory).canonicalize();
+        let folder = folder_of(path).canonicalize();
+        if let (Ok(archived), Ok(folder)) = (archived, folder)
+            && folder.starts_with(&archived)
+        {
+            let (path, directory_name) = (path.display(), &directory.value);
+            let message = format!("the {name} `{path}` would lie in `{directory_name}`, which becomes its initramfs");
+            let error =
+                Diagnostic::new(Code::OutputIsInput, message).at(directory.span, "archived with all that is in it");
+            return Err(error.help(format!("name a file elsewhere {how}: the next image would have this one in it")));
+        }
+    }
+    let Ok(output) = path.canonicalize() else { return Ok(()) };
+    let named = manifest.named();
+    let inputs = named
+        .iter()
+        .map(|named| manifest.resolve(named.path))
+        .chain(manifest.sources.all().iter().map(|source| source.path.clone()));
+    match inputs.into_iter().find(|input| input.canonicalize().is_ok_and(|input| input == output)) {
+        None => Ok(()),
+        Some(input) => {
+            let message = format!("the {name} would replace its own input `{}`", input.display());
+            Err(Diagnostic::new(Code::OutputIsInput, message).help(format!("name another file {how}")))
+        }
+    }
+}
+
+/// The file that `path` leads to when it is a symbolic link, or `path` itself.
+pub fn followed(path: &Path) -> PathBuf {
+    let followed = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    followed.unwrap_or_else(|| path.to_path_buf())
+}
+
+/// What becomes of a file that is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The new one takes its place.
+    Replace,
+    /// It stays; that nothing was written is an error.
+    Keep,
+}
+
 /// What becomes a file.
-struct Content<'a> {
+pub struct Content<'a> {
     /// What messages call it.
-    name: &'static str,
-    /// The option that names the file.
-    option: &'static str,
+    pub name: &'static str,
+    /// The option that names the file, if there is one.
+    pub option: Option<&'static str>,
+    /// What becomes of a file that is there.
+    pub existing: Existing,
     /// Writes all of it.
-    write_to: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+    pub write_to: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
 }
 
 impl Content<'_> {
+    /// Writes the file at `path`. It appears under its name when all of it is on disk, or what was there stays.
+    ///
+    /// # Errors
+    /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
+    pub fn write_file(&self, path: &Path, observer: Observer<'_>) -> Result<(), Diagnostic> {
+        let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let result = match self.existing {
+            Existing::Replace if special => write_special(self, path, observer),
+            _ => write_atomically(self, path, observer),
+        };
+        result.map_err(|error| match (error.kind(), folder_of(path)) {
+            (io::ErrorKind::NotFound, folder) if !folder.is_dir() => self.no_folder(path, folder),
+            _ => {
+                let diagnostic = self.failed(&format!("`{}`", path.display()), &error);
+                match self.option.filter(|_| path.is_dir()) {
+                    Some(option) => diagnostic.help(format!("name a file in it with `{option}`")),
+                    None => diagnostic,
+                }
+            }
+        })
+    }
+
     fn no_folder(&self, path: &Path, folder: &Path) -> Diagnostic {
-        let (path, folder, option) = (path.display(), folder.display(), self.option);
+        let (path, folder) = (path.display(), folder.display());
         let message = format!("can't write the {} to `{path}`: there is no folder `{folder}`", self.name);
-        Diagnostic::new(Code::OutputFailed, message)
-            .help(format!("make it with `mkdir -p {folder}`, or name another with `{option}`"))
+        let other = self.option.map_or(String::new(), |option| format!(", or name another with `{option}`"));
+        Diagnostic::new(Code::OutputFailed, message).help(format!("make it with `mkdir -p {folder}`{other}"))
     }
 
     fn failed(&self, file: &str, error: &io::Error) -> Diagnostic {
         let Self { name, option, .. } = self;
         let message = format!("can't write the {name} to {file}: {}", describe(error));
         let diagnostic = Diagnostic::new(Code::OutputFailed, message);
+        let elsewhere = |text: &str| option.map_or(String::new(), |option| format!("{text} with `{option}`"));
         match error.kind() {
             io::ErrorKind::StorageFull => {
-                diagnostic.help(format!("free some space, or name a file on another disk with `{option}`"))
+                diagnostic.help(format!("free some space{}", elsewhere(", or name a file on another disk")))
             }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                diagnostic.help(format!("name a file in a folder that you may write to with `{option}`"))
-            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => diagnostic.help(match option {
+                Some(_) => elsewhere("name a file in a folder that you may write to"),
+                None => "check the permissions of its folder with `ls -ld`".to_owned(),
+            }),
             _ => diagnostic,
         }
     }
@@ -172,8 +208,8 @@ fn write_through(content: &Content, sink: impl Write) -> io::Result<()> {
 }
 
 /// A device or a pipe that somebody put in the file's place is written to as it is.
-fn write_special(content: &Content, path: &Path) -> io::Result<()> {
-    write_through(content, File::options().write(true).open(path)?)
+fn write_special(content: &Content, path: &Path, observer: Observer<'_>) -> io::Result<()> {
+    write_through(content, Watched::new(File::options().write(true).open(path)?, observer))
 }
 
 /// The folder that `path` lies in.
@@ -181,26 +217,35 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn write_atomically(content: &Content, path: &Path) -> io::Result<()> {
+fn write_atomically(content: &Content, path: &Path, observer: Observer<'_>) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::other("it is a directory"));
     }
-    let folder = folder_of(path);
     // A signal must not leave the temporary file behind: it takes effect once that is gone.
     let interrupt = Interrupt::watch()?;
-    let result = write_and_rename(content, folder, path, &interrupt);
+    observer(&Event::SignalsHeld);
+    let result = write_and_rename(content, path, &interrupt, observer);
+    if result.is_err() && interrupt.check().is_err() {
+        observer(&Event::Interrupted);
+    }
     interrupt.settle(result)
 }
 
-fn write_and_rename(content: &Content, folder: &Path, path: &Path, interrupt: &Interrupt) -> io::Result<()> {
+fn write_and_rename(content: &Content, path: &Path, interrupt: &Interrupt, observer: Observer<'_>) -> io::Result<()> {
+    let folder = folder_of(path);
     // Mode 0666 less the umask, as any program's output has it.
     let mut file = tempfile::Builder::new()
         .prefix(".stos-pack-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
-    write_through(content, Interruptible { inner: &mut file, interrupt })?;
+    let inner = Watched::new(&mut file, observer);
+    write_through(content, Interruptible { inner, interrupt })?;
     file.as_file().sync_all()?;
     interrupt.check()?;
-    file.persist(path).map_err(|error| error.error)?;
+    let persisted = match content.existing {
+        Existing::Replace => file.persist(path),
+        Existing::Keep => file.persist_noclobber(path),
+    };
+    persisted.map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
 }

@@ -28,10 +28,18 @@ impl Source {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(usize);
 
+impl FileId {
+    /// Where the file stands in [`Sources::all`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// The manifest and the files that it extends, in the order in which they were read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     list: Vec<Source>,
+    bases: Vec<Located<String>>,
 }
 
 impl Sources {
@@ -39,6 +47,24 @@ impl Sources {
     pub fn add(&mut self, source: Source) -> FileId {
         self.list.push(source);
         FileId(self.list.len() - 1)
+    }
+
+    /// Notes that the file that is added next is a manifest that the last one extends, under the name `path`.
+    pub fn extend(&mut self, path: Located<String>) {
+        self.bases.push(path);
+    }
+
+    /// The paths by which manifests name the one that they extend: that of file 1 in file 0, that of file 2 in file 1, ...
+    pub fn bases(&self) -> &[Located<String>] {
+        &self.bases
+    }
+
+    /// The file that a path means: relative to the folder of the manifest that it is written in.
+    pub fn resolve(&self, path: &Located<String>) -> PathBuf {
+        match self.get(path.span.file) {
+            Some(source) => source.resolve(&path.value),
+            None => PathBuf::from(&path.value),
+        }
     }
 
     /// The file that `id` stands for; `None` for an id of other sources.

@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use stos_pack::{Code, Difference, ImageFileError, LoadedImage, Output, Report, STATUS_IO, Sources};
+use clap_complete::Shell;
+use stos_pack::{
+    Code, Difference, ImageFileError, LoadedImage, Locked, Order, Output, Report, STATUS_IO, Sources, for_shell,
+};
 
 use crate::cli::Manner;
+use crate::manual;
+use crate::progress::Progress;
 use crate::talk::{answer, complain, report, say};
 
 /// Exit status for wrong usage (`EX_USAGE` of sysexits.h).
@@ -13,13 +18,16 @@ pub const STATUS_USAGE: u8 = 64;
 const STATUS_TROUBLE: u8 = 2;
 
 /// Builds an image.
-pub fn build(manner: Manner, manifest: &Path, profile: Option<&str>, output: Option<&Path>) -> u8 {
-    let output = Output::choose(output, manifest);
-    match stos_pack::pack(manifest, profile, &output) {
+pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
+    let progress = Progress::start(manner);
+    let result = stos_pack::pack(order, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    match result {
         Ok(packed) => {
             report(manner, &packed.sources, &packed.warnings);
             let (size, id) = (packed.image.file_size(), packed.image.id());
-            match &output {
+            match order.output {
+                _ if manner.quiet => 0,
                 Output::File(path) => answer(manner, &format!("{}: {size} bytes, {id}\n", path.display())),
                 // The image itself has gone to standard output.
                 Output::Stdout => {
@@ -34,9 +42,59 @@ pub fn build(manner: Manner, manifest: &Path, profile: Option<&str>, output: Opt
 
 /// Checks every byte of an image.
 pub fn verify(manner: Manner, path: &Path) -> u8 {
-    match stos_pack::verify(path) {
+    let progress = Progress::start(manner);
+    let result = stos_pack::verify(path, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    match result {
+        Ok(_) if manner.quiet => 0,
         Ok(image) => answer(manner, &format!("{}: every byte is right, {}\n", path.display(), image.id())),
         Err(error) => reject(manner, &error),
+    }
+}
+
+/// Writes a manifest's lock file.
+pub fn lock(manner: Manner, manifest: &Path) -> u8 {
+    let progress = Progress::start(manner);
+    let result = stos_pack::lock(manifest, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    match result {
+        Ok(_) if manner.quiet => 0,
+        Ok(Locked { path, inputs }) => {
+            let inputs = if inputs == 1 { "1 input".to_owned() } else { format!("{inputs} inputs") };
+            answer(manner, &format!("{}: {inputs}\n", path.display()))
+        }
+        Err(failure) => report(manner, &failure.sources, &failure.diagnostics),
+    }
+}
+
+/// Writes a manifest for what is in a folder.
+pub fn init(manner: Manner, folder: &Path) -> u8 {
+    match stos_pack::init(folder) {
+        Ok(_) if manner.quiet => 0,
+        Ok(begun) => answer(manner, &begun.to_string()),
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+    }
+}
+
+/// Prints the schema of manifests.
+pub fn schema(manner: Manner) -> u8 {
+    answer(manner, &stos_pack::schema())
+}
+
+/// Prints a script that completes command lines.
+pub fn completions(manner: Manner, shell: Shell) -> u8 {
+    answer(manner, &manual::completions(shell))
+}
+
+/// Prints the manual page, or writes all pages into a folder.
+pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
+    let result = match folder {
+        None => manual::page(),
+        Some(folder) => manual::write_pages(folder).map(|count| format!("{}: {count} pages\n", folder.display())),
+    };
+    match result {
+        Ok(text) => answer(manner, &text),
+        Err(error) => complain(manner, &format!("can't write manual pages: {error}"), STATUS_IO),
     }
 }
 
@@ -68,6 +126,7 @@ pub fn draw(manner: Manner, path: &Path, picture: &Path) -> u8 {
         return answer(manner, &svg);
     }
     match output.write_picture(&svg, path) {
+        Ok(()) if manner.quiet => 0,
         Ok(()) => answer(manner, &format!("{}: {} bytes\n", picture.display(), svg.len())),
         Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }
@@ -95,9 +154,10 @@ pub fn diff(manner: Manner, first: &Path, second: &Path) -> u8 {
 /// Writes what an image was built from to a folder, and says what to type to build it again.
 pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
     match stos_pack::extract(image, folder) {
+        Ok(_) if manner.quiet => 0,
         Ok(count) => {
             let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-            let manifest = quoted(&folder.join("manifest.yaml"));
+            let manifest = for_shell(&folder.join("manifest.yaml"));
             let folder = folder.display();
             answer(
                 manner,
@@ -106,13 +166,6 @@ pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
         }
         Err(error) => complain(manner, &error.to_string(), error.status()),
     }
-}
-
-/// `path` as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |character: char| character.is_alphanumeric() || "/._-+,:@%".contains(character);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Explains an error code.

@@ -70,10 +70,10 @@ impl Text<'_> {
         let at = plain.location().map(|location| self.span_of(location));
         let (message, help) = match plain {
             Error::MultipleDocuments { .. } => {
-                ("the manifest has more than one YAML document".to_owned(), "keep one, and take out the `---` lines")
+                ("there is more than one YAML document".to_owned(), "keep one, and take out the `---` lines")
             }
             Error::Budget { .. } => (
-                "the manifest is nested too deeply, or its aliases stand for too many values".to_owned(),
+                "the values are nested too deeply, or the aliases stand for too many values".to_owned(),
                 "a manifest needs a few levels only; write values out instead of `*aliases`",
             ),
             other => {

@@ -7,4 +7,5 @@ pub mod fixtures;
 pub mod fuzz;
 pub mod guests;
 pub mod nested;
+pub mod terminal;
 pub mod tools;

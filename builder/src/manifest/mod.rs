@@ -2,21 +2,24 @@
 
 mod canonical;
 mod document;
-mod fields;
+pub(crate) mod fields;
 mod merge;
 mod profile;
-mod quantity;
+pub(crate) mod quantity;
 mod read;
 mod recorded;
 mod run;
-mod tree;
+mod schema;
+pub(crate) mod tree;
 
 pub use document::{
     Document, InitramfsDocument, KernelDocument, ModuleDocument, ProfileDocument, Quantity, RunDocument,
     SegmentDocument,
 };
 pub(crate) use fields::nearest;
+pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
+pub use schema::schema;
 
 use std::path::PathBuf;
 
@@ -116,12 +119,33 @@ pub struct Run {
     pub exit_port: u16,
 }
 
+/// A file or a directory that a manifest names.
+#[derive(Clone, Debug)]
+pub struct NamedInput<'a> {
+    /// The key in the manifest, such as `modules[1]`.
+    pub key: String,
+    /// The path as written.
+    pub path: &'a Located<String>,
+    /// Whether it is a directory that is to be archived.
+    pub is_directory: bool,
+}
+
 impl Manifest {
     /// The file that a path means: relative to the folder of the manifest that it is written in.
     pub fn resolve(&self, path: &Located<String>) -> PathBuf {
-        match self.sources.get(path.span.file) {
-            Some(source) => source.resolve(&path.value),
-            None => PathBuf::from(&path.value),
-        }
+        self.sources.resolve(path)
+    }
+
+    /// The files and directories that it names, in the order of [`crate::Inputs::all`].
+    pub fn named(&self) -> Vec<NamedInput<'_>> {
+        let file = |key: String, path| NamedInput { key, path, is_directory: false };
+        let modules = self.modules.iter().enumerate();
+        let mut named = vec![file("kernel".to_owned(), &self.kernel.path)];
+        named.extend(modules.map(|(index, module)| file(format!("modules[{index}]"), &module.path)));
+        named.extend(self.initramfs.iter().map(|initramfs| match initramfs {
+            Initramfs::Archive(path) => file("initramfs".to_owned(), path),
+            Initramfs::Directory(path) => NamedInput { key: "initramfs".to_owned(), path, is_directory: true },
+        }));
+        named
     }
 }

@@ -32,9 +32,7 @@ impl Manifest {
     /// # Errors
     /// All independent mistakes, together with the texts that they point into.
     pub fn load(path: &Path, profile: Option<&str>) -> Result<Self, Failure> {
-        let source = tree::read_file(path)
-            .map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })?;
-        Self::from_source(&source, profile)
+        Self::from_source(&source_of(path)?, profile)
     }
 
     /// As [`Manifest::load`], with the text of the manifest at hand.
@@ -42,15 +40,46 @@ impl Manifest {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
+        Ok(Variants::from_source(source, profile)?.chosen)
+    }
+}
+
+/// A manifest with one profile applied, or none, and with each of the others.
+pub struct Variants {
+    /// With the profile that was asked for, or the default one.
+    pub chosen: Manifest,
+    /// With each of the other profiles.
+    pub others: Vec<Manifest>,
+}
+
+impl Variants {
+    /// Every variant of the manifest at `path`; the default one is chosen.
+    ///
+    /// # Errors
+    /// As for [`Manifest::load`].
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        Self::from_source(&source_of(path)?, None)
+    }
+
+    fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
         let mut sources = Sources::default();
         let mut found = Diagnostics::default();
-        let manifest = read_with_profiles(source, profile, &mut sources, &mut found);
-        match found.finish(manifest) {
-            Ok(Some(manifest)) => Ok(Self { sources, ..manifest }),
+        let variants = read_with_profiles(source, profile, &mut sources, &mut found);
+        match found.finish(variants) {
+            Ok(Some(mut variants)) => {
+                for manifest in variants.others.iter_mut().chain([&mut variants.chosen]) {
+                    manifest.sources = sources.clone();
+                }
+                Ok(variants)
+            }
             Ok(None) => Err(Failure { sources, diagnostics: Diagnostics::default() }),
             Err(diagnostics) => Err(Failure { sources, diagnostics }),
         }
     }
+}
+
+fn source_of(path: &Path) -> Result<Source, Failure> {
+    tree::read_file(path).map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })
 }
 
 fn read_with_profiles(
@@ -58,17 +87,18 @@ fn read_with_profiles(
     profile: Option<&str>,
     sources: &mut Sources,
     found: &mut Diagnostics,
-) -> Option<Manifest> {
+) -> Option<Variants> {
     let tree = tree::load(source, sources, found);
     let tree = found.take(tree)?;
     let choice = profile::choose(tree, profile, found);
     let manifest = read_tree(&choice.tree, found);
+    let mut others = Vec::new();
     for other in &choice.others {
         let mut found_there = Diagnostics::default();
-        read_tree(other, &mut found_there);
+        others.extend(read_tree(other, &mut found_there));
         found.extend_new(found_there);
     }
-    Some(Manifest { profile: choice.profile, ..manifest? })
+    Some(Variants { chosen: Manifest { profile: choice.profile, ..manifest? }, others })
 }
 
 /// Reads everything but profiles.

@@ -51,6 +51,7 @@ impl Chain<'_> {
         self.check_loop(&path, &base)?;
         let below = read_file(&path)
             .map_err(|diagnostic| with_home_help(diagnostic.at(base.span, "extended here"), &base.value))?;
+        self.sources.extend(base);
         let below = self.read(&below)?;
         Ok(merge(below, tree, self.found))
     }
@@ -77,8 +78,15 @@ impl Chain<'_> {
 /// # Errors
 /// When it can't be read, is too long or is no text.
 pub fn read_file(path: &Path) -> Result<Source, Diagnostic> {
-    let what = format!("the manifest `{}`", path.display());
-    let metadata = fs::metadata(path).map_err(|error| read_failure(&what, &error))?;
+    read_text(&format!("the manifest `{}`", path.display()), path)
+}
+
+/// Reads the text at `path`; `what` it is, for messages.
+///
+/// # Errors
+/// As for [`read_file`].
+pub fn read_text(what: &str, path: &Path) -> Result<Source, Diagnostic> {
+    let metadata = fs::metadata(path).map_err(|error| read_failure(what, &error))?;
     if metadata.is_dir() {
         let message = format!("can't read {what}: it is a directory");
         return Err(Diagnostic::new(Code::Unreadable, message).help("name the manifest file inside it"));
@@ -87,7 +95,7 @@ pub fn read_file(path: &Path) -> Result<Source, Diagnostic> {
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(SOURCE_LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(|error| read_failure(&what, &error))?;
+        .map_err(|error| read_failure(what, &error))?;
     if bytes.len() as u64 > SOURCE_LIMIT {
         let message = format!("{what} has more than {SOURCE_LIMIT} bytes");
         return Err(Diagnostic::new(Code::BadText, message).help("is this really a manifest?"));

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use stos_pack::Initramfs::{Archive, Directory};
-use stos_pack::{Diagnostics, Inputs, LoadedImage, Manifest, Message, Report, Sources, plan};
+use stos_pack::{Diagnostics, Inputs, LoadedImage, Manifest, Message, Report, Sources, nobody, plan};
 
 use super::case::{Case, DIRECTORY, FILES, Part};
 
@@ -114,7 +114,7 @@ impl Bench {
 
 /// The image, or nothing when the format has no room for it.
 fn build(manifest: &Manifest) -> Result<Option<stos_image::Image>, Diagnostics> {
-    let inputs = Inputs::load(manifest)?;
+    let inputs = Inputs::load(manifest, &nobody)?;
     let plan = plan(manifest, &inputs)?;
     draw(&manifest.sources, &plan.warnings);
     match plan.render() {

@@ -1,0 +1,150 @@
+//! A pseudo-terminal with a command of ours in its foreground: what appears on it, keys, and its settings.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Termios, tcgetattr};
+
+/// How long a command may take to print what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command with a terminal of its own.
+pub struct Session {
+    child: Child,
+    master: File,
+    screen: Receiver<Vec<u8>>,
+    /// What has appeared so far, with escape sequences.
+    pub seen: String,
+    before: Termios,
+}
+
+impl Session {
+    /// Runs `command` in the foreground of a new terminal.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start(command: &Command) -> Self {
+        match Self::try_start(command) {
+            Ok(session) => session,
+            Err(error) => panic!("{command:?} can't be started on a terminal: {error}"),
+        }
+    }
+
+    fn try_start(command: &Command) -> std::io::Result<Self> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = PathBuf::from(ptsname(&master, Vec::new())?.to_string_lossy().into_owned());
+        let slave = File::options().read(true).write(true).open(name)?;
+        let before = tcgetattr(&slave)?;
+        let master = File::from(master);
+        // A session of its own, with the terminal as the controlling one.
+        let mut session = Command::new("setsid");
+        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => session.env(name, value),
+                None => session.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            session.current_dir(folder);
+        }
+        let child = session
+            .stdin(Stdio::from(slave.try_clone()?))
+            .stdout(Stdio::from(slave.try_clone()?))
+            .stderr(Stdio::from(slave))
+            .spawn()?;
+        let (sender, screen) = channel();
+        let mut reader = master.try_clone()?;
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // Reading fails once nobody has the terminal open.
+            while let Ok(size @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..size].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, master, screen, seen: String::new(), before })
+    }
+
+    /// Waits until `text` has appeared.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.seen.contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Err(error) => {
+                    panic!("{text:?} is missing ({error}) in {:?}", self.seen.get(..2000).unwrap_or(&self.seen))
+                }
+            }
+        }
+    }
+
+    /// Types.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn type_keys(&mut self, keys: &[u8]) {
+        let typed = self.master.write_all(keys);
+        assert!(typed.is_ok(), "{typed:?}");
+    }
+
+    /// The terminal's settings.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn settings(&self) -> Termios {
+        match tcgetattr(&self.master) {
+            Ok(settings) => settings,
+            Err(error) => panic!("the terminal has no settings: {error}"),
+        }
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end, and checks that the terminal is as before. Returns how the command ended and all that appeared.
+    ///
+    /// # Panics
+    /// When the terminal's settings differ.
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let status = match self.child.wait() {
+            Ok(status) => status,
+            Err(error) => panic!("the command's end is not known: {error}"),
+        };
+        let after = self.settings();
+        let modes = |settings: &Termios| (settings.input_modes, settings.output_modes, settings.local_modes);
+        assert_eq!(modes(&after), modes(&self.before), "the terminal was not restored");
+        // The reader ends when the last process on the terminal is gone.
+        loop {
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Err(RecvTimeoutError::Disconnected) => return (status, self.seen),
+                Err(RecvTimeoutError::Timeout) => panic!("somebody keeps the terminal open: {:?}", self.seen),
+            }
+        }
+    }
+
+    /// Waits for the end, and checks status and terminal.
+    ///
+    /// # Panics
+    /// When one of them is wrong.
+    pub fn ends_with(self, status: i32) {
+        let (ended, seen) = self.end();
+        assert_eq!(ended.code(), Some(status), "{seen}");
+    }
+}

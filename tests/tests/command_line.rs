@@ -1,0 +1,83 @@
+//! What is made from the description of `stos-pack`'s command line: completions and manual pages.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use stos_tests::tools::{run, tool};
+
+/// Every verb, as help lists them.
+fn verbs() -> Vec<String> {
+    let help = run(tool("stos-pack").arg("-h")).stdout;
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')));
+    let mut verbs: Vec<String> = names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+    verbs.retain(|verb| verb != "help");
+    assert!(verbs.len() >= 9, "{help}");
+    verbs
+}
+
+#[test]
+fn completions_know_every_verb_and_bash_can_read_them() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let result = run(tool("stos-pack").args(["completions", shell]));
+        assert_eq!((result.status, &*result.stderr), (Some(0), ""), "{shell}");
+        for word in verbs().iter().map(|verb| &**verb).chain(["message-format", "locked"]) {
+            assert!(result.stdout.contains(word), "{word} is missing for {shell}");
+        }
+        if shell == "bash" {
+            let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            bash.stdin.take().unwrap().write_all(result.stdout.as_bytes()).unwrap();
+            let checked = bash.wait_with_output().unwrap();
+            assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        }
+    }
+    let unknown = run(tool("stos-pack").args(["completions", "tcsh"]));
+    assert_eq!((unknown.status, &*unknown.stdout), (Some(64), ""));
+}
+
+#[test]
+fn bash_completes_verbs_and_options() {
+    let script = run(tool("stos-pack").args(["completions", "bash"])).stdout;
+    let complete = |words: &str, at: usize| {
+        let ask = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD={at}; COMP_LINE='{words}'\n\
+             _stos__pack stos-pack \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{at}-1]}}\"; echo \"${{COMPREPLY[@]}}\"\n"
+        );
+        let result = run(Command::new("bash").args(["--norc", "-c", &ask]));
+        assert_eq!(result.stderr, "");
+        result.stdout.trim().to_owned()
+    };
+    assert_eq!(complete("stos-pack ver", 1), "verify");
+    assert_eq!(complete("stos-pack --lo", 1), "--locked");
+}
+
+#[test]
+fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
+    let page = run(tool("stos-pack").arg("man"));
+    assert_eq!((page.status, &*page.stderr), (Some(0), ""));
+    assert!(page.stdout.contains(".TH stos-pack 1"), "{}", page.stdout);
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man");
+    let result = run(tool("stos-pack").arg("man").arg(&pages));
+    let verbs = verbs();
+    assert_eq!(result.stdout, format!("{}: {} pages\n", pages.display(), verbs.len() + 1));
+    let mut files: Vec<String> =
+        fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut expected: Vec<String> = verbs.iter().map(|verb| format!("stos-pack-{verb}.1")).collect();
+    expected.push("stos-pack.1".to_owned());
+    files.sort();
+    expected.sort();
+    assert_eq!(files, expected);
+    for verb in &verbs {
+        let own = fs::read_to_string(pages.join(format!("stos-pack-{verb}.1"))).unwrap();
+        assert!(own.contains(&format!(".TH stos-pack-{verb} 1")), "{own}");
+        assert!(page.stdout.contains(&format!("stos\\-pack\\-{verb}")), "the main page does not know {verb}");
+    }
+    fs::write(folder.path().join("file"), "").unwrap();
+    let refused = run(tool("stos-pack").arg("man").arg(folder.path().join("file")));
+    assert_eq!((refused.status, &*refused.stdout), (Some(74), ""));
+    assert!(refused.stderr.contains("can't write manual pages: "), "{}", refused.stderr);
+}
