@@ -51,6 +51,9 @@ fn a_lock_file_has_every_input_of_every_profile() {
     };
     let (base, kernel, first, second) =
         (digest("course/base.yaml"), digest("kernel/kernel.elf"), digest("course/first.ko"), digest("kernel/s.ko"));
+    let size = |path: &str| fs::metadata(top.path().join(path)).unwrap().len();
+    let (kernel_size, first_size, second_size) =
+        (size("kernel/kernel.elf"), size("course/first.ko"), size("kernel/s.ko"));
     let expected = format!(
         "\
 # The inputs of kernel.yaml, for `stos-pack --locked kernel.yaml`. Renew it with `stos-pack lock kernel.yaml`.
@@ -58,7 +61,7 @@ version: 1
 inputs:
   - path: first.ko
     manifest: ../course/base.yaml
-    size: 277
+    size: {first_size}
     digest: sha256:{first}
   - path: ../course/base.yaml
     manifest: kernel.yaml
@@ -70,11 +73,11 @@ inputs:
     digest: sha256:5c7c12e998a3ed6ea0efe48685052414cb9f262db070d9c337cf081366701206
   - path: kernel.elf
     manifest: kernel.yaml
-    size: 456
+    size: {kernel_size}
     digest: sha256:{kernel}
   - path: s.ko
     manifest: kernel.yaml
-    size: 278
+    size: {second_size}
     digest: sha256:{second}
 "
     );

@@ -96,7 +96,9 @@ fn what_manifests_may_be_is_valid() {
 
 /// Bad manifests whose mistake a schema can't see: files, texts and limits that only `stos-pack` can judge.
 const BEYOND_A_SCHEMA: &[&str] = &[
+    "all_memory_reserved",
     "bad_regex",
+    "bad_regex_look_around",
     "extends_error_in_base",
     "extends_itself",
     "extends_loop",
@@ -104,6 +106,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "extends_missing_module_of_base",
     "extends_syntax_in_base",
     "extends_without_kernel",
+    "home_folder",
     "initramfs_directory_is_a_file",
     "initramfs_not_newc",
     "kernel_is_a_directory",
@@ -124,6 +127,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "segment_on_frame_array",
     "segment_on_pc_hole",
     "segment_outside_memory",
+    "segments_on_everything",
     "unknown_default_profile",
     "unknown_profile",
 ];
