@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use stos_image::DEFAULT_EXIT_PORT;
 
 use super::document::{
-    Document, InitramfsDocument, KernelDocument, ModuleDocument, ProfileDocument, Quantity, RunDocument,
-    SegmentDocument,
+    Document, InitramfsDocument, KernelDocument, ModuleDocument, Quantity, RunDocument, SegmentDocument,
 };
 use super::recorded::RecordedPaths;
 use super::{Manifest, Module, Segment};
@@ -20,36 +19,26 @@ impl From<&Manifest> for Document {
     fn from(manifest: &Manifest) -> Self {
         let paths = RecordedPaths::new(manifest);
         let modules = manifest.modules.iter().zip(&paths.modules).map(|(module, path)| module_document(module, path));
-        let segments = manifest.segments.iter().map(|segment| segment_document(segment.value));
         let run = RunDocument {
             timeout: manifest.run.timeout_ms.map(duration),
-            expect: some_unless_empty(manifest.run.expect.clone()),
-            expect_added: None,
+            expect: manifest.run.expect.clone(),
             exit_port: Some(manifest.run.exit_port)
                 .filter(|port| *port != DEFAULT_EXIT_PORT)
                 // Ports are known by their hexadecimal numbers.
                 .map(|port| Quantity::Text(format!("{port:#x}"))),
         };
-        let profiles = manifest.profile.iter().map(|name| (name.clone(), ProfileDocument::default()));
         Self {
             version: 1,
-            extends: None,
             name: manifest.name.value.clone(),
             memory: size(manifest.memory.value),
             profile: manifest.profile.clone(),
-            kernel: KernelDocument {
-                path: Some(paths.kernel),
-                protocol: Some(manifest.kernel.protocol.value.name().to_owned()),
-            },
-            modules: some_unless_empty(modules.collect()),
-            modules_added: None,
-            initramfs: paths.initramfs.map(|path| InitramfsDocument { path: Some(path), directory: None }),
-            cmdline: Some(manifest.cmdline.value.clone()).filter(|cmdline| !cmdline.is_empty()),
-            cmdline_added: None,
-            segments: some_unless_empty(segments.collect()),
-            segments_added: None,
+            kernel: KernelDocument { path: paths.kernel, protocol: manifest.kernel.protocol.value.name() },
+            modules: modules.collect(),
+            initramfs: paths.initramfs.map(|path| InitramfsDocument { path }),
+            cmdline: manifest.cmdline.value.clone(),
+            segments: manifest.segments.iter().map(|segment| segment_document(segment.value)).collect(),
             run: Some(run).filter(|run| *run != RunDocument::default()),
-            profiles: Some(profiles.collect()).filter(|profiles: &BTreeMap<_, _>| !profiles.is_empty()),
+            profiles: manifest.profile.iter().map(|name| (name.clone(), BTreeMap::new())).collect(),
         }
     }
 }
@@ -68,10 +57,6 @@ impl Document {
     }
 }
 
-fn some_unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
-    Some(list).filter(|list| !list.is_empty())
-}
-
 fn module_document(module: &Module, path: &str) -> ModuleDocument {
     let file_name = path.rsplit('/').next().unwrap_or(path);
     let name = Some(module.name.clone()).filter(|name| name != file_name);
@@ -79,7 +64,7 @@ fn module_document(module: &Module, path: &str) -> ModuleDocument {
 }
 
 fn segment_document(segment: Segment) -> SegmentDocument {
-    SegmentDocument { start: size(segment.start), size: size(segment.size), kind: "reserved".to_owned() }
+    SegmentDocument { start: size(segment.start), size: size(segment.size), kind: "reserved" }
 }
 
 /// Bytes in the largest unit that divides them.
@@ -131,7 +116,7 @@ mod tests {
             kernel: {path: ../examples/kernel.elf, protocol: stos}
             modules:
               - path: ../examples/timer.ko
-              - {path: /tmp/shell.ko, name: shell}
+              - {path: /home/ada/shell.ko, name: shell}
             initramfs: {directory: ./root}
             cmdline: init.mode=all timer.hz=100
             segments: [{start: 0x3000000, size: 1025, kind: reserved}]

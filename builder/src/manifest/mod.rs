@@ -12,10 +12,7 @@ mod run;
 mod schema;
 pub(crate) mod tree;
 
-pub use document::{
-    Document, InitramfsDocument, KernelDocument, ModuleDocument, ProfileDocument, Quantity, RunDocument,
-    SegmentDocument,
-};
+pub(crate) use document::Document;
 pub(crate) use fields::nearest;
 pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
