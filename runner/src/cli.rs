@@ -33,9 +33,17 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     timeout: Option<TimeLimit>,
 
-    /// Succeed once lines of serial output have matched each of these, in the order given; replaces the image's list
+    /// Succeed once lines of output have matched each of these, in the order given; replaces the image's list
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     expect: Vec<String>,
+
+    /// Fail when a line of output matches this; may be given several times
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
+    reject: Vec<String>,
+
+    /// End the run once a line of output matches this: with success, if everything expected has appeared by then
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
+    until: Option<String>,
 
     /// Print nothing about the run but why it failed
     #[arg(short, long)]
@@ -45,8 +53,8 @@ pub struct Arguments {
 impl Arguments {
     /// The options that these arguments ask for.
     pub fn into_options(self) -> Options {
-        let Self { image, backend, timeout, expect, quiet: _ } = self;
-        Options { image, backend, time_limit: timeout, expect: (!expect.is_empty()).then_some(expect) }
+        let Self { image, backend, timeout, expect, reject, until, quiet: _ } = self;
+        Options { image, backend, time_limit: timeout, expect: (!expect.is_empty()).then_some(expect), reject, until }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stos_image::ImageError;
 
+use crate::console::Rejected;
 use crate::fault::Diagnosis;
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
@@ -33,8 +34,15 @@ pub enum Outcome {
     Exited(u32),
     /// The guest wrote a value above this one to its exit port; the emulator can't tell which.
     ExitedAbove(u32),
-    /// All that was expected appeared in the serial output.
+    /// All that was expected appeared in the output.
     Expected,
+    /// The output had what the run was to go on for.
+    Until {
+        /// The expression that matched.
+        pattern: String,
+    },
+    /// The output had a line that must not appear.
+    Rejected(Rejected),
     /// A third exception while the CPU was calling the handler of a second.
     TripleFault {
         /// Where it happened, when the host still knew.
@@ -55,8 +63,8 @@ pub enum Outcome {
     ExpectedMissing {
         /// The first expression that matched no line.
         pattern: String,
-        /// The time limit, when that is what ended the run.
-        limit: Option<Duration>,
+        /// What ended the run.
+        before: Before,
     },
     /// The guest asked the chipset for a reset.
     Reset,
@@ -102,6 +110,20 @@ pub enum Outcome {
     Bug(String),
 }
 
+/// What ended a run without all that was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The guest reported success.
+    Success,
+    /// The output had what the run was to go on for.
+    Until {
+        /// The expression that matched.
+        pattern: String,
+    },
+    /// The time limit.
+    TimeLimit(Duration),
+}
+
 impl Outcome {
     /// The exit status that stands for this outcome. `docs/exit-statuses.md` lists all of them.
     pub fn status(&self) -> u8 {
@@ -110,7 +132,7 @@ impl Outcome {
                 u8::try_from(*value).map_or(GUEST_STATUS_LIMIT, |value| value.min(GUEST_STATUS_LIMIT))
             }
             Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
-            Self::Expected => 0,
+            Self::Expected | Self::Until { .. } => 0,
             Self::Usage(_) => USAGE,
             Self::ImageRejected { .. } | Self::BadExpectation { .. } => IMAGE_REJECTED,
             Self::NoInput { .. } => NO_INPUT,
@@ -122,7 +144,7 @@ impl Outcome {
             Self::Exception(_) => 102,
             Self::CpuFailed(_) => 103,
             Self::Halted { .. } => 104,
-            Self::ExpectedMissing { .. } => 105,
+            Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
             Self::Reset => 106,
             Self::TimeLimit(_) => 124,
             Self::Left => 130,
@@ -162,10 +184,17 @@ impl fmt::Display for Outcome {
             Self::Exception(diagnosis) => diagnosis.fmt(f),
             Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
             Self::Halted { place } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
-            Self::ExpectedMissing { pattern, limit: None } => {
+            Self::Until { pattern } => write!(f, "the output has matched `{pattern}`"),
+            Self::Rejected(Rejected { pattern, line }) => {
+                write!(f, "a line of output matches `{pattern}`, which is not to appear: {line}")
+            }
+            Self::ExpectedMissing { pattern, before: Before::Success } => {
                 write!(f, "the guest reported success, but no line of its output matched `{pattern}`")
             }
-            Self::ExpectedMissing { pattern, limit: Some(limit) } => {
+            Self::ExpectedMissing { pattern, before: Before::Until { pattern: until } } => {
+                write!(f, "the output has matched `{until}`, but no line of it had matched `{pattern}`")
+            }
+            Self::ExpectedMissing { pattern, before: Before::TimeLimit(limit) } => {
                 write!(f, "time limit of {limit:?} reached, and no line of output had matched `{pattern}`")
             }
             Self::Reset => f.write_str("the guest asked for a reset"),
@@ -219,7 +248,9 @@ mod tests {
             (Outcome::Exception(Box::default()), 102),
             (Outcome::CpuFailed(text()), 103),
             (Outcome::Halted { place: text() }, 104),
-            (Outcome::ExpectedMissing { pattern: text(), limit: None }, 105),
+            (Outcome::Until { pattern: text() }, 0),
+            (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
+            (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
             (Outcome::Reset, 106),
             (Outcome::TimeLimit(Duration::from_secs(1)), 124),
             (Outcome::Signal(libc::SIGHUP), 129),

@@ -11,9 +11,11 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::backend::{self, BackendChoice, Guest, Link};
-use crate::console::{Escape, Expectations, Input, Matcher, OutputPipe, RawTerminal, pump, spawn_input};
+use crate::console::{
+    Escape, Expectations, Input, Matcher, OutputPipe, RawTerminal, Rejected, Sight, pump, spawn_input,
+};
 use crate::load;
-use crate::outcome::Outcome;
+use crate::outcome::{Before, Outcome};
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -44,6 +46,10 @@ pub struct Options {
     pub time_limit: Option<TimeLimit>,
     /// Instead of the image's expected lines.
     pub expect: Option<Vec<String>>,
+    /// Expressions that no line of output may match.
+    pub reject: Vec<String>,
+    /// An expression with which the run ends.
+    pub until: Option<String>,
 }
 
 /// What the threads around a guest tell the session.
@@ -51,14 +57,16 @@ pub struct Options {
 pub enum Event {
     /// The guest ended; all its output is in the pipe.
     Ended(Outcome),
-    /// Everything expected has appeared.
-    ExpectationsMet,
+    /// Something in the output that the run is watched for.
+    Seen(Sight),
     /// Standard output can't be written to.
     OutputFailed(std::io::Error),
-    /// All output was written and looked at. `missing` is the first expression that matched nothing.
+    /// All output was written and looked at.
     OutputDone {
-        /// That expression.
+        /// The first expected expression that matched nothing.
         missing: Option<String>,
+        /// The first line that must not appear, and did.
+        rejected: Option<Rejected>,
     },
     /// Ctrl-A X.
     Leave,
@@ -104,7 +112,7 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     let (events, receiver) = channel();
     watch_signals(&events)?;
     let output = Arc::new(OutputPipe::default());
-    let expects = !expectations.is_empty();
+    let expects = expectations.expects();
     start_pump(&output, Matcher::new(expectations), &events)?;
     // Entered before the guest can print, and left after everything else here is dropped.
     let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
@@ -124,11 +132,12 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
 }
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
-    match &options.expect {
+    let expected = match &options.expect {
         Some(patterns) => Expectations::compile(patterns).map_err(|error| Outcome::Usage(error.reason)),
         None => Expectations::compile(of_image)
             .map_err(|error| Outcome::BadExpectation { path: options.image.clone(), reason: error.reason }),
-    }
+    };
+    expected?.with(&options.reject, options.until.as_deref()).map_err(|error| Outcome::Usage(error.reason))
 }
 
 fn io_error(action: &'static str) -> impl FnOnce(std::io::Error) -> Outcome {
@@ -178,8 +187,15 @@ impl Session<'_> {
     fn supervise(mut self) -> Outcome {
         let deadline = self.limit.map(|limit| self.started + limit);
         let ending = self.wait_for_the_end(deadline);
-        let by_guest =
-            !matches!(ending, Outcome::TimeLimit(_) | Outcome::Expected | Outcome::Left | Outcome::Signal(_));
+        let by_guest = !matches!(
+            ending,
+            Outcome::TimeLimit(_)
+                | Outcome::Expected
+                | Outcome::Until { .. }
+                | Outcome::Rejected(_)
+                | Outcome::Left
+                | Outcome::Signal(_)
+        );
         // In this order: a guest that waits for room in the pipe can't stop.
         self.output.finish();
         self.guest.stop();
@@ -189,22 +205,32 @@ impl Session<'_> {
     }
 
     fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Outcome {
-        let mut grace_ends = None;
+        // What the run will end with when the guest does not end by itself before the grace is over.
+        let mut decided: Option<Outcome> = None;
+        let mut grace_ends: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            if grace_ends.is_some_and(|end| end <= now) {
-                return Outcome::Expected;
+            if let Some(limit) = self.limit.filter(|_| deadline.is_some_and(|deadline| deadline <= now)) {
+                return decided.unwrap_or(Outcome::TimeLimit(limit));
             }
-            if let (Some(limit), Some(deadline)) = (self.limit, deadline)
-                && deadline <= now
+            if grace_ends.is_some_and(|end| end <= now)
+                && let Some(outcome) = decided.take()
             {
-                return if grace_ends.is_some() { Outcome::Expected } else { Outcome::TimeLimit(limit) };
+                return outcome;
             }
             let next_tick = now + TICK;
             let wake = [deadline, grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
             match self.receiver.recv_timeout(wake - now) {
                 Ok(Event::Ended(outcome)) => return outcome,
-                Ok(Event::ExpectationsMet) => grace_ends = Some(Instant::now() + GRACE),
+                Ok(Event::Seen(Sight::Until { pattern })) => return Outcome::Until { pattern },
+                Ok(Event::Seen(sight)) => {
+                    // A forbidden line decides, whatever else has been seen.
+                    decided = match sight {
+                        Sight::Rejected(rejected) => Some(Outcome::Rejected(rejected)),
+                        _ => decided.or(Some(Outcome::Expected)),
+                    };
+                    grace_ends.get_or_insert(Instant::now() + GRACE);
+                }
                 Ok(Event::OutputFailed(source)) => return output_failed(source),
                 Ok(Event::OutputDone { .. }) => return Outcome::Bug("the output ended before the guest".to_owned()),
                 Ok(Event::Leave) => return Outcome::Left,
@@ -228,11 +254,11 @@ impl Session<'_> {
                 Some(end) => self.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
             };
             match event {
-                Ok(Event::OutputDone { missing }) => return self.judge(ending, missing),
+                Ok(Event::OutputDone { missing, rejected }) => return self.judge(ending, missing, rejected),
                 Ok(Event::OutputFailed(source)) => return output_failed(source),
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
-                Ok(Event::Ended(_) | Event::ExpectationsMet | Event::Help | Event::Continued) => {}
+                Ok(Event::Ended(_) | Event::Seen(_) | Event::Help | Event::Continued) => {}
                 Err(RecvTimeoutError::Timeout) if ending.is_success() => {
                     return output_failed(std::io::ErrorKind::TimedOut.into());
                 }
@@ -241,13 +267,25 @@ impl Session<'_> {
         }
     }
 
-    /// What an ending means when `missing` is the first expected expression that matched nothing. Crashes and the guest's
-    /// own failures are told as they are: they explain more than a missing line does. A kernel that did all that was
-    /// expected may well stop with HLT or a reset.
-    fn judge(&self, ending: Outcome, missing: Option<String>) -> Outcome {
+    /// What an ending means when `missing` is the first expected expression that matched nothing, and `rejected` a line that
+    /// must not appear. Crashes and the guest's own failures are told as they are: they explain more than a line does. A
+    /// kernel that did all that was expected may well stop with HLT or a reset.
+    fn judge(&self, ending: Outcome, missing: Option<String>, rejected: Option<Rejected>) -> Outcome {
+        let says_little = match &ending {
+            Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset => true,
+            other => other.is_success(),
+        };
+        if let Some(rejected) = rejected.filter(|_| says_little) {
+            return Outcome::Rejected(rejected);
+        }
         match (ending, missing) {
-            (Outcome::Exited(0), Some(pattern)) => Outcome::ExpectedMissing { pattern, limit: None },
-            (Outcome::TimeLimit(limit), Some(pattern)) => Outcome::ExpectedMissing { pattern, limit: Some(limit) },
+            (Outcome::Exited(0), Some(pattern)) => Outcome::ExpectedMissing { pattern, before: Before::Success },
+            (Outcome::Until { pattern: until }, Some(pattern)) => {
+                Outcome::ExpectedMissing { pattern, before: Before::Until { pattern: until } }
+            }
+            (Outcome::TimeLimit(limit), Some(pattern)) => {
+                Outcome::ExpectedMissing { pattern, before: Before::TimeLimit(limit) }
+            }
             (Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset, None) if self.expects => {
                 Outcome::Expected
             }

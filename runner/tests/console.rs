@@ -146,13 +146,58 @@ fn a_missing_line_is_named() {
     assert_status(&[say("one\n"), code::CRASH.to_vec()], &expect, 100);
     assert_status(&[say("one\n"), exit(5)], &expect, 5);
     // Only the serial port counts.
-    assert_status(&[print(0xe9, b"one\nthree\nfour\n"), exit(0)], &expect, 105);
+    // All on one of the two ports.
+    assert_status(&[print(0xe9, b"one\nthree\nfour\n"), code::SPIN.to_vec()], &expect, 0);
+    assert_status(&[print(0xe9, b"one\nthree\n"), say("four\n"), exit(0)], &expect, 105);
 }
 
 #[test]
 fn the_last_line_counts_although_it_does_not_end() {
     assert_status(&[say("done"), exit(0)], &["--expect", "^done$"], 0);
     assert_status(&[say("done"), code::SPIN.to_vec()], &["--expect", "^done$", "--timeout", "1s"], 0);
+}
+
+#[test]
+fn a_forbidden_line_fails_the_run_and_is_shown() {
+    let reject = ["--reject", "^FAIL", "--reject", "panic", "--timeout", "60s"];
+    let forbidden = |code: &[Vec<u8>], arguments: &[&str]| {
+        for ended in assert_status(code, &[&reject[..], arguments].concat(), 105) {
+            let sentence = "a line of output matches `panic`, which is not to appear: kernel panic: x";
+            assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+        }
+    };
+    // While the guest runs, without a line end, on the debug console, and although the rest went well.
+    forbidden(&[say("fine\nkernel panic: x\n"), code::SPIN.to_vec()], &[]);
+    forbidden(&[say("kernel panic: x"), code::SPIN.to_vec()], &[]);
+    forbidden(&[print(0xe9, b"kernel panic: x\n"), code::SPIN.to_vec()], &[]);
+    forbidden(&[say("kernel panic: x\nall tests passed\n"), exit(0)], &["--expect", "passed"]);
+    forbidden(&[say("kernel panic: x\nend\n"), code::SPIN.to_vec()], &["--until", "end"]);
+    forbidden(&[say("kernel panic: x\n"), code::HALT.to_vec()], &[]);
+}
+
+#[test]
+fn a_crash_says_more_than_a_forbidden_line() {
+    assert_status(&[say("panic\n"), code::CRASH.to_vec()], &["--reject", "panic"], 100);
+    assert_status(&[say("panic\n"), exit(7)], &["--reject", "panic"], 7);
+    assert_status(&[say("no FAIL\n"), exit(0)], &["--reject", "^FAIL"], 0);
+}
+
+#[test]
+fn until_ends_the_run_when_it_is_seen() {
+    let until = ["--until", "Loading complete", "--timeout", "60s"];
+    for ended in assert_status(&[say("Loading complete\n"), code::SPIN.to_vec()], &until, 0) {
+        assert!(ended.stderr.contains("the output has matched `Loading complete`"), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "Loading complete\n");
+    }
+    let expecting = [&until[..], &["--expect", "tests passed"]].concat();
+    assert_status(&[say("tests passed\nLoading complete\n"), code::SPIN.to_vec()], &expecting, 0);
+    for ended in assert_status(&[say("Loading complete\n"), code::SPIN.to_vec()], &expecting, 105) {
+        let sentence = "the output has matched `Loading complete`, but no line of it had matched `tests passed`";
+        assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+    }
+    // Seen never: the guest ends as it does.
+    assert_status(&[say("Loading\n"), exit(0)], &until, 0);
+    assert_status(&[say("Loading\n"), exit(9)], &until, 9);
 }
 
 #[test]

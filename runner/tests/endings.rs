@@ -142,7 +142,14 @@ fn an_image_that_cannot_be_opened_is_named() {
 #[test]
 fn wrong_usage_has_its_status() {
     let image = ImageFile::new(&Guest::new(&exit(0)).image());
-    for arguments in [&["--no-such-option"][..], &["--backend", "xen"], &["--timeout", "soon"], &["--expect", "("]] {
+    for arguments in [
+        &["--no-such-option"][..],
+        &["--backend", "xen"],
+        &["--timeout", "soon"],
+        &["--expect", "("],
+        &["--reject", "("],
+        &["--until", "("],
+    ] {
         assert_eq!(command(arguments, &image.path()).output().unwrap().status.code(), Some(64), "{arguments:?}");
     }
     assert_eq!(command(&[], "-".as_ref()).output().unwrap().status.code(), Some(64));

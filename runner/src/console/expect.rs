@@ -1,11 +1,15 @@
-//! Watches the serial output for the lines that are expected.
+//! Watches the guest's output for lines that are expected, forbidden, or end the run.
 
 use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
+use super::Stream;
+
 /// A line longer than this many bytes is taken as several.
 const LINE_LIMIT: usize = 64 * 1024;
+/// Most characters of a line that are shown.
+const SHOWN_LIMIT: usize = 160;
 
 /// A regular expression that can't be compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,114 +20,230 @@ pub struct InvalidExpectation {
     pub reason: String,
 }
 
-/// Regular expressions that lines of output must match in this order.
+/// A regular expression and the text that it was made from. It matches bytes: the guest's output need not be UTF-8.
+#[derive(Clone, Debug)]
+struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Result<Self, InvalidExpectation> {
+        Regex::builder()
+            .syntax(syntax::Config::new().utf8(false))
+            .configure(Config::new().utf8_empty(false))
+            .build(text)
+            .map(|regex| Self { text: text.to_owned(), regex })
+            .map_err(|error| {
+                let shown = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+                // The parser draws the expression over several lines; what is wrong stands in the last.
+                let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                InvalidExpectation { pattern: text.to_owned(), reason: format!("`{text}`: {reason}") }
+            })
+    }
+
+    /// The end of the first match in `hay[from..end]`. What follows `end` is only looked at by `$` and `\b`.
+    fn find(&self, hay: &[u8], from: usize, end: usize) -> Option<usize> {
+        self.regex.find(Input::new(hay).span(from..end)).map(|found| found.end())
+    }
+}
+
+/// What the guest's output is watched for.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations {
-    patterns: Vec<(String, Regex)>,
+    expected: Vec<Pattern>,
+    rejected: Vec<Pattern>,
+    until: Option<Pattern>,
+}
+
+/// What was seen in the output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Everything that is expected has appeared.
+    AllExpected,
+    /// The expression that ends the run has matched.
+    Until {
+        /// The expression.
+        pattern: String,
+    },
+    /// A line that must not appear.
+    Rejected(Rejected),
+}
+
+/// A line that must not appear, and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The expression that it matches.
+    pub pattern: String,
+    /// The line as far as it can be shown.
+    pub line: String,
 }
 
 impl Expectations {
-    /// Compiles `patterns`. They match bytes: the guest's output need not be UTF-8.
+    /// Compiles `patterns`, which lines of output must match in this order.
     ///
     /// # Errors
     /// Names the first that is invalid.
     pub fn compile(patterns: &[String]) -> Result<Self, InvalidExpectation> {
-        let compile = |pattern: &String| {
-            Regex::builder()
-                .syntax(syntax::Config::new().utf8(false))
-                .configure(Config::new().utf8_empty(false))
-                .build(pattern)
-                .map(|regex| (pattern.clone(), regex))
-                .map_err(|error| {
-                    let shown = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
-                    // The parser draws the expression over several lines; what is wrong stands in the last.
-                    let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                    InvalidExpectation { pattern: pattern.clone(), reason: format!("`{pattern}`: {reason}") }
-                })
-        };
-        Ok(Self { patterns: patterns.iter().map(compile).collect::<Result<_, _>>()? })
+        let expected = patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { expected, ..Self::default() })
     }
 
-    /// True when nothing is expected.
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+    /// With expressions that no line may match, and one with which the run ends.
+    ///
+    /// # Errors
+    /// Names the first that is invalid.
+    pub fn with(self, rejected: &[String], until: Option<&str>) -> Result<Self, InvalidExpectation> {
+        let rejected = rejected.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { rejected, until: until.map(Pattern::compile).transpose()?, ..self })
     }
 
-    /// How many expressions have matched after `hay[..end]`, when those before `next` had matched on earlier lines. What
-    /// follows `end` is only looked at by `$` and `\b`.
+    /// True when lines are expected.
+    pub fn expects(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// How many expressions have matched after `hay[..end]`, when those before `next` had matched on earlier lines.
     fn scan(&self, hay: &[u8], end: usize, mut next: usize) -> usize {
         let mut position = 0;
-        while let Some((_, regex)) = self.patterns.get(next) {
-            let Some(found) = regex.find(Input::new(hay).span(position..end)) else { break };
-            position = found.end();
+        while let Some(found) = self.expected.get(next).and_then(|pattern| pattern.find(hay, position, end)) {
+            position = found;
             next += 1;
         }
         next
     }
 }
 
+/// How far one stream of output has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Expected expressions that have matched.
+    next: usize,
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+}
+
 /// The expectations and how far the output has come.
 #[derive(Debug)]
 pub struct Matcher {
     expectations: Expectations,
-    next: usize,
-    line: Vec<u8>,
+    /// How far each stream has come. They are watched apart, since an emulator does not tell which of two bytes on two streams
+    /// came first.
+    progress: [Progress; Stream::COUNT],
+    rejected: Option<Rejected>,
+    until_seen: bool,
 }
 
 impl Matcher {
     /// A matcher that has seen nothing.
     pub fn new(expectations: Expectations) -> Self {
-        Self { expectations, next: 0, line: Vec::new() }
+        Self { expectations, progress: Default::default(), rejected: None, until_seen: false }
     }
 
-    /// Takes the next `bytes` of output. A line that is not complete yet counts when it matches whatever may follow it: a
-    /// prompt is found while the guest waits for an answer, and `$` still means the end of the line.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        if self.is_met() {
-            return;
-        }
+    /// Takes the next `bytes` of `stream`; returns what is seen with them for the first time. A line that is not complete yet
+    /// counts when it matches whatever may follow it: a prompt is found while the guest waits for an answer, and `$` still
+    /// means the end of the line.
+    pub fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Vec<Sight> {
+        let before = self.state();
+        let Progress { mut next, mut line } = std::mem::take(&mut self.progress[stream.index()]);
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.line.extend(piece.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
-            if piece.ends_with(b"\n") || self.line.len() >= LINE_LIMIT {
-                self.end_line();
+            line.extend(piece.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
+            if piece.ends_with(b"\n") || line.len() >= LINE_LIMIT {
+                self.end_line(&mut next, &line);
+                line.clear();
             }
         }
-        let end = self.line.len();
-        let all = self.expectations.patterns.len();
-        let followed_by = |line: &mut Vec<u8>, byte: u8| {
-            line.push(byte);
-            let next = self.expectations.scan(line, end, self.next);
-            line.pop();
-            next
-        };
-        let mut line = std::mem::take(&mut self.line);
-        if end > 0 && followed_by(&mut line, b'a') == all && followed_by(&mut line, b' ') == all {
-            self.next = all;
+        if !line.is_empty() {
+            self.look_at_open_line(&mut next, &mut line);
         }
-        self.line = line;
+        self.progress[stream.index()] = Progress { next, line };
+        self.news(before)
     }
 
-    /// Takes the last line as it is: no more output will come.
-    pub fn finish(&mut self) {
-        if !self.line.is_empty() {
-            self.end_line();
+    /// Takes the last lines as they are, no more output will come; returns what is seen with them for the first time.
+    pub fn finish(&mut self) -> Vec<Sight> {
+        let before = self.state();
+        let mut progress = std::mem::take(&mut self.progress);
+        for Progress { next, line } in progress.iter_mut().filter(|progress| !progress.line.is_empty()) {
+            self.end_line(next, line);
+            line.clear();
         }
+        self.progress = progress;
+        self.news(before)
     }
 
     /// True when something is expected and all of it has appeared.
     pub fn is_met(&self) -> bool {
-        !self.expectations.is_empty() && self.missing().is_none()
+        self.expectations.expects() && self.missing().is_none()
     }
 
-    /// The first expression that has matched nothing yet.
+    /// The first expected expression that has matched nothing yet, on the stream that has come furthest.
     pub fn missing(&self) -> Option<&str> {
-        self.expectations.patterns.get(self.next).map(|(pattern, _)| pattern.as_str())
+        let furthest = self.progress.iter().map(|progress| progress.next).max().unwrap_or(0);
+        self.expectations.expected.get(furthest).map(|pattern| pattern.text.as_str())
     }
 
-    fn end_line(&mut self) {
-        self.next = self.expectations.scan(&self.line, self.line.len(), self.next);
-        self.line.clear();
+    /// The first line that must not appear, if it did.
+    pub fn rejected(&self) -> Option<&Rejected> {
+        self.rejected.as_ref()
     }
+
+    fn state(&self) -> (bool, bool, bool) {
+        (self.is_met(), self.until_seen, self.rejected.is_some())
+    }
+
+    /// What has been seen since `before`.
+    fn news(&self, before: (bool, bool, bool)) -> Vec<Sight> {
+        let (met, until, rejected) = self.state();
+        let until_pattern = self.expectations.until.as_ref().filter(|_| until && !before.1);
+        let rejected = self.rejected.as_ref().filter(|_| rejected && !before.2);
+        let sights = [
+            rejected.map(|rejected| Sight::Rejected(rejected.clone())),
+            (met && !before.0).then_some(Sight::AllExpected),
+            until_pattern.map(|pattern| Sight::Until { pattern: pattern.text.clone() }),
+        ];
+        sights.into_iter().flatten().collect()
+    }
+
+    fn end_line(&mut self, next: &mut usize, line: &[u8]) {
+        *next = self.expectations.scan(line, line.len(), *next);
+        self.look_for_others(line, |pattern| pattern.find(line, 0, line.len()).is_some());
+    }
+
+    /// Looks at a line that goes on, in which only that counts which stays true whether a letter or a space comes next.
+    fn look_at_open_line(&mut self, next: &mut usize, line: &mut Vec<u8>) {
+        let end = line.len();
+        line.push(b'a');
+        let mut other = line.clone();
+        other[end] = b' ';
+        let all = self.expectations.expected.len();
+        if [&*line, &other].iter().all(|hay| self.expectations.scan(hay, end, *next) == all) {
+            *next = all;
+        }
+        self.look_for_others(&line[..end], |pattern| {
+            [&*line, &other].iter().all(|hay| pattern.find(hay, 0, end).is_some())
+        });
+        line.pop();
+    }
+
+    /// Looks for what is forbidden and for what ends the run in `line`, of which `matches` tells whether a pattern does.
+    fn look_for_others(&mut self, line: &[u8], matches: impl Fn(&Pattern) -> bool) {
+        if self.rejected.is_none() {
+            let found = self.expectations.rejected.iter().find(|pattern| matches(pattern));
+            self.rejected = found.map(|pattern| Rejected { pattern: pattern.text.clone(), line: shown(line) });
+        }
+        self.until_seen |= self.expectations.until.as_ref().is_some_and(matches);
+    }
+}
+
+/// A line of output in a message.
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut shown: String = text.escape_debug().take(SHOWN_LIMIT).collect();
+    if shown.chars().count() == SHOWN_LIMIT {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -138,11 +258,11 @@ mod tests {
     /// What is missing after `output`, fed at once and byte by byte.
     fn missing_after(patterns: &[&str], output: &[u8]) -> Option<String> {
         let mut at_once = matcher(patterns);
-        at_once.feed(output);
+        at_once.feed(Stream::Serial, output);
         at_once.finish();
         let mut slowly = matcher(patterns);
         for byte in output {
-            slowly.feed(&[*byte]);
+            slowly.feed(Stream::Serial, &[*byte]);
         }
         slowly.finish();
         assert_eq!(at_once.missing(), slowly.missing(), "the way in which output arrives must not matter");
@@ -179,18 +299,18 @@ mod tests {
     #[test]
     fn a_prompt_is_found_before_its_line_ends() {
         let mut matcher = matcher(&["login: "]);
-        matcher.feed(b"login: ");
+        matcher.feed(Stream::Serial, b"login: ");
         assert!(matcher.is_met());
     }
 
     #[test]
     fn the_end_of_a_line_is_not_assumed_before_it_comes() {
         let mut matcher = matcher(&["^3 tests passed$"]);
-        matcher.feed(b"3 tests passed");
+        matcher.feed(Stream::Serial, b"3 tests passed");
         assert!(!matcher.is_met());
-        matcher.feed(b", 5 failed\n");
+        matcher.feed(Stream::Serial, b", 5 failed\n");
         assert!(!matcher.is_met());
-        matcher.feed(b"3 tests passed");
+        matcher.feed(Stream::Serial, b"3 tests passed");
         matcher.finish();
         assert!(matcher.is_met());
     }
@@ -205,5 +325,47 @@ mod tests {
     #[test]
     fn nothing_expected_is_never_met() {
         assert!(!matcher(&[]).is_met());
+    }
+
+    fn watching(rejected: &[&str], until: Option<&str>) -> Matcher {
+        let rejected: Vec<String> = rejected.iter().map(ToString::to_string).collect();
+        Matcher::new(Expectations::default().with(&rejected, until).unwrap())
+    }
+
+    #[test]
+    fn a_forbidden_line_is_told_once_with_what_it_says() {
+        let mut matcher = watching(&["panic", "^FAIL"], None);
+        assert_eq!(matcher.feed(Stream::Serial, b"fine\nFAI"), []);
+        let rejected = Rejected { pattern: "^FAIL".to_owned(), line: "FAIL".to_owned() };
+        assert_eq!(matcher.feed(Stream::Serial, b"L"), [Sight::Rejected(rejected.clone())]);
+        assert_eq!(matcher.feed(Stream::Serial, b"\nKernel panic\n"), []);
+        assert_eq!(matcher.rejected(), Some(&rejected));
+    }
+
+    #[test]
+    fn the_end_of_a_forbidden_line_is_not_assumed_before_it_comes() {
+        let mut matcher = watching(&["0 tests passed$"], Some(r"done\b"));
+        assert_eq!(matcher.feed(Stream::Serial, b"0 tests passed"), []);
+        assert_eq!(matcher.feed(Stream::Serial, b" of 0, done"), []);
+        assert_eq!(matcher.finish(), [Sight::Until { pattern: r"done\b".to_owned() }]);
+        assert_eq!(matcher.rejected(), None);
+    }
+
+    #[test]
+    fn lines_of_different_streams_are_not_mixed() {
+        let mut matcher = matcher(&["^one two$", "^three$"]);
+        matcher.feed(Stream::Serial, b"one ");
+        matcher.feed(Stream::Debug, b"debug\nthree\n");
+        matcher.feed(Stream::Serial, b"two\n");
+        assert_eq!(matcher.missing(), Some("^three$"));
+        assert_eq!(matcher.feed(Stream::Serial, b"three\n"), [Sight::AllExpected]);
+    }
+
+    #[test]
+    fn a_long_line_is_shown_in_part_and_without_control_characters() {
+        let mut matcher = watching(&["x"], None);
+        let sights = matcher.feed(Stream::Serial, &[b"\x1b[31m", &[b'x'; 1000][..], b"\n"].concat());
+        let [Sight::Rejected(Rejected { line, .. })] = &sights[..] else { panic!("{sights:?}") };
+        assert!(line.starts_with("\\u{1b}[31mxxx") && line.chars().count() == SHOWN_LIMIT + 1, "{line}");
     }
 }

@@ -5,7 +5,7 @@ mod input;
 mod output;
 mod terminal;
 
-pub use expect::{Expectations, InvalidExpectation, Matcher};
+pub use expect::{Expectations, InvalidExpectation, Matcher, Rejected, Sight};
 pub use input::{Escape, Key, spawn_input};
 pub use output::{OutputPipe, Stream, pump};
 pub use terminal::{Input, RawTerminal};

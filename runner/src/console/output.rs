@@ -20,10 +20,23 @@ const PACE: Duration = Duration::from_millis(1);
 /// Which device a byte came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// COM1. Expectations look at this one only.
+    /// COM1.
     Serial,
     /// The debug console, port 0xE9.
     Debug,
+}
+
+impl Stream {
+    /// How many there are.
+    pub const COUNT: usize = 2;
+
+    /// Its number, less than [`Self::COUNT`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Serial => 0,
+            Self::Debug => 1,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -119,8 +132,8 @@ impl OutputPipe {
     }
 }
 
-/// Writes the serial output that comes out of `pipe` to `serial` and shows it to `matcher`, and writes the rest to `debug`,
-/// until the pipe is finished. Tells `events` when all expectations are met, when `serial` fails, and when all is done.
+/// Writes the serial output that comes out of `pipe` to `serial` and the rest to `debug`, and shows both to `matcher`, until the
+/// pipe is finished. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     mut serial: impl Write,
@@ -137,29 +150,23 @@ pub fn pump(
             if stream == Stream::Debug {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
                 drop(debug.write_all(&bytes).and_then(|()| debug.flush()));
-                continue;
-            }
-            if serial_works && let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
+            } else if serial_works && let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
                 serial_works = false;
                 tell(Event::OutputFailed(error));
             }
-            if !matcher.is_met() {
-                matcher.feed(&bytes);
-                if matcher.is_met() {
-                    tell(Event::ExpectationsMet);
-                }
-            }
+            matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(Event::Seen(sight)));
         }
         not_before = Instant::now() + PACE;
     }
     matcher.finish();
-    tell(Event::OutputDone { missing: matcher.missing().map(str::to_owned) });
+    let (missing, rejected) = (matcher.missing().map(str::to_owned), matcher.rejected().cloned());
+    tell(Event::OutputDone { missing, rejected });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Expectations;
+    use crate::console::{Expectations, Sight};
     use std::io;
     use std::sync::mpsc::channel;
     use std::thread;
@@ -210,18 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_console_goes_its_own_way_and_is_not_matched() {
+    fn the_debug_console_goes_its_own_way_and_is_matched_too() {
         let pipe = Arc::new(OutputPipe::default());
         let (events, receiver) = channel();
         pipe.push(Stream::Debug, b"ready\n");
         pipe.push(Stream::Serial, b"steady\n");
+        pipe.push(Stream::Debug, b"go\n");
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
-        pump(&pipe, serial.clone(), debug.clone(), matcher(&["steady", "ready"]), &events);
-        let Ok(Event::OutputDone { missing }) = receiver.try_recv() else { panic!("the only event") };
-        assert_eq!(missing.as_deref(), Some("ready"));
+        pump(&pipe, serial.clone(), debug.clone(), matcher(&["ready", "go"]), &events);
+        let told: Vec<Event> = receiver.try_iter().collect();
+        let [Event::Seen(Sight::AllExpected), Event::OutputDone { missing: None, rejected: None }] = &told[..] else {
+            panic!("{told:?}")
+        };
         assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
-        assert_eq!(*debug.0.lock().unwrap(), b"ready\n");
+        assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
     }
 
     #[test]
@@ -235,7 +245,14 @@ mod tests {
         drop(events);
         let told: Vec<Event> = receiver.iter().collect();
         assert!(
-            matches!(told[..], [Event::OutputFailed(_), Event::ExpectationsMet, Event::OutputDone { missing: None }]),
+            matches!(
+                told[..],
+                [
+                    Event::OutputFailed(_),
+                    Event::Seen(Sight::AllExpected),
+                    Event::OutputDone { missing: None, rejected: None }
+                ]
+            ),
             "{told:?}"
         );
     }
