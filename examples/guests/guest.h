@@ -72,6 +72,15 @@ static inline void print_hex(uint32_t value)
 		print_char("0123456789ABCDEF"[value >> shift & 0xF]);
 }
 
+/* Takes the mapping of physical 0 at virtual 0 away, as kernels do early: from here on, NULL points nowhere. */
+static inline void drop_identity_mapping(void)
+{
+	volatile uint32_t *directory = (volatile uint32_t *)(STOS_KERNEL_BASE + STOS_PAGE_DIRECTORY);
+
+	directory[STOS_PDE_IDENTITY] = 0;
+	__asm__ volatile("movl %%cr3, %%eax; movl %%eax, %%cr3" : : : "eax", "memory");
+}
+
 /* Halts for good, with interrupts off. */
 static inline _Noreturn void halt(void)
 {

@@ -49,7 +49,7 @@ macro_rules! fault_record {
 }
 
 /// Bytes that a record takes.
-pub const FAULT_RECORD_SIZE: usize = 96;
+pub const FAULT_RECORD_SIZE: usize = 128;
 
 fault_record! {
     /// [`FAULT_MAGIC`], written last.
@@ -80,11 +80,11 @@ fault_record! {
     esi = 48;
     /// EDI.
     edi = 52;
-    /// CR0.
+    /// CR0. A double fault that comes through a task gate has set TS (bit 3).
     cr0 = 56;
     /// CR2: for a page fault, the linear address that was accessed.
     cr2 = 60;
-    /// CR3.
+    /// CR3. For a double fault that comes through a task gate, that of the catcher's task: the CPU does not keep the other.
     cr3 = 64;
     /// CR4.
     cr4 = 68;
@@ -98,10 +98,22 @@ fault_record! {
     gs = 84;
     /// SS.
     ss = 88;
+    /// Base of the global descriptor table.
+    gdtr_base = 92;
+    /// Bytes of the global descriptor table, less one.
+    gdtr_limit = 96;
+    /// Base of the interrupt descriptor table.
+    idtr_base = 100;
+    /// Bytes of the interrupt descriptor table, less one.
+    idtr_limit = 104;
+    /// LDTR.
+    ldtr = 108;
+    /// TR of the code that faulted.
+    tr = 112;
 }
 
-const _: () = assert!(fault_offset::ss as usize + 4 <= FAULT_RECORD_SIZE);
-const _: () = assert!(size_of::<FaultRecord>() == fault_offset::ss as usize + 4);
+const _: () = assert!(fault_offset::tr as usize + 4 <= FAULT_RECORD_SIZE);
+const _: () = assert!(size_of::<FaultRecord>() == fault_offset::tr as usize + 4);
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +131,8 @@ mod tests {
         bytes[4] = 14;
         bytes[12..16].copy_from_slice(&0xc010_0516_u32.to_le_bytes());
         bytes[88] = 0x10;
+        bytes[112] = 0x20;
         let record = FaultRecord::decode(&bytes).unwrap();
-        assert_eq!((record.vector, record.eip, record.ss), (14, 0xc010_0516, 0x10));
+        assert_eq!((record.vector, record.eip, record.ss, record.tr), (14, 0xc010_0516, 0x10, 0x20));
     }
 }

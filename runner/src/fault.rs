@@ -172,6 +172,12 @@ impl Diagnosis {
             fs,
             gs,
             ss,
+            gdtr_base,
+            gdtr_limit,
+            idtr_base,
+            idtr_limit,
+            ldtr,
+            tr,
         } = self.record;
         let paging = if cr0 & CR0_PG == 0 { "off" } else { "on" };
         let flags = flag_letters(eflags);
@@ -181,7 +187,9 @@ impl Diagnosis {
              \x20 EAX {eax:08x}  EBX {ebx:08x}  ECX {ecx:08x}  EDX {edx:08x}\n\
              \x20 ESI {esi:08x}  EDI {edi:08x}  EBP {ebp:08x}  ESP {esp:08x}\n\
              \x20 CR0 {cr0:08x}  CR2 {cr2:08x}  CR3 {cr3:08x}  CR4 {cr4:08x}\n\
-             \x20 CS {cs:04x}  DS {ds:04x}  ES {es:04x}  FS {fs:04x}  GS {gs:04x}  SS {ss:04x}\n"
+             \x20 CS {cs:04x}  DS {ds:04x}  ES {es:04x}  FS {fs:04x}  GS {gs:04x}  SS {ss:04x}\n\
+             \x20 GDTR {gdtr_base:08x} limit {gdtr_limit:04x}  IDTR {idtr_base:08x} limit {idtr_limit:04x}  \
+             LDTR {ldtr:04x}  TR {tr:04x}\n"
         )
     }
 

@@ -2,13 +2,17 @@
 //! that reports an exception which the kernel can't handle yet.
 
 use iced_x86::code_asm::{
-    AsmRegister32, CodeAssembler, CodeLabel, al, cr0, cr2, cr3, cr4, ds, dword_ptr, dx, eax, ebp, ebx, ecx, edi, edx,
-    es, esi, esp, fs, gs, ptr, ss,
+    AsmRegister32, CodeAssembler, CodeLabel, al, ax, cr0, cr2, cr3, cr4, ds, dword_ptr, dx, eax, ebp, ebx, ecx, edi,
+    edx, es, esi, esp, fs, gs, ptr, ss, word_ptr,
 };
 use iced_x86::{BlockEncoderOptions, IcedError};
 use stos_image::{CR0_PG, FAULT_MAGIC, fault_offset};
 
-use super::layout::{BOOT_CODE, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, KERNEL_BASE, POINTERS, STACK_TOP};
+use super::descriptors::tss_offset;
+use super::layout::{
+    BOOT_CODE, DOUBLE_FAULT, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, HIGH_TSS_SELECTOR, KERNEL_BASE, POINTERS,
+    STACK_TOP, TSS,
+};
 
 /// The assembled boot code.
 pub struct BootCode {
@@ -20,6 +24,8 @@ pub struct BootCode {
     pub trampoline_size: u32,
     /// Physical address of the handler of each exception vector.
     pub handlers: Vec<u32>,
+    /// Physical address of the code that a double fault's task begins with.
+    pub double_fault: u32,
 }
 
 /// True for the vectors at which the CPU pushes an error code (Intel SDM volume 3A, table 6-1).
@@ -42,16 +48,22 @@ pub fn assemble(entry: u32, argument: u32) -> Result<BootCode, IcedError> {
     for vector in 0..EXCEPTION_VECTORS {
         stubs.push(stub(&mut asm, vector, common)?);
     }
+    let mut finish = asm.create_label();
     asm.set_label(&mut common)?;
-    catcher(&mut asm)?;
+    catcher(&mut asm, finish)?;
+    let mut task = asm.create_label();
+    asm.set_label(&mut task)?;
+    double_fault(&mut asm)?;
+    asm.set_label(&mut finish)?;
+    complete(&mut asm)?;
 
     let assembled = asm.assemble_options(BOOT_CODE.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
     // Everything lies in the first page of a 32-bit address space.
     let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
     let handlers = stubs.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
     let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-    let trampoline = address(&start)?;
-    Ok(BootCode { bytes: assembled.inner.code_buffer, trampoline, trampoline_size, handlers })
+    let (trampoline, double_fault) = (address(&start)?, address(&task)?);
+    Ok(BootCode { bytes: assembled.inner.code_buffer, trampoline, trampoline_size, handlers, double_fault })
 }
 
 /// Where a guest begins, at its physical address with paging off, CR3 and CR4.PSE set: turns paging on and goes on at
@@ -71,6 +83,9 @@ fn trampoline(asm: &mut CodeAssembler) -> Result<(), IcedError> {
 fn kernel_call(asm: &mut CodeAssembler, entry: u32, argument: u32) -> Result<(), IcedError> {
     asm.lgdt(ptr(KERNEL_BASE + POINTERS))?;
     asm.lidt(ptr(KERNEL_BASE + POINTERS + 8))?;
+    // The CPU saves its registers there when a double fault switches to the catcher's task.
+    asm.mov(ax, u32::from(HIGH_TSS_SELECTOR))?;
+    asm.ltr(ax)?;
     asm.mov(esp, KERNEL_BASE + STACK_TOP)?;
     for register in [ebx, edx, esi, edi, ebp] {
         asm.xor(register, register)?;
@@ -103,21 +118,28 @@ fn stub(asm: &mut CodeAssembler, vector: u8, common: CodeLabel) -> Result<CodeLa
     Ok(start)
 }
 
-/// Saves the state into the fault record and tells the runner. Works at its physical and at its kernel address, so it
-/// finds the record relative to itself; it writes through SS, the one data segment that just proved usable.
-fn catcher(asm: &mut CodeAssembler) -> Result<(), IcedError> {
-    // From ESP up: EDI ESI EBP ESP EBX EDX ECX EAX, vector, error code, EIP, CS, EFLAGS.
-    asm.pushad()?;
+/// Sets EBX to the fault record. The code works at its physical and at its kernel address, so it finds the record relative
+/// to itself.
+fn find_record(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     let mut here = asm.create_label();
     asm.call(here)?;
     asm.set_label(&mut here)?;
     asm.pop(ebx)?;
     // The code lies in one page; the record's distance from that page is the same in both mappings.
     asm.and(ebx, !0xfff_u32)?;
-    asm.add(ebx, FAULT_RECORD.wrapping_sub(BOOT_CODE))?;
-    let store =
-        |asm: &mut CodeAssembler, offset: u32, register: AsmRegister32| asm.mov(dword_ptr(ebx + offset).ss(), register);
+    asm.add(ebx, FAULT_RECORD.wrapping_sub(BOOT_CODE))
+}
 
+/// Stores `register` into the record that EBX points to, through SS: the one data segment that just proved usable.
+fn store(asm: &mut CodeAssembler, offset: u32, register: AsmRegister32) -> Result<(), IcedError> {
+    asm.mov(dword_ptr(ebx + offset).ss(), register)
+}
+
+/// Saves the state of the code that faulted on this stack into the fault record.
+fn catcher(asm: &mut CodeAssembler, finish: CodeLabel) -> Result<(), IcedError> {
+    // From ESP up: EDI ESI EBP ESP EBX EDX ECX EAX, vector, error code, EIP, CS, EFLAGS.
+    asm.pushad()?;
+    find_record(asm)?;
     let saved = [
         (0, fault_offset::edi),
         (4, fault_offset::esi),
@@ -139,14 +161,6 @@ fn catcher(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     // ESP before the exception: above everything that the CPU and the stub pushed.
     asm.lea(eax, ptr(esp + 52))?;
     store(asm, fault_offset::esp, eax)?;
-    asm.mov(eax, cr0)?;
-    store(asm, fault_offset::cr0, eax)?;
-    asm.mov(eax, cr2)?;
-    store(asm, fault_offset::cr2, eax)?;
-    asm.mov(eax, cr3)?;
-    store(asm, fault_offset::cr3, eax)?;
-    asm.mov(eax, cr4)?;
-    store(asm, fault_offset::cr4, eax)?;
     for (segment, to) in [
         (ds, fault_offset::ds),
         (es, fault_offset::es),
@@ -155,9 +169,76 @@ fn catcher(asm: &mut CodeAssembler) -> Result<(), IcedError> {
         (ss, fault_offset::ss),
     ] {
         asm.xor(eax, eax)?;
-        asm.mov(iced_x86::code_asm::ax, segment)?;
+        asm.mov(ax, segment)?;
         store(asm, to, eax)?;
     }
+    asm.xor(eax, eax)?;
+    asm.str(ax)?;
+    store(asm, fault_offset::tr, eax)?;
+    asm.jmp(finish)
+}
+
+/// Where the task of a double fault begins, on a stack of its own that holds the error code: saves the state of the other
+/// task, which the CPU has put into its TSS (Intel SDM volume 3A, section 8.3).
+fn double_fault(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+    asm.pop(ecx)?;
+    find_record(asm)?;
+    store(asm, fault_offset::error_code, ecx)?;
+    asm.mov(dword_ptr(ebx + fault_offset::vector).ss(), u32::from(DOUBLE_FAULT))?;
+    asm.mov(dword_ptr(ebx + fault_offset::tr).ss(), u32::from(HIGH_TSS_SELECTOR))?;
+    let words = [
+        (tss_offset::EIP, fault_offset::eip),
+        (tss_offset::EFLAGS, fault_offset::eflags),
+        (tss_offset::EAX, fault_offset::eax),
+        (tss_offset::EAX + 4, fault_offset::ecx),
+        (tss_offset::EAX + 8, fault_offset::edx),
+        (tss_offset::EAX + 12, fault_offset::ebx),
+        (tss_offset::ESP, fault_offset::esp),
+        (tss_offset::ESP + 4, fault_offset::ebp),
+        (tss_offset::ESP + 8, fault_offset::esi),
+        (tss_offset::ESP + 12, fault_offset::edi),
+        (tss_offset::ES, fault_offset::es),
+        (tss_offset::ES + 4, fault_offset::cs),
+        (tss_offset::ES + 8, fault_offset::ss),
+        (tss_offset::ES + 12, fault_offset::ds),
+        (tss_offset::ES + 16, fault_offset::fs),
+        (tss_offset::ES + 20, fault_offset::gs),
+    ];
+    for (from, to) in words {
+        asm.mov(eax, dword_ptr(ebx + TSS.wrapping_sub(FAULT_RECORD).wrapping_add(from)).ss())?;
+        store(asm, to, eax)?;
+    }
+    Ok(())
+}
+
+/// Moves what SGDT or SIDT has stored on top of the stack, a limit of two bytes and a base of four, into the record.
+fn store_table(asm: &mut CodeAssembler, base: u32, limit: u32) -> Result<(), IcedError> {
+    asm.mov(eax, dword_ptr(esp + 2).ss())?;
+    store(asm, base, eax)?;
+    asm.movzx(eax, word_ptr(esp).ss())?;
+    store(asm, limit, eax)
+}
+
+/// Adds what the CPU still holds to the record, and tells the runner.
+fn complete(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+    asm.mov(eax, cr0)?;
+    store(asm, fault_offset::cr0, eax)?;
+    asm.mov(eax, cr2)?;
+    store(asm, fault_offset::cr2, eax)?;
+    asm.mov(eax, cr3)?;
+    store(asm, fault_offset::cr3, eax)?;
+    asm.mov(eax, cr4)?;
+    store(asm, fault_offset::cr4, eax)?;
+    asm.xor(eax, eax)?;
+    asm.sldt(ax)?;
+    store(asm, fault_offset::ldtr, eax)?;
+    // Room for a table register.
+    asm.push(eax)?;
+    asm.push(eax)?;
+    asm.sgdt(ptr(esp).ss())?;
+    store_table(asm, fault_offset::gdtr_base, fault_offset::gdtr_limit)?;
+    asm.sidt(ptr(esp).ss())?;
+    store_table(asm, fault_offset::idtr_base, fault_offset::idtr_limit)?;
     // The magic comes last: it says that all the rest is there.
     asm.mov(dword_ptr(ebx + fault_offset::magic).ss(), FAULT_MAGIC)?;
     asm.mov(edx, u32::from(FAULT_PORT))?;
@@ -176,6 +257,7 @@ mod tests {
         assert!(code.bytes.len() < 0x1000, "{} bytes", code.bytes.len());
         assert_eq!(code.handlers.len(), 32);
         assert!(code.handlers.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(code.handlers[31] < code.double_fault && code.double_fault < 0x4000);
     }
 
     #[test]

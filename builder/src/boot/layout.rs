@@ -3,7 +3,7 @@
 //! ```text
 //! 0x00000  null page, never used
 //! 0x01000  page directory
-//! 0x02000  GDT, TSS, table pseudo-descriptors, interrupt descriptor tables, fault record
+//! 0x02000  GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
 //! 0x03000  trampoline and fault catcher code
 //! 0x04000  boot stack: used by the trampoline until paging is on, and by the fault catcher before that
 //! 0x9fc00  the PC's hole: extended BIOS data area, video memory, ROMs; up to 0x100000
@@ -15,16 +15,22 @@ pub const NULL_PAGE: u32 = 0;
 pub const PAGE_DIRECTORY: u32 = 0x1000;
 /// The GDT.
 pub const GDT: u32 = 0x2000;
-/// The task state segment that TR names.
+/// The task state segment that TR names; a double fault leaves the CPU's registers there.
 pub const TSS: u32 = 0x2080;
 /// Pseudo-descriptors for LGDT and LIDT that name the tables at their addresses in the kernel's half.
 pub const POINTERS: u32 = 0x2100;
+/// The task state segment that a double fault switches to.
+pub const DOUBLE_FAULT_TSS: u32 = 0x2180;
 /// The IDT in force until paging is on: handlers at their physical addresses.
 pub const LOW_IDT: u32 = 0x2200;
 /// The IDT in force from then on: the same handlers at their addresses in the kernel's half.
 pub const HIGH_IDT: u32 = 0x2300;
 /// The fault record.
 pub const FAULT_RECORD: u32 = 0x2400;
+/// Lowest byte of the stack of the double fault's task.
+pub const DOUBLE_FAULT_STACK: u32 = 0x2500;
+/// First byte after that stack.
+pub const DOUBLE_FAULT_STACK_END: u32 = 0x2600;
 /// Trampoline and fault catcher.
 pub const BOOT_CODE: u32 = 0x3000;
 /// Lowest byte of the boot stack.
@@ -41,13 +47,19 @@ pub const HOLE_END: u32 = 0x10_0000;
 pub const CODE_SELECTOR: u16 = 0x08;
 /// Selector of the flat data segment.
 pub const DATA_SELECTOR: u16 = 0x10;
-/// Selector of the task state segment.
-pub const TSS_SELECTOR: u16 = 0x18;
+/// Selector of the task state segment at its physical address, for TR at entry.
+pub const LOW_TSS_SELECTOR: u16 = 0x18;
+/// Selector of the same segment at its address in the kernel's half.
+pub const HIGH_TSS_SELECTOR: u16 = 0x20;
+/// Selector of the double fault's task state segment, at its address in the kernel's half.
+pub const DOUBLE_FAULT_SELECTOR: u16 = 0x28;
 
 /// Port that the fault catcher writes to when its record is complete.
 pub const FAULT_PORT: u16 = 0x5f4;
 /// Vectors that the fault catcher handles: all that the CPU itself raises (Intel SDM volume 3A, table 6-1).
 pub const EXCEPTION_VECTORS: u8 = 32;
+/// The vector of a double fault.
+pub const DOUBLE_FAULT: u8 = 8;
 
 /// Virtual address of physical 0 in a stos kernel.
 pub const KERNEL_BASE: u32 = 0xc000_0000;

@@ -12,8 +12,9 @@ use zerocopy::byteorder::little_endian::U32;
 
 use super::allocator::{ALIGNMENT, BootAllocator, MODULE_ALIGNMENT};
 use super::layout::{
-    BIG_PAGE, BOOT_CODE, BOOT_STACK, BOOT_STACK_END, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, FRAME_ARRAY, GDT,
-    HEAP_END, HIGH_IDT, HOLE_END, HOLE_START, KERNEL_BASE, LOW_IDT, NULL_PAGE, PAGE_DIRECTORY, POINTERS, TSS,
+    BIG_PAGE, BOOT_CODE, BOOT_STACK, BOOT_STACK_END, DOUBLE_FAULT_STACK, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS,
+    EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, FRAME_ARRAY, GDT, HEAP_END, HIGH_IDT, HOLE_END, HOLE_START,
+    KERNEL_BASE, LOW_IDT, NULL_PAGE, PAGE_DIRECTORY, POINTERS, TSS,
 };
 use super::memory_map::{FrameArray, declared_map, reserve, segment_range};
 use super::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader, segment_bytes};
@@ -250,11 +251,15 @@ impl Memory {
         self.put_named(GDT, descriptors::gdt(), boot, Permissions::RW, "boot GDT");
         self.put_named(TSS, descriptors::tss(), boot, Permissions::RW, "boot TSS");
         self.put_named(POINTERS, descriptors::pointers(), boot, Permissions::R, "boot table pointers");
-        let high: Vec<u32> = boot_code.handlers.iter().map(|handler| handler + KERNEL_BASE).collect();
-        debug_assert_eq!(high.len(), usize::from(EXCEPTION_VECTORS));
-        self.put_named(LOW_IDT, descriptors::idt(&boot_code.handlers), boot, Permissions::R, "boot IDT before paging");
-        self.put_named(HIGH_IDT, descriptors::idt(&high), boot, Permissions::R, "boot IDT");
+        let task = descriptors::double_fault_tss(boot_code.double_fault);
+        self.put_named(DOUBLE_FAULT_TSS, task, boot, Permissions::RW, "double fault TSS");
+        let handlers = &boot_code.handlers;
+        debug_assert_eq!(handlers.len(), usize::from(EXCEPTION_VECTORS));
+        self.put_named(LOW_IDT, descriptors::low_idt(handlers), boot, Permissions::R, "boot IDT before paging");
+        self.put_named(HIGH_IDT, descriptors::high_idt(handlers), boot, Permissions::R, "boot IDT");
         self.claims.add(FAULT_RECORD, FAULT_RECORD_SIZE as u64, boot, Permissions::RW, "fault record", None);
+        let stack = u64::from(DOUBLE_FAULT_STACK_END - DOUBLE_FAULT_STACK);
+        self.claims.add(DOUBLE_FAULT_STACK, stack, RegionKind::Stack, Permissions::RW, "double fault stack", None);
         let (size, trampoline) = (boot_code.bytes.len() as u64, u64::from(boot_code.trampoline_size));
         self.claims.add(BOOT_CODE, trampoline, boot, Permissions::RX, "trampoline", None);
         self.claims.add(
