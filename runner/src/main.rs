@@ -38,7 +38,7 @@ fn run() -> u8 {
     } else {
         say(&outcome.to_string());
         if let Some(details) = outcome.details() {
-            print_error(&details);
+            print_error(details);
         }
     }
     outcome.status()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stos_image::ImageError;
 
 use crate::console::Rejected;
-use crate::fault::Diagnosis;
+use crate::diagnosis::Diagnosis;
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
 pub const USAGE: u8 = 64;
@@ -58,6 +58,8 @@ pub enum Outcome {
     Halted {
         /// Where the CPU halted.
         place: String,
+        /// The code there is what calls the kernel.
+        kernel_returned: bool,
     },
     /// The run ended without all that was expected.
     ExpectedMissing {
@@ -158,7 +160,7 @@ impl Outcome {
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
-    pub fn details(&self) -> Option<String> {
+    pub fn details(&self) -> Option<&str> {
         if let Self::Exception(diagnosis) = self { Some(diagnosis.details()) } else { None }
     }
 }
@@ -183,7 +185,10 @@ impl fmt::Display for Outcome {
             Self::Panicked => f.write_str("the guest panicked (it wrote to port 0x505)"),
             Self::Exception(diagnosis) => diagnosis.fmt(f),
             Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
-            Self::Halted { place } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
+            Self::Halted { place, kernel_returned: true } => {
+                write!(f, "the kernel's entry function returned, which a kernel must never do; the boot code halted {place}")
+            }
+            Self::Halted { place, kernel_returned: false } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
             Self::Until { pattern } => write!(f, "the output has matched `{pattern}`"),
             Self::Rejected(Rejected { pattern, line }) => {
                 write!(f, "a line of output matches `{pattern}`, which is not to appear: {line}")
@@ -247,7 +252,7 @@ mod tests {
             (Outcome::Panicked, 101),
             (Outcome::Exception(Box::default()), 102),
             (Outcome::CpuFailed(text()), 103),
-            (Outcome::Halted { place: text() }, 104),
+            (Outcome::Halted { place: text(), kernel_returned: false }, 104),
             (Outcome::Until { pattern: text() }, 0),
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
             (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),

@@ -112,10 +112,14 @@ pub struct Registers {
     pub eip: u32,
     /// EFLAGS.
     pub eflags: u32,
+    /// CR0.
+    pub cr0: u32,
     /// CR2: the address of the last page fault.
     pub cr2: u32,
     /// CR3.
     pub cr3: u32,
+    /// CR4.
+    pub cr4: u32,
     /// The CPU waits for an interrupt.
     pub halted: bool,
 }
@@ -130,8 +134,10 @@ impl Registers {
         Some(Self {
             eip: field("EIP")?,
             eflags: field("EFL")?,
+            cr0: field("CR0")?,
             cr2: field("CR2")?,
             cr3: field("CR3")?,
+            cr4: field("CR4")?,
             halted: field("HLT")? != 0,
         })
     }
@@ -180,7 +186,8 @@ mod tests {
                     EIP=00100003 EFL=00000006 [-----P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n\
                     ES =0010 00000000 ffffffff 00cf9300 DPL=0 DS   [-WA]\r\n\
                     CR0=00000011 CR2=deadbeef CR3=00001000 CR4=00000010\r\n";
-        let expected = Registers { eip: 0x10_0003, eflags: 6, cr2: 0xdead_beef, cr3: 0x1000, halted: true };
+        let expected =
+            Registers { eip: 0x10_0003, eflags: 6, cr0: 0x11, cr2: 0xdead_beef, cr3: 0x1000, cr4: 0x10, halted: true };
         assert_eq!(Registers::parse(text), Some(expected));
         assert_eq!(Registers::parse("nothing here"), None);
     }

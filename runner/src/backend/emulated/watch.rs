@@ -14,7 +14,8 @@ use stos_image::EFLAGS_IF;
 
 use super::Link;
 use super::qmp::{Message, Qmp, Registers};
-use crate::fault::{Diagnosis, describe_address};
+use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
+use crate::linear::LinearMemory;
 use crate::load::Machine;
 use crate::outcome::Outcome;
 use crate::session::{Event, TICK};
@@ -240,7 +241,7 @@ fn conclude(sign: Sign, status: ExitStatus, messages: &str, machine: &Machine) -
     let Machine { image, memory } = machine;
     let place = |address| describe_address(image.symbols(), address);
     let recorded = || {
-        let diagnosis = Diagnosis::new(memory.fault_record(image)?, image.symbols());
+        let diagnosis = Diagnosis::new(&memory.fault_record(image)?, image, memory);
         Some(Outcome::Exception(Box::new(diagnosis)))
     };
     match sign {
@@ -249,9 +250,10 @@ fn conclude(sign: Sign, status: ExitStatus, messages: &str, machine: &Machine) -
             place: registers.map(|now| format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", place(now.eip), now.cr2, now.cr3)),
         },
         Sign::Reset(_) => Outcome::Reset,
-        Sign::Halted(registers) => {
-            recorded().unwrap_or_else(|| Outcome::Halted { place: format!("before {}", place(registers.eip)) })
-        }
+        Sign::Halted(Registers { eip, cr0, cr3, cr4, .. }) => recorded().unwrap_or_else(|| Outcome::Halted {
+            place: format!("before {}", place(eip)),
+            kernel_returned: is_in_boot_code(image, &LinearMemory::new(memory, cr0, cr3, cr4), eip),
+        }),
         // Both exit devices end the emulator in the same way; only the fault catcher leaves a record.
         Sign::Ended => match exit_value(status, messages) {
             Some(outcome) => recorded().unwrap_or(outcome),

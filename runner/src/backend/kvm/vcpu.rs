@@ -11,7 +11,8 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 use stos_image::{CR0_PG, EFLAGS_IF};
 
 use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
-use crate::fault::{Diagnosis, describe_address};
+use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
+use crate::linear::LinearMemory;
 use crate::load::Machine;
 use crate::outcome::Outcome;
 
@@ -92,10 +93,8 @@ impl<L: InterruptLine> Vcpu<L> {
     /// The exception that the image's fault catcher recorded, if it did.
     fn recorded_fault(&self) -> Option<Outcome> {
         let Machine { image, memory } = &self.machine;
-        let diagnosis = Diagnosis::new(memory.fault_record(image)?, image.symbols());
-        // The record says that paging was off, so EIP is a guest-physical address.
-        let instruction = memory.read(diagnosis.eip().into()).unwrap_or_default();
-        Some(if diagnosis.is_refused_paging(instruction) {
+        let diagnosis = Diagnosis::new(&memory.fault_record(image)?, image, memory);
+        Some(if diagnosis.is_refused_paging() {
             Outcome::CpuFailed(
                 "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),
             )
@@ -115,13 +114,24 @@ impl<L: InterruptLine> Vcpu<L> {
         if events.nmi.pending != 0 || events.nmi.injected != 0 {
             return None;
         }
-        let halted = || Outcome::Halted { place: format!("before {}", self.place(&registers)) };
+        let halted = || Outcome::Halted {
+            place: format!("before {}", self.place(&registers)),
+            kernel_returned: self.is_in_boot_code(&registers),
+        };
         Some(self.recorded_fault().unwrap_or_else(halted))
     }
 
     fn place(&self, registers: &kvm_regs) -> String {
         #[allow(clippy::cast_possible_truncation, reason = "RIP has 32 bits outside 64-bit mode")]
         describe_address(self.machine.image.symbols(), registers.rip as u32)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "these registers have 32 bits outside 64-bit mode")]
+    fn is_in_boot_code(&self, registers: &kvm_regs) -> bool {
+        let Ok(system) = self.fd.get_sregs() else { return false };
+        let Machine { image, memory } = &self.machine;
+        let memory = LinearMemory::new(memory, system.cr0 as u32, system.cr3 as u32, system.cr4 as u32);
+        is_in_boot_code(image, &memory, registers.rip as u32)
     }
 
     fn state(&self) -> Option<(kvm_regs, kvm_sregs)> {

@@ -1,0 +1,225 @@
+//! The instruction at fault with its neighbours, and the memory that it uses. AT&T syntax, as `objdump -d`, gdb and the
+//! assembly in C sources for gcc have it, so that what is shown can be searched for there.
+
+use iced_x86::{
+    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, InstructionInfoFactory, OpAccess, Register,
+    UsedMemory,
+};
+
+use super::descriptor::segment_base;
+use super::place::symbol;
+use super::scene::Scene;
+
+/// Instructions that are shown before the one at fault, and after it.
+const BEFORE: usize = 4;
+const AFTER: usize = 3;
+/// Longest instruction (Intel SDM volume 2A, section 2.3.11).
+const LONGEST: u32 = 15;
+/// Most bytes of a function that are decoded to find the instructions before EIP.
+const FUNCTION_LIMIT: u32 = 64 << 10;
+/// Most accesses of one instruction that are told.
+const ACCESSES: usize = 4;
+
+/// The instructions that `bytes`, which lie at `address`, hold.
+fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Instruction> + '_ {
+    let mut decoder = Decoder::with_ip(32, bytes, address.into(), DecoderOptions::NONE);
+    std::iter::from_fn(move || decoder.can_decode().then(|| decoder.decode()))
+}
+
+/// The last instructions before EIP. x86 code can't be decoded backwards, so this begins where EIP's function does; what
+/// does not meet EIP exactly was decoded wrongly and is not shown.
+fn before(scene: &Scene<'_>) -> Vec<Instruction> {
+    let eip = scene.record.eip;
+    let Some((function, offset)) = scene.symbols.find(eip).filter(|(_, offset)| *offset <= FUNCTION_LIMIT) else {
+        return Vec::new();
+    };
+    let bytes = scene.memory.bytes(function.address, offset);
+    if bytes.len() != offset as usize {
+        return Vec::new();
+    }
+    let all: Vec<Instruction> = decode(&bytes, function.address).collect();
+    // The decoder stops at the end of the bytes: an instruction that goes past EIP is invalid to it.
+    let meets = all.last().is_none_or(|last| !last.is_invalid() && last.next_ip32() == eip);
+    if meets { all[all.len().saturating_sub(BEFORE)..].to_vec() } else { Vec::new() }
+}
+
+/// The instruction at EIP and those after it, as far as they are mapped.
+fn from_eip(scene: &Scene<'_>) -> Vec<Instruction> {
+    let eip = scene.record.eip;
+    let count = LONGEST * (1 + u32::try_from(AFTER).unwrap_or(0));
+    let bytes = scene.memory.bytes(eip, count);
+    decode(&bytes, eip).take(1 + AFTER).collect()
+}
+
+fn formatter() -> GasFormatter {
+    let mut formatter = GasFormatter::new();
+    let options = formatter.options_mut();
+    options.set_uppercase_hex(false);
+    options.set_small_hex_numbers_in_decimal(false);
+    options.set_first_operand_char_index(7);
+    formatter
+}
+
+fn format(formatter: &mut GasFormatter, scene: &Scene<'_>, instruction: &Instruction) -> String {
+    let mut text = String::new();
+    formatter.format(instruction, &mut text);
+    let target = u32::try_from(instruction.near_branch_target()).ok().filter(|&target| target != 0);
+    match target.and_then(|target| symbol(scene.symbols, target)) {
+        Some(name) => format!("{text} <{}>", name.strip_suffix("+0x0").unwrap_or(&name)),
+        None => text,
+    }
+}
+
+/// The listing around EIP, the instruction at fault marked, and what that one uses of memory.
+pub fn listing(scene: &Scene<'_>) -> Vec<String> {
+    let before = before(scene);
+    let after = from_eip(scene);
+    // `int3` and `into` are over when the CPU reports them.
+    let is_trap = matches!(scene.record.vector, 3 | 4) && !before.is_empty();
+    let marked = if is_trap { before.len() - 1 } else { before.len() };
+    let instructions: Vec<Instruction> = before.into_iter().chain(after).collect();
+    let mut formatter = formatter();
+    let mut lines: Vec<String> = instructions
+        .iter()
+        .enumerate()
+        .map(|(index, instruction)| {
+            let mark = if index == marked { '>' } else { ' ' };
+            format!("{mark} {:#010x}  {}", instruction.ip32(), format(&mut formatter, scene, instruction))
+        })
+        .collect();
+    lines.extend(instructions.get(marked).into_iter().flat_map(|instruction| accesses(scene, instruction)));
+    lines
+}
+
+/// The value of a register of 32 or 16 bits; of a segment register, its base.
+fn value(scene: &Scene<'_>, register: Register) -> Option<u64> {
+    let record = scene.record;
+    let segment = |selector| segment_base(scene, selector);
+    let value = match register.full_register32() {
+        Register::EAX => record.eax,
+        Register::ECX => record.ecx,
+        Register::EDX => record.edx,
+        Register::EBX => record.ebx,
+        Register::ESP => record.esp,
+        Register::EBP => record.ebp,
+        Register::ESI => record.esi,
+        Register::EDI => record.edi,
+        Register::CS => segment(record.cs),
+        Register::DS => segment(record.ds),
+        Register::ES => segment(record.es),
+        Register::FS => segment(record.fs),
+        Register::GS => segment(record.gs),
+        Register::SS => segment(record.ss),
+        _ => return None,
+    };
+    Some(u64::from(if register.is_gpr16() { value & 0xffff } else { value }))
+}
+
+/// How an address comes about, unless the instruction names it: ` = EAX 0xdead0000 + 0x4`.
+fn formula(scene: &Scene<'_>, memory: &UsedMemory) -> String {
+    let segment = value(scene, memory.segment()).filter(|&base| base != 0);
+    let terms = [
+        segment.map(|base| format!("{:?} base {base:#010x}", memory.segment())),
+        value(scene, memory.base()).map(|base| format!("{:?} {base:#010x}", memory.base())),
+        value(scene, memory.index()).map(|index| format!("{:?} {index:#010x} * {}", memory.index(), memory.scale())),
+    ];
+    let terms: Vec<String> = terms.into_iter().flatten().collect();
+    #[allow(clippy::cast_possible_truncation, reason = "displacements have 32 bits in 32-bit code")]
+    let displacement = memory.displacement() as u32;
+    match (displacement.cast_signed(), terms.join(" + ")) {
+        (_, terms) if terms.is_empty() => String::new(),
+        (0, terms) => format!(" = {terms}"),
+        (signed @ -0xfff..0, terms) => format!(" = {terms} - {:#x}", signed.unsigned_abs()),
+        (_, terms) => format!(" = {terms} + {displacement:#x}"),
+    }
+}
+
+/// A line for each access to memory that an instruction makes, with the address that it computes.
+fn accesses(scene: &Scene<'_>, instruction: &Instruction) -> Vec<String> {
+    let mut factory = InstructionInfoFactory::new();
+    let used = factory.info(instruction).used_memory();
+    let lines = used.iter().filter_map(|memory| {
+        let verb = match memory.access() {
+            OpAccess::Read | OpAccess::CondRead => "reads",
+            OpAccess::Write | OpAccess::CondWrite => "writes",
+            OpAccess::ReadWrite | OpAccess::ReadCondWrite => "reads and writes",
+            OpAccess::None | OpAccess::NoMemAccess => return None,
+        };
+        let address = memory.virtual_address(0, |register, _, _| value(scene, register))?;
+        #[allow(clippy::cast_possible_truncation, reason = "linear addresses wrap at 4 GiB")]
+        let address = address as u32;
+        let size = u32::try_from(memory.memory_size().size()).unwrap_or(0);
+        let bytes = match size {
+            0 => "memory".to_owned(),
+            1 => "1 byte".to_owned(),
+            _ => format!("{size} bytes"),
+        };
+        let is_fault = scene.record.vector == 14 && scene.record.cr2.wrapping_sub(address) < size.max(1);
+        let mark = if is_fault { ": the address that faulted" } else { "" };
+        Some(format!("it {verb} {bytes} at {address:#010x}{}{mark}", formula(scene, memory)))
+    });
+    lines.take(ACCESSES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+    use stos_image::FaultRecord;
+
+    fn lines(case: &Case) -> String {
+        listing(&case.scene()).join("\n")
+    }
+
+    /// `push %ebp; mov %esp,%ebp; mov 0x4(%eax,%ebx,2),%ecx; call 0x5000; ret`
+    const CODE: [u8; 13] = [0x55, 0x89, 0xe5, 0x8b, 0x4c, 0x58, 0x04, 0xe8, 0xf4, 0x3f, 0, 0, 0xc3];
+
+    fn case(eip: u32) -> Case {
+        let record = FaultRecord { vector: 14, eip, eax: 0x1000, ebx: 0x20, cr2: 0x1045, ..FaultRecord::default() };
+        Case::new(record).with(0x1000, &CODE).with_symbol(0x1000, 13, "main").with_symbol(0x5000, 1, "print")
+    }
+
+    #[test]
+    fn the_instruction_is_shown_with_its_neighbours_and_its_access() {
+        let text = lines(&case(0x1003));
+        let expected = "  0x00001000  push   %ebp\n\
+                        \x20 0x00001001  mov    %esp,%ebp\n\
+                        > 0x00001003  mov    0x4(%eax,%ebx,2),%ecx\n\
+                        \x20 0x00001007  call   0x00005000 <print>\n\
+                        \x20 0x0000100c  ret";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(
+            text.ends_with(
+                "it reads 4 bytes at 0x00001044 = EAX 0x00001000 + EBX 0x00000020 * 2 + 0x4: the address that faulted"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_push_writes_below_the_stack_pointer() {
+        let mut case = case(0x1000);
+        case.record.esp = 0xdead_0000;
+        assert!(lines(&case).ends_with("it writes 4 bytes at 0xdeacfffc = ESP 0xdead0000 - 0x4"), "{}", lines(&case));
+    }
+
+    #[test]
+    fn what_is_decoded_wrongly_before_eip_is_not_shown() {
+        assert!(lines(&case(0x1004)).starts_with("> 0x00001004"));
+        let mut nameless = case(0x1003);
+        nameless.symbols = stos_image::Symbols::default();
+        assert!(lines(&nameless).starts_with("> 0x00001003"));
+    }
+
+    #[test]
+    fn a_trap_marks_the_instruction_that_is_over() {
+        let mut case = case(0x1003);
+        case.record.vector = 3;
+        assert!(lines(&case).contains("> 0x00001001  mov"), "{}", lines(&case));
+    }
+
+    #[test]
+    fn nothing_is_shown_of_what_is_not_mapped() {
+        assert_eq!(lines(&case(0xffff_0000)), "");
+    }
+}

@@ -1,0 +1,71 @@
+//! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
+//! knows about both.
+
+use stos_image::{FaultRecord, Region, Symbols};
+
+use crate::linear::{LinearMemory, WalkEnd};
+
+/// CR0 bit 16: the supervisor, too, may not write to read-only pages.
+const CR0_WP: u32 = 1 << 16;
+
+/// A fault and its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The record.
+    pub record: &'a FaultRecord,
+    /// Memory, through the page tables that the record names.
+    pub memory: LinearMemory<'a>,
+    /// Names of addresses.
+    pub symbols: &'a Symbols,
+    /// Owners of physical memory, sorted.
+    pub regions: &'a [Region],
+}
+
+impl<'a> Scene<'a> {
+    /// The region that holds a physical address.
+    pub fn region_at(&self, physical: u64) -> Option<&'a Region> {
+        let after = self.regions.partition_point(|region| region.range.start.0 <= physical);
+        let region = self.regions.get(after.checked_sub(1)?)?;
+        (physical - region.range.start.0 < region.range.size).then_some(region)
+    }
+
+    /// The region that holds a linear address.
+    pub fn region(&self, address: u32) -> Option<&'a Region> {
+        self.region_at(self.memory.physical(address)?)
+    }
+
+    /// True when CR0.WP makes read-only pages read-only for the kernel.
+    pub fn is_write_protected(&self) -> bool {
+        self.record.cr0 & CR0_WP != 0
+    }
+
+    /// Why the supervisor can't write to `address`, as the end of a sentence.
+    pub fn refuses_write(&self, address: u32) -> Option<&'static str> {
+        match self.memory.walk(address).end {
+            WalkEnd::Mapped { writable: false, .. } if self.is_write_protected() => Some("is read-only"),
+            WalkEnd::Mapped { physical, .. } if physical >= self.memory.physical_size() => {
+                Some("is mapped to where no memory is")
+            }
+            WalkEnd::Mapped { .. } | WalkEnd::Pae => None,
+            WalkEnd::NotPresent | WalkEnd::OutsideMemory(_) => Some("is not mapped"),
+        }
+    }
+
+    /// The address that the CPU could not push to when it wanted to call a handler, and why: one of the 16 bytes below ESP.
+    pub fn bad_stack(&self) -> Option<(u32, &'static str)> {
+        let FaultRecord { vector, cr2, esp, .. } = *self.record;
+        // At a double fault, CR3 may be another one than that of the stack; but CR2 tells whether the stack was to blame.
+        if vector == 8 && cr2.wrapping_sub(esp.wrapping_sub(16)) >= 16 {
+            return None;
+        }
+        let pushed = [4, 1, 16].map(|below| esp.wrapping_sub(below));
+        pushed.into_iter().find_map(|address| Some((address, self.refuses_write(address)?)))
+    }
+
+    /// True when the address that a page fault is about is that of the instruction itself.
+    pub fn is_fetch(&self) -> bool {
+        // Without NX and SMEP, the CPU leaves bit 4 of the error code clear at fetches, too.
+        let record = self.record;
+        record.error_code & 1 << 4 != 0 || (record.error_code & 1 << 1 == 0 && record.cr2 == record.eip)
+    }
+}
