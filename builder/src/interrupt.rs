@@ -4,20 +4,20 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Remembers a signal that came since [`Interrupt::watch`].
 #[derive(Clone, Debug)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// From now on, SIGINT, SIGTERM and SIGHUP are only remembered.
+    /// From now on, SIGHUP, SIGINT, SIGQUIT and SIGTERM are only remembered.
     ///
     /// # Errors
     /// What the system says against it.
     pub fn watch() -> io::Result<Self> {
         let interrupted = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or(0);
             signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), number)?;
         }

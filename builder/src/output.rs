@@ -43,7 +43,7 @@ impl Output {
     /// [`Code::OutputIsInput`] names both.
     pub fn check_against(&self, manifest: &Manifest) -> Result<(), Diagnostic> {
         match self {
-            Self::File(path) => check_output("image", "with `-o`", path, manifest),
+            Self::File(path) => check_output("image", "name another file with `-o`", path, manifest),
             Self::Stdout => Ok(()),
         }
     }
@@ -93,7 +93,7 @@ impl Output {
 }
 
 /// Refuses to write the file at `path`, which messages call `name`, over an input of `manifest` or into a directory that is
-/// archived. `how` a person can choose another place.
+/// archived. `how` says what a person can do about it.
 ///
 /// # Errors
 /// [`Code::OutputIsInput`] names both.
@@ -108,7 +108,7 @@ pub fn check_output(name: &str, how: &str, path: &Path, manifest: &Manifest) -> 
             let message = format!("the {name} `{path}` would lie in `{directory_name}`, which becomes its initramfs");
             let error =
                 Diagnostic::new(Code::OutputIsInput, message).at(directory.span, "archived with all that is in it");
-            return Err(error.help(format!("name a file elsewhere {how}: the next image would have this one in it")));
+            return Err(error.help(format!("{how}: the next image would have it in its initramfs")));
         }
     }
     let Ok(output) = path.canonicalize() else { return Ok(()) };
@@ -121,7 +121,7 @@ pub fn check_output(name: &str, how: &str, path: &Path, manifest: &Manifest) -> 
         None => Ok(()),
         Some(input) => {
             let message = format!("the {name} would replace its own input `{}`", input.display());
-            Err(Diagnostic::new(Code::OutputIsInput, message).help(format!("name another file {how}")))
+            Err(Diagnostic::new(Code::OutputIsInput, message).help(how))
         }
     }
 }

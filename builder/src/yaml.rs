@@ -44,6 +44,9 @@ impl Node {
     }
 }
 
+/// Most keys in one mapping. People write a few dozen, and mappings are searched key by key.
+const KEYS_LIMIT: usize = 1024;
+
 /// A file's text while its tree is made.
 #[derive(Clone, Copy)]
 struct Text<'a> {
@@ -73,8 +76,9 @@ impl Text<'_> {
                 ("there is more than one YAML document".to_owned(), "keep one, and take out the `---` lines")
             }
             Error::Budget { .. } => (
-                "the values are nested too deeply, or the aliases stand for too many values".to_owned(),
-                "a manifest needs a few levels only; write values out instead of `*aliases`",
+                "there are too many values, they are nested too deeply, or aliases stand for too many of them"
+                    .to_owned(),
+                "a manifest needs some hundred values in a few levels; write them out instead of `*aliases`",
             ),
             other => {
                 let text = other.to_string();
@@ -131,9 +135,14 @@ impl Text<'_> {
                 Node::Sequence(items)
             }
             Raw::Mapping(entries) => {
+                if entries.len() > KEYS_LIMIT {
+                    let message =
+                        format!("{} keys in one mapping are too many, at most {KEYS_LIMIT} are allowed", entries.len());
+                    found.push(Diagnostic::new(Code::OutOfRange, message).at(span, "in the mapping that begins here"));
+                }
                 let mut kept = Vec::new();
                 let mut first_given: HashMap<String, Span> = HashMap::new();
-                for (key, value) in entries {
+                for (key, value) in entries.into_iter().take(KEYS_LIMIT) {
                     let key = Located::new(key.value, self.span_of(key.referenced));
                     let value = self.locate(value, found);
                     span.end = span.end.max(value.span.end);

@@ -272,7 +272,7 @@ impl Session<'_> {
     /// kernel that did all that was expected may well stop with HLT or a reset.
     fn judge(&self, ending: Outcome, missing: Option<String>, rejected: Option<Rejected>) -> Outcome {
         let says_little = match &ending {
-            Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset => true,
+            Outcome::Rejected(_) | Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset => true,
             other => other.is_success(),
         };
         if let Some(rejected) = rejected.filter(|_| says_little) {

@@ -218,3 +218,30 @@ fn a_thousand_mistakes_are_cut_short() {
     assert_eq!(result.stderr.matches("error[").count(), 20);
     assert!(result.stderr.contains("… and 984 more errors"), "{}", result.stderr);
 }
+
+#[test]
+fn an_image_or_a_kernel_in_the_place_of_the_manifest_is_called_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_tree(&golden_folder(), folder.path());
+    assert_eq!(run(tool("stos-pack").current_dir(folder.path()).arg("golden.yaml")).status, Some(0));
+    for (name, hint) in
+        [("golden.img", "look at it with `stos-pack inspect`"), ("kernel.elf", "`stos-pack init` begins")]
+    {
+        let result = run(tool("stos-pack").current_dir(folder.path()).args([name, "-o", "out.img"]));
+        assert_eq!(result.status, Some(65), "{}", result.stderr);
+        assert!(result.stderr.contains("is not UTF-8 text") && result.stderr.contains(hint), "{}", result.stderr);
+        assert!(!folder.path().join("out.img").exists());
+    }
+}
+
+#[test]
+fn a_mapping_with_thousands_of_keys_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_tree(&golden_folder(), folder.path());
+    let mut manifest = fs::read_to_string(golden_folder().join("golden.yaml")).unwrap();
+    manifest.extend((0..100_000).map(|number| format!("k{number}: 1\n")));
+    fs::write(folder.path().join("many.yaml"), manifest).unwrap();
+    let result = run(tool("stos-pack").current_dir(folder.path()).args(["many.yaml", "-o", "out.img"]));
+    assert_eq!(result.status, Some(65));
+    assert!(result.stderr.contains("keys in one mapping are too many, at most 1024 are allowed"), "{}", result.stderr);
+}

@@ -90,7 +90,7 @@ pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
         let write_to = |sink: &mut dyn std::io::Write| sink.write_all(text.as_bytes());
         Content { name, option: None, existing: Existing::Keep, write_to: &write_to }.write_file(path, &nobody)
     };
-    write(&manifest, "manifest", &text::manifest(&choice))?;
+    // The manifest comes last: when there is no room for it, `init` can be tried again.
     let (schema, schema_path) = (schema(), folder.join(SCHEMA));
     let schema = match std::fs::read(&schema_path) {
         Ok(bytes) if bytes == schema.as_bytes() => SchemaFile::Same,
@@ -100,6 +100,7 @@ pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
             SchemaFile::Written
         }
     };
+    write(&manifest, "manifest", &text::manifest(&choice))?;
     Ok(Begun { folder: folder.to_path_buf(), choice, schema })
 }
 

@@ -13,7 +13,7 @@ pub use newc::{advice, check_newc};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::read_failure;
+use crate::input::{INPUT_LIMIT, read_failure};
 use crate::printable::printable_path;
 use tree::{Kind, Walk};
 
@@ -67,7 +67,8 @@ fn read(path: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostic> {
         let file = File::open(path)?;
         let before = file.metadata()?;
         let mut bytes = Vec::new();
-        (&file).take(before.len().saturating_add(1)).read_to_end(&mut bytes)?;
+        let limit = before.len().min(INPUT_LIMIT).saturating_add(1);
+        (&file).take(limit).read_to_end(&mut bytes)?;
         Ok((bytes, before, file.metadata()?))
     };
     let what = format!("`{}`", printable_path(shown));

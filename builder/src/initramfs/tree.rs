@@ -60,7 +60,12 @@ impl<'a> Walk<'a> {
             if let Err(mistake) = walk.collect(&prefix) {
                 walk.mistakes.push(mistake);
             }
-            if walk.has_enough_mistakes() || walk.is_too_large() {
+            if walk.is_too_large() {
+                // Nothing of it will be archived, so nothing of it is worth reading.
+                walk.entries.clear();
+                break;
+            }
+            if walk.has_enough_mistakes() {
                 break;
             }
             let found = walk.entries[known..].iter().rev().filter(|entry| matches!(entry.kind, Kind::Directory));

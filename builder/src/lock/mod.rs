@@ -107,7 +107,12 @@ fn take(variants: &Variants, path: &Path, observer: Observer<'_>) -> Result<Lock
     let manifests = || std::iter::once(&variants.chosen).chain(&variants.others);
     let target = followed(&path_for(path));
     for manifest in manifests() {
-        check_output("lock file", "by giving the manifest another name or place", &target, manifest)?;
+        check_output(
+            "lock file",
+            "give the manifest another name or place, and the lock file goes with it",
+            &target,
+            manifest,
+        )?;
     }
 
     observer(&Event::Step(Step::Inputs));

@@ -21,8 +21,12 @@ pub fn load(path: &Path, renew: String, sources: &mut Sources) -> Result<Lock, D
     let bad = |diagnostic: Diagnostic, when: &str| {
         Diagnostic { code: Code::BadLock, ..diagnostic }.help(format!("{when} `{renew}`"))
     };
-    let source = tree::read_text(&format!("{WHAT} `{}`", path.display()), path)
-        .map_err(|diagnostic| bad(diagnostic, "write it with"))?;
+    let source = tree::read_text(&format!("{WHAT} `{}`", path.display()), path).map_err(|diagnostic| {
+        match path.symlink_metadata() {
+            Ok(_) => Diagnostic { code: Code::BadLock, ..diagnostic },
+            Err(_) => bad(diagnostic, "write it with"),
+        }
+    })?;
     let mut found = Diagnostics::default();
     let text = source.text.clone();
     let entries = read(sources.add(source), &text, &mut found);

@@ -103,7 +103,14 @@ pub fn read_text(what: &str, path: &Path) -> Result<Source, Diagnostic> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let message = format!("{what} is not UTF-8 text: the byte at offset {at} begins no character");
-        Diagnostic::new(Code::Syntax, message).help("is this really a manifest? if so, save it as UTF-8")
+        let bytes = error.as_bytes();
+        Diagnostic::new(Code::Syntax, message).help(if bytes.starts_with(&stos_image::MAGIC) {
+            "this is a boot image: look at it with `stos-pack inspect`, run it with `stos-run`"
+        } else if bytes.starts_with(b"\x7fELF") {
+            "this is an ELF file: name it in a manifest, which `stos-pack init` begins"
+        } else {
+            "is this really a manifest? if so, save it as UTF-8"
+        })
     })?;
     Ok(Source { path: path.to_path_buf(), text })
 }

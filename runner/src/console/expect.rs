@@ -131,13 +131,16 @@ pub struct Matcher {
     /// came first.
     progress: [Progress; Stream::COUNT],
     rejected: Option<Rejected>,
+    /// The stream whose open line is the rejected one: there is more of it to show.
+    rejected_goes_on: Option<usize>,
     until_seen: bool,
 }
 
 impl Matcher {
     /// A matcher that has seen nothing.
     pub fn new(expectations: Expectations) -> Self {
-        Self { expectations, progress: Default::default(), rejected: None, until_seen: false }
+        let progress = Default::default();
+        Self { expectations, progress, rejected: None, rejected_goes_on: None, until_seen: false }
     }
 
     /// Takes the next `bytes` of `stream`; returns what is seen with them for the first time. A line that is not complete yet
@@ -145,18 +148,23 @@ impl Matcher {
     /// means the end of the line.
     pub fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Vec<Sight> {
         let before = self.state();
-        let Progress { mut next, mut line } = std::mem::take(&mut self.progress[stream.index()]);
+        let number = stream.index();
+        let Progress { mut next, mut line } = std::mem::take(&mut self.progress[number]);
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             line.extend(piece.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
             if piece.ends_with(b"\n") || line.len() >= LINE_LIMIT {
-                self.end_line(&mut next, &line);
+                self.end_line(number, &mut next, &line);
                 line.clear();
             }
         }
         if !line.is_empty() {
+            let fresh = self.rejected.is_none();
             self.look_at_open_line(&mut next, &mut line);
+            if fresh && self.rejected.is_some() {
+                self.rejected_goes_on = Some(number);
+            }
         }
-        self.progress[stream.index()] = Progress { next, line };
+        self.progress[number] = Progress { next, line };
         self.news(before)
     }
 
@@ -164,9 +172,11 @@ impl Matcher {
     pub fn finish(&mut self) -> Vec<Sight> {
         let before = self.state();
         let mut progress = std::mem::take(&mut self.progress);
-        for Progress { next, line } in progress.iter_mut().filter(|progress| !progress.line.is_empty()) {
-            self.end_line(next, line);
-            line.clear();
+        for (number, Progress { next, line }) in progress.iter_mut().enumerate() {
+            if !line.is_empty() {
+                self.end_line(number, next, line);
+                line.clear();
+            }
         }
         self.progress = progress;
         self.news(before)
@@ -205,7 +215,11 @@ impl Matcher {
         sights.into_iter().flatten().collect()
     }
 
-    fn end_line(&mut self, next: &mut usize, line: &[u8]) {
+    fn end_line(&mut self, number: usize, next: &mut usize, line: &[u8]) {
+        if self.rejected_goes_on == Some(number) {
+            self.rejected_goes_on = None;
+            self.rejected.iter_mut().for_each(|rejected| rejected.line = shown(line));
+        }
         *next = self.expectations.scan(line, line.len(), *next);
         self.look_for_others(line, |pattern| pattern.find(line, 0, line.len()).is_some());
     }
@@ -337,9 +351,9 @@ mod tests {
         let mut matcher = watching(&["panic", "^FAIL"], None);
         assert_eq!(matcher.feed(Stream::Serial, b"fine\nFAI"), []);
         let rejected = Rejected { pattern: "^FAIL".to_owned(), line: "FAIL".to_owned() };
-        assert_eq!(matcher.feed(Stream::Serial, b"L"), [Sight::Rejected(rejected.clone())]);
-        assert_eq!(matcher.feed(Stream::Serial, b"\nKernel panic\n"), []);
-        assert_eq!(matcher.rejected(), Some(&rejected));
+        assert_eq!(matcher.feed(Stream::Serial, b"L"), [Sight::Rejected(rejected)]);
+        assert_eq!(matcher.feed(Stream::Serial, b": 3\nKernel panic\n"), []);
+        assert_eq!(matcher.rejected().map(|rejected| &*rejected.line), Some("FAIL: 3"));
     }
 
     #[test]
