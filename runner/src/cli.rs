@@ -6,6 +6,9 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::backend::BackendChoice;
+use crate::console::KeyboardChoice;
+use crate::devices::ClockStart;
+use crate::screen::ScreenMode;
 use crate::session::{Options, TimeLimit};
 
 /// Run a stos boot image in a virtual machine.
@@ -45,6 +48,22 @@ pub struct Arguments {
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     until: Option<String>,
 
+    /// What is shown of the guest's screen, on standard error
+    #[arg(long, value_enum, default_value_t = ScreenMode::Auto, value_name = "WHEN")]
+    screen: ScreenMode,
+
+    /// Draw the screen as it is at the end into this file
+    #[arg(long, value_name = "FILE")]
+    screen_png: Option<PathBuf>,
+
+    /// Where standard input goes; without this option, to the keyboard while the screen is live, else to the serial port
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    keyboard: Option<KeyboardChoice>,
+
+    /// When the guest's clock begins
+    #[arg(long, value_enum, default_value_t = ClockStart::Fixed, value_name = "START")]
+    rtc: ClockStart,
+
     /// Print nothing about the run but why it failed
     #[arg(short, long)]
     pub quiet: bool,
@@ -53,8 +72,9 @@ pub struct Arguments {
 impl Arguments {
     /// The options that these arguments ask for.
     pub fn into_options(self) -> Options {
-        let Self { image, backend, timeout, expect, reject, until, quiet: _ } = self;
-        Options { image, backend, time_limit: timeout, expect: (!expect.is_empty()).then_some(expect), reject, until }
+        let Self { image, backend, timeout, expect, reject, until, screen, screen_png, keyboard, rtc, quiet: _ } = self;
+        let expect = (!expect.is_empty()).then_some(expect);
+        Options { image, backend, time_limit: timeout, expect, reject, until, screen, screen_png, keyboard, clock: rtc }
     }
 }
 

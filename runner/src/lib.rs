@@ -2,8 +2,8 @@
 //! ended.
 //!
 //! The way of the data: [`load`] turns a file into a checked image and the guest's memory, [`backend`] executes that,
-//! [`devices`] answer the guest's port accesses, [`console`] carries its serial port, [`session`] watches over all of it,
-//! and one [`Outcome`] comes out.
+//! [`devices`] answer the guest's port accesses, [`console`] carries its serial port and its keys, [`screen`] shows what it
+//! draws, [`session`] watches over all of it, and one [`Outcome`] comes out.
 
 pub mod backend;
 pub mod cli;
@@ -14,6 +14,7 @@ pub mod linear;
 pub mod load;
 pub mod memory;
 pub mod outcome;
+pub mod screen;
 pub mod session;
 
 pub use outcome::Outcome;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use stos_image::{ImageError, ParsedImage, VerifiedImage};
 
@@ -15,7 +16,7 @@ pub struct Machine {
     /// What the image says about the guest.
     pub image: VerifiedImage,
     /// The guest's memory, filled.
-    pub memory: GuestMemory,
+    pub memory: Arc<GuestMemory>,
 }
 
 /// Opens `path` and checks everything before the payload.
@@ -42,7 +43,7 @@ pub fn load(path: &Path, parsed: ParsedImage<File>, sharing: Sharing) -> Result<
     let memory = GuestMemory::new(size, sharing)
         .map_err(|source| Outcome::Io { action: format!("getting {} MiB of guest memory", size >> 20), source })?;
     let image = parsed.verify(|address, bytes| memory.write(address, bytes)).map_err(|error| rejected(path, error))?;
-    Ok(Machine { image, memory })
+    Ok(Machine { image, memory: Arc::new(memory) })
 }
 
 fn rejected(path: &Path, error: ImageError) -> Outcome {

@@ -81,6 +81,12 @@ impl GuestMemory {
         self.map.read_slice(&mut bytes, GuestAddress(address)).ok().map(|()| bytes)
     }
 
+    /// The `count` bytes at `address`, or `None` when they do not all lie within the memory.
+    pub fn read_many(&self, address: u64, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.map.read_slice(&mut bytes, GuestAddress(address)).ok().map(|()| bytes)
+    }
+
     /// The record that the fault catcher of `image` left, if it did.
     pub fn fault_record(&self, image: &VerifiedImage) -> Option<FaultRecord> {
         let catcher = image.description().fault_catcher.as_ref()?;

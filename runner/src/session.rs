@@ -1,6 +1,7 @@
 //! One run from beginning to end: loads the image, starts the guest, watches over guest, console, signals and clock, and
 //! decides what the outcome is.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -12,10 +13,13 @@ use signal_hook::iterator::Signals;
 
 use crate::backend::{self, BackendChoice, Guest, Link};
 use crate::console::{
-    Escape, Expectations, Input, Matcher, OutputPipe, RawTerminal, Rejected, Sight, pump, spawn_input,
+    Escape, Expectations, HeldWriter, Hold, Input, InputSink, KeyboardChoice, Matcher, OutputPipe, RawTerminal,
+    Rejected, Route, Sight, pump, spawn_input,
 };
+use crate::devices::ClockStart;
 use crate::load;
 use crate::outcome::{Before, Outcome};
+use crate::screen::{LastWords, LiveScreen, ScreenMode, Show, Untouched, write_png};
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -23,6 +27,11 @@ pub const TICK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(200);
 /// How long standard output may take for what is left once the run has been cut short.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The lines around the screen's text.
+const SCREEN_BEGIN: &str = "--- the guest's screen ---";
+const SCREEN_END: &str = "--- end of the screen ---";
+/// For a guest that failed and has written more than was shown.
+const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
 /// The keys, for Ctrl-A H.
 const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
 
@@ -50,6 +59,14 @@ pub struct Options {
     pub reject: Vec<String>,
     /// An expression with which the run ends.
     pub until: Option<String>,
+    /// What is shown of the guest's screen.
+    pub screen: ScreenMode,
+    /// File for a picture of the screen at the end.
+    pub screen_png: Option<PathBuf>,
+    /// Where standard input goes. If not said, to the keyboard while the screen is live, else to the serial port.
+    pub keyboard: Option<KeyboardChoice>,
+    /// When the guest's clock begins.
+    pub clock: ClockStart,
 }
 
 /// What the threads around a guest tell the session.
@@ -113,22 +130,32 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     watch_signals(&events)?;
     let output = Arc::new(OutputPipe::default());
     let expects = expectations.expects();
-    start_pump(&output, Matcher::new(expectations), &events)?;
+    let hold = Hold::default();
+    start_pump(&output, &hold, Matcher::new(expectations), &events)?;
     // Entered before the guest can print, and left after everything else here is dropped.
     let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
-    let guest = choice.backend.start(machine, Link { events: events.clone(), output: Arc::clone(&output) })?;
+    let screen = Untouched::new(Arc::clone(&machine.memory));
+    let link = Link { events: events.clone(), output: Arc::clone(&output) };
+    let guest = choice.backend.start(machine, options.clock, link)?;
+    let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
+    let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
+    let usual = if live_at_once { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
+    let keyboard = options.keyboard.unwrap_or(usual);
+    let route = Arc::new(Route::new(guest.input(), guest.keyboard(), keyboard));
     let escape = match &input {
         Input::Terminal(_) => Some(Escape::default()),
         Input::Stream | Input::Background => None,
     };
     if !matches!(input, Input::Background) {
-        spawn_input(guest.input(), escape, events).map_err(io_error("reading standard input"))?;
+        spawn_input(Arc::clone(&route) as Arc<dyn InputSink>, escape, events)
+            .map_err(io_error("reading standard input"))?;
     }
     let terminal = match &input {
         Input::Terminal(terminal) => Some(terminal),
         Input::Stream | Input::Background => None,
     };
-    Ok(Session { guest, output, receiver, limit, expects, started: Instant::now(), terminal, notify }.supervise())
+    let started = Instant::now();
+    Ok(Session { options, guest, output, show, route, receiver, limit, expects, started, terminal, notify }.supervise())
 }
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
@@ -160,9 +187,15 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), Outcome> {
     thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop).map_err(io_error("watching for signals"))
 }
 
-fn start_pump(output: &Arc<OutputPipe>, matcher: Matcher, events: &Sender<Event>) -> Result<(), Outcome> {
-    let (output, events) = (Arc::clone(output), events.clone());
-    let body = move || pump(&output, std::io::stdout().lock(), std::io::stderr(), matcher, &events);
+fn start_pump(output: &Arc<OutputPipe>, hold: &Hold, matcher: Matcher, events: &Sender<Event>) -> Result<(), Outcome> {
+    let (output, hold, events) = (Arc::clone(output), hold.clone(), events.clone());
+    // Standard output that goes elsewhere does not disturb what is drawn on the terminal.
+    let hold_of_stdout = if std::io::stdout().is_terminal() { hold.clone() } else { Hold::default() };
+    let body = move || {
+        let serial = HeldWriter::new(std::io::stdout().lock(), hold_of_stdout);
+        let debug = HeldWriter::new(std::io::stderr(), hold);
+        pump(&output, serial, debug, matcher, &events);
+    };
     thread::Builder::new()
         .name("stdout".to_owned())
         .spawn(body)
@@ -172,8 +205,11 @@ fn start_pump(output: &Arc<OutputPipe>, matcher: Matcher, events: &Sender<Event>
 
 /// A guest that runs, and everything that is heard about it.
 struct Session<'a> {
+    options: &'a Options,
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
+    show: Show,
+    route: Arc<Route>,
     receiver: Receiver<Event>,
     limit: Option<Duration>,
     /// Something is expected of the output.
@@ -196,12 +232,62 @@ impl Session<'_> {
                 | Outcome::Left
                 | Outcome::Signal(_)
         );
+        self.show.end();
         // In this order: a guest that waits for room in the pipe can't stop.
         self.output.finish();
         self.guest.stop();
         // A guest that has ended has a right to all of its output, however slow the reader is.
         let patience = if by_guest { deadline } else { Some(Instant::now() + LAST_WORDS) };
-        self.wait_for_output(ending, patience)
+        let outcome = self.wait_for_output(ending, patience);
+        self.show_the_end(outcome)
+    }
+
+    /// Shows what the screen shows at the end.
+    fn show_the_end(&self, outcome: Outcome) -> Outcome {
+        match self.show.last_words(self.output.is_serial_used()) {
+            LastWords::Nothing => {}
+            LastWords::Screen(text) => {
+                // As with this program's own messages: a closed standard error is no reason to fail.
+                let _ = std::io::stderr().write_all(format!("{SCREEN_BEGIN}\n{text}{SCREEN_END}\n").as_bytes());
+            }
+            LastWords::Unseen if outcome.is_success() => {}
+            LastWords::Unseen => (self.notify)(Notice::Information(UNSEEN)),
+        }
+        let Some(path) = &self.options.screen_png else { return outcome };
+        match write_png(&self.show.frame(), path) {
+            Ok(()) => outcome,
+            Err(source) => {
+                let action = format!("writing the picture of the screen `{}`", path.display());
+                let failed = Outcome::Io { action, source };
+                if outcome.is_success() {
+                    return failed;
+                }
+                (self.notify)(Notice::Answer(&failed.to_string()));
+                outcome
+            }
+        }
+    }
+
+    /// Looks at what does not show by itself.
+    fn tick(&mut self) -> Result<(), Outcome> {
+        self.guest.tick();
+        let is_live_now = self.show.look(self.output.is_serial_used()).map_err(io_error("drawing the screen"))?;
+        if is_live_now && self.options.keyboard.is_none() {
+            self.route.turn_to_keyboard();
+        }
+        Ok(())
+    }
+
+    fn help(&self) {
+        match self.show.live() {
+            Some(live) => live.say(KEYS),
+            None => (self.notify)(Notice::Answer(KEYS)),
+        }
+    }
+
+    fn go_on(&self) {
+        self.terminal.into_iter().for_each(RawTerminal::enter_again);
+        self.show.live().into_iter().for_each(LiveScreen::redraw);
     }
 
     fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Outcome {
@@ -234,10 +320,14 @@ impl Session<'_> {
                 Ok(Event::OutputFailed(source)) => return output_failed(source),
                 Ok(Event::OutputDone { .. }) => return Outcome::Bug("the output ended before the guest".to_owned()),
                 Ok(Event::Leave) => return Outcome::Left,
-                Ok(Event::Help) => (self.notify)(Notice::Answer(KEYS)),
+                Ok(Event::Help) => self.help(),
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
-                Ok(Event::Continued) => self.terminal.into_iter().for_each(RawTerminal::enter_again),
-                Err(RecvTimeoutError::Timeout) => self.guest.tick(),
+                Ok(Event::Continued) => self.go_on(),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(outcome) = self.tick() {
+                        return outcome;
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return Outcome::Bug("nobody watches the guest".to_owned()),
             }
         }

@@ -11,10 +11,12 @@ use clap::ValueEnum;
 
 pub use choose::{Backend, Choice, choose};
 
-use crate::console::{InputSink, OutputPipe};
+use crate::console::{InputSink, KeySink, OutputPipe};
+use crate::devices::ClockStart;
 use crate::load::Machine;
 use crate::memory::Sharing;
 use crate::outcome::Outcome;
+use crate::screen::Adapter;
 use crate::session::Event;
 
 /// The backend that the user asks for.
@@ -43,6 +45,12 @@ pub trait Guest {
     /// Where the guest's serial input goes.
     fn input(&self) -> Arc<dyn InputSink>;
 
+    /// The guest's keyboard.
+    fn keyboard(&self) -> Arc<dyn KeySink>;
+
+    /// What says what of the text memory is on the screen.
+    fn adapter(&self) -> Arc<dyn Adapter>;
+
     /// Called every [`crate::session::TICK`] while the guest runs, to look for what does not show by itself.
     fn tick(&mut self);
 
@@ -59,14 +67,14 @@ impl Backend {
         }
     }
 
-    /// Starts `machine`.
+    /// Starts `machine`, whose clock begins at `clock`.
     ///
     /// # Errors
     /// The outcome that explains why that failed.
-    pub fn start(self, machine: Machine, link: Link) -> Result<Box<dyn Guest>, Outcome> {
+    pub fn start(self, machine: Machine, clock: ClockStart, link: Link) -> Result<Box<dyn Guest>, Outcome> {
         Ok(match self {
-            Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, link)?),
-            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, link)?),
+            Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, clock, link)?),
+            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, clock, link)?),
         })
     }
 }

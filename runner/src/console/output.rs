@@ -44,6 +44,8 @@ struct State {
     runs: VecDeque<(Stream, Vec<u8>)>,
     size: usize,
     finished: bool,
+    /// Something has come from COM1.
+    is_serial_used: bool,
 }
 
 /// A bounded queue of output.
@@ -82,6 +84,11 @@ impl OutputPipe {
         }
     }
 
+    /// True once something has come from COM1.
+    pub fn is_serial_used(&self) -> bool {
+        self.lock().is_serial_used
+    }
+
     /// True while a source should be held back.
     pub fn is_crowded(&self) -> bool {
         self.lock().size >= LIMIT
@@ -89,6 +96,7 @@ impl OutputPipe {
 
     fn append(&self, mut state: MutexGuard<'_, State>, stream: Stream, bytes: &[u8]) {
         let before = state.size;
+        state.is_serial_used |= stream == Stream::Serial && !bytes.is_empty();
         state.size += bytes.len();
         match state.runs.back_mut() {
             Some((last, run)) if *last == stream => run.extend_from_slice(bytes),
@@ -157,6 +165,11 @@ pub fn pump(
             matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(Event::Seen(sight)));
         }
         not_before = Instant::now() + PACE;
+    }
+    // What a writer has kept.
+    drop(debug.flush());
+    if serial_works && let Err(error) = serial.flush() {
+        tell(Event::OutputFailed(error));
     }
     matcher.finish();
     let (missing, rejected) = (matcher.missing().map(str::to_owned), matcher.rejected().cloned());

@@ -1,11 +1,22 @@
-//! The I/O ports of the machine that a guest sees on KVM, apart from the interrupt controllers and the timer, which the
+//! The I/O ports of the machine that a guest sees on KVM (docs/machine.md lists them), apart from the interrupt controllers and the timer, which the
 //! kernel emulates. On the emulated backend the same devices are QEMU's.
 
+mod keyboard;
+mod port_log;
+mod rtc;
 mod serial;
+mod vga;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use clap::ValueEnum;
+
+pub use keyboard::{Keyboard, KeyboardPort};
+pub use port_log::{PortAccess, PortLog};
+pub use rtc::Rtc;
 pub use serial::{InterruptLine, Serial, SerialPort};
+pub use vga::Vga;
 
 use crate::console::{OutputPipe, Stream};
 
@@ -24,20 +35,29 @@ pub const PVPANIC: u16 = 0x505;
 /// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
 const PVPANIC_PANICKED: u8 = 1 << 0;
 /// Data port of the keyboard controller.
-const KEYBOARD_DATA: u16 = 0x60;
+pub const KEYBOARD_DATA: u16 = 0x60;
 /// Command and status port of the keyboard controller.
-const KEYBOARD_COMMAND: u16 = 0x64;
-/// Keyboard controller command that pulses the CPU's reset line.
-const KEYBOARD_RESET: u8 = 0xfe;
-/// Keyboard controller status: not locked, last write was a command, both buffers empty. So a guest that waits for the
-/// input buffer before it sends a command goes on.
-const KEYBOARD_IDLE: u8 = 0x18;
+pub const KEYBOARD_COMMAND: u16 = 0x64;
+/// Interrupt line of the keyboard.
+pub const KEYBOARD_IRQ: u32 = 1;
+/// Index port of the clock.
+const RTC_INDEX: u16 = 0x70;
+/// Data port of the clock.
+const RTC_DATA: u16 = 0x71;
+/// Firmware writes to this port how far it has come; what reads it finds nothing.
+const POST_CODE: u16 = 0x80;
+/// Ports of the first ATA channel, which has no drives: all its registers read 0.
+const ATA_FIRST: (u16, u16) = (0x1f0, 0x1f7);
+/// Ports of the second.
+const ATA_SECOND: (u16, u16) = (0x170, 0x177);
+/// Control ports of both.
+const ATA_CONTROL: [u16; 2] = [0x3f6, 0x376];
 /// System control port A of the PS/2.
-const SYSTEM_CONTROL: u16 = 0x92;
+pub const SYSTEM_CONTROL: u16 = 0x92;
 /// System control port A bit 0: reset.
 const SYSTEM_RESET: u8 = 1 << 0;
-/// System control port A bit 1: address line 20 is enabled.
-const SYSTEM_A20: u8 = 1 << 1;
+/// System control port A bit 1: address line 20 is enabled. It always is here, whatever is written.
+pub const SYSTEM_A20: u8 = 1 << 1;
 /// What a read finds where no device answers.
 pub const FLOATING: u8 = 0xff;
 
@@ -54,81 +74,170 @@ pub enum Request {
     FaultRecorded,
 }
 
-/// Ports and the devices behind them.
-#[derive(Debug)]
-pub struct PortBus<L> {
-    serial: Arc<SerialPort<L>>,
-    output: Arc<OutputPipe>,
-    exit_port: u16,
-    fault_port: Option<u16>,
+/// When the guest's clock begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ClockStart {
+    /// At 2000-01-01 00:00:00, so that every run is the same
+    #[default]
+    Fixed,
+    /// At the host's time, in UTC
+    Host,
 }
 
-impl<L: InterruptLine> PortBus<L> {
-    /// A bus with this serial port; what the guest prints goes to `output`.
-    pub fn new(serial: Arc<SerialPort<L>>, output: Arc<OutputPipe>, exit_port: u16, fault_port: Option<u16>) -> Self {
-        Self { serial, output, exit_port, fault_port }
+impl ClockStart {
+    /// A clock of a machine with `memory_size` bytes that begins now.
+    pub fn clock(self, memory_size: u64) -> Rtc<impl Fn() -> Duration + Send> {
+        let start = match self {
+            Self::Fixed => rtc::FIXED_START,
+            // A host whose clock stands before 1970 has other worries.
+            Self::Host => SystemTime::now().duration_since(UNIX_EPOCH).map_or(rtc::FIXED_START, |time| time.as_secs()),
+        };
+        let begin = Instant::now();
+        Rtc::new(start, memory_size, move || begin.elapsed())
+    }
+}
+
+/// The devices behind the ports. Those that only the guest uses belong to it, the others are shared.
+pub struct Devices<L, C> {
+    /// COM1.
+    pub serial: Arc<SerialPort<L>>,
+    /// The keyboard controller.
+    pub keyboard: Arc<KeyboardPort<L>>,
+    /// The display adapter's registers.
+    pub vga: Vga,
+    /// Clock and CMOS memory.
+    pub rtc: Rtc<C>,
+    /// What the guest prints.
+    pub output: Arc<OutputPipe>,
+    /// First port of the exit device.
+    pub exit_port: u16,
+    /// Port of the image's fault catcher.
+    pub fault_port: Option<u16>,
+}
+
+/// Ports and the devices behind them.
+pub struct PortBus<L, C> {
+    devices: Devices<L, C>,
+    /// What was written to [`SYSTEM_CONTROL`].
+    system_control: u8,
+    log: PortLog,
+}
+
+impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
+    /// A bus with these devices.
+    pub fn new(devices: Devices<L, C>) -> Self {
+        Self { devices, system_control: SYSTEM_A20, log: PortLog::default() }
+    }
+
+    /// What the guest's accesses tell about it; stays up to date.
+    pub fn log(&self) -> PortLog {
+        self.log.clone()
     }
 
     /// Carries out one or more reads of `width` bytes (1, 2 or 4) from `port`, as `rep ins` makes them.
-    pub fn read(&self, port: u16, width: usize, data: &mut [u8]) {
+    pub fn read(&mut self, port: u16, width: usize, data: &mut [u8]) {
         for access in data.chunks_mut(width.max(1)) {
+            let width = access.len();
+            let mut is_known = false;
             // An 8-bit device on a wider access sees one access per byte, at successive ports.
             for (byte, port) in access.iter_mut().zip(ports_from(port)) {
-                *byte = self.read_byte(port);
+                let found = self.read_byte(port);
+                is_known |= found.is_some();
+                *byte = found.unwrap_or(FLOATING);
+            }
+            if !is_known {
+                self.log.count(PortAccess { port, width, is_write: false });
             }
         }
     }
 
     /// Carries out one or more writes of `width` bytes (1, 2 or 4) to `port`, as `rep outs` makes them. Stops at the first
     /// that asks for something.
-    pub fn write(&self, port: u16, width: usize, data: &[u8]) -> Option<Request> {
+    pub fn write(&mut self, port: u16, width: usize, data: &[u8]) -> Option<Request> {
         data.chunks(width.max(1)).find_map(|access| self.write_once(port, access))
     }
 
-    fn read_byte(&self, port: u16) -> u8 {
-        match port {
-            COM1..=COM1_LAST => self.serial.read(port - COM1),
+    /// What a read of one byte finds, or `None` where there is no device.
+    fn read_byte(&mut self, port: u16) -> Option<u8> {
+        Some(match port {
+            COM1..=COM1_LAST => self.devices.serial.read(port - COM1),
             DEBUG_CONSOLE => 0xe9,
             PVPANIC => PVPANIC_PANICKED,
-            KEYBOARD_DATA => 0,
-            KEYBOARD_COMMAND => KEYBOARD_IDLE,
-            SYSTEM_CONTROL => SYSTEM_A20,
-            _ => FLOATING,
-        }
+            KEYBOARD_DATA => self.devices.keyboard.read(),
+            KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
+            SYSTEM_CONTROL => self.system_control,
+            // The index can't be read back.
+            RTC_INDEX | POST_CODE => FLOATING,
+            RTC_DATA => self.devices.rtc.read(),
+            vga::FIRST..=vga::LAST => self.devices.vga.registers().read(port),
+            port if is_ata(port) => 0,
+            _ => return None,
+        })
     }
 
-    fn write_once(&self, port: u16, access: &[u8]) -> Option<Request> {
+    fn write_once(&mut self, port: u16, access: &[u8]) -> Option<Request> {
         // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
         // to any of them counts, as with QEMU's.
-        if (0..EXIT_PORTS).contains(&port.wrapping_sub(self.exit_port)) {
+        if (0..EXIT_PORTS).contains(&port.wrapping_sub(self.devices.exit_port)) {
             let mut value = [0; 4];
             value.iter_mut().zip(access).for_each(|(to, from)| *to = *from);
             return Some(Request::Exit(u32::from_le_bytes(value)));
         }
-        if Some(port) == self.fault_port {
+        if Some(port) == self.devices.fault_port {
             return Some(Request::FaultRecorded);
         }
-        access.iter().zip(ports_from(port)).find_map(|(byte, port)| self.write_byte(port, *byte))
+        let mut is_known = false;
+        for (byte, port) in access.iter().zip(ports_from(port)) {
+            match self.write_byte(port, *byte) {
+                Written::Request(request) => return Some(request),
+                Written::Taken => is_known = true,
+                Written::Unknown => {}
+            }
+        }
+        if !is_known {
+            self.log.count(PortAccess { port, width: access.len(), is_write: true });
+        }
+        None
     }
 
-    fn write_byte(&self, port: u16, byte: u8) -> Option<Request> {
+    fn write_byte(&mut self, port: u16, byte: u8) -> Written {
+        let request = |is_asked: bool, request| if is_asked { Written::Request(request) } else { Written::Taken };
         match port {
             COM1..=COM1_LAST => {
-                if let Some(sent) = self.serial.write(port - COM1, byte) {
-                    self.output.push(Stream::Serial, &[sent]);
+                if let Some(sent) = self.devices.serial.write(port - COM1, byte) {
+                    self.devices.output.push(Stream::Serial, &[sent]);
                 }
-                None
             }
-            DEBUG_CONSOLE => {
-                self.output.push(Stream::Debug, &[byte]);
-                None
+            DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
+            PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
+            KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
+            KEYBOARD_COMMAND => return request(self.devices.keyboard.controller().command(byte), Request::Reset),
+            SYSTEM_CONTROL => {
+                self.system_control = byte;
+                return request(byte & SYSTEM_RESET != 0, Request::Reset);
             }
-            PVPANIC => (byte & PVPANIC_PANICKED != 0).then_some(Request::Panic),
-            KEYBOARD_COMMAND => (byte == KEYBOARD_RESET).then_some(Request::Reset),
-            SYSTEM_CONTROL => (byte & SYSTEM_RESET != 0).then_some(Request::Reset),
-            _ => None,
+            RTC_INDEX => self.devices.rtc.select(byte),
+            RTC_DATA => self.devices.rtc.write(byte),
+            vga::FIRST..=vga::LAST => self.devices.vga.registers().write(port, byte),
+            POST_CODE => self.log.post(byte),
+            port if is_ata(port) => {}
+            _ => return Written::Unknown,
         }
+        Written::Taken
     }
+}
+
+/// What became of a byte that the guest wrote.
+enum Written {
+    Request(Request),
+    Taken,
+    Unknown,
+}
+
+fn is_ata(port: u16) -> bool {
+    (ATA_FIRST.0..=ATA_FIRST.1).contains(&port)
+        || (ATA_SECOND.0..=ATA_SECOND.1).contains(&port)
+        || ATA_CONTROL.contains(&port)
 }
 
 /// `first` and the ports after it; port numbers wrap at 16 bits.
@@ -137,104 +246,4 @@ fn ports_from(first: u16) -> impl Iterator<Item = u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::console::{Expectations, Matcher, pump};
-    use std::sync::mpsc::channel;
-
-    struct NoLine;
-
-    impl InterruptLine for NoLine {
-        fn set(&self, _: bool) {}
-    }
-
-    struct Fixture {
-        bus: PortBus<NoLine>,
-        output: Arc<OutputPipe>,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let output = Arc::new(OutputPipe::default());
-            let serial = Arc::new(SerialPort::new(Serial::new(NoLine)));
-            Self { bus: PortBus::new(serial, Arc::clone(&output), 0xf4, Some(0xf8)), output }
-        }
-
-        fn read<const N: usize>(&self, port: u16, width: usize) -> [u8; N] {
-            let mut data = [0x55; N];
-            self.bus.read(port, width, &mut data);
-            data
-        }
-
-        /// What came out of the serial port and out of the debug console.
-        fn printed(self) -> (Vec<u8>, Vec<u8>) {
-            let (events, _receiver) = channel();
-            let (mut serial, mut debug) = (Vec::new(), Vec::new());
-            self.output.finish();
-            pump(&self.output, &mut serial, &mut debug, Matcher::new(Expectations::default()), &events);
-            (serial, debug)
-        }
-    }
-
-    #[test]
-    fn the_exit_port_takes_the_whole_width() {
-        let bus = Fixture::new().bus;
-        assert_eq!(bus.write(0xf4, 1, &[0]), Some(Request::Exit(0)));
-        assert_eq!(bus.write(0xf4, 2, &[0, 1]), Some(Request::Exit(0x100)));
-        assert_eq!(bus.write(0xf4, 4, &[0, 0, 0, 0x80]), Some(Request::Exit(0x8000_0000)));
-        assert_eq!(bus.write(0xf7, 1, &[7]), Some(Request::Exit(7)));
-    }
-
-    #[test]
-    fn a_repeated_write_ends_at_its_first_request() {
-        let bus = Fixture::new().bus;
-        assert_eq!(bus.write(0xf4, 1, &[7, 8, 9]), Some(Request::Exit(7)));
-        assert_eq!(bus.write(0xf4, 2, &[7, 0, 9, 9]), Some(Request::Exit(7)));
-    }
-
-    #[test]
-    fn a_repeated_write_prints_every_byte() {
-        let fixture = Fixture::new();
-        assert_eq!(fixture.bus.write(COM1, 1, b"hello "), None);
-        assert_eq!(fixture.bus.write(DEBUG_CONSOLE, 1, b"there"), None);
-        assert_eq!(fixture.printed(), (b"hello ".to_vec(), b"there".to_vec()));
-    }
-
-    #[test]
-    fn a_wide_access_reaches_one_port_per_byte() {
-        let fixture = Fixture::new();
-        // Data and interrupt enable; then scratch, and nothing beyond it.
-        assert_eq!(fixture.bus.write(COM1, 2, b"A\x01B\x01"), None);
-        assert_eq!(fixture.bus.write(COM1 + 7, 1, &[0x5a]), None);
-        assert_eq!(fixture.read::<4>(COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
-        assert_eq!(fixture.printed(), (b"AB".to_vec(), Vec::new()));
-    }
-
-    #[test]
-    fn ports_without_a_device_read_all_ones() {
-        let fixture = Fixture::new();
-        assert_eq!(fixture.read::<4>(0x1f0, 4), [0xff; 4]);
-        assert_eq!(fixture.read::<2>(0xffff, 2), [0xff; 2]);
-        assert_eq!(fixture.bus.write(0x1f0, 4, &[1, 2, 3, 4]), None);
-    }
-
-    #[test]
-    fn known_ports_answer() {
-        let fixture = Fixture::new();
-        assert_eq!(fixture.read::<1>(DEBUG_CONSOLE, 1), [0xe9]);
-        assert_eq!(fixture.read::<1>(PVPANIC, 1), [1]);
-        assert_eq!(fixture.read::<1>(KEYBOARD_COMMAND, 1)[0] & 2, 0);
-    }
-
-    #[test]
-    fn requests_are_recognised() {
-        let bus = Fixture::new().bus;
-        assert_eq!(bus.write(PVPANIC, 1, &[1]), Some(Request::Panic));
-        assert_eq!(bus.write(PVPANIC, 1, &[2]), None);
-        assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
-        assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xd1]), None);
-        assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[3]), Some(Request::Reset));
-        assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[2]), None);
-        assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded));
-    }
-}
+mod tests;

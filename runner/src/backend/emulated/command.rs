@@ -5,11 +5,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use stos_image::Description;
 
-use crate::devices::{DEBUG_CONSOLE, PVPANIC};
+use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
-/// the largest guest, so that all of it is one run.
-const MACHINE: &str = "isapc,memory-backend=ram,max-ram-below-4g=3840M";
+/// the largest guest, so that all of it is one run. No
+/// ports of another hypervisor's.
+const MACHINE: &str = "isapc,memory-backend=ram,max-ram-below-4g=3840M,vmport=off";
 /// The CPU whose CPUID is the fixed table of the KVM backend, bit for bit.
 const CPU: &str = "qemu32,vendor=GenuineIntel,family=6,model=0,stepping=0,level=1,xlevel=0x80000001,\
     clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off";
@@ -28,18 +29,20 @@ pub struct Connections<'a> {
     pub debug: BorrowedFd<'a>,
     /// The machine protocol.
     pub control: BorrowedFd<'a>,
+    /// The machine protocol again, for keys: they wait for a guest that is slow to take them.
+    pub keys: BorrowedFd<'a>,
 }
 
 impl<'a> Connections<'a> {
     /// All of the files.
-    pub fn files(&self) -> [BorrowedFd<'a>; 4] {
-        [self.memory, self.rom, self.debug, self.control]
+    pub fn files(&self) -> [BorrowedFd<'a>; 5] {
+        [self.memory, self.rom, self.debug, self.control, self.keys]
     }
 }
 
-/// The arguments for a guest as `description` says.
-pub fn arguments(connections: &Connections<'_>, description: &Description) -> Vec<OsString> {
-    let Connections { memory, memory_size, rom, debug, control } = connections;
+/// The arguments for a guest as `description` says, whose clock begins at `clock`.
+pub fn arguments(connections: &Connections<'_>, description: &Description, clock: ClockStart) -> Vec<OsString> {
+    let Connections { memory, memory_size, rom, debug, control, keys } = connections;
     let path = |file: &BorrowedFd<'_>| format!("/proc/self/fd/{}", file.as_raw_fd());
     let exit_port = description.run.exit_port;
     let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit_port);
@@ -53,6 +56,13 @@ pub fn arguments(connections: &Connections<'_>, description: &Description) -> Ve
     arguments.option(
         "-object",
         &format!("memory-backend-file,id=ram,mem-path={},share=on,size={memory_size}", path(memory)),
+    );
+    arguments.option(
+        "-rtc",
+        match clock {
+            ClockStart::Fixed => "base=2000-01-01T00:00:00,clock=vm",
+            ClockStart::Host => "base=utc,clock=host",
+        },
     );
     arguments.option("-bios", &path(rom));
     // Pipes, because they hold many times as much as sockets when bytes come one by one: what the UART can't hand on, a
@@ -69,6 +79,8 @@ pub fn arguments(connections: &Connections<'_>, description: &Description) -> Ve
     // the guest resets, so that its registers can be read.
     arguments.option("-chardev", &format!("socket,id=control,fd={}", control.as_raw_fd()));
     arguments.option("-mon", "chardev=control,mode=control");
+    arguments.option("-chardev", &format!("socket,id=keys,fd={}", keys.as_raw_fd()));
+    arguments.option("-mon", "chardev=keys,mode=control");
     arguments.flag("-S").flag("-no-reboot").flag("-no-shutdown");
     // Says "Triple fault" on standard error, which no event does.
     arguments.option("-d", "cpu_reset");

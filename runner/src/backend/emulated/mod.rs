@@ -2,6 +2,7 @@
 //! file is needed or left.
 
 mod command;
+mod keyboard;
 mod process;
 mod qmp;
 mod rom;
@@ -21,10 +22,13 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::{Guest, Link};
-use crate::console::{InputSink, OutputPipe, Stream};
+use crate::console::{InputSink, KeySink, OutputPipe, Stream};
+use crate::devices::ClockStart;
 use crate::load::Machine;
 use crate::outcome::Outcome;
+use crate::screen::{Adapter, NoAdapter};
 use command::Connections;
+use keyboard::EmulatedKeyboard;
 use qmp::Qmp;
 use watch::{Emulator, Watcher};
 
@@ -50,6 +54,7 @@ pub fn find_program() -> Option<PathBuf> {
 #[derive(Debug)]
 pub struct EmulatedGuest {
     input: Arc<SerialInput>,
+    keyboard: Arc<EmulatedKeyboard>,
     child: Arc<Mutex<Child>>,
     stop: Arc<AtomicBool>,
     watcher: Option<JoinHandle<()>>,
@@ -71,7 +76,7 @@ impl InputSink for SerialInput {
 
 impl EmulatedGuest {
     /// Starts `program` on `machine` and lets the guest run.
-    pub(super) fn start(program: &Path, machine: Machine, link: Link) -> Result<Self, Outcome> {
+    pub(super) fn start(program: &Path, machine: Machine, clock: ClockStart, link: Link) -> Result<Self, Outcome> {
         let description = machine.image.description();
         let rom = rom::build(&description.entry).map_err(|reason| {
             Outcome::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
@@ -83,6 +88,7 @@ impl EmulatedGuest {
         let (serial, serial_end) = large_pipe().map_err(connecting())?;
         let (debug, debug_end) = large_pipe().map_err(connecting())?;
         let (control, control_end) = UnixStream::pair().map_err(connecting())?;
+        let (keys, keys_end) = UnixStream::pair().map_err(connecting())?;
 
         let connections = Connections {
             memory: memory.as_fd(),
@@ -90,22 +96,24 @@ impl EmulatedGuest {
             rom: rom.as_fd(),
             debug: debug_end.as_fd(),
             control: control_end.as_fd(),
+            keys: keys_end.as_fd(),
         };
-        let arguments = command::arguments(&connections, description);
+        let arguments = command::arguments(&connections, description, clock);
         let mut child =
             process::spawn(program, &arguments, (input_end, serial_end), &connections.files()).map_err(|error| {
                 Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))
             })?;
         // With our copies gone, a connection ends when the emulator does.
-        drop((debug_end, control_end));
+        drop((debug_end, control_end, keys_end));
 
         let messages =
             child.stderr.take().ok_or_else(|| Outcome::Bug("the emulator has no standard error".to_owned()))?;
         let input = Arc::new(SerialInput(input));
+        let keyboard = Arc::new(EmulatedKeyboard::new(keys));
         let child = Arc::new(Mutex::new(child));
         let stop = Arc::new(AtomicBool::new(false));
         // From here on, dropping the guest ends the child.
-        let mut guest = Self { input, child: Arc::clone(&child), stop: Arc::clone(&stop), watcher: None };
+        let mut guest = Self { input, keyboard, child: Arc::clone(&child), stop: Arc::clone(&stop), watcher: None };
 
         let readers = vec![
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
@@ -170,6 +178,16 @@ fn spawn_reader(
 impl Guest for EmulatedGuest {
     fn input(&self) -> Arc<dyn InputSink> {
         Arc::clone(&self.input) as Arc<dyn InputSink>
+    }
+
+    fn keyboard(&self) -> Arc<dyn KeySink> {
+        Arc::clone(&self.keyboard) as Arc<dyn KeySink>
+    }
+
+    fn adapter(&self) -> Arc<dyn Adapter> {
+        // The machine has no display adapter: QEMU's would put its own memory in the place of the text memory, and take
+        // what is on the screen with it when the guest exits.
+        Arc::new(NoAdapter)
     }
 
     fn tick(&mut self) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::console::Stroke;
+
 /// A message from QEMU.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -89,15 +91,35 @@ impl Qmp {
         self.send_value(&json!({ "execute": command }))
     }
 
+    /// Asks for what a read of the 8-bit `port` finds, as people read it.
+    ///
+    /// # Errors
+    /// Those of writing: QEMU has gone.
+    pub fn ask_for_port(&mut self, port: u16) -> io::Result<()> {
+        self.ask_for_text(&format!("i /b {port:#x}"))
+    }
+
+    /// Lets a key go down or up.
+    ///
+    /// # Errors
+    /// Those of writing: QEMU has gone.
+    pub fn send_key(&mut self, stroke: Stroke) -> io::Result<()> {
+        let key = json!({ "type": "number", "data": stroke.number() });
+        let event = json!({ "type": "key", "data": { "down": stroke.is_pressed(), "key": key } });
+        self.send_value(&json!({ "execute": "input-send-event", "arguments": { "events": [event] } }))
+    }
+
     /// Asks for the CPU's registers as people read them; [`Registers::parse`] understands the answer. No other command
     /// tells EFLAGS.
     ///
     /// # Errors
     /// Those of writing: QEMU has gone.
     pub fn ask_for_registers(&mut self) -> io::Result<()> {
-        self.send_value(
-            &json!({ "execute": "human-monitor-command", "arguments": { "command-line": "info registers" } }),
-        )
+        self.ask_for_text("info registers")
+    }
+
+    fn ask_for_text(&mut self, command: &str) -> io::Result<()> {
+        self.send_value(&json!({ "execute": "human-monitor-command", "arguments": { "command-line": command } }))
     }
 
     fn send_value(&mut self, message: &Value) -> io::Result<()> {

@@ -9,6 +9,7 @@
 //! ```
 //! It runs from read-only memory and writes to none, so guest memory is exactly the image's when the guest begins.
 
+use crate::devices::{KEYBOARD_COMMAND, KEYBOARD_DATA, SYSTEM_A20, SYSTEM_CONTROL};
 use stos_image::{CR0_PE, EntryState, GeneralRegisters, Segment, TableRegister};
 
 /// Size of the ROM.
@@ -32,6 +33,19 @@ const APIC_ENABLED: u32 = 0x1ff;
 const APIC_LINT0: u32 = 0xfee0_0350;
 /// Delivery mode `ExtINT`: the 8259 gives the vector. KVM's APIC begins like this; QEMU's begins masked.
 const APIC_EXTINT: u32 = 0x700;
+
+/// What to write to ports so that they are as on KVM: the keyboard controller as firmware leaves it, and address line 20
+/// enabled. The self-test's result is read with interrupts off, so that none is left pending.
+const PORT_SETUP: [(u16, u8); 6] = [
+    (KEYBOARD_COMMAND, 0x60),
+    (KEYBOARD_DATA, 0x44),
+    (KEYBOARD_COMMAND, 0xaa),
+    (KEYBOARD_COMMAND, 0x60),
+    (KEYBOARD_DATA, 0x65),
+    (SYSTEM_CONTROL, SYSTEM_A20),
+];
+/// The step after which the answer is read.
+const SELF_TEST_STEP: usize = 2;
 
 /// Bits of a descriptor's type that say that a task state segment is busy.
 const BUSY: u16 = 1 << 1;
@@ -152,6 +166,19 @@ impl Code {
         self.bytes(&[0x66, 0xb8]).u16(selector).bytes(&[0x8e, 0xc0 | number << 3])
     }
 
+    /// [`PORT_SETUP`].
+    fn set_up_ports(&mut self) -> &mut Self {
+        for (step, (port, value)) in PORT_SETUP.into_iter().enumerate() {
+            // MOV DX, port; MOV AL, value; OUT DX, AL.
+            self.bytes(&[0x66, 0xba]).u16(port).bytes(&[0xb0, value, 0xee]);
+            if step == SELF_TEST_STEP {
+                // MOV DX, port; IN AL, DX.
+                self.bytes(&[0x66, 0xba]).u16(KEYBOARD_DATA).bytes(&[0xec]);
+            }
+        }
+        self
+    }
+
     /// `MOV DWORD [address], value`.
     fn store(&mut self, address: u32, value: u32) -> &mut Self {
         self.bytes(&[0xc7, 0x05]).u32(address).u32(value)
@@ -191,6 +218,7 @@ fn code32(entry: &EntryState) -> Result<Vec<u8>, String> {
     let mut code = Code::default();
     code.load_segment(DS, ROM_DATA).load_segment(SS, ROM_DATA);
     code.store(APIC_LINT0, APIC_EXTINT).store(APIC_SPURIOUS, APIC_ENABLED);
+    code.set_up_ports();
     code.load_control_register(3, entry.cr3).load_control_register(4, entry.cr4);
     if segments.tr.selector != 0 {
         // MOV AX, imm16; LTR AX.

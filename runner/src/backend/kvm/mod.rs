@@ -18,11 +18,15 @@ use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::{Guest, Link};
-use crate::console::InputSink;
-use crate::devices::{COM1_IRQ, InterruptLine, PortBus, Serial, SerialPort};
+use crate::console::{InputSink, KeySink};
+use crate::devices::{
+    COM1_IRQ, ClockStart, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort,
+    Vga,
+};
 use crate::load::Machine;
 use crate::memory::GuestMemory;
 use crate::outcome::Outcome;
+use crate::screen::Adapter;
 use crate::session::Event;
 use vcpu::Vcpu;
 
@@ -38,29 +42,45 @@ const KICK_INTERVAL: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct KvmGuest {
     serial: Arc<SerialPort<Irq>>,
+    keyboard: Arc<KeyboardPort<Irq>>,
+    vga: Vga,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// COM1's wire into the kernel's interrupt controllers.
+/// A wire into the kernel's interrupt controllers.
 #[derive(Debug)]
-struct Irq(Arc<VmFd>);
+struct Irq {
+    vm: Arc<VmFd>,
+    number: u32,
+}
 
 impl InterruptLine for Irq {
     fn set(&self, high: bool) {
         // Fails only without interrupt controllers, which `assemble` has made.
-        let _ = self.0.set_irq_line(COM1_IRQ, high);
+        let _ = self.vm.set_irq_line(self.number, high);
     }
 }
 
 impl KvmGuest {
     /// Puts `machine` together in `vm` and lets it run.
-    pub(super) fn start(vm: VmFd, machine: Machine, link: Link) -> Result<Self, Outcome> {
+    pub(super) fn start(vm: VmFd, machine: Machine, clock: ClockStart, link: Link) -> Result<Self, Outcome> {
         let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry)?;
-        let serial = Arc::new(SerialPort::new(Serial::new(Irq(Arc::new(vm)))));
+        let vm = Arc::new(vm);
+        let irq = |number| Irq { vm: Arc::clone(&vm), number };
+        let serial = Arc::new(SerialPort::new(Serial::new(irq(COM1_IRQ))));
+        let keyboard = Arc::new(KeyboardPort::new(Keyboard::new(irq(KEYBOARD_IRQ))));
+        let vga = Vga::default();
         let description = machine.image.description();
-        let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port);
-        let bus = PortBus::new(Arc::clone(&serial), Arc::clone(&link.output), description.run.exit_port, fault_port);
+        let bus = PortBus::new(Devices {
+            serial: Arc::clone(&serial),
+            keyboard: Arc::clone(&keyboard),
+            vga: vga.clone(),
+            rtc: clock.clock(machine.memory.size()),
+            output: Arc::clone(&link.output),
+            exit_port: description.run.exit_port,
+            fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
+        });
         let stop = Arc::new(AtomicBool::new(false));
 
         register_kick_signal()?;
@@ -69,12 +89,12 @@ impl KvmGuest {
             .name("vcpu".to_owned())
             .spawn(move || run(vcpu, &link))
             .map_err(|source| Outcome::Io { action: "starting the vCPU's thread".to_owned(), source })?;
-        Ok(Self { serial, stop, thread: Some(thread) })
+        Ok(Self { serial, keyboard, vga, stop, thread: Some(thread) })
     }
 }
 
 /// Runs `vcpu` to its end and tells the session how that was. Guest memory lives in `vcpu`, so it outlasts the last entry.
-fn run(mut vcpu: Vcpu<Irq>, link: &Link) {
+fn run<C: Fn() -> Duration>(mut vcpu: Vcpu<Irq, C>, link: &Link) {
     let outcome = catch_unwind(AssertUnwindSafe(|| vcpu.run()))
         .unwrap_or_else(|_| Some(Outcome::Bug("the vCPU's thread panicked".to_owned())));
     if let Some(outcome) = outcome {
@@ -138,6 +158,14 @@ fn register_kick_signal() -> Result<(), Outcome> {
 impl Guest for KvmGuest {
     fn input(&self) -> Arc<dyn InputSink> {
         Arc::clone(&self.serial) as Arc<dyn InputSink>
+    }
+
+    fn keyboard(&self) -> Arc<dyn KeySink> {
+        Arc::clone(&self.keyboard) as Arc<dyn KeySink>
+    }
+
+    fn adapter(&self) -> Arc<dyn Adapter> {
+        Arc::new(self.vga.clone())
     }
 
     fn tick(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
@@ -22,16 +23,16 @@ const RESET_EIP: u64 = 0xfff0;
 const RESET_CS: u16 = 0xf000;
 
 /// A CPU, what it is connected to, and the memory that it executes from.
-pub struct Vcpu<L> {
+pub struct Vcpu<L, C> {
     fd: VcpuFd,
-    bus: PortBus<L>,
+    bus: PortBus<L, C>,
     machine: Machine,
     stop: Arc<AtomicBool>,
 }
 
-impl<L: InterruptLine> Vcpu<L> {
+impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     /// A CPU in its entry state.
-    pub fn new(fd: VcpuFd, bus: PortBus<L>, machine: Machine, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(fd: VcpuFd, bus: PortBus<L, C>, machine: Machine, stop: Arc<AtomicBool>) -> Self {
         Self { fd, bus, machine, stop }
     }
 
