@@ -44,6 +44,14 @@ static inline uint8_t inb(uint16_t port)
 	return value;
 }
 
+static inline uint32_t inl(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
 static inline void print_char(char c)
 {
 	while (!(inb(COM1_LINE_STATUS) & LINE_STATUS_THR_EMPTY))
@@ -79,6 +87,13 @@ static inline void drop_identity_mapping(void)
 
 	directory[STOS_PDE_IDENTITY] = 0;
 	__asm__ volatile("movl %%cr3, %%eax; movl %%eax, %%cr3" : : : "eax", "memory");
+}
+
+/* Two digits. */
+static inline void print_byte(uint8_t value)
+{
+	print_char("0123456789ABCDEF"[value >> 4]);
+	print_char("0123456789ABCDEF"[value & 0xF]);
 }
 
 /* Halts for good, with interrupts off. */

@@ -207,6 +207,7 @@ pub fn all() -> Vec<Guest> {
     ];
     guests.extend(exceptions());
     guests.extend(exit_statuses());
+    guests.extend(devices());
     guests
 }
 
@@ -282,6 +283,64 @@ fn exceptions() -> Vec<Guest> {
             .says(&["the kernel's entry function returned, which a kernel must never do"]),
     ]
 }
+
+/// Guests that use the devices of a PC.
+fn devices() -> Vec<Guest> {
+    let polled = "keyboard, polled: 1E 9E E0 48 E0 C8 1D 2E AE 9D 1C 9C 10 90\n";
+    vec![
+        Guest::tiny("clock", "guests/rtc", 0, "rtc: 2000-01-01 00:00, day 7\nrtc: 640 KiB and 15360 KiB above 1 MiB\n"),
+        Guest::tiny("pci", "guests/pci", 0, "pci: no mechanism 1\npci: 0 devices on bus 0\n"),
+        Guest::tiny(
+            "ata",
+            "guests/ata",
+            0,
+            "ata: channel 0, status 00, alternate status 00: no drive\n\
+             ata: channel 1, status 00, alternate status 00: no drive\n",
+        ),
+        Guest::tiny("keyboard by interrupt", "guests/keyboard", 0, "keyboard, interrupts: 2A 23 A3 AA 17 97 10 90\n")
+            .options(&["--timeout", "60s", "--keyboard", "ps2"])
+            .input("Hiq"),
+        Guest::tiny("keyboard by polling", "guests/keyboard", 0, polled)
+            .cmdline("poll")
+            .options(&["--timeout", "60s", "--keyboard", "ps2"])
+            .input("a\u{1b}[A\u{3}\rq"),
+        Guest::tiny("screen", "guests/screen", 0, "").says(&[SCREEN]),
+        Guest::tiny("typewriter", "guests/typewriter", 0, "")
+            .options(&["--timeout", "60s", "--keyboard", "ps2", "--screen", "final"])
+            .input("hello, keyboard\u{1b}")
+            .says(&["screen ---\ntypewriter: type, escape ends\nhello, keyboard\n--- end"]),
+    ]
+}
+
+/// What is printed of the screen that the screen guest draws.
+const SCREEN: &str = "--- the guest's screen ---
+
+  ╔════════╗
+  ║ screen ║
+  ╚════════╝
+
+  0 1 2 3 4 5 6 7 8 9 A B C D E F
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+the last row
+--- end of the screen ---
+";
 
 /// What the memory map printer prints for 16 MiB.
 const MEMORY_MAP: &str = "memory_map: 6 segments
