@@ -56,7 +56,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     screen_png: Option<PathBuf>,
 
-    /// Where standard input goes; without this option, to the keyboard while the screen is live, else to the serial port
+    /// Where standard input goes; without this, what is typed while the screen is live goes to the keyboard, all else to
+    /// the serial port
     #[arg(long, value_enum, value_name = "DEVICE")]
     keyboard: Option<KeyboardChoice>,
 

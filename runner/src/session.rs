@@ -63,7 +63,8 @@ pub struct Options {
     pub screen: ScreenMode,
     /// File for a picture of the screen at the end.
     pub screen_png: Option<PathBuf>,
-    /// Where standard input goes. If not said, to the keyboard while the screen is live, else to the serial port.
+    /// Where standard input goes. If not said, what is typed at a terminal while the screen is live goes to the keyboard, and
+    /// all else to the serial port.
     pub keyboard: Option<KeyboardChoice>,
     /// When the guest's clock begins.
     pub clock: ClockStart,
@@ -134,12 +135,16 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     start_pump(&output, &hold, Matcher::new(expectations), &events)?;
     // Entered before the guest can print, and left after everything else here is dropped.
     let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
+    let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
+    if live_at_once {
+        hold.begin();
+    }
     let screen = Untouched::new(Arc::clone(&machine.memory));
     let link = Link { events: events.clone(), output: Arc::clone(&output) };
     let guest = choice.backend.start(machine, options.clock, link)?;
     let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
-    let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
-    let usual = if live_at_once { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
+    let usual =
+        if live_at_once && matches!(input, Input::Terminal(_)) { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
     let keyboard = options.keyboard.unwrap_or(usual);
     let route = Arc::new(Route::new(guest.input(), guest.keyboard(), keyboard));
     let escape = match &input {
@@ -222,7 +227,10 @@ struct Session<'a> {
 impl Session<'_> {
     fn supervise(mut self) -> Outcome {
         let deadline = self.limit.map(|limit| self.started + limit);
-        let ending = self.wait_for_the_end(deadline);
+        let ending = match self.look_at_the_screen() {
+            Ok(()) => self.wait_for_the_end(deadline),
+            Err(outcome) => outcome,
+        };
         let by_guest = !matches!(
             ending,
             Outcome::TimeLimit(_)
@@ -268,11 +276,9 @@ impl Session<'_> {
         }
     }
 
-    /// Looks at what does not show by itself.
-    fn tick(&mut self) -> Result<(), Outcome> {
-        self.guest.tick();
+    fn look_at_the_screen(&mut self) -> Result<(), Outcome> {
         let is_live_now = self.show.look(self.output.is_serial_used()).map_err(io_error("drawing the screen"))?;
-        if is_live_now && self.options.keyboard.is_none() {
+        if is_live_now && self.options.keyboard.is_none() && self.terminal.is_some() {
             self.route.turn_to_keyboard();
         }
         Ok(())
@@ -324,7 +330,8 @@ impl Session<'_> {
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
                 Ok(Event::Continued) => self.go_on(),
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Err(outcome) = self.tick() {
+                    self.guest.tick();
+                    if let Err(outcome) = self.look_at_the_screen() {
                         return outcome;
                     }
                 }

@@ -9,10 +9,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, tcgetattr};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 /// How long a command may take to print what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rows of a terminal on which something is drawn: there is room below a guest's screen.
+pub const ROWS: u16 = 40;
+/// Its columns.
+pub const COLUMNS: u16 = 120;
+
+/// A terminal that has got everything in `seen`.
+pub fn show(seen: &str) -> vt100::Parser {
+    let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+    terminal.process(seen.as_bytes());
+    terminal
+}
 
 /// A command with a terminal of its own.
 pub struct Session {
@@ -88,6 +100,27 @@ impl Session {
                 Err(error) => {
                     panic!("{text:?} is missing ({error}) in {:?}", self.seen.get(..2000).unwrap_or(&self.seen))
                 }
+            }
+        }
+    }
+
+    /// Makes the terminal of [`ROWS`] and [`COLUMNS`], and waits until what it shows is as `wanted`.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub fn wait_for_screen(&mut self, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let resized = tcsetwinsize(&self.master, size);
+        assert!(resized.is_ok(), "{resized:?}");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let terminal = show(&self.seen);
+            if wanted(terminal.screen()) {
+                return;
+            }
+            match self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Err(error) => panic!("the terminal shows ({error})\n{}", terminal.screen().contents()),
             }
         }
     }

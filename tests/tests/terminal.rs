@@ -7,13 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::termios::{LocalModes, OutputModes};
-use stos_tests::terminal::Session;
+use stos_tests::terminal::{self, Session};
 use stos_tests::tools::{root, run, tool, tool_path};
 
 /// `stos-run` with a terminal of its own, and `kernel` of the examples in it.
 fn start(folder: &Path, kernel: &str) -> Session {
+    start_with(folder, kernel, &[])
+}
+
+/// The same, with `options`.
+fn start_with(folder: &Path, kernel: &str, options: &[&str]) -> Session {
     let image = pack(folder, kernel);
-    Session::start(Command::new(tool_path("stos-run")).args(["--backend", "emulated", "--timeout", "60s"]).arg(image))
+    let mut command = Command::new(tool_path("stos-run"));
+    Session::start(command.args(["--backend", "emulated", "--timeout", "60s"]).args(options).arg(image))
 }
 
 fn pack(folder: &Path, kernel: &str) -> PathBuf {
@@ -74,4 +80,72 @@ fn the_terminal_is_restored_when_a_signal_ends_the_run() {
         assert_eq!(killed.status, Some(0), "{}", killed.stderr);
         session.ends_with(status);
     }
+}
+
+/// Waits for the end, and checks status and terminal. Returns what the terminal shows.
+fn ended(session: Session, status: i32) -> String {
+    let (ended, seen) = session.end();
+    assert_eq!(ended.code(), Some(status), "{seen}");
+    let shown = terminal::show(&seen);
+    assert!(!shown.screen().alternate_screen() && !shown.screen().hide_cursor(), "{seen:?}");
+    shown.screen().contents()
+}
+
+fn row(screen: &vt100::Screen, number: u16) -> String {
+    screen.rows(0, terminal::COLUMNS).nth(number.into()).unwrap_or_default().trim_end().to_owned()
+}
+
+#[test]
+fn a_guest_that_only_uses_its_screen_is_seen_and_typed_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start(folder.path(), "typewriter");
+    // Nothing was asked for: it prints nothing on its serial port.
+    session.wait_for_screen(|screen| {
+        screen.alternate_screen() && row(screen, 0) == "typewriter: type, escape ends" && row(screen, 25).is_empty()
+    });
+    session.type_keys(b"hello, world");
+    session.wait_for_screen(|screen| row(screen, 1) == "hello, world");
+    session.type_keys(b"\x01h");
+    session.wait_for_screen(|screen| row(screen, 25).starts_with("Ctrl-A X leaves"));
+    session.type_keys(b"\x1b");
+    let after = ended(session, 0);
+    assert!(after.contains("--- the guest's screen ---\ntypewriter: type, escape ends\nhello, world\n---"), "{after}");
+}
+
+#[test]
+fn the_terminal_is_restored_when_a_drawn_screen_ends_by_key_or_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start_with(folder.path(), "typewriter", &["--screen", "live"]);
+    session.wait_for_screen(|screen| row(screen, 0).starts_with("typewriter"));
+    session.type_keys(b"\x01x");
+    ended(session, 130);
+
+    let mut session = start_with(folder.path(), "typewriter", &["--screen", "live"]);
+    session.wait_for_screen(|screen| row(screen, 0).starts_with("typewriter"));
+    let killed = run(Command::new("kill").args(["-s", "TERM", &session.id().to_string()]));
+    assert_eq!(killed.status, Some(0), "{}", killed.stderr);
+    ended(session, 143);
+}
+
+#[test]
+fn serial_output_waits_while_the_screen_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start_with(folder.path(), "echo", &["--screen", "live", "--keyboard", "serial"]);
+    session.wait_for_screen(vt100::Screen::alternate_screen);
+    session.type_keys(b"kept q");
+    let after = ended(session, 0);
+    assert!(after.contains("echo: type, q ends\nkept q\n"), "{after}");
+    // It never used its screen, so nothing of that is printed.
+    assert!(!after.contains("the guest's screen"), "{after}");
+}
+
+#[test]
+fn a_guest_that_prints_on_its_serial_port_keeps_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start(folder.path(), "echo");
+    session.wait_for("echo: type");
+    session.type_keys(b"q");
+    session.wait_for("reported success");
+    assert!(!session.seen.contains("\x1b"), "{:?}", session.seen);
+    session.ends_with(0);
 }

@@ -76,9 +76,8 @@ impl Show {
 
     /// Gives the terminal back.
     pub fn end(&mut self) {
-        if self.live.take().is_some() {
-            self.hold.end();
-        }
+        self.live = None;
+        self.hold.end();
     }
 
     /// What the screen shows, blank if the guest has not used it.
