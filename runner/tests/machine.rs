@@ -1,5 +1,7 @@
 //! The machine that a guest sees is the same on every backend: what ports answer, what the screen and the keyboard do.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod guest;
 
 use guest::code::{HALT, exit, say};

@@ -146,6 +146,6 @@ fn a_guest_that_prints_on_its_serial_port_keeps_the_terminal() {
     session.wait_for("echo: type");
     session.type_keys(b"q");
     session.wait_for("reported success");
-    assert!(!session.seen.contains("\x1b"), "{:?}", session.seen);
+    assert!(!session.seen.contains('\x1b'), "{:?}", session.seen);
     session.ends_with(0);
 }
