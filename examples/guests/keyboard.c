@@ -36,13 +36,16 @@ struct table_register {
 static struct gate idt[VECTOR + 16];
 static volatile bool done;
 
+/* Takes what is there. */
 static void take(void)
 {
-	uint8_t code = inb(KEYBOARD_DATA);
+	while (inb(KEYBOARD_STATUS) & OUTPUT_FULL) {
+		uint8_t code = inb(KEYBOARD_DATA);
 
-	print_char(' ');
-	print_byte(code);
-	done = code == Q_RELEASED;
+		print_char(' ');
+		print_byte(code);
+		done = code == Q_RELEASED;
+	}
 }
 
 __attribute__((interrupt)) static void keyboard_interrupt(struct interrupt_frame *frame)
@@ -80,13 +83,13 @@ void kernel_main(const struct boot_interface *boot)
 	print(poll ? "keyboard, polled:" : "keyboard, interrupts:");
 	if (!poll)
 		use_interrupts();
+	/* What came before the interrupt controllers were ready interrupts no more, and keeps what comes later from doing so. */
+	take();
 	while (!done) {
-		if (poll) {
-			if (inb(KEYBOARD_STATUS) & OUTPUT_FULL)
-				take();
-		} else {
+		if (poll)
+			take();
+		else
 			__asm__ volatile("sti; hlt; cli");
-		}
 	}
 	print_char('\n');
 	leave(0);
