@@ -13,7 +13,13 @@ use crate::cli::Arguments;
 pub fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "stos-pack", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // clap_complete 4.6.11 writes the hyphen of the program's name in one way where the script notes the verb, and in
+        // another where it looks for it, so that nothing after a verb would be completed.
+        Shell::Bash => script.replace("stos__subcmd__pack", "stos__pack"),
+        _ => script,
+    }
 }
 
 /// The manual page of the program, in roff.

@@ -43,7 +43,7 @@ fn bash_completes_verbs_and_options() {
     let script = run(tool("stos-pack").args(["completions", "bash"])).stdout;
     let complete = |words: &str, at: usize| {
         let ask = format!(
-            "{script}\nCOMP_WORDS=({words}); COMP_CWORD={at}; COMP_LINE='{words}'\n\
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD={at}; COMP_LINE=\"{words}\"\n\
              _stos__pack stos-pack \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{at}-1]}}\"; echo \"${{COMPREPLY[@]}}\"\n"
         );
         let result = run(Command::new("bash").args(["--norc", "-c", &ask]));
@@ -52,6 +52,13 @@ fn bash_completes_verbs_and_options() {
     };
     assert_eq!(complete("stos-pack ver", 1), "verify");
     assert_eq!(complete("stos-pack --lo", 1), "--locked");
+    assert_eq!(complete("stos-pack inspect --js", 2), "--json");
+    assert_eq!(complete("stos-pack completions ba", 2), "bash");
+    assert_eq!(complete("stos-pack --message-format json inspect --sv", 4), "--svg");
+    let shells = complete("stos-pack completions ''", 2);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert!(shells.split(' ').any(|word| word == shell), "{shells}");
+    }
 }
 
 #[test]
