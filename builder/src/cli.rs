@@ -1,9 +1,15 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use stos_pack::nearest;
+
+/// The two forms of a command line.
+const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";
 
 /// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
@@ -12,12 +18,12 @@ use clap_complete::Shell;
     version,
     about,
     max_term_width = 100,
-    subcommand_negates_reqs = true,
+    override_usage = USAGE,
     after_help = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed."
 )]
 pub struct Arguments {
     /// The manifest
-    #[arg(value_name = "MANIFEST.yaml", required = true)]
+    #[arg(value_name = "MANIFEST.yaml")]
     pub manifest: Option<PathBuf>,
     /// Where to write the image; `-` is standard output [default: the manifest's name with `.img`]
     #[arg(short, long, value_name = "FILE")]
@@ -36,20 +42,54 @@ pub struct Arguments {
     pub verb: Option<Verb>,
 }
 
+/// What is to be done.
+#[derive(Debug)]
+pub enum Work {
+    /// Building an image
+    Build {
+        /// The manifest
+        manifest: PathBuf,
+        /// Where the image goes, if not beside the manifest
+        output: Option<PathBuf>,
+        /// The profile, if not the manifest's own choice
+        profile: Option<String>,
+        /// Whether the inputs must be those of the lock file
+        locked: bool,
+    },
+    /// Something else
+    Verb(Verb),
+}
+
 impl Arguments {
-    /// Refuses arguments of a build beside a verb. (Clap's own rule would also refuse options that go with every verb.)
+    /// What `line`, whose first word is the program's name, asks for, and how to talk about it.
     ///
     /// # Errors
-    /// Names what is too much.
-    pub fn check(self) -> Result<Self, clap::Error> {
-        let Self { manifest, output, profile, locked, manner, verb } = &self;
+    /// What is wrong with it, or the help that it asks for.
+    pub fn read(line: &[OsString]) -> Result<(Manner, Work), clap::Error> {
+        let parsed = Self::command().try_get_matches_from(line).and_then(|found| Self::from_arg_matches(&found));
+        let first = match &parsed {
+            Ok(Self { verb: None, manifest, .. }) => manifest.clone(),
+            // What follows a mistyped verb does not go with a build, and says nothing to a person who meant a verb.
+            Err(error) if error.kind() == ErrorKind::UnknownArgument => first_word(line),
+            _ => None,
+        };
+        match first.and_then(|word| no_such_verb(&word)) {
+            Some(message) => Err(Self::command().error(ErrorKind::InvalidSubcommand, message)),
+            None => parsed?.check(),
+        }
+    }
+
+    /// Refuses arguments of a build beside a verb. (Clap's own rule would also refuse options that go with every verb.)
+    fn check(self) -> Result<(Manner, Work), clap::Error> {
+        let Self { manifest, output, profile, locked, manner, verb } = self;
         let build = [
             manifest.as_ref().map(|path| format!("the manifest `{}`", path.display())),
             output.as_ref().map(|_| "`--output`".to_owned()),
             profile.as_ref().map(|_| "`--profile`".to_owned()),
             locked.then(|| "`--locked`".to_owned()),
         ];
-        let conflict = |message: String| Err(Self::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+        let refuse = |kind: ErrorKind, message: String| Err(Self::command().error(kind, message));
+        let conflict = |message: String| refuse(ErrorKind::ArgumentConflict, message);
         let works = matches!(verb, None | Some(Verb::Verify { .. } | Verb::Lock { .. }));
         let writes =
             matches!(verb, Some(Verb::Init { .. } | Verb::Extract { .. } | Verb::Inspect { svg: Some(_), .. }));
@@ -65,11 +105,39 @@ impl Arguments {
         if manner.verbose && manner.message_format == MessageFormat::Json {
             return conflict("`--verbose` is for people and does not go with `--message-format json`".to_owned());
         }
-        match (verb, build.into_iter().flatten().next()) {
-            (Some(_), Some(extra)) => conflict(format!("{extra} is for building an image and does not go with a verb")),
-            _ => Ok(self),
+        match (verb, manifest, build.into_iter().flatten().next()) {
+            (Some(_), _, Some(extra)) => {
+                conflict(format!("{extra} is for building an image and does not go with a verb"))
+            }
+            (Some(verb), _, None) => Ok((manner, Work::Verb(verb))),
+            (None, Some(manifest), _) => Ok((manner, Work::Build { manifest, output, profile, locked })),
+            (None, None, _) => refuse(
+                ErrorKind::MissingRequiredArgument,
+                "name the manifest to build an image from, or a verb".to_owned(),
+            ),
         }
     }
+}
+
+/// The word of `line` that stands where a manifest or a verb does, when it is no verb.
+fn first_word(line: &[OsString]) -> Option<PathBuf> {
+    let found = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
+    if found.subcommand_name().is_some() { None } else { found.get_one::<PathBuf>("manifest").cloned() }
+}
+
+/// What to say of `word` when it was meant to be a verb: it does not look like a path, and no file is called so.
+fn no_such_verb(word: &Path) -> Option<String> {
+    let text = word.to_str()?;
+    if text.contains(['/', '.']) || text.starts_with('-') || (word.exists() && !word.is_dir()) {
+        return None;
+    }
+    let command = Arguments::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let text = text.escape_debug();
+    Some(match nearest(&text.to_string(), &verbs) {
+        Some(verb) => format!("there is no verb `{text}`; did you mean `{verb}`?"),
+        None => format!("there is no verb `{text}`, nor a manifest of that name; the verbs are {}", verbs.join(", ")),
+    })
 }
 
 /// How to talk, whatever is being done.
@@ -171,8 +239,10 @@ mod tests {
 
     #[test]
     fn what_is_for_a_build_does_not_go_with_a_verb() {
-        let parse =
-            |line: &[&str]| Arguments::try_parse_from([&["stos-pack"], line].concat()).and_then(Arguments::check);
+        let parse = |line: &[&str]| {
+            let line: Vec<OsString> = ["stos-pack"].iter().chain(line).map(OsString::from).collect();
+            Arguments::read(&line)
+        };
         assert!(parse(&["--message-format", "json", "verify", "a.img"]).is_ok());
         for line in
             [&["kernel.yaml", "verify", "a.img"][..], &["-o", "b", "verify", "a.img"], &["-p", "x", "verify", "a"]]

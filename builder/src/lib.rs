@@ -43,7 +43,7 @@ pub use init::{Begun, init};
 pub use input::{Inputs, Loaded};
 pub use inspect::{BootStructures, Mapping, Report};
 pub use lock::{Locked, lock};
-pub use manifest::{Initramfs, Manifest, Protocol, schema};
+pub use manifest::{Initramfs, Manifest, Protocol, nearest, schema};
 pub use message::{MESSAGE_VERSION, Message};
 pub use observer::{Event, Observer, Step, nobody};
 pub use output::Output;

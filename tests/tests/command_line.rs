@@ -62,6 +62,47 @@ fn bash_completes_verbs_and_options() {
 }
 
 #[test]
+fn a_mistyped_verb_is_told_from_a_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("build")).unwrap();
+    let said = |line: &str| {
+        let result = run(tool("stos-pack").current_dir(&folder).args(line.split(' ')));
+        assert_eq!(result.stdout, "", "{line}");
+        (result.status, result.stderr)
+    };
+    for (line, word, verb) in [
+        ("lokc hello.yaml", "lokc", "lock"),
+        ("vrify", "vrify", "verify"),
+        ("-q Lock a.yaml", "Lock", "lock"),
+        ("inspcet --json a.img", "inspcet", "inspect"),
+    ] {
+        let (status, text) = said(line);
+        assert_eq!(status, Some(64), "{line}: {text}");
+        let expected = format!("error: there is no verb `{word}`; did you mean `{verb}`?\n");
+        assert!(text.starts_with(&expected), "{line}: {text}");
+    }
+    let (status, text) = said("build k.yaml");
+    assert_eq!(status, Some(64));
+    assert!(text.starts_with("error: there is no verb `build`, nor a manifest of that name; the verbs are "), "{text}");
+    assert!(text.contains("Usage: stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...\n"), "{text}");
+    // What looks like a file is one, and so is what is there.
+    assert!(said("./vrify").1.contains("E0001"));
+    fs::write(folder.path().join("vrify"), "version: 1\n").unwrap();
+    assert!(said("vrify").1.contains("E0005"));
+    assert!(said("vrify extra").1.contains("unexpected argument 'extra'"));
+    assert!(said("verify a b").1.contains("unexpected argument 'b'"));
+}
+
+#[test]
+fn without_manifest_and_verb_there_is_nothing_to_do() {
+    for line in [&[][..], &["--locked"], &["-q"]] {
+        let result = run(tool("stos-pack").args(line));
+        assert_eq!((result.status, &*result.stdout), (Some(64), ""));
+        assert!(result.stderr.starts_with("error: name the manifest to build an image from, or a verb\n"));
+    }
+}
+
+#[test]
 fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     let page = run(tool("stos-pack").arg("man"));
     assert_eq!((page.status, &*page.stderr), (Some(0), ""));

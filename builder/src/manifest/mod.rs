@@ -13,7 +13,7 @@ mod schema;
 pub(crate) mod tree;
 
 pub(crate) use document::Document;
-pub(crate) use fields::nearest;
+pub use fields::nearest;
 pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
 pub use schema::schema;
