@@ -4,12 +4,39 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use stos_pack::nearest;
 
 /// The two forms of a command line.
 const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";
+
+/// The exit statuses of a build and of every verb but `diff`.
+const STATUSES: &str = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed; \
+    129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.";
+/// Those of `diff`.
+const STATUSES_OF_DIFF: &str = "Exit status of diff: 0 same; 1 different; 2 trouble; 64 wrong usage.";
+/// The verbs that `--quiet` and `--verbose` go with; `check` tells what of `inspect` it is.
+const QUIET_VERBS: [&str; 5] = ["verify", "lock", "init", "extract", "inspect"];
+const VERBOSE_VERBS: [&str; 2] = ["verify", "lock"];
+
+/// The description of the command line. Options that a verb refuses are not in its help.
+pub fn description() -> Command {
+    let hidden = |name: &'static str, short: char| {
+        Arg::new(name).short(short).long(name).action(ArgAction::SetTrue).global(true).hide(true)
+    };
+    Arguments::command().mut_subcommands(|verb| {
+        let name = verb.get_name().to_owned();
+        let mut verb = verb.after_help(if name == "diff" { STATUSES_OF_DIFF } else { STATUSES });
+        if !QUIET_VERBS.contains(&&*name) {
+            verb = verb.arg(hidden("quiet", 'q'));
+        }
+        if !VERBOSE_VERBS.contains(&&*name) {
+            verb = verb.arg(hidden("verbose", 'v'));
+        }
+        verb
+    })
+}
 
 /// Builds a boot image from a manifest, and answers questions about images and errors.
 #[derive(Debug, Parser)]
@@ -19,7 +46,7 @@ const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTION
     about,
     max_term_width = 100,
     override_usage = USAGE,
-    after_help = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed."
+    after_help = format!("{STATUSES}\n{STATUSES_OF_DIFF}")
 )]
 pub struct Arguments {
     /// The manifest
@@ -66,15 +93,17 @@ impl Arguments {
     /// # Errors
     /// What is wrong with it, or the help that it asks for.
     pub fn read(line: &[OsString]) -> Result<(Manner, Work), clap::Error> {
-        let parsed = Self::command().try_get_matches_from(line).and_then(|found| Self::from_arg_matches(&found));
+        let parsed = description().try_get_matches_from(line).and_then(|found| Self::from_arg_matches(&found));
         let first = match &parsed {
             Ok(Self { verb: None, manifest, .. }) => manifest.clone(),
             // What follows a mistyped verb does not go with a build, and says nothing to a person who meant a verb.
-            Err(error) if error.kind() == ErrorKind::UnknownArgument => first_word(line),
+            Err(error) if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) => {
+                first_word(line)
+            }
             _ => None,
         };
         match first.and_then(|word| no_such_verb(&word)) {
-            Some(message) => Err(Self::command().error(ErrorKind::InvalidSubcommand, message)),
+            Some(message) => Err(description().error(ErrorKind::InvalidSubcommand, message)),
             None => parsed?.check(),
         }
     }
@@ -88,7 +117,7 @@ impl Arguments {
             profile.as_ref().map(|_| "`--profile`".to_owned()),
             locked.then(|| "`--locked`".to_owned()),
         ];
-        let refuse = |kind: ErrorKind, message: String| Err(Self::command().error(kind, message));
+        let refuse = |kind: ErrorKind, message: String| Err(description().error(kind, message));
         let conflict = |message: String| refuse(ErrorKind::ArgumentConflict, message);
         let works = matches!(verb, None | Some(Verb::Verify { .. } | Verb::Lock { .. }));
         let writes =
@@ -121,7 +150,7 @@ impl Arguments {
 
 /// The word of `line` that stands where a manifest or a verb does, when it is no verb.
 fn first_word(line: &[OsString]) -> Option<PathBuf> {
-    let found = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
+    let found = description().ignore_errors(true).try_get_matches_from(line).ok()?;
     if found.subcommand_name().is_some() { None } else { found.get_one::<PathBuf>("manifest").cloned() }
 }
 
@@ -131,8 +160,8 @@ fn no_such_verb(word: &Path) -> Option<String> {
     if text.contains(['/', '.']) || text.starts_with('-') || (word.exists() && !word.is_dir()) {
         return None;
     }
-    let command = Arguments::command();
-    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let command = description();
+    let verbs: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let text = text.escape_debug();
     Some(match nearest(&text.to_string(), &verbs) {
         Some(verb) => format!("there is no verb `{text}`; did you mean `{verb}`?"),
@@ -234,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        description().debug_assert();
     }
 
     #[test]

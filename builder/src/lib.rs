@@ -40,7 +40,7 @@ pub use diff::Difference;
 pub use extract::{ExtractError, extract};
 pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use init::{Begun, init};
-pub use input::{Inputs, Loaded};
+pub use input::{Inputs, Loaded, describe};
 pub use inspect::{BootStructures, Mapping, Report};
 pub use lock::{Locked, lock};
 pub use manifest::{Initramfs, Manifest, Protocol, nearest, schema};

@@ -83,6 +83,16 @@ impl Output {
         self.write_content(&content, &nobody)
     }
 
+    /// Writes `text`, which messages call `name`, as [`Output::write`] writes an image.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write_text(&self, name: &'static str, text: &str) -> Result<(), Diagnostic> {
+        let write_to = |sink: &mut dyn Write| sink.write_all(text.as_bytes());
+        let content = Content { name, option: None, existing: Existing::Replace, write_to: &write_to };
+        self.write_content(&content, &nobody)
+    }
+
     fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {
         match self {
             Self::Stdout => write_through(content, Watched::new(io::stdout().lock(), observer))

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources};
+use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe};
 
 use crate::cli::{Manner, MessageFormat};
 
@@ -14,7 +14,7 @@ pub fn answer(manner: Manner, text: &str) -> u8 {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Ok(()) => 0,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(error) => complain(manner, &format!("can't write to standard output: {error}"), STATUS_IO),
+        Err(error) => complain(manner, &format!("can't write to standard output: {}", describe(&error)), STATUS_IO),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the command does: one function per verb, each returns the exit status.
 
+use std::io;
 use std::path::Path;
 
 use clap_complete::Shell;
 use stos_pack::{
-    Code, Difference, ImageFileError, LoadedImage, Locked, Order, Output, Report, STATUS_IO, Sources, for_shell,
+    Code, Difference, ImageFileError, LoadedImage, Locked, Order, Output, Report, STATUS_IO, Sources, describe,
+    for_shell,
 };
 
 use crate::cli::Manner;
@@ -88,13 +90,22 @@ pub fn completions(manner: Manner, shell: Shell) -> u8 {
 
 /// Prints the manual page, or writes all pages into a folder.
 pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
-    let result = match folder {
-        None => manual::page(),
-        Some(folder) => manual::write_pages(folder).map(|count| format!("{}: {count} pages\n", folder.display())),
+    let failed =
+        |error: io::Error| complain(manner, &format!("can't make the manual: {}", describe(&error)), STATUS_IO);
+    let Some(folder) = folder else {
+        return manual::page().map_or_else(failed, |page| answer(manner, &page));
     };
-    match result {
-        Ok(text) => answer(manner, &text),
-        Err(error) => complain(manner, &format!("can't write manual pages: {error}"), STATUS_IO),
+    let pages = match manual::pages() {
+        Ok(pages) => pages,
+        Err(error) => return failed(error),
+    };
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        let message = format!("can't make the folder `{}` for manual pages: {}", folder.display(), describe(&error));
+        return complain(manner, &message, STATUS_IO);
+    }
+    match manual::write_pages(&pages, folder) {
+        Ok(()) => answer(manner, &format!("{}: {} pages\n", folder.display(), pages.len())),
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }
 }
 

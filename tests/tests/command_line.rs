@@ -72,6 +72,7 @@ fn a_mistyped_verb_is_told_from_a_manifest() {
     };
     for (line, word, verb) in [
         ("lokc hello.yaml", "lokc", "lock"),
+        ("lokc extra", "lokc", "lock"),
         ("vrify", "vrify", "verify"),
         ("-q Lock a.yaml", "Lock", "lock"),
         ("inspcet --json a.img", "inspcet", "inspect"),
@@ -89,7 +90,7 @@ fn a_mistyped_verb_is_told_from_a_manifest() {
     assert!(said("./vrify").1.contains("E0001"));
     fs::write(folder.path().join("vrify"), "version: 1\n").unwrap();
     assert!(said("vrify").1.contains("E0005"));
-    assert!(said("vrify extra").1.contains("unexpected argument 'extra'"));
+    assert!(said("vrify surplus").1.contains("unexpected argument 'surplus'"));
     assert!(said("verify a b").1.contains("unexpected argument 'b'"));
 }
 
@@ -100,6 +101,26 @@ fn without_manifest_and_verb_there_is_nothing_to_do() {
         assert_eq!((result.status, &*result.stdout), (Some(64), ""));
         assert!(result.stderr.starts_with("error: name the manifest to build an image from, or a verb\n"));
     }
+}
+
+#[test]
+fn help_of_a_verb_has_only_options_that_go_with_it() {
+    for verb in verbs() {
+        let help = run(tool("stos-pack").args([&*verb, "--help"])).stdout;
+        let quiet = ["verify", "lock", "init", "extract", "inspect"].contains(&&*verb);
+        let verbose = ["verify", "lock"].contains(&&*verb);
+        assert_eq!((help.contains("--quiet"), help.contains("--verbose")), (quiet, verbose), "{verb}: {help}");
+        assert!(help.contains("Exit status"), "{help}");
+    }
+    let refused = run(tool("stos-pack").args(["schema", "-q"]));
+    assert!(refused.stderr.contains("`--quiet` does not go with"), "{}", refused.stderr);
+}
+
+#[test]
+fn zsh_looks_for_the_verb_where_it_stands() {
+    let script = run(tool("stos-pack").args(["completions", "zsh"])).stdout;
+    assert!(script.contains("case $line[1] in") && !script.contains("$line[2]"), "{script}");
+    assert!(script.contains("{_stos-pack_commands; _files}") && !script.contains("::manifest"), "{script}");
 }
 
 #[test]
@@ -127,5 +148,15 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     fs::write(folder.path().join("file"), "").unwrap();
     let refused = run(tool("stos-pack").arg("man").arg(folder.path().join("file")));
     assert_eq!((refused.status, &*refused.stdout), (Some(74), ""));
-    assert!(refused.stderr.contains("can't write manual pages: "), "{}", refused.stderr);
+    let reason = format!("error: can't make the folder `{}/file` for manual pages: ", folder.path().display());
+    assert!(refused.stderr.starts_with(&reason) && !refused.stderr.contains("os error"), "{}", refused.stderr);
+    // A page that can't be written is named, and nothing of it stays.
+    let blocked = folder.path().join("blocked");
+    fs::create_dir_all(blocked.join("stos-pack-init.1")).unwrap();
+    let refused = run(tool("stos-pack").arg("man").arg(&blocked));
+    assert_eq!((refused.status, &*refused.stdout), (Some(74), ""));
+    let reason = format!("can't write the manual page to `{}/stos-pack-init.1`: it is a dir", blocked.display());
+    assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
+    let hidden = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    assert!(!fs::read_dir(&blocked).unwrap().any(|entry| hidden(entry.unwrap())));
 }
