@@ -48,6 +48,7 @@ pub use message::{MESSAGE_VERSION, Message};
 pub use observer::{Event, Observer, Step, nobody};
 pub use output::Output;
 pub use plan::{OwnedPiece, Plan};
+pub use printable::printable_lines;
 pub use quote::for_shell;
 pub use source::{FileId, Located, Source, Sources, Span};
 

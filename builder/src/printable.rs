@@ -14,6 +14,23 @@ pub fn printable(text: &str) -> String {
     text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }
 
+/// Whole lines of `text`, in which every character that moves the cursor or reorders what stands beside it is an escape such as
+/// `\u{1b}`.
+pub fn printable_lines(text: &str) -> String {
+    // Unicode's bidirectional controls (UAX #9, table 4) are no control characters by category.
+    let is_bidirectional =
+        |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && (character.is_control() || is_bidirectional(character)) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// `path` as [`printable`] text, with bytes that are not UTF-8 as `\xff` and without the middle when it is very long.
 pub fn printable_path(path: &Path) -> String {
     let mut shown = String::new();
@@ -39,6 +56,11 @@ mod tests {
         assert_eq!(printable("it's \"é\" e\u{301} 漢"), "it's \"é\" e\u{301} 漢");
         assert_eq!(printable("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
         assert_eq!(printable_path(Path::new(OsStr::from_bytes(b"caf\xe9/\tx"))), "caf\\xe9/\\tx");
+    }
+
+    #[test]
+    fn lines_stay_lines_and_keep_their_backslashes() {
+        assert_eq!(printable_lines("a\\w+\n\u{1b}[31m\u{202e}é\n"), "a\\w+\n\\u{1b}[31m\\u{202e}é\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe};
+use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe, printable_lines};
 
 use crate::cli::{Manner, MessageFormat};
 
@@ -16,6 +16,11 @@ pub fn answer(manner: Manner, text: &str) -> u8 {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => complain(manner, &format!("can't write to standard output: {}", describe(&error)), STATUS_IO),
     }
+}
+
+/// As [`answer`], for lines with names in them that come from outside.
+pub fn answer_lines(manner: Manner, lines: &str) -> u8 {
+    answer(manner, &printable_lines(lines))
 }
 
 /// Prints an error that has neither code nor place; returns `status`.

@@ -12,7 +12,7 @@ use stos_pack::{
 use crate::cli::Manner;
 use crate::manual;
 use crate::progress::Progress;
-use crate::talk::{answer, complain, report, say};
+use crate::talk::{answer, answer_lines, complain, report, say};
 
 /// Exit status for wrong usage (`EX_USAGE` of sysexits.h).
 pub const STATUS_USAGE: u8 = 64;
@@ -30,7 +30,7 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
             let (size, id) = (packed.image.file_size(), packed.image.id());
             match order.output {
                 _ if manner.quiet => 0,
-                Output::File(path) => answer(manner, &format!("{}: {size} bytes, {id}\n", path.display())),
+                Output::File(path) => answer_lines(manner, &format!("{}: {size} bytes, {id}\n", path.display())),
                 // The image itself has gone to standard output.
                 Output::Stdout => {
                     say(&format!("standard output: {size} bytes, {id}\n"));
@@ -49,7 +49,7 @@ pub fn verify(manner: Manner, path: &Path) -> u8 {
     progress.end(result.is_ok());
     match result {
         Ok(_) if manner.quiet => 0,
-        Ok(image) => answer(manner, &format!("{}: every byte is right, {}\n", path.display(), image.id())),
+        Ok(image) => answer_lines(manner, &format!("{}: every byte is right, {}\n", path.display(), image.id())),
         Err(error) => reject(manner, &error),
     }
 }
@@ -63,7 +63,7 @@ pub fn lock(manner: Manner, manifest: &Path) -> u8 {
         Ok(_) if manner.quiet => 0,
         Ok(Locked { path, inputs }) => {
             let inputs = if inputs == 1 { "1 input".to_owned() } else { format!("{inputs} inputs") };
-            answer(manner, &format!("{}: {inputs}\n", path.display()))
+            answer_lines(manner, &format!("{}: {inputs}\n", path.display()))
         }
         Err(failure) => report(manner, &failure.sources, &failure.diagnostics),
     }
@@ -73,7 +73,7 @@ pub fn lock(manner: Manner, manifest: &Path) -> u8 {
 pub fn init(manner: Manner, folder: &Path) -> u8 {
     match stos_pack::init(folder) {
         Ok(_) if manner.quiet => 0,
-        Ok(begun) => answer(manner, &begun.to_string()),
+        Ok(begun) => answer_lines(manner, &begun.to_string()),
         Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }
 }
@@ -117,7 +117,7 @@ pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
     };
     let report = Report::new(&loaded);
     if !json {
-        return answer(manner, &report.to_string());
+        return answer_lines(manner, &report.to_string());
     }
     match serde_json::to_string_pretty(&report) {
         Ok(text) => answer(manner, &format!("{text}\n")),
@@ -148,7 +148,7 @@ pub fn diff(manner: Manner, first: &Path, second: &Path) -> u8 {
     match (LoadedImage::load(first), LoadedImage::load(second)) {
         (Ok(first), Ok(second)) => {
             let difference = Difference::between(&first, &second);
-            match answer(manner, &difference.to_string()) {
+            match answer_lines(manner, &difference.to_string()) {
                 0 => u8::from(!difference.is_empty()),
                 _ => STATUS_TROUBLE,
             }

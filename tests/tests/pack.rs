@@ -245,3 +245,17 @@ fn a_mapping_with_thousands_of_keys_is_refused() {
     assert_eq!(result.status, Some(65));
     assert!(result.stderr.contains("keys in one mapping are too many, at most 1024 are allowed"), "{}", result.stderr);
 }
+
+#[test]
+fn names_in_result_lines_can_not_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let hostile = folder.path().join("a\u{1b}[31m\u{202e}");
+    fs::create_dir(&hostile).unwrap();
+    let image = hostile.join("x.img");
+    let packed = run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&image));
+    let verified = run(tool("stos-pack").arg("verify").arg(&image));
+    for result in [packed, verified] {
+        assert_eq!(result.status, Some(0), "{}", result.stderr);
+        assert!(result.stdout.contains("/a\\u{1b}[31m\\u{202e}/x.img: "), "{}", result.stdout);
+    }
+}
