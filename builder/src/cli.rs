@@ -13,7 +13,7 @@ const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTION
 
 /// The exit statuses of a build and of every verb but `diff`.
 const STATUSES: &str = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 input missing; 74 output failed; \
-    129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.";
+    129, 130, 131, 143 ended by SIGHUP, SIGINT, SIGQUIT, SIGTERM.";
 /// Those of `diff`.
 const STATUSES_OF_DIFF: &str = "Exit status of diff: 0 same; 1 different; 2 trouble; 64 wrong usage.";
 /// The verbs that `--quiet` and `--verbose` go with; `check` tells what of `inspect` it is.

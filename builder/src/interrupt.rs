@@ -6,18 +6,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+/// The signals that end the program, put off while there is something to clean up.
+pub const ENDING_SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
 /// Remembers a signal that came since [`Interrupt::watch`].
 #[derive(Clone, Debug)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// From now on, SIGHUP, SIGINT, SIGQUIT and SIGTERM are only remembered.
+    /// From now on, [`ENDING_SIGNALS`] are only remembered.
     ///
     /// # Errors
     /// What the system says against it.
     pub fn watch() -> io::Result<Self> {
         let interrupted = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        for signal in ENDING_SIGNALS {
             let number = usize::try_from(signal).unwrap_or(0);
             signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), number)?;
         }

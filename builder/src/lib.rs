@@ -42,6 +42,7 @@ pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use init::{Begun, init};
 pub use input::{Inputs, Loaded, describe};
 pub use inspect::{BootStructures, Mapping, Report};
+pub use interrupt::ENDING_SIGNALS;
 pub use lock::{Locked, lock};
 pub use manifest::{Initramfs, Manifest, Protocol, nearest, schema};
 pub use message::{MESSAGE_VERSION, Message};

@@ -9,9 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::{register_conditional_default, register_usize};
-use stos_pack::{Event, Step};
+use stos_pack::{ENDING_SIGNALS, Event, Step};
 
 use crate::cli::{Manner, MessageFormat};
 use crate::talk::say;
@@ -126,7 +125,7 @@ struct Signals {
 impl Signals {
     fn watch() -> io::Result<Self> {
         let signals = Self { came: Arc::default(), over: Arc::default(), held: Mutex::new(false) };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in ENDING_SIGNALS {
             register_conditional_default(signal, Arc::clone(&signals.over))?;
             register_usize(signal, Arc::clone(&signals.came), usize::try_from(signal).unwrap_or(0))?;
         }
