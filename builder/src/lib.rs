@@ -33,7 +33,7 @@ mod yaml;
 
 use std::path::Path;
 
-pub use boot::structures;
+pub use boot::stos::structures;
 pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use diff::Difference;
@@ -79,7 +79,7 @@ pub struct Packed {
 /// Everything that is wrong with its files or keeps them from fitting together.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     match manifest.kernel.protocol.value {
-        Protocol::Stos => boot::plan(manifest, inputs),
+        Protocol::Stos => boot::stos::plan(manifest, inputs),
     }
 }
 

@@ -8,19 +8,20 @@ use iced_x86::code_asm::{
 use iced_x86::{BlockEncoderOptions, IcedError};
 use stos_image::{CR0_PG, FAULT_MAGIC, fault_offset};
 
-use super::descriptors::tss_offset;
+use super::descriptors::{RUNNING_TSS_SELECTOR, tss_offset};
 use super::layout::{
-    BOOT_CODE, DOUBLE_FAULT, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, HIGH_TSS_SELECTOR, KERNEL_BASE, POINTERS,
-    STACK_TOP, TSS,
+    BOOT_CODE, DOUBLE_FAULT, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, KERNEL_BASE, POINTERS, STACK_TOP, TSS,
 };
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 
 /// The assembled boot code.
 pub struct BootCode {
     /// Bytes from [`BOOT_CODE`] on.
     pub bytes: Vec<u8>,
-    /// Physical address of the trampoline's first instruction.
-    pub trampoline: u32,
-    /// Bytes of the trampoline; the fault catcher follows it.
+    /// Physical address of the trampoline's first instruction; without one, of the catcher.
+    pub start: u32,
+    /// Bytes of the trampoline, 0 without one; the fault catcher follows it.
     pub trampoline_size: u32,
     /// Physical address of the handler of each exception vector.
     pub handlers: Vec<u32>,
@@ -33,16 +34,35 @@ const fn has_error_code(vector: u8) -> bool {
     matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30)
 }
 
-/// Assembles the boot code for a kernel whose first function is at `entry` and gets `argument`.
+/// A call of a kernel's first function with paging on.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelCall {
+    /// Virtual address of the function.
+    pub entry: u32,
+    /// Its one argument.
+    pub argument: u32,
+}
+
+/// Assembles the fault catcher, and before it the trampoline that turns paging on for `call`. A kernel that is
+/// entered with paging off needs none.
 ///
 /// # Errors
 /// Only when an instruction can't be encoded, which no choice of addresses causes.
-pub fn assemble(entry: u32, argument: u32) -> Result<BootCode, IcedError> {
+pub fn assemble(call: Option<KernelCall>) -> Result<BootCode, Diagnostic> {
+    let failed = |error| Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}"));
+    assemble_parts(call).map_err(failed)
+}
+
+fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
     let mut asm = CodeAssembler::new(32)?;
-    kernel_call(&mut asm, entry, argument)?;
+    if let Some(call) = call {
+        kernel_call(&mut asm, call)?;
+    }
     let mut start = asm.create_label();
-    asm.set_label(&mut start)?;
-    trampoline(&mut asm)?;
+    if call.is_some() {
+        asm.set_label(&mut start)?;
+        trampoline(&mut asm)?;
+    }
     let mut common = asm.create_label();
     let mut stubs = Vec::new();
     for vector in 0..EXCEPTION_VECTORS {
@@ -62,8 +82,9 @@ pub fn assemble(entry: u32, argument: u32) -> Result<BootCode, IcedError> {
     let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
     let handlers = stubs.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
     let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-    let (trampoline, double_fault) = (address(&start)?, address(&task)?);
-    Ok(BootCode { bytes: assembled.inner.code_buffer, trampoline, trampoline_size, handlers, double_fault })
+    let start = if call.is_some() { address(&start)? } else { BOOT_CODE };
+    let double_fault = address(&task)?;
+    Ok(BootCode { bytes: assembled.inner.code_buffer, start, trampoline_size, handlers, double_fault })
 }
 
 /// Where a guest begins, at its physical address with paging off, CR3 and CR4.PSE set: turns paging on and goes on at
@@ -80,19 +101,19 @@ fn trampoline(asm: &mut CodeAssembler) -> Result<(), IcedError> {
 
 /// Lies at [`BOOT_CODE`]. Loads the tables by their addresses in the kernel's half and calls the kernel as a C function of
 /// one argument.
-fn kernel_call(asm: &mut CodeAssembler, entry: u32, argument: u32) -> Result<(), IcedError> {
+fn kernel_call(asm: &mut CodeAssembler, call: KernelCall) -> Result<(), IcedError> {
     asm.lgdt(ptr(KERNEL_BASE + POINTERS))?;
     asm.lidt(ptr(KERNEL_BASE + POINTERS + 8))?;
     // The CPU saves its registers there when a double fault switches to the catcher's task.
-    asm.mov(ax, u32::from(HIGH_TSS_SELECTOR))?;
+    asm.mov(ax, u32::from(RUNNING_TSS_SELECTOR))?;
     asm.ltr(ax)?;
     asm.mov(esp, KERNEL_BASE + STACK_TOP)?;
     for register in [ebx, edx, esi, edi, ebp] {
         asm.xor(register, register)?;
     }
-    asm.mov(eax, argument)?;
+    asm.mov(eax, call.argument)?;
     asm.push(eax)?;
-    asm.mov(ecx, entry)?;
+    asm.mov(ecx, call.entry)?;
     asm.call(ecx)?;
     // A kernel that returns has nowhere to go: halt for good, which a runner reports.
     halt(asm)
@@ -185,7 +206,7 @@ fn double_fault(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     find_record(asm)?;
     store(asm, fault_offset::error_code, ecx)?;
     asm.mov(dword_ptr(ebx + fault_offset::vector).ss(), u32::from(DOUBLE_FAULT))?;
-    asm.mov(dword_ptr(ebx + fault_offset::tr).ss(), u32::from(HIGH_TSS_SELECTOR))?;
+    asm.mov(dword_ptr(ebx + fault_offset::tr).ss(), u32::from(RUNNING_TSS_SELECTOR))?;
     let words = [
         (tss_offset::EIP, fault_offset::eip),
         (tss_offset::EFLAGS, fault_offset::eflags),
@@ -253,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_code_fits_its_page_and_has_a_handler_per_vector() {
-        let code = assemble(0xc010_0000, 0xc010_4000).unwrap();
+        let code = assemble(Some(KernelCall { entry: 0xc010_0000, argument: 0xc010_4000 })).unwrap();
         assert!(code.bytes.len() < 0x1000, "{} bytes", code.bytes.len());
         assert_eq!(code.handlers.len(), 32);
         assert!(code.handlers.windows(2).all(|pair| pair[0] < pair[1]));
@@ -262,10 +283,15 @@ mod tests {
 
     #[test]
     fn the_addresses_in_the_code_are_those_that_were_asked_for() {
-        let code = assemble(0xc012_3456, 0xc065_4320).unwrap();
+        let code = assemble(Some(KernelCall { entry: 0xc012_3456, argument: 0xc065_4320 })).unwrap();
         let trampoline = &code.bytes[..code.trampoline_size as usize];
         for address in [0xc012_3456_u32, 0xc065_4320, KERNEL_BASE + STACK_TOP, KERNEL_BASE + POINTERS] {
             assert!(trampoline.windows(4).any(|word| word == address.to_le_bytes()), "{address:#x} is missing");
         }
+    }
+    #[test]
+    fn without_paging_there_is_no_trampoline() {
+        let code = assemble(None).unwrap();
+        assert_eq!((code.trampoline_size, code.handlers[0]), (0, BOOT_CODE));
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! 0x00000  null page, never used
-//! 0x01000  page directory
+//! 0x01000  page directory: the kernel's first, or with paging off, that of the double fault's task
 //! 0x02000  GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
 //! 0x03000  trampoline and fault catcher code
-//! 0x04000  boot stack: used by the trampoline until paging is on, and by the fault catcher before that
+//! 0x04000  boot stack: used until paging is on, by the trampoline or the kernel, and by the fault catcher
 //! 0x9fc00  the PC's hole: extended BIOS data area, video memory, ROMs; up to 0x100000
 //! ```
 
 /// The null page.
 pub const NULL_PAGE: u32 = 0;
-/// The page directory; CR3 at entry.
+/// The page directory; CR3 at entry where the image turns paging on.
 pub const PAGE_DIRECTORY: u32 = 0x1000;
 /// The GDT.
 pub const GDT: u32 = 0x2000;
@@ -21,9 +21,9 @@ pub const TSS: u32 = 0x2080;
 pub const POINTERS: u32 = 0x2100;
 /// The task state segment that a double fault switches to.
 pub const DOUBLE_FAULT_TSS: u32 = 0x2180;
-/// The IDT in force until paging is on: handlers at their physical addresses.
+/// The IDT in force at entry: handlers at their physical addresses.
 pub const LOW_IDT: u32 = 0x2200;
-/// The IDT in force from then on: the same handlers at their addresses in the kernel's half.
+/// The IDT in force once the trampoline has turned paging on: the same handlers at their addresses in the kernel's half.
 pub const HIGH_IDT: u32 = 0x2300;
 /// The fault record.
 pub const FAULT_RECORD: u32 = 0x2400;
@@ -42,17 +42,6 @@ pub const BOOT_STACK_END: u32 = 0x5000;
 pub const HOLE_START: u32 = 0x9_fc00;
 /// First byte after the PC's hole.
 pub const HOLE_END: u32 = 0x10_0000;
-
-/// Selector of the flat code segment.
-pub const CODE_SELECTOR: u16 = 0x08;
-/// Selector of the flat data segment.
-pub const DATA_SELECTOR: u16 = 0x10;
-/// Selector of the task state segment at its physical address, for TR at entry.
-pub const LOW_TSS_SELECTOR: u16 = 0x18;
-/// Selector of the same segment at its address in the kernel's half.
-pub const HIGH_TSS_SELECTOR: u16 = 0x20;
-/// Selector of the double fault's task state segment, at its address in the kernel's half.
-pub const DOUBLE_FAULT_SELECTOR: u16 = 0x28;
 
 /// Port that the fault catcher writes to when its record is complete.
 pub const FAULT_PORT: u16 = 0x5f4;

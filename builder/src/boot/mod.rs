@@ -1,11 +1,11 @@
-//! What every 32-bit boot image carries besides the kernel: descriptor tables, trampoline and fault catcher in low memory.
+//! What every 32-bit boot image carries besides the kernel: descriptor tables, trampoline and fault catcher in low memory; and
+//! one folder for each boot protocol, which says what else there is and where.
 
-mod allocator;
 mod code;
 mod descriptors;
+mod draft;
 pub mod layout;
+mod memory;
 mod memory_map;
-mod stos;
-pub mod structures;
-
-pub use stos::plan;
+mod pages;
+pub mod stos;

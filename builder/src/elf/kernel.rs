@@ -1,4 +1,5 @@
-//! Kernel files: executables whose segments are loaded at `p_vaddr` less the kernel base, whatever `p_paddr` says.
+//! Kernel files: executables whose segments are loaded where their boot protocol wants them, at `p_vaddr` less the kernel base
+//! or at `p_paddr`.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,7 +12,7 @@ use super::entry::check_entry;
 use super::layout::Layout;
 use super::section::{KernelSection, assign, naming, read_sections};
 use super::symbols::{ElfSymbols, Label};
-use super::{Header, error, header, malformed};
+use super::{Header, error, header, malformed, physical};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Loaded;
@@ -19,7 +20,7 @@ use crate::input::Loaded;
 /// A kernel whose segments were checked against each other and against the file.
 #[derive(Clone, Debug)]
 pub struct KernelElf {
-    /// Virtual address of the first instruction.
+    /// Address of the first instruction: virtual for a kernel that is called with paging on, else physical.
     pub entry: u32,
     /// The loadable segments, sorted by virtual address, disjoint; segments without memory are left out.
     pub segments: Vec<LoadSegment>,
@@ -40,6 +41,8 @@ pub struct LoadSegment {
     pub index: usize,
     /// Virtual address of the first byte.
     pub vaddr: u32,
+    /// Physical address at which it is loaded.
+    pub paddr: u32,
     /// Bytes in memory; those past the file's bytes are zero.
     pub memory_size: u32,
     /// The bytes in the file.
@@ -63,31 +66,68 @@ impl LoadSegment {
 }
 
 impl KernelElf {
-    /// Reads and checks a kernel. `base` is the virtual address at which the boot page directory maps physical 0, and
-    /// `window` how many bytes it maps there.
+    /// Reads and checks a kernel that is called with paging on. `base` is the virtual address at which the boot page directory
+    /// maps physical 0, and `window` how many bytes it maps there; `p_paddr` is ignored.
     ///
     /// # Errors
     /// Everything that keeps the kernel from being loaded.
-    pub fn parse(loaded: &Loaded, base: u32, window: u32) -> Result<Self, Diagnostics> {
+    pub fn parse_mapped(loaded: &Loaded, base: u32, window: u32) -> Result<Self, Diagnostics> {
+        let (mut kernel, mut found) = Self::read(loaded)?;
+        for segment in &mut kernel.segments {
+            // The window is checked below.
+            segment.paddr = segment.vaddr.wrapping_sub(base);
+        }
+        let layout = kernel.layout(loaded);
+        layout.check_window(base, window, &mut found);
+        layout.check_overlap(&mut found);
+        if found.list.is_empty() {
+            check_entry(&layout, kernel.entry, base, &mut found);
+        }
+        kernel.finish(loaded, found)
+    }
+
+    /// Reads and checks a kernel that is entered with paging off: its segments are loaded at `p_paddr`, and the entry point
+    /// becomes a physical address.
+    ///
+    /// # Errors
+    /// Everything that keeps the kernel from being loaded.
+    #[expect(dead_code, reason = "for the protocols that enter a kernel with paging off")]
+    pub fn parse_physical(loaded: &Loaded) -> Result<Self, Diagnostics> {
+        let (mut kernel, mut found) = Self::read(loaded)?;
+        let layout = kernel.layout(loaded);
+        physical::check_overlap(&layout, &mut found);
+        if found.list.is_empty()
+            && let Some(entry) = physical::entry(&layout, kernel.entry, &mut found)
+        {
+            kernel.entry = entry;
+        }
+        kernel.finish(loaded, found)
+    }
+
+    /// The kernel as the file has it, with `e_entry` and `p_paddr` as they are and without warnings, and what is wrong with its
+    /// program headers.
+    fn read(loaded: &Loaded) -> Result<(Self, Diagnostics), Diagnostics> {
         let header = header(loaded, elf::ET_EXEC)?;
         let mut sections = read_sections(loaded, header)?;
         let mut found = Diagnostics::default();
         let mut segments = read_segments(loaded, header, &sections, &mut found)?;
         segments.sort_by_key(|segment| segment.vaddr);
         assign(&mut sections, &segments);
-        let symbols = ElfSymbols::read(loaded, header)?;
-        let entry = header.e_entry.get(LittleEndian);
+        let ElfSymbols { labels: symbols, exports, .. } = ElfSymbols::read(loaded, header)?;
+        let (entry, warnings) = (header.e_entry.get(LittleEndian), Diagnostics::default());
+        Ok((Self { entry, segments, sections, symbols, exports, warnings }, found))
+    }
 
-        let layout = Layout { loaded, segments: &segments, sections: &sections, symbols: &symbols.labels };
-        layout.check_window(base, window, &mut found);
-        layout.check_overlap(&mut found);
-        if found.list.is_empty() {
-            check_entry(&layout, entry, base, &mut found);
-        }
-        let warnings = layout.warnings();
-        let sections = naming(sections);
-        let ElfSymbols { labels: symbols, exports, .. } = symbols;
-        found.finish(Self { entry, segments, sections, symbols, exports, warnings })
+    fn layout<'a>(&'a self, loaded: &'a Loaded) -> Layout<'a> {
+        Layout { loaded, segments: &self.segments, sections: &self.sections, symbols: &self.symbols }
+    }
+
+    /// Adds the warnings, unless there are errors, and keeps of the sections those that name parts of segments.
+    fn finish(mut self, loaded: &Loaded, found: Diagnostics) -> Result<Self, Diagnostics> {
+        found.finish(())?;
+        self.warnings = self.layout(loaded).warnings();
+        self.sections = naming(self.sections);
+        Ok(self)
     }
 }
 
@@ -159,5 +199,6 @@ fn read_segment(
     #[allow(clippy::cast_possible_truncation, reason = "masked to three bits")]
     let permissions = Permissions((program_header.p_flags(LittleEndian).0 & 7) as u8);
     let alignment = program_header.p_align.get(LittleEndian);
-    Ok(LoadSegment { index, vaddr, memory_size, file, permissions, alignment })
+    let paddr = program_header.p_paddr.get(LittleEndian);
+    Ok(LoadSegment { index, vaddr, paddr, memory_size, file, permissions, alignment })
 }

@@ -8,6 +8,7 @@ mod lines;
 mod link;
 mod module;
 mod names;
+mod physical;
 mod section;
 mod symbols;
 

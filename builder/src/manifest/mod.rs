@@ -22,8 +22,8 @@ use std::path::PathBuf;
 
 use crate::source::{Located, Sources};
 
-/// Smallest and largest guest memory in bytes that a manifest may declare for stos.
-pub const MEMORY_RANGE: std::ops::RangeInclusive<u64> = (16 << 20)..=(3 << 30);
+/// Largest guest memory in bytes that a manifest may declare.
+pub const MEMORY_LIMIT: u64 = 3 << 30;
 
 /// A manifest whose every value was checked on its own.
 #[derive(Clone, Debug)]
@@ -74,6 +74,22 @@ impl Protocol {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stos => "stos",
+        }
+    }
+
+    /// Smallest guest memory in MiB that a manifest may declare.
+    pub const fn least_memory_mib(self) -> u64 {
+        match self {
+            Self::Stos => 16,
+        }
+    }
+
+    /// What the smallest memory is needed for.
+    const fn memory_note(self) -> &'static str {
+        match self {
+            Self::Stos => {
+                "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use stos_image::{NAME_LIMIT, TEXT_LIMIT};
 
 use super::fields::{self, Fields, ROOT};
 use super::quantity::parse_size;
-use super::{Initramfs, Kernel, MEMORY_RANGE, Manifest, Module, Protocol, Segment, profile, run, tree};
+use super::{Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, profile, run, tree};
 use crate::Failure;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -116,9 +116,12 @@ fn read_tree(root: &Located<Node>, found: &mut Diagnostics) -> Option<Manifest> 
     let name = fields.required("name", "name: my-kernel", found);
     let name = name.and_then(|node| found.take(fields::clean_text("name", node, NAME_LIMIT)));
     let memory = fields.required("memory", "memory: 64MiB", found);
-    let memory = memory.and_then(|node| found.take(read_memory(node)));
+    let memory = memory.and_then(|node| found.take(size("memory", node)));
     let kernel = fields.required("kernel", KERNEL_EXAMPLE, found);
     let kernel = kernel.and_then(|node| read_kernel(node, found));
+    if let (Some(memory), Some(kernel)) = (&memory, &kernel) {
+        found.take(check_memory(memory, kernel.protocol.value));
+    }
     let modules = fields.optional("modules").map_or_else(Vec::new, |node| read_modules(node, found));
     let initramfs = fields.optional("initramfs").and_then(|node| read_initramfs(node, found));
     let cmdline = fields.optional("cmdline").and_then(|node| found.take(read_cmdline(node)));
@@ -156,34 +159,28 @@ fn size(what: &str, node: &Located<Node>) -> Result<Located<u64>, Diagnostic> {
     )
 }
 
-fn read_memory(node: &Located<Node>) -> Result<Located<u64>, Diagnostic> {
-    let memory = size("memory", node)?;
-    let out_of_range = |message: String| Diagnostic::new(Code::OutOfRange, message).at(memory.span, "");
-    if memory.value < *MEMORY_RANGE.start() {
-        let message = format!(
-            "memory is {} bytes ({:#x}), which is too small: stos needs 16MiB to 3GiB",
-            memory.value, memory.value
-        );
-        let note =
-            "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there";
-        return Err(out_of_range(message).note(note).help("write `memory: 16MiB` or more"));
+/// Checks that `memory` is whole pages, and neither too small nor too large for `protocol`.
+fn check_memory(memory: &Located<u64>, protocol: Protocol) -> Result<(), Diagnostic> {
+    let (name, least) = (protocol.name(), protocol.least_memory_mib());
+    if memory.value < least << 20 {
+        let diagnostic = wrong_memory(memory, &format!("which is too small: {name} needs {least}MiB to 3GiB"));
+        return Err(diagnostic.note(protocol.memory_note()).help(format!("write `memory: {least}MiB` or more")));
     }
-    if memory.value > *MEMORY_RANGE.end() {
-        let message = format!(
-            "memory is {} bytes ({:#x}), which is too large: stos takes 16MiB to 3GiB",
-            memory.value, memory.value
-        );
-        return Err(out_of_range(message).help("write `memory: 3GiB` or less"));
+    if memory.value > MEMORY_LIMIT {
+        let diagnostic = wrong_memory(memory, &format!("which is too large: {name} takes {least}MiB to 3GiB"));
+        return Err(diagnostic.help("write `memory: 3GiB` or less"));
     }
     if !memory.value.is_multiple_of(stos_image::PAGE_SIZE) {
-        let message = format!(
-            "memory is {} bytes ({:#x}), which is not a whole number of 4 KiB pages",
-            memory.value, memory.value
-        );
         let rounded = memory.value.next_multiple_of(stos_image::PAGE_SIZE) >> 10;
-        return Err(out_of_range(message).help(format!("write `memory: {rounded}KiB`")));
+        let diagnostic = wrong_memory(memory, "which is not a whole number of 4 KiB pages");
+        return Err(diagnostic.help(format!("write `memory: {rounded}KiB`")));
     }
-    Ok(memory)
+    Ok(())
+}
+
+fn wrong_memory(memory: &Located<u64>, problem: &str) -> Diagnostic {
+    let size = memory.value;
+    Diagnostic::new(Code::OutOfRange, format!("memory is {size} bytes ({size:#x}), {problem}")).at(memory.span, "")
 }
 
 /// A value that must be one of a few words.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use stos_image::TIMEOUT_LIMIT_MS;
 
-use super::MEMORY_RANGE;
+use super::{MEMORY_LIMIT, Protocol};
 
 /// The JSON Schema (draft 2020-12) of manifests, as text.
 pub fn schema() -> String {
@@ -121,7 +121,7 @@ struct Kernel {
     /// An ELF32 executable for i386. A relative path starts at the folder of the manifest.
     path: Option<FilePath>,
     /// The boot protocol that the kernel follows.
-    #[schemars(extend("enum" = ["stos", null]))]
+    #[schemars(extend("enum" = protocols()))]
     protocol: Option<String>,
 }
 
@@ -217,13 +217,23 @@ value!(
     json_schema!({"type": "string", "minLength": 1, "maxLength": LIMIT, "pattern": CLEAN})
 );
 value!(CommandLine, "CommandLine", json_schema!({"type": "string", "maxLength": 65536, "pattern": CLEAN}));
-value!(Memory, "Memory", quantity(SIZE, *MEMORY_RANGE.start(), *MEMORY_RANGE.end(), stos_image::PAGE_SIZE));
+value!(Memory, "Memory", quantity(SIZE, least_memory(), MEMORY_LIMIT, stos_image::PAGE_SIZE));
 value!(
     /// A size or an address of at least `LEAST`.
-    Size<const LEAST: u64>, format!("Size{LEAST}"), quantity(SIZE, LEAST, *MEMORY_RANGE.end(), 1)
+    Size<const LEAST: u64>, format!("Size{LEAST}"), quantity(SIZE, LEAST, MEMORY_LIMIT, 1)
 );
 value!(Duration, "Duration", quantity(DURATION, 1, TIMEOUT_LIMIT_MS / 1000, 1));
 value!(Port, "Port", quantity(NUMBER, 0, 0xfffc, 1));
+
+/// The names of the protocols, and nothing at all.
+fn protocols() -> Vec<Option<&'static str>> {
+    Protocol::ALL.iter().map(|(name, _)| Some(*name)).chain([None]).collect()
+}
+
+/// The least memory that any protocol takes, in bytes.
+fn least_memory() -> u64 {
+    Protocol::ALL.iter().map(|(_, protocol)| protocol.least_memory_mib() << 20).min().unwrap_or(0)
+}
 
 /// A whole number within limits, or a text with a unit, whose limits no pattern can express.
 fn quantity(pattern: &str, least: u64, most: u64, step: u64) -> Schema {

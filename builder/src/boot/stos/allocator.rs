@@ -1,6 +1,6 @@
 //! The boot allocator: gives out memory upward from the kernel's end, as stos's own loader does.
 
-use super::layout::{HEAP_END, HEAP_RESERVE, HOLE_END};
+use crate::boot::layout::{HEAP_END, HEAP_RESERVE, HOLE_END};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::elf::{KernelElf, large_variables};

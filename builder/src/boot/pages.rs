@@ -1,0 +1,88 @@
+//! The boot pages below 1 MiB: descriptor tables, fault catcher, its record, and the first stack.
+
+use stos_image::{FAULT_RECORD_SIZE, FaultCatcher, PAGE_SIZE, Permissions, PhysAddr, RegionKind};
+
+use super::code::BootCode;
+use super::descriptors::Tables;
+use super::layout::{
+    BOOT_CODE, BOOT_STACK, BOOT_STACK_END, DOUBLE_FAULT_STACK, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS,
+    EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, GDT, HIGH_IDT, HOLE_END, HOLE_START, LOW_IDT, NULL_PAGE,
+    PAGE_DIRECTORY, POINTERS, TSS,
+};
+use super::memory::Memory;
+
+/// Flags of a page directory or page table entry: present and writable (Intel SDM volume 3A, tables 4-5 and 4-6).
+const TABLE_ENTRY: u32 = 0x3;
+
+/// Where the fault catcher leaves its record, for the image's description.
+pub fn fault_catcher() -> FaultCatcher {
+    FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: FAULT_PORT }
+}
+
+impl Memory {
+    /// Everything below 1 MiB that all protocols have. A protocol that enters its kernel with paging on has a page directory
+    /// of its own to put at [`PAGE_DIRECTORY`].
+    pub fn place_boot_pages(&mut self, tables: Tables, code: &BootCode) {
+        let boot = RegionKind::BootCode;
+        self.claims.add(NULL_PAGE, PAGE_SIZE, RegionKind::Hole, Permissions::NONE, "null page", None);
+        self.put_named(GDT, tables.gdt(), boot, Permissions::RW, "boot GDT");
+        self.put_named(TSS, tables.tss(), boot, Permissions::RW, "boot TSS");
+        let task = tables.double_fault_tss(code.double_fault);
+        self.put_named(DOUBLE_FAULT_TSS, task, boot, Permissions::RW, "double fault TSS");
+        let handlers = &code.handlers;
+        debug_assert_eq!(handlers.len(), usize::from(EXCEPTION_VECTORS));
+        if tables.is_paged() {
+            self.put_named(POINTERS, tables.pointers(), boot, Permissions::R, "boot table pointers");
+            let before = tables.idt_before_paging(handlers);
+            self.put_named(LOW_IDT, before, boot, Permissions::R, "boot IDT before paging");
+            self.put_named(HIGH_IDT, tables.idt(handlers), boot, Permissions::R, "boot IDT");
+        } else {
+            let directory = double_fault_directory();
+            self.put_named(
+                PAGE_DIRECTORY,
+                directory,
+                RegionKind::PageTables,
+                Permissions::RW,
+                "double fault page directory",
+            );
+            self.put_named(LOW_IDT, tables.idt(handlers), boot, Permissions::R, "boot IDT");
+        }
+        self.claims.add(FAULT_RECORD, FAULT_RECORD_SIZE as u64, boot, Permissions::RW, "fault record", None);
+        let stack = u64::from(DOUBLE_FAULT_STACK_END - DOUBLE_FAULT_STACK);
+        self.claims.add(DOUBLE_FAULT_STACK, stack, RegionKind::Stack, Permissions::RW, "double fault stack", None);
+        let (size, trampoline) = (code.bytes.len() as u64, u64::from(code.trampoline_size));
+        self.claims.add(BOOT_CODE, trampoline, boot, Permissions::RX, "trampoline", None);
+        let catcher = BOOT_CODE + code.trampoline_size;
+        self.claims.add(catcher, size - trampoline, boot, Permissions::RX, "fault catcher", None);
+        self.put(BOOT_CODE, code.bytes.clone());
+        let stack = u64::from(BOOT_STACK_END - BOOT_STACK);
+        self.claims.add(BOOT_STACK, stack, RegionKind::Stack, Permissions::RW, "boot stack", None);
+        let hole = u64::from(HOLE_END - HOLE_START);
+        self.claims.add(HOLE_START, hole, RegionKind::Hole, Permissions::NONE, "PC hole", None);
+    }
+}
+
+/// A page that is page directory and page table in one: entry 0 names the page itself, and entries 1 to 4 map the boot pages to
+/// themselves, with or without CR4.PSE. The CPU needs it when a kernel that was entered with paging off has turned it on and
+/// dies of a double fault before it has an IDT: the task switch loads CR3. (Intel SDM volume 3A, sections 4.3 and 8.3.)
+fn double_fault_directory() -> Vec<u8> {
+    let mut entries = [0_u32; 1024];
+    entries[0] = PAGE_DIRECTORY | TABLE_ENTRY;
+    for (page, entry) in (PAGE_DIRECTORY..BOOT_STACK_END).step_by(0x1000).zip(&mut entries[1..]) {
+        *entry = page | TABLE_ENTRY;
+    }
+    entries.iter().flat_map(|entry| entry.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_double_faults_maps_the_boot_pages_to_themselves() {
+        let directory = double_fault_directory();
+        let word = |index: usize| u32::from_le_bytes(directory[4 * index..4 * index + 4].try_into().unwrap());
+        assert_eq!([0, 1, 2, 3, 4, 5].map(word), [0x1003, 0x1003, 0x2003, 0x3003, 0x4003, 0]);
+        assert_eq!(directory.len(), 4096);
+    }
+}
