@@ -8,12 +8,15 @@
 pub mod backend;
 pub mod cli;
 pub mod console;
+pub mod cpu;
 pub mod devices;
 pub mod diagnosis;
 pub mod linear;
 pub mod load;
 pub mod memory;
+pub mod observed;
 pub mod outcome;
+pub mod pic;
 pub mod screen;
 pub mod session;
 

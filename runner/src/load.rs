@@ -10,11 +10,11 @@ use stos_image::{ImageError, ParsedImage, VerifiedImage};
 use crate::memory::{GuestMemory, Sharing};
 use crate::outcome::Outcome;
 
-/// A guest that is ready to be entered.
-#[derive(Debug)]
+/// A guest that is ready to be entered. Clones are the same guest.
+#[derive(Clone, Debug)]
 pub struct Machine {
     /// What the image says about the guest.
-    pub image: VerifiedImage,
+    pub image: Arc<VerifiedImage>,
     /// The guest's memory, filled.
     pub memory: Arc<GuestMemory>,
 }
@@ -43,7 +43,7 @@ pub fn load(path: &Path, parsed: ParsedImage<File>, sharing: Sharing) -> Result<
     let memory = GuestMemory::new(size, sharing)
         .map_err(|source| Outcome::Io { action: format!("getting {} MiB of guest memory", size >> 20), source })?;
     let image = parsed.verify(|address, bytes| memory.write(address, bytes)).map_err(|error| rejected(path, error))?;
-    Ok(Machine { image, memory: Arc::new(memory) })
+    Ok(Machine { image: Arc::new(image), memory: Arc::new(memory) })
 }
 
 fn rejected(path: &Path, error: ImageError) -> Outcome {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stos_image::ImageError;
 
 use crate::console::Rejected;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, Hang};
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
 pub const USAGE: u8 = 64;
@@ -61,6 +61,13 @@ pub enum Outcome {
         /// The code there is what calls the kernel.
         kernel_returned: bool,
     },
+    /// HLT with interrupts enabled although none can arrive.
+    WaitsForNothing {
+        /// Where the CPU waits.
+        place: String,
+        /// Why none can arrive, as a clause.
+        obstacle: String,
+    },
     /// The run ended without all that was expected.
     ExpectedMissing {
         /// The first expression that matched no line.
@@ -71,7 +78,12 @@ pub enum Outcome {
     /// The guest asked the chipset for a reset.
     Reset,
     /// The time limit.
-    TimeLimit(Duration),
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// Where the CPU was then.
+        hang: Option<Box<Hang>>,
+    },
     /// Ctrl-A X on the terminal.
     Left,
     /// A signal from outside.
@@ -123,7 +135,12 @@ pub enum Before {
         pattern: String,
     },
     /// The time limit.
-    TimeLimit(Duration),
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// Where the CPU was then.
+        hang: Option<Box<Hang>>,
+    },
 }
 
 impl Outcome {
@@ -145,10 +162,10 @@ impl Outcome {
             Self::Panicked => 101,
             Self::Exception(_) => 102,
             Self::CpuFailed(_) => 103,
-            Self::Halted { .. } => 104,
+            Self::Halted { .. } | Self::WaitsForNothing { .. } => 104,
             Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
             Self::Reset => 106,
-            Self::TimeLimit(_) => 124,
+            Self::TimeLimit { .. } => 124,
             Self::Left => 130,
             Self::Signal(number) => u8::try_from(SIGNAL_BASE + number).unwrap_or(u8::MAX),
         }
@@ -161,7 +178,12 @@ impl Outcome {
 
     /// What there is to say beyond one sentence: whole lines, each ended.
     pub fn details(&self) -> Option<&str> {
-        if let Self::Exception(diagnosis) = self { Some(diagnosis.details()) } else { None }
+        match self {
+            Self::Exception(diagnosis) => Some(diagnosis.details()),
+            Self::TimeLimit { hang: Some(hang), .. }
+            | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. } => Some(hang.details()),
+            _ => None,
+        }
     }
 }
 
@@ -189,6 +211,9 @@ impl fmt::Display for Outcome {
                 write!(f, "the kernel's entry function returned, which a kernel must never do; the boot code halted {place}")
             }
             Self::Halted { place, kernel_returned: false } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
+            Self::WaitsForNothing { place, obstacle } => {
+                write!(f, "the guest halted for good: HLT {place}, with interrupts enabled, but {obstacle}")
+            }
             Self::Until { pattern } => write!(f, "the output has matched `{pattern}`"),
             Self::Rejected(Rejected { pattern, line }) => {
                 write!(f, "a line of output matches `{pattern}`, which is not to appear: {line}")
@@ -199,11 +224,11 @@ impl fmt::Display for Outcome {
             Self::ExpectedMissing { pattern, before: Before::Until { pattern: until } } => {
                 write!(f, "the output has matched `{until}`, but no line of it had matched `{pattern}`")
             }
-            Self::ExpectedMissing { pattern, before: Before::TimeLimit(limit) } => {
-                write!(f, "time limit of {limit:?} reached, and no line of output had matched `{pattern}`")
+            Self::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } } => {
+                write!(f, "time limit of {limit:?} reached, and no line of output had matched `{pattern}`{}", Whereabouts(hang))
             }
             Self::Reset => f.write_str("the guest asked for a reset"),
-            Self::TimeLimit(limit) => write!(f, "time limit of {limit:?} reached"),
+            Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
             Self::Left => f.write_str("left with Ctrl-A X"),
             Self::Signal(libc::SIGINT) => f.write_str("interrupted"),
             Self::Signal(libc::SIGTERM) => f.write_str("terminated by SIGTERM"),
@@ -218,6 +243,15 @@ impl fmt::Display for Outcome {
             Self::Io { action, source } => write!(f, "{action} failed: {source}"),
             Self::Bug(reason) => write!(f, "this is a mistake in stos-run: {reason}"),
         }
+    }
+}
+
+/// Where a CPU was when a time limit was reached, as the end of a sentence.
+struct Whereabouts<'a>(&'a Option<Box<Hang>>);
+
+impl fmt::Display for Whereabouts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|hang| write!(f, "; the CPU was {}", hang.clause()))
     }
 }
 
@@ -257,7 +291,8 @@ mod tests {
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
             (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
             (Outcome::Reset, 106),
-            (Outcome::TimeLimit(Duration::from_secs(1)), 124),
+            (Outcome::TimeLimit { limit: Duration::from_secs(1), hang: None }, 124),
+            (Outcome::WaitsForNothing { place: text(), obstacle: text() }, 104),
             (Outcome::Signal(libc::SIGHUP), 129),
             (Outcome::Signal(libc::SIGINT), 130),
             (Outcome::Left, 130),

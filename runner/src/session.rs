@@ -17,7 +17,9 @@ use crate::console::{
     Rejected, Route, Sight, pump, spawn_input,
 };
 use crate::devices::ClockStart;
-use crate::load;
+use crate::diagnosis::Hang;
+use crate::load::{self, Machine};
+use crate::observed::{Findings, Observed};
 use crate::outcome::{Before, Outcome};
 use crate::screen::{LastWords, LiveScreen, ScreenMode, Show, Untouched, write_png};
 
@@ -140,7 +142,9 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
         hold.begin();
     }
     let screen = Untouched::new(Arc::clone(&machine.memory));
-    let link = Link { events: events.clone(), output: Arc::clone(&output) };
+    let observed = Observed::default();
+    let link = Link { events: events.clone(), output: Arc::clone(&output), observed: observed.clone() };
+    let subject = machine.clone();
     let guest = choice.backend.start(machine, options.clock, link)?;
     let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
     let usual =
@@ -160,7 +164,22 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
         Input::Stream | Input::Background => None,
     };
     let started = Instant::now();
-    Ok(Session { options, guest, output, show, route, receiver, limit, expects, started, terminal, notify }.supervise())
+    let session = Session {
+        options,
+        subject,
+        observed,
+        guest,
+        output,
+        show,
+        route,
+        receiver,
+        limit,
+        expects,
+        started,
+        terminal,
+        notify,
+    };
+    Ok(session.supervise())
 }
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
@@ -211,6 +230,9 @@ fn start_pump(output: &Arc<OutputPipe>, hold: &Hold, matcher: Matcher, events: &
 /// A guest that runs, and everything that is heard about it.
 struct Session<'a> {
     options: &'a Options,
+    /// What runs.
+    subject: Machine,
+    observed: Observed,
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
     show: Show,
@@ -233,13 +255,14 @@ impl Session<'_> {
         };
         let by_guest = !matches!(
             ending,
-            Outcome::TimeLimit(_)
+            Outcome::TimeLimit { .. }
                 | Outcome::Expected
                 | Outcome::Until { .. }
                 | Outcome::Rejected(_)
                 | Outcome::Left
                 | Outcome::Signal(_)
         );
+        let ending = self.explain_hang(ending);
         self.show.end();
         // In this order: a guest that waits for room in the pipe can't stop.
         self.output.finish();
@@ -248,6 +271,16 @@ impl Session<'_> {
         let patience = if by_guest { deadline } else { Some(Instant::now() + LAST_WORDS) };
         let outcome = self.wait_for_output(ending, patience);
         self.show_the_end(outcome)
+    }
+
+    /// Adds to a time limit where the guest is.
+    fn explain_hang(&mut self, ending: Outcome) -> Outcome {
+        let Outcome::TimeLimit { limit, hang: None } = ending else { return ending };
+        self.guest.look_closely();
+        let Findings { looks, interrupts, .. } = &*self.observed.lock();
+        let Machine { image, memory } = &self.subject;
+        let hang = Hang::new(looks, interrupts.as_ref(), image, memory).map(Box::new);
+        Outcome::TimeLimit { limit, hang }
     }
 
     /// Shows what the screen shows at the end.
@@ -303,7 +336,7 @@ impl Session<'_> {
         loop {
             let now = Instant::now();
             if let Some(limit) = self.limit.filter(|_| deadline.is_some_and(|deadline| deadline <= now)) {
-                return decided.unwrap_or(Outcome::TimeLimit(limit));
+                return decided.unwrap_or(Outcome::TimeLimit { limit, hang: None });
             }
             if grace_ends.is_some_and(|end| end <= now)
                 && let Some(outcome) = decided.take()
@@ -369,7 +402,11 @@ impl Session<'_> {
     /// kernel that did all that was expected may well stop with HLT or a reset.
     fn judge(&self, ending: Outcome, missing: Option<String>, rejected: Option<Rejected>) -> Outcome {
         let says_little = match &ending {
-            Outcome::Rejected(_) | Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset => true,
+            Outcome::Rejected(_)
+            | Outcome::TimeLimit { .. }
+            | Outcome::Halted { .. }
+            | Outcome::WaitsForNothing { .. }
+            | Outcome::Reset => true,
             other => other.is_success(),
         };
         if let Some(rejected) = rejected.filter(|_| says_little) {
@@ -380,12 +417,13 @@ impl Session<'_> {
             (Outcome::Until { pattern: until }, Some(pattern)) => {
                 Outcome::ExpectedMissing { pattern, before: Before::Until { pattern: until } }
             }
-            (Outcome::TimeLimit(limit), Some(pattern)) => {
-                Outcome::ExpectedMissing { pattern, before: Before::TimeLimit(limit) }
+            (Outcome::TimeLimit { limit, hang }, Some(pattern)) => {
+                Outcome::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } }
             }
-            (Outcome::TimeLimit(_) | Outcome::Halted { .. } | Outcome::Reset, None) if self.expects => {
-                Outcome::Expected
-            }
+            (
+                Outcome::TimeLimit { .. } | Outcome::Halted { .. } | Outcome::WaitsForNothing { .. } | Outcome::Reset,
+                None,
+            ) if self.expects => Outcome::Expected,
             (ending, _) => ending,
         }
     }

@@ -184,7 +184,20 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("panic port", "guests/panic", 101, "panic: panicking\n").says(&["the guest panicked"]),
         Guest::tiny("halt", "guests/halt", 104, "halt: halting\n").says(&["halted"]),
         Guest::tiny("reset", "guests/reset", 106, "reset: through the keyboard controller\n").says(&["reset"]),
-        Guest::tiny("hang", "guests/hang", 124, "hang: looping\n").options(&["--timeout", "2s"]).says(&["time limit"]),
+        Guest::tiny("hang", "guests/hang", 124, "hang: looping\n").options(&["--timeout", "2s"]).says(&[
+            "time limit of 2s reached; the CPU was at 0xc01",
+            "(guests/hang.c:8) each of the 8 times that it was looked at\n",
+            "    > 0xc01",
+            "  jmp    0xc01",
+            " trampoline, which calls the kernel\n",
+        ]),
+        Guest::tiny("spin lock", "guests/spin_lock", 124, "spin_lock: once\nspin_lock: twice\n")
+            .options(&["--timeout", "2s"])
+            .says(&["; the CPU was ", "spin_lock", " each of the 8 times that it was looked at"]),
+        Guest::tiny("masked halt", "guests/masked_halt", 104, "masked_halt: waiting\n")
+            .says(&["HLT before 0xc01", "with interrupts enabled, but the interrupt controllers mask every request"]),
+        Guest::tiny("missing end of interrupt", "guests/missing_eoi", 104, "missing_eoi: waiting for 3 ticks\n")
+            .says(&["with interrupts enabled, but IRQ 0 is still in service", "has not sent the end of interrupt"]),
         Guest::tiny("spin until expected", "guests/spin", 0, "spin: started\nLoading complete\n").options(&[
             "--timeout",
             "60s",
@@ -195,7 +208,7 @@ pub fn all() -> Vec<Guest> {
         ]),
         Guest::tiny("spin without the expected", "guests/spin", 105, "spin: started\nLoading complete\n")
             .options(&["--timeout", "2s", "--expect", "Loading complete", "--expect", "never printed"])
-            .says(&["never printed"]),
+            .says(&["no line of output had matched `never printed`; the CPU was at 0xc01", "(guests/spin.c:"]),
         Guest::tiny("exit without the expected", "guests/exit_status", 105, "exit_status: 0 in 8 bits\n")
             .options(&["--timeout", "60s", "--expect", "never printed"])
             .says(&["never printed"]),

@@ -6,6 +6,7 @@ pub mod kvm;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -15,6 +16,7 @@ use crate::console::{InputSink, KeySink, OutputPipe};
 use crate::devices::ClockStart;
 use crate::load::Machine;
 use crate::memory::Sharing;
+use crate::observed::Observed;
 use crate::outcome::Outcome;
 use crate::screen::Adapter;
 use crate::session::Event;
@@ -38,7 +40,19 @@ pub struct Link {
     pub events: Sender<Event>,
     /// Takes what the guest prints.
     pub output: Arc<OutputPipe>,
+    /// Takes what else is seen of the guest.
+    pub observed: Observed,
 }
+
+/// How often [`Guest::look_closely`] looks.
+pub const LOOKS: usize = 8;
+/// Time between two of these looks: no divisor of the usual timer periods, which would show the same place each time.
+const LOOK_GAP: Duration = Duration::from_micros(6700);
+
+/// Longest time for all of these looks.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a CPU must have waited in one place, with nothing that could wake it at any look, to be halted for good.
+const WAIT_FOR_NOTHING: Duration = Duration::from_secs(1);
 
 /// A guest that is running. Dropping it leaves nothing behind.
 pub trait Guest {
@@ -53,6 +67,10 @@ pub trait Guest {
 
     /// Called every [`crate::session::TICK`] while the guest runs, to look for what does not show by itself.
     fn tick(&mut self);
+
+    /// Looks a few times where the CPU is, for [`Findings::looks`](crate::observed::Findings::looks). Takes a fraction of a
+    /// second, during which the guest goes on.
+    fn look_closely(&mut self);
 
     /// Ends the guest if it has not ended; after this it prints nothing and tells nothing.
     fn stop(&mut self);

@@ -5,6 +5,7 @@ mod backtrace;
 mod descriptor;
 mod error_code;
 mod exception;
+mod hang;
 mod hint;
 mod instruction;
 mod page_walk;
@@ -18,6 +19,7 @@ use std::fmt;
 
 use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
 
+pub use hang::Hang;
 pub use place::describe_address;
 
 use crate::linear::LinearMemory;
@@ -127,32 +129,23 @@ fn tables(scene: &Scene<'_>) -> Vec<String> {
 }
 
 fn details(scene: &Scene<'_>) -> String {
-    let mut text = String::new();
-    let mut line = |indent: usize, line: &str| {
-        text.extend(std::iter::repeat_n(' ', indent));
-        text += line;
-        text.push('\n');
-    };
-    line(2, &format!("meaning: {}", exception(scene.record.vector).meaning));
-    for fact in error_code::bits(scene).into_iter().chain(tables(scene)) {
-        line(2, &fact);
-    }
-    for hint in hint::hints(scene) {
-        line(2, &format!("hint: {hint}"));
-    }
-    for (title, lines) in [
+    let meaning = format!("meaning: {}", exception(scene.record.vector).meaning);
+    let facts = error_code::bits(scene).into_iter().chain(tables(scene));
+    let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
+    let lines = std::iter::once(meaning).chain(facts).chain(hints).map(|line| format!("  {line}\n"));
+    lines.collect::<String>() + &surroundings(scene)
+}
+
+/// Where the CPU was: the code, who called it, and all registers; whole lines.
+fn surroundings(scene: &Scene<'_>) -> String {
+    let sections = [
         ("instruction", instruction::listing(scene)),
         ("backtrace", backtrace::backtrace(scene)),
         ("registers", registers::registers(scene.record)),
-    ] {
-        if !lines.is_empty() {
-            line(2, &format!("{title}:"));
-            for content in lines {
-                line(4, &content);
-            }
-        }
-    }
-    text
+    ];
+    let sections = sections.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let titled = |(title, lines): (&str, Vec<String>)| format!("  {title}:\n    {}\n", lines.join("\n    "));
+    sections.map(titled).collect()
 }
 
 fn refuses_paging(scene: &Scene<'_>) -> bool {

@@ -34,7 +34,7 @@ fn flag_letters(eflags: u32) -> String {
 pub fn registers(record: &FaultRecord) -> Vec<String> {
     let FaultRecord {
         magic: _,
-        vector,
+        vector: _,
         error_code: _,
         eip,
         cs,
@@ -63,7 +63,6 @@ pub fn registers(record: &FaultRecord) -> Vec<String> {
         ldtr,
         tr,
     } = record;
-    let paging = if cr0 & CR0_PG == 0 { "off" } else { "on" };
     vec![
         format!("EIP {eip:08x}  EFLAGS {eflags:08x} ({})", flag_letters(*eflags)),
         format!("EAX {eax:08x}  EBX {ebx:08x}  ECX {ecx:08x}  EDX {edx:08x}"),
@@ -73,7 +72,7 @@ pub fn registers(record: &FaultRecord) -> Vec<String> {
             "CS {cs:04x}  DS {ds:04x}  ES {es:04x}  FS {fs:04x}  GS {gs:04x}  SS {ss:04x}  LDTR {ldtr:04x}  TR {tr:04x}"
         ),
         format!("GDTR {gdtr_base:08x} limit {gdtr_limit:04x}  IDTR {idtr_base:08x} limit {idtr_limit:04x}"),
-        format!("vector {vector}, paging {paging}"),
+        format!("paging {}", if cr0 & CR0_PG == 0 { "off" } else { "on" }),
     ]
 }
 

@@ -2,6 +2,7 @@
 //! file is needed or left.
 
 mod command;
+mod emulator;
 mod keyboard;
 mod process;
 mod qmp;
@@ -14,23 +15,25 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::{Guest, Link};
+use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, WAIT_FOR_NOTHING};
 use crate::console::{InputSink, KeySink, OutputPipe, Stream};
 use crate::devices::ClockStart;
 use crate::load::Machine;
 use crate::outcome::Outcome;
 use crate::screen::{Adapter, NoAdapter};
 use command::Connections;
+use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
 use qmp::Qmp;
-use watch::{Emulator, Watcher};
+use watch::{Requests, Watcher};
 
 /// What to do when no emulator is installed.
 pub const HOW_TO_INSTALL: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
@@ -56,7 +59,7 @@ pub struct EmulatedGuest {
     input: Arc<SerialInput>,
     keyboard: Arc<EmulatedKeyboard>,
     child: Arc<Mutex<Child>>,
-    stop: Arc<AtomicBool>,
+    requests: Arc<Requests>,
     watcher: Option<JoinHandle<()>>,
 }
 
@@ -111,15 +114,16 @@ impl EmulatedGuest {
         let input = Arc::new(SerialInput(input));
         let keyboard = Arc::new(EmulatedKeyboard::new(keys));
         let child = Arc::new(Mutex::new(child));
-        let stop = Arc::new(AtomicBool::new(false));
+        let requests = Arc::new(Requests::default());
         // From here on, dropping the guest ends the child.
-        let mut guest = Self { input, keyboard, child: Arc::clone(&child), stop: Arc::clone(&stop), watcher: None };
+        let mut guest =
+            Self { input, keyboard, child: Arc::clone(&child), requests: Arc::clone(&requests), watcher: None };
 
         let readers = vec![
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
             spawn_reader("debugcon", debug, Stream::Debug, &link.output)?,
         ];
-        let messages = watch::spawn_collector(messages).map_err(failed("watching the emulator"))?;
+        let messages = emulator::spawn_collector(messages).map_err(failed("watching the emulator"))?;
         let mut emulator = Emulator { qmp: Qmp::new(control), child, readers, messages };
         if let Err(reason) = emulator.begin() {
             emulator.kill();
@@ -129,7 +133,7 @@ impl EmulatedGuest {
                 emulator.last_words(&reason)
             )));
         }
-        let watcher = Watcher { emulator, machine, link, stop };
+        let watcher = Watcher { emulator, machine, link, requests };
         let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
         guest.watcher = Some(thread.map_err(failed("watching the emulator"))?);
         Ok(guest)
@@ -194,8 +198,18 @@ impl Guest for EmulatedGuest {
         // The watcher has a clock of its own.
     }
 
+    fn look_closely(&mut self) {
+        self.requests.look.store(true, Ordering::Release);
+        let patience = Instant::now() + LOOK_PATIENCE;
+        let is_watched =
+            |watcher: &Option<JoinHandle<()>>| watcher.as_ref().is_some_and(|watcher| !watcher.is_finished());
+        while self.requests.look.load(Ordering::Acquire) && is_watched(&self.watcher) && Instant::now() < patience {
+            thread::sleep(LOOK_GAP);
+        }
+    }
+
     fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.requests.stop.store(true, Ordering::Release);
         // Fails only when the child has ended.
         let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
         match self.watcher.take() {

@@ -1,124 +1,33 @@
 //! Watches the emulator while the guest runs, and finds out how the guest ended.
 
-use std::io::{self, Read};
+use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, ChildStderr, ExitStatus};
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stos_image::EFLAGS_IF;
 
-use super::Link;
-use super::qmp::{Message, Qmp, Registers};
+use super::emulator::{Emulator, complaint};
+use super::qmp::Message;
+use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
+use crate::cpu::CpuState;
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
 use crate::linear::LinearMemory;
 use crate::load::Machine;
 use crate::outcome::Outcome;
+use crate::pic::Interrupts;
 use crate::session::{Event, TICK};
 
-/// Longest time for the emulator to come up, on a busy machine.
-const START_PATIENCE: Duration = Duration::from_secs(30);
-/// Longest time for an answer from an emulator that is up.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of the emulator's standard error that are kept: its last.
-const MESSAGES_LIMIT: usize = 64 * 1024;
 /// What QEMU logs when its CPU gives up.
 const TRIPLE_FAULT: &str = "Triple fault";
-
-/// The child process and the connections to it.
-pub struct Emulator {
-    pub qmp: Qmp,
-    pub child: Arc<Mutex<Child>>,
-    /// They carry the guest's output and end with the child.
-    pub readers: Vec<JoinHandle<()>>,
-    /// Gives the child's standard error, once it has ended.
-    pub messages: JoinHandle<String>,
-}
-
-/// Collects the emulator's standard error.
-pub fn spawn_collector(mut source: ChildStderr) -> io::Result<JoinHandle<String>> {
-    let body = move || {
-        let mut kept = Vec::new();
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = source.read(&mut buffer) {
-            kept.extend_from_slice(&buffer[..count]);
-            if kept.len() > 2 * MESSAGES_LIMIT {
-                kept.drain(..kept.len() - MESSAGES_LIMIT);
-            }
-        }
-        String::from_utf8_lossy(&kept).into_owned()
-    };
-    thread::Builder::new().name("qemu-stderr".to_owned()).spawn(body)
-}
-
-impl Emulator {
-    /// Waits until the emulator is up, and lets the guest run.
-    pub fn begin(&mut self) -> io::Result<()> {
-        let unexpected = || io::Error::other("it does not speak the machine protocol");
-        let deadline = Instant::now() + START_PATIENCE;
-        while self.receive_until(deadline)? != Message::Greeting {}
-        self.qmp.send("qmp_capabilities")?;
-        loop {
-            match self.receive_until(deadline)? {
-                Message::Return(_) => break,
-                Message::Error(reason) => return Err(io::Error::other(reason)),
-                Message::Event { .. } => {}
-                Message::Greeting | Message::Unknown => return Err(unexpected()),
-            }
-        }
-        // Its answer may never come: the guest may be faster.
-        self.qmp.send("cont")
-    }
-
-    fn receive_until(&mut self, deadline: Instant) -> io::Result<Message> {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.qmp.receive(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
-    }
-
-    /// Ends the emulator.
-    pub fn kill(&self) {
-        // Fails only when it has ended.
-        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
-    }
-
-    fn wait(&self) -> io::Result<ExitStatus> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).wait()
-    }
-
-    /// Waits for an emulator that has ended or is about to, and gives what it complained about, or else `reason`.
-    pub fn last_words(self, reason: &io::Error) -> String {
-        // The status of an emulator that never ran a guest says nothing.
-        let _ = self.wait();
-        let messages = self.messages.join().unwrap_or_default();
-        complaint(&messages).map_or_else(|| reason.to_string(), str::to_owned)
-    }
-
-    /// Asks for the registers of a guest that was stopped. `outstanding` says that an earlier question has no answer yet.
-    fn registers(&mut self, outstanding: bool) -> Option<Registers> {
-        let deadline = Instant::now() + ANSWER_PATIENCE;
-        self.qmp.ask_for_registers().ok()?;
-        let mut to_skip = u32::from(outstanding);
-        loop {
-            if let Message::Return(Value::String(text)) = self.receive_until(deadline).ok()? {
-                if to_skip == 0 {
-                    return Registers::parse(&text);
-                }
-                to_skip -= 1;
-            }
-        }
-    }
-}
-
-/// The last line in which the emulator itself complains, as in `qemu-system-i386: ...` or `ERROR:file.c: ...`. Warnings
-/// and the registers that it logs are none.
-fn complaint(messages: &str) -> Option<&str> {
-    let is_complaint = |line: &&str| ["qemu", "ERROR:"].iter().any(|start| line.starts_with(start));
-    messages.lines().rev().filter(is_complaint).find(|line| !line.contains(": warning: "))
-}
+/// The monitor's commands.
+const REGISTERS: &str = "info registers";
+const PICS: &str = "info pic";
+const APIC: &str = "info lapic";
 
 /// What was seen before the emulator ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,9 +37,31 @@ enum Sign {
     /// The guest reported a panic.
     Panicked,
     /// The guest was reset, with the registers that it had then.
-    Reset(Option<Registers>),
+    Reset(Option<CpuState>),
     /// The CPU waits with interrupts disabled.
-    Halted(Registers),
+    Halted(CpuState),
+    /// The CPU waits with interrupts enabled, for none, because of this.
+    WaitsForNothing(CpuState, String),
+}
+
+impl Sign {
+    /// The CPU then.
+    fn cpu(&self) -> Option<&CpuState> {
+        match self {
+            Self::Ended | Self::Panicked => None,
+            Self::Reset(state) => state.as_ref(),
+            Self::Halted(state) | Self::WaitsForNothing(state, _) => Some(state),
+        }
+    }
+}
+
+/// What the watcher is asked for by others.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// To be quiet about the end, which comes from outside.
+    pub stop: AtomicBool,
+    /// To look closely at the CPU; false again when that is done.
+    pub look: AtomicBool,
 }
 
 /// Follows one guest to its end.
@@ -138,102 +69,168 @@ pub struct Watcher {
     pub emulator: Emulator,
     pub machine: Machine,
     pub link: Link,
-    pub stop: Arc<AtomicBool>,
+    pub requests: Arc<Requests>,
+}
+
+/// Why the monitor was asked for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Question {
+    /// A look at the registers of a CPU that may be running: registers read one after the other need not belong together, as when
+    /// an interrupt handler just returns to a HLT.
+    Glance,
+    /// A look at the registers of a CPU that was stopped for it.
+    Proof,
+    /// The interrupt controllers, for a CPU that was seen to wait like this.
+    Controllers(CpuState),
+    /// The local APIC, for the same; what was said of the controllers.
+    Apic(CpuState, String),
+}
+
+/// What is known about a guest that runs.
+#[derive(Default)]
+struct Progress {
+    /// Questions without an answer yet, in their order.
+    asked: VecDeque<Question>,
+    /// The guest was stopped until there is room for its output.
+    is_paused: bool,
+    /// Where the CPU waits for an interrupt that can't come, and since when that is known.
+    waits: Option<(u32, Instant)>,
 }
 
 impl Watcher {
     /// Watches, cleans up, and tells the session how the guest ended, unless the session ended it.
     pub fn watch(mut self) {
         let sign = catch_unwind(AssertUnwindSafe(|| self.wait_for_a_sign()));
-        let Self { emulator, machine, link, stop } = self;
-        emulator.kill_unless(matches!(sign, Ok(Sign::Ended)));
-        let status = emulator.wait();
+        let Self { emulator, machine, link, requests } = self;
+        if !matches!(sign, Ok(Sign::Ended)) {
+            emulator.kill();
+        }
+        let end = emulator.wait();
         for reader in emulator.readers {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();
         }
         let messages = emulator.messages.join().unwrap_or_default();
-        if stop.load(Ordering::Acquire) {
+        {
+            let mut findings = link.observed.lock();
+            let cpu = sign.as_ref().ok().and_then(Sign::cpu).cloned();
+            findings.cpu = cpu.or_else(|| findings.looks.last().cloned());
+            findings.cpu_time = end.as_ref().ok().and_then(|(_, time)| *time);
+        }
+        if requests.stop.load(Ordering::Acquire) {
             return;
         }
-        let outcome = match (sign, status) {
-            (Ok(sign), Ok(status)) => conclude(sign, status, &messages, &machine),
+        let outcome = match (sign, end) {
+            (Ok(sign), Ok((status, _))) => conclude(sign, status, &messages, &machine),
             (Ok(_), Err(source)) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
             (Err(_), _) => Outcome::Bug("the thread that watches the emulator panicked".to_owned()),
         };
+        if matches!(outcome, Outcome::Exception(_)) {
+            let record = machine.memory.fault_record(&machine.image);
+            link.observed.lock().cpu = record.map(|record| CpuState::from_record(&record));
+        }
         // Nobody listens any more when the session is over.
         let _ = link.events.send(Event::Ended(outcome));
     }
 
     /// Errors of sending are passed over here: what the emulator sent last can still be read, and then the connection ends.
     fn wait_for_a_sign(&mut self) -> Sign {
-        let qmp = &mut self.emulator.qmp;
-        let (mut asked, mut paused) = (None, false);
+        let mut progress = Progress::default();
         let mut next_look = Instant::now() + TICK;
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            match qmp.receive(left) {
+            match self.emulator.qmp.receive(left) {
                 Err(_) => return Sign::Ended,
                 Ok(Some(Message::Return(Value::String(text)))) => {
-                    let halted = Registers::parse(&text).filter(Registers::are_halted_for_good);
-                    match (asked.take(), halted) {
-                        (Some(Question::Proof), Some(registers)) => return Sign::Halted(registers),
-                        (Some(Question::Proof), None) if !paused => drop(qmp.send("cont")),
-                        (Some(Question::Glance), Some(_)) => {
-                            let _ = qmp.send("stop").and_then(|()| qmp.ask_for_registers());
-                            asked = Some(Question::Proof);
-                        }
-                        _ => {}
+                    if let Some(sign) = self.take_answer(&mut progress, &text) {
+                        return sign;
                     }
                 }
                 Ok(Some(Message::Event { name, data })) => match (&*name, data["reason"].as_str()) {
                     ("GUEST_PANICKED", _) => return Sign::Panicked,
                     ("SHUTDOWN", Some("guest-reset")) => {
-                        return Sign::Reset(self.emulator.registers(asked.is_some()));
+                        let text = self.emulator.text(REGISTERS, progress.asked.len());
+                        return Sign::Reset(text.and_then(|text| CpuState::from_qemu(&text)));
                     }
                     // Newer emulators shut down for an exit device, and have its status for whoever asks them to quit.
-                    ("SHUTDOWN", Some("guest-shutdown")) => drop(qmp.send("quit")),
+                    ("SHUTDOWN", Some("guest-shutdown")) => drop(self.emulator.qmp.send("quit")),
                     _ => {}
                 },
                 Ok(Some(_) | None) => {}
             }
-            if Instant::now() < next_look || asked.is_some() {
+            if self.requests.look.load(Ordering::Acquire) {
+                self.look_closely(progress.asked.drain(..).count());
+                self.requests.look.store(false, Ordering::Release);
+            }
+            if Instant::now() < next_look || !progress.asked.is_empty() {
                 continue;
             }
             next_look = Instant::now() + TICK;
             let crowded = self.link.output.is_crowded();
-            if crowded != paused {
-                let _ = qmp.send(if crowded { "stop" } else { "cont" });
-                paused = crowded;
+            if crowded != progress.is_paused {
+                let _ = self.emulator.qmp.send(if crowded { "stop" } else { "cont" });
+                progress.is_paused = crowded;
             }
-            let _ = qmp.ask_for_registers();
-            asked = Some(Question::Glance);
+            self.ask(&mut progress, Question::Glance, REGISTERS);
+        }
+    }
+
+    fn ask(&mut self, progress: &mut Progress, question: Question, command: &str) {
+        let _ = self.emulator.qmp.ask_for_text(command);
+        progress.asked.push_back(question);
+    }
+
+    /// Follows up an answer of the monitor.
+    fn take_answer(&mut self, progress: &mut Progress, text: &str) -> Option<Sign> {
+        match progress.asked.pop_front()? {
+            Question::Glance => match CpuState::from_qemu(text) {
+                Some(state) if state.is_halted_for_good() => {
+                    let _ = self.emulator.qmp.send("stop");
+                    self.ask(progress, Question::Proof, REGISTERS);
+                }
+                Some(state) if state.is_halted => self.ask(progress, Question::Controllers(state), PICS),
+                _ => progress.waits = None,
+            },
+            Question::Proof => match CpuState::from_qemu(text).filter(CpuState::is_halted_for_good) {
+                Some(state) => return Some(Sign::Halted(state)),
+                None if !progress.is_paused => drop(self.emulator.qmp.send("cont")),
+                None => {}
+            },
+            Question::Controllers(state) => self.ask(progress, Question::Apic(state, text.to_owned()), APIC),
+            Question::Apic(state, pics) => return waits_for_nothing(progress, state, &pics, text),
+        }
+        None
+    }
+
+    /// Looks a few times where the CPU is. A CPU that runs must be stopped for that, because the emulator does not keep EIP up to
+    /// date in between. `outstanding` answers come before those to the questions here.
+    fn look_closely(&mut self, outstanding: usize) {
+        let mut outstanding = outstanding;
+        for number in 1..=LOOKS {
+            let _ = self.emulator.qmp.send("stop");
+            let Some(text) = self.emulator.text(REGISTERS, outstanding) else { return };
+            outstanding = 0;
+            self.link.observed.lock().looks.extend(CpuState::from_qemu(&text));
+            if number == LOOKS {
+                let (pics, apic) = (self.emulator.text(PICS, 0), self.emulator.text(APIC, 0));
+                let interrupts = pics.zip(apic).and_then(|(pics, apic)| Interrupts::from_qemu(&pics, &apic));
+                self.link.observed.lock().interrupts = interrupts;
+            }
+            let _ = self.emulator.qmp.send("cont");
+            thread::sleep(LOOK_GAP);
         }
     }
 }
 
-/// Why the registers were asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
-    /// A look at a CPU that may be running: registers read one after the other need not belong together, as when an
-    /// interrupt handler just returns to a HLT.
-    Glance,
-    /// A look at a CPU that was stopped for it.
-    Proof,
-}
-
-impl Registers {
-    fn are_halted_for_good(&self) -> bool {
-        self.halted && self.eflags & EFLAGS_IF == 0
-    }
-}
-
-impl Emulator {
-    fn kill_unless(&self, ended: bool) {
-        if !ended {
-            self.kill();
-        }
-    }
+/// A CPU that takes interrupts waits for ever when none can arrive. One look can fall into a moment of that.
+fn waits_for_nothing(progress: &mut Progress, state: CpuState, pics: &str, apic: &str) -> Option<Sign> {
+    let Some(obstacle) = Interrupts::from_qemu(pics, apic).and_then(|interrupts| interrupts.obstacle()) else {
+        progress.waits = None;
+        return None;
+    };
+    let since = progress.waits.filter(|(eip, _)| *eip == state.eip).map_or_else(Instant::now, |(_, since)| since);
+    progress.waits = Some((state.eip, since));
+    (since.elapsed() >= WAIT_FOR_NOTHING).then_some(Sign::WaitsForNothing(state, obstacle))
 }
 
 /// How the guest ended, from everything that was seen.
@@ -250,7 +247,10 @@ fn conclude(sign: Sign, status: ExitStatus, messages: &str, machine: &Machine) -
             place: registers.map(|now| format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", place(now.eip), now.cr2, now.cr3)),
         },
         Sign::Reset(_) => Outcome::Reset,
-        Sign::Halted(Registers { eip, cr0, cr3, cr4, .. }) => recorded().unwrap_or_else(|| Outcome::Halted {
+        Sign::WaitsForNothing(state, obstacle) => {
+            Outcome::WaitsForNothing { place: format!("before {}", place(state.eip)), obstacle }
+        }
+        Sign::Halted(CpuState { eip, cr0, cr3, cr4, .. }) => recorded().unwrap_or_else(|| Outcome::Halted {
             place: format!("before {}", place(eip)),
             kernel_returned: is_in_boot_code(image, &LinearMemory::new(memory, cr0, cr3, cr4), eip),
         }),

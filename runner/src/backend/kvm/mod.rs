@@ -8,16 +8,16 @@ mod vcpu;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
-use super::{Guest, Link};
+use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link};
 use crate::console::{InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, ClockStart, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort,
@@ -28,7 +28,7 @@ use crate::memory::GuestMemory;
 use crate::outcome::Outcome;
 use crate::screen::Adapter;
 use crate::session::Event;
-use vcpu::Vcpu;
+use vcpu::{Requests, Vcpu};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
 /// lie above all guest memory, where QEMU puts them, too.
@@ -44,7 +44,7 @@ pub struct KvmGuest {
     serial: Arc<SerialPort<Irq>>,
     keyboard: Arc<KeyboardPort<Irq>>,
     vga: Vga,
-    stop: Arc<AtomicBool>,
+    requests: Arc<Requests>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,15 +81,15 @@ impl KvmGuest {
             exit_port: description.run.exit_port,
             fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
         });
-        let stop = Arc::new(AtomicBool::new(false));
+        let requests = Arc::new(Requests::default());
 
         register_kick_signal()?;
-        let vcpu = Vcpu::new(vcpu, bus, machine, Arc::clone(&stop));
+        let vcpu = Vcpu::new((vm, vcpu), bus, machine, Arc::clone(&requests), link.observed.clone());
         let thread = thread::Builder::new()
             .name("vcpu".to_owned())
             .spawn(move || run(vcpu, &link))
             .map_err(|source| Outcome::Io { action: "starting the vCPU's thread".to_owned(), source })?;
-        Ok(Self { serial, keyboard, vga, stop, thread: Some(thread) })
+        Ok(Self { serial, keyboard, vga, requests, thread: Some(thread) })
     }
 }
 
@@ -177,8 +177,20 @@ impl Guest for KvmGuest {
         }
     }
 
+    fn look_closely(&mut self) {
+        let patience = Instant::now() + LOOK_PATIENCE;
+        for _ in 0..LOOKS {
+            self.requests.look.store(true, Ordering::Release);
+            while self.requests.look.load(Ordering::Acquire) && Instant::now() < patience {
+                self.tick();
+                thread::sleep(KICK_INTERVAL);
+            }
+            thread::sleep(LOOK_GAP);
+        }
+    }
+
     fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.requests.stop.store(true, Ordering::Release);
         while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             self.tick();
             thread::sleep(KICK_INTERVAL);

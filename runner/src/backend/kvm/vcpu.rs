@@ -2,53 +2,95 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
-    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, KVM_MP_STATE_HALTED, kvm_regs, kvm_sregs,
+    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
+    KVM_MP_STATE_HALTED, kvm_irqchip,
 };
-use kvm_ioctls::{VcpuExit, VcpuFd};
-use stos_image::{CR0_PG, EFLAGS_IF};
+use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::super::WAIT_FOR_NOTHING;
+use crate::cpu::CpuState;
 
 use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
 use crate::linear::LinearMemory;
 use crate::load::Machine;
+use crate::observed::{Exits, Observed};
 use crate::outcome::Outcome;
+use crate::pic::Interrupts;
 
 /// EIP after reset (Intel SDM volume 3A, section 9.1.4).
-const RESET_EIP: u64 = 0xfff0;
+const RESET_EIP: u32 = 0xfff0;
 /// CS after reset.
 const RESET_CS: u16 = 0xf000;
+
+/// What the thread of a vCPU is asked for by others.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// To stop.
+    pub stop: AtomicBool,
+    /// To note where the CPU is.
+    pub look: AtomicBool,
+}
 
 /// A CPU, what it is connected to, and the memory that it executes from.
 pub struct Vcpu<L, C> {
     fd: VcpuFd,
+    vm: Arc<VmFd>,
     bus: PortBus<L, C>,
     machine: Machine,
-    stop: Arc<AtomicBool>,
+    requests: Arc<Requests>,
+    observed: Observed,
+    exits: Exits,
+    /// Where the CPU waits for an interrupt that can't come, and since when that is known.
+    waits: Option<(u32, Instant)>,
 }
 
 impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     /// A CPU in its entry state.
-    pub fn new(fd: VcpuFd, bus: PortBus<L, C>, machine: Machine, stop: Arc<AtomicBool>) -> Self {
-        Self { fd, bus, machine, stop }
+    pub fn new(
+        (vm, fd): (Arc<VmFd>, VcpuFd),
+        bus: PortBus<L, C>,
+        machine: Machine,
+        requests: Arc<Requests>,
+        observed: Observed,
+    ) -> Self {
+        Self { fd, vm, bus, machine, requests, observed, exits: Exits::default(), waits: None }
     }
 
-    /// Executes the guest until it ends; `None` when `stop` was set before.
+    /// Executes the guest until it ends; `None` when it was asked to stop before.
     pub fn run(&mut self) -> Option<Outcome> {
-        while !self.stop.load(Ordering::Acquire) {
-            if let Some(outcome) = self.run_once() {
-                return Some(outcome);
-            }
+        let mut outcome = None;
+        while outcome.is_none() && !self.requests.stop.load(Ordering::Acquire) {
+            outcome = self.run_once();
         }
-        None
+        self.report(outcome.as_ref());
+        outcome
+    }
+
+    /// Leaves what is known at the end.
+    fn report(&self, outcome: Option<&Outcome>) {
+        let recorded = || self.machine.memory.fault_record(&self.machine.image);
+        let cpu = match outcome {
+            Some(Outcome::Exception(_)) => recorded().map(|record| CpuState::from_record(&record)),
+            _ => self.state().filter(|state| !is_after_reset(state)),
+        };
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let mut findings = self.observed.lock();
+        findings.cpu = cpu;
+        findings.exits = Some(self.exits);
+        findings.ports = Some(self.bus.log());
+        findings.cpu_time = Duration::try_from(time).ok();
     }
 
     fn run_once(&mut self) -> Option<Outcome> {
         match self.fd.run() {
             Ok(VcpuExit::IoOut(port, data)) => {
+                self.exits.port_writes += 1;
                 let data: *const [u8] = data;
                 let width = access_width(&mut self.fd);
                 // SAFETY: the bytes lie in the part of the vCPU's mapping that follows the `kvm_run` structure. The mapping
@@ -58,6 +100,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
                 Some(self.answer(request))
             }
             Ok(VcpuExit::IoIn(port, data)) => {
+                self.exits.port_reads += 1;
                 let data: *mut [u8] = data;
                 let width = access_width(&mut self.fd);
                 // SAFETY: as above; and no other reference to these bytes exists.
@@ -65,17 +108,36 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
                 None
             }
             Ok(VcpuExit::MmioRead(_, data)) => {
+                self.exits.mmio_reads += 1;
                 data.fill(FLOATING);
                 None
             }
-            Ok(VcpuExit::MmioWrite(..)) => None,
-            Ok(VcpuExit::Shutdown) => Some(self.triple_fault()),
-            Ok(VcpuExit::InternalError) => Some(self.internal_error()),
-            Ok(VcpuExit::FailEntry(reason, _)) => Some(Outcome::CpuFailed(format!(
-                "the processor refuses to enter the guest in its state (hardware reason {reason:#x})"
-            ))),
-            Ok(other) => Some(Outcome::CpuFailed(format!("KVM returned for a reason without meaning here: {other:?}"))),
-            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => self.halted_for_good(),
+            Ok(VcpuExit::MmioWrite(..)) => {
+                self.exits.mmio_writes += 1;
+                None
+            }
+            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {
+                self.exits.looks += 1;
+                self.look()
+            }
+            Ok(VcpuExit::Shutdown) => {
+                self.exits.others += 1;
+                Some(self.triple_fault())
+            }
+            Ok(VcpuExit::InternalError) => {
+                self.exits.others += 1;
+                Some(self.internal_error())
+            }
+            Ok(other) => {
+                let reason = match other {
+                    VcpuExit::FailEntry(reason, _) => {
+                        format!("the processor refuses to enter the guest in its state (hardware reason {reason:#x})")
+                    }
+                    other => format!("KVM returned for a reason without meaning here: {other:?}"),
+                };
+                self.exits.others += 1;
+                Some(Outcome::CpuFailed(reason))
+            }
             Err(error) => Some(Outcome::CpuFailed(format!("KVM can't run the guest: {error}"))),
         }
     }
@@ -104,47 +166,79 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
         })
     }
 
-    /// A CPU that waits for an interrupt with interrupts disabled waits for ever: nothing here sends an NMI by itself.
-    fn halted_for_good(&mut self) -> Option<Outcome> {
-        let state = self.fd.get_mp_state().ok()?;
-        let registers = self.fd.get_regs().ok()?;
-        if state.mp_state != KVM_MP_STATE_HALTED || registers.rflags & u64::from(EFLAGS_IF) != 0 {
-            return None;
+    /// Looks at a CPU that a signal has brought back: whether it waits for ever.
+    fn look(&mut self) -> Option<Outcome> {
+        let state = self.state()?;
+        if self.requests.look.swap(false, Ordering::AcqRel) {
+            let interrupts = self.interrupts();
+            let mut findings = self.observed.lock();
+            findings.looks.push(state.clone());
+            findings.interrupts = interrupts;
         }
+        if state.is_halted_for_good() { self.halted_for_good(&state) } else { self.waits_for_nothing(&state) }
+    }
+
+    /// A CPU that waits for an interrupt with interrupts disabled waits for ever: nothing here sends an NMI by itself.
+    fn halted_for_good(&self, state: &CpuState) -> Option<Outcome> {
         let events = self.fd.get_vcpu_events().ok()?;
         if events.nmi.pending != 0 || events.nmi.injected != 0 {
             return None;
         }
+        let Machine { image, memory } = &self.machine;
+        let linear = LinearMemory::new(memory, state.cr0, state.cr3, state.cr4);
         let halted = || Outcome::Halted {
-            place: format!("before {}", self.place(&registers)),
-            kernel_returned: self.is_in_boot_code(&registers),
+            place: format!("before {}", self.place(state)),
+            kernel_returned: is_in_boot_code(image, &linear, state.eip),
         };
         Some(self.recorded_fault().unwrap_or_else(halted))
     }
 
-    fn place(&self, registers: &kvm_regs) -> String {
-        #[allow(clippy::cast_possible_truncation, reason = "RIP has 32 bits outside 64-bit mode")]
-        describe_address(self.machine.image.symbols(), registers.rip as u32)
+    /// A CPU that takes interrupts waits for ever, too, when none can arrive. One look can fall into a moment of that; a
+    /// handler that runs may be about to change it.
+    fn waits_for_nothing(&mut self, state: &CpuState) -> Option<Outcome> {
+        let obstacle =
+            if state.is_halted { self.interrupts().and_then(|interrupts| interrupts.obstacle()) } else { None };
+        let Some(obstacle) = obstacle else {
+            self.waits = None;
+            return None;
+        };
+        let since = self.waits.filter(|(eip, _)| *eip == state.eip).map_or_else(Instant::now, |(_, since)| since);
+        self.waits = Some((state.eip, since));
+        let place = || format!("before {}", self.place(state));
+        (since.elapsed() >= WAIT_FOR_NOTHING).then(|| Outcome::WaitsForNothing { place: place(), obstacle })
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "these registers have 32 bits outside 64-bit mode")]
-    fn is_in_boot_code(&self, registers: &kvm_regs) -> bool {
-        let Ok(system) = self.fd.get_sregs() else { return false };
-        let Machine { image, memory } = &self.machine;
-        let memory = LinearMemory::new(memory, system.cr0 as u32, system.cr3 as u32, system.cr4 as u32);
-        is_in_boot_code(image, &memory, registers.rip as u32)
+    fn place(&self, state: &CpuState) -> String {
+        describe_address(self.machine.image.symbols(), state.eip)
     }
 
-    fn state(&self) -> Option<(kvm_regs, kvm_sregs)> {
-        Some((self.fd.get_regs().ok()?, self.fd.get_sregs().ok()?))
+    fn state(&self) -> Option<CpuState> {
+        let (regs, sregs) = (self.fd.get_regs().ok()?, self.fd.get_sregs().ok()?);
+        let is_halted = self.fd.get_mp_state().is_ok_and(|state| state.mp_state == KVM_MP_STATE_HALTED);
+        Some(CpuState::from_kvm(&regs, &sregs, is_halted))
+    }
+
+    fn interrupts(&self) -> Option<Interrupts> {
+        let chip = |chip_id| {
+            let mut chip = kvm_irqchip { chip_id, ..Default::default() };
+            self.vm.get_irqchip(&mut chip).ok().map(|()| chip.chip)
+        };
+        let (first, second) = (chip(KVM_IRQCHIP_PIC_MASTER)?, chip(KVM_IRQCHIP_PIC_SLAVE)?);
+        let io = chip(KVM_IRQCHIP_IOAPIC)?;
+        // SAFETY: the kernel has filled in the member of the union that belongs to each number, and all bit patterns of
+        // these are valid.
+        let (first, second, io) = unsafe { (first.pic, second.pic, io.ioapic) };
+        // SAFETY: both members of this union are 64 bits wide, and all bit patterns are valid.
+        let low = io.redirtbl.map(|entry| u64::to_le_bytes(unsafe { entry.bits }));
+        let low = low.map(|[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
+        Some(Interrupts::from_kvm(&first, &second, &self.fd.get_lapic().ok()?, &low))
     }
 
     fn triple_fault(&self) -> Outcome {
         // AMD's KVM resets the CPU on shutdown and Intel's does not. A state after reset tells nothing about the guest.
-        let kept = self.state().filter(|(general, system)| general.rip != RESET_EIP || system.cs.selector != RESET_CS);
-        let place = kept.map(|(general, system)| {
-            format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", self.place(&general), system.cr2, system.cr3)
-        });
+        let kept = self.state().filter(|state| !is_after_reset(state));
+        let place =
+            kept.map(|state| format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", self.place(&state), state.cr2, state.cr3));
         Outcome::TripleFault { place }
     }
 
@@ -163,13 +257,17 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
             }
             _ => "KVM reports an internal error",
         };
-        let Some((general, system)) = self.state() else { return Outcome::CpuFailed(what.to_owned()) };
-        let paged = system.cr0 & u64::from(CR0_PG) != 0;
-        let address = system.cs.base.wrapping_add(general.rip);
-        let instruction = if paged { None } else { self.machine.memory.read::<8>(address) };
+        let Some(state) = self.state() else { return Outcome::CpuFailed(what.to_owned()) };
+        let linear = LinearMemory::new(&self.machine.memory, state.cr0, state.cr3, state.cr4);
+        let instruction = Some(linear.bytes(state.eip, 8)).filter(|bytes| !bytes.is_empty());
         let at = instruction.map(|bytes| format!(", instruction bytes {bytes:02x?}")).unwrap_or_default();
-        Outcome::CpuFailed(format!("{what} (suberror {suberror}) at EIP {}{at}", self.place(&general)))
+        Outcome::CpuFailed(format!("{what} (suberror {suberror}) at EIP {}{at}", self.place(&state)))
     }
+}
+
+/// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 9.1.4.)
+fn is_after_reset(state: &CpuState) -> bool {
+    (state.eip, state.selectors.cs) == (RESET_EIP, RESET_CS)
 }
 
 /// Bytes of each access of a `KVM_EXIT_IO`, which may carry many: 1, 2 or 4. Call it for that exit only.
