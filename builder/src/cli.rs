@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use stos_pack::nearest;
+use stos_pack::{Form, nearest};
 
 /// The two forms of a command line.
 const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";
@@ -17,7 +17,7 @@ const STATUSES: &str = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 
 /// Those of `diff`.
 const STATUSES_OF_DIFF: &str = "Exit status of diff: 0 same; 1 different; 2 trouble; 64 wrong usage.";
 /// The verbs that `--quiet` and `--verbose` go with; `check` tells what of `inspect` it is.
-const QUIET_VERBS: [&str; 5] = ["verify", "lock", "init", "extract", "inspect"];
+const QUIET_VERBS: [&str; 6] = ["verify", "lock", "init", "extract", "export", "inspect"];
 const VERBOSE_VERBS: [&str; 2] = ["verify", "lock"];
 
 /// The description of the command line. Options that a verb refuses are not in its help.
@@ -120,8 +120,10 @@ impl Arguments {
         let refuse = |kind: ErrorKind, message: String| Err(description().error(kind, message));
         let conflict = |message: String| refuse(ErrorKind::ArgumentConflict, message);
         let works = matches!(verb, None | Some(Verb::Verify { .. } | Verb::Lock { .. }));
-        let writes =
-            matches!(verb, Some(Verb::Init { .. } | Verb::Extract { .. } | Verb::Inspect { svg: Some(_), .. }));
+        let writes = matches!(
+            verb,
+            Some(Verb::Init { .. } | Verb::Extract { .. } | Verb::Export { .. } | Verb::Inspect { svg: Some(_), .. })
+        );
         if manner.quiet && manner.verbose {
             return conflict("`--quiet` and `--verbose` contradict each other".to_owned());
         }
@@ -224,6 +226,17 @@ pub enum Verb {
         image: PathBuf,
         /// The folder; it is made, or must be empty
         folder: PathBuf,
+    },
+    /// Make of an image what other programs start or look at
+    Export {
+        /// The image
+        image: PathBuf,
+        /// What to make of it
+        #[arg(long, value_name = "FORM")]
+        to: Form,
+        /// Where to write it; `-` is standard output, for `multiboot` only
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Record size and digest of every input in a lock file beside the manifest, for `--locked`
     Lock {

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             Verb::Inspect { image, json, svg: None } => verbs::inspect(manner, &image, json),
             Verb::Diff { first, second } => verbs::diff(manner, &first, &second),
             Verb::Extract { image, folder } => verbs::extract(manner, &image, &folder),
+            Verb::Export { image, to, output } => verbs::export(manner, &image, to, &output),
             Verb::Lock { manifest } => verbs::lock(manner, &manifest),
             Verb::Init { folder } => verbs::init(manner, &folder),
             Verb::Schema => verbs::schema(manner),

@@ -13,6 +13,10 @@ use crate::input::describe;
 use crate::interrupt::{Interrupt, Interruptible};
 use crate::manifest::{Initramfs, Manifest};
 use crate::observer::{Event, Observer, Step, Watched, nobody};
+use crate::sparse::Sparse;
+
+/// Writes all of something to a sink.
+pub type WriteTo<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 /// Where the image or the picture goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +59,9 @@ impl Output {
     pub fn write(&self, image: &Image, observer: Observer<'_>) -> Result<(), Diagnostic> {
         observer(&Event::Step(Step::Write));
         observer(&Event::Expect(image.file_size()));
-        if *self == Self::Stdout && io::stdout().is_terminal() {
-            let message = "an image is no text: standard output is a terminal";
-            return Err(Diagnostic::new(Code::OutputFailed, message)
-                .help("name a file with `-o img.bin`, or redirect the output"));
-        }
+        self.refuse_terminal("an image", "img.bin")?;
         let write_to = |sink: &mut dyn Write| image.write_to(sink);
-        let content = Content { name: "image", option: Some("-o"), existing: Existing::Replace, write_to: &write_to };
-        self.write_content(&content, observer)
+        self.write_content(&Content::new("image", Some("-o"), &write_to), observer)
     }
 
     /// Writes `svg`, a picture of the image in the file `image`, as [`Output::write`] writes an image.
@@ -70,17 +69,61 @@ impl Output {
     /// # Errors
     /// As [`Output::write`]; [`Code::OutputIsInput`] when the picture would replace the image.
     pub fn write_picture(&self, svg: &str, image: &Path) -> Result<(), Diagnostic> {
-        if let Self::File(path) = self
-            && let (Ok(picture), Ok(image)) = (path.canonicalize(), image.canonicalize())
-            && picture == image
-        {
-            let message = format!("the picture would replace the image `{}` that it shows", path.display());
-            return Err(Diagnostic::new(Code::OutputIsInput, message).help("name another file with `--svg`"));
-        }
+        self.refuse_to_replace(image, "picture", "shows", "--svg")?;
         let write_to = |sink: &mut dyn Write| sink.write_all(svg.as_bytes());
-        let content =
-            Content { name: "picture", option: Some("--svg"), existing: Existing::Replace, write_to: &write_to };
+        self.write_content(&Content::new("picture", Some("--svg"), &write_to), &nobody)
+    }
+
+    /// Writes a Multiboot kernel that was made of the image in the file `image`, as [`Output::write`] writes an image.
+    ///
+    /// # Errors
+    /// As [`Output::write`]; [`Code::OutputIsInput`] when the kernel would replace the image.
+    pub fn write_kernel(&self, write_to: WriteTo<'_>, image: &Path) -> Result<(), Diagnostic> {
+        self.refuse_to_replace(image, "kernel", "is made of", "-o")?;
+        self.refuse_terminal("a kernel", "k.elf")?;
+        self.write_content(&Content::new("kernel", Some("-o"), write_to), &nobody)
+    }
+
+    /// Writes the memory that the image in the file `image` describes, with holes for pages of zeros.
+    ///
+    /// # Errors
+    /// As [`Output::write_kernel`]; [`Code::OutputFailed`] for whatever can't have holes.
+    pub fn write_memory(&self, write_to: WriteTo<'_>, image: &Path) -> Result<(), Diagnostic> {
+        self.refuse_to_replace(image, "memory", "is made of", "-o")?;
+        let place = match self {
+            Self::Stdout => Some("standard output".to_owned()),
+            Self::File(path) if is_special(path) => Some(format!("`{}`, which is no regular file", path.display())),
+            Self::File(_) => None,
+        };
+        if let Some(place) = place {
+            let message = format!("guest memory is written as a file with holes, and can't be written to {place}");
+            return Err(Diagnostic::new(Code::OutputFailed, message).help("name a file with `-o memory.bin`"));
+        }
+        let content = Content { holes: true, ..Content::new("memory", Some("-o"), write_to) };
         self.write_content(&content, &nobody)
+    }
+
+    /// Refuses to print `what` on a terminal.
+    fn refuse_terminal(&self, what: &str, example: &str) -> Result<(), Diagnostic> {
+        if *self == Self::Stdout && io::stdout().is_terminal() {
+            let message = format!("{what} is no text: standard output is a terminal");
+            let help = format!("name a file with `-o {example}`, or redirect the output");
+            return Err(Diagnostic::new(Code::OutputFailed, message).help(help));
+        }
+        Ok(())
+    }
+
+    /// Refuses to write `what` over the file `image`, to which it has this relation.
+    fn refuse_to_replace(&self, image: &Path, what: &str, relation: &str, option: &str) -> Result<(), Diagnostic> {
+        if let Self::File(path) = self
+            && let (Ok(output), Ok(image)) = (path.canonicalize(), image.canonicalize())
+            && output == image
+        {
+            let message = format!("the {what} would replace the image `{}` that it {relation}", path.display());
+            let help = format!("name another file with `{option}`");
+            return Err(Diagnostic::new(Code::OutputIsInput, message).help(help));
+        }
+        Ok(())
     }
 
     /// Writes `text`, which messages call `name`, as [`Output::write`] writes an image.
@@ -89,8 +132,7 @@ impl Output {
     /// As [`Output::write`].
     pub fn write_text(&self, name: &'static str, text: &str) -> Result<(), Diagnostic> {
         let write_to = |sink: &mut dyn Write| sink.write_all(text.as_bytes());
-        let content = Content { name, option: None, existing: Existing::Replace, write_to: &write_to };
-        self.write_content(&content, &nobody)
+        self.write_content(&Content::new(name, None, &write_to), &nobody)
     }
 
     fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {
@@ -159,19 +201,25 @@ pub struct Content<'a> {
     pub option: Option<&'static str>,
     /// What becomes of a file that is there.
     pub existing: Existing,
+    /// Whether pages of zeros become holes.
+    pub holes: bool,
     /// Writes all of it.
-    pub write_to: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+    pub write_to: WriteTo<'a>,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// What becomes a file without holes, in the place of one that is there.
+    pub fn new(name: &'static str, option: Option<&'static str>, write_to: WriteTo<'a>) -> Self {
+        Self { name, option, existing: Existing::Replace, holes: false, write_to }
+    }
+
     /// Writes the file at `path`. It appears under its name when all of it is on disk, or what was there stays.
     ///
     /// # Errors
     /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
     pub fn write_file(&self, path: &Path, observer: Observer<'_>) -> Result<(), Diagnostic> {
-        let special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         let result = match self.existing {
-            Existing::Replace if special => write_special(self, path, observer),
+            Existing::Replace if is_special(path) => write_special(self, path, observer),
             _ => write_atomically(self, path, observer),
         };
         result.map_err(|error| match (error.kind(), folder_of(path)) {
@@ -217,6 +265,11 @@ fn write_through(content: &Content, sink: impl Write) -> io::Result<()> {
     sink.flush()
 }
 
+/// Whether there is something at `path` that is neither a file nor a folder, such as a device or a pipe.
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
 /// A device or a pipe that somebody put in the file's place is written to as it is.
 fn write_special(content: &Content, path: &Path, observer: Observer<'_>) -> io::Result<()> {
     write_through(content, Watched::new(File::options().write(true).open(path)?, observer))
@@ -248,8 +301,15 @@ fn write_and_rename(content: &Content, path: &Path, interrupt: &Interrupt, obser
         .prefix(".stos-pack-")
         .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
-    let inner = Watched::new(&mut file, observer);
-    write_through(content, Interruptible { inner, interrupt })?;
+    if content.holes {
+        let mut sparse = Sparse::new(file.as_file());
+        let inner = Watched::new(&mut sparse, observer);
+        write_through(content, Interruptible { inner, interrupt })?;
+        file.as_file().set_len(sparse.size())?;
+    } else {
+        let inner = Watched::new(&mut file, observer);
+        write_through(content, Interruptible { inner, interrupt })?;
+    }
     file.as_file().sync_all()?;
     interrupt.check()?;
     let persisted = match content.existing {

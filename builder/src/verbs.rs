@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clap_complete::Shell;
 use stos_pack::{
-    Code, Difference, ImageFileError, LoadedImage, Locked, Order, Output, Report, STATUS_IO, Sources, describe,
-    for_shell,
+    Code, Difference, ExportError, Exported, Form, ImageFileError, LoadedImage, Locked, Order, Output, Report,
+    STATUS_IO, Sources, describe, for_shell,
 };
 
 use crate::cli::Manner;
@@ -175,6 +175,32 @@ pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
                 &format!("{folder}: manifest.yaml and {files}; build the image with `stos-pack {manifest}`\n"),
             )
         }
+        Err(error) => complain(manner, &error.to_string(), error.status()),
+    }
+}
+
+/// Writes an image in another form.
+pub fn export(manner: Manner, image: &Path, form: Form, file: &Path) -> u8 {
+    let output = Output::named(file);
+    match stos_pack::export(image, form, &output) {
+        Ok(_) if manner.quiet => 0,
+        Ok(Exported { size, id }) => {
+            let what = match form {
+                Form::Multiboot => "a Multiboot kernel",
+                Form::Raw => "guest memory",
+            };
+            match output {
+                Output::File(_) => {
+                    answer_lines(manner, &format!("{}: {size} bytes, {what} made of {id}\n", file.display()))
+                }
+                // The kernel itself has gone to standard output.
+                Output::Stdout => {
+                    say(&format!("standard output: {size} bytes, {what} made of {id}\n"));
+                    0
+                }
+            }
+        }
+        Err(ExportError::Output(diagnostic)) => report(manner, &Sources::default(), &diagnostic.into()),
         Err(error) => complain(manner, &error.to_string(), error.status()),
     }
 }

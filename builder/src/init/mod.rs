@@ -88,7 +88,7 @@ pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
     let choice = Choice::new(folder, &manifest, found);
     let write = |path: &Path, name, text: &str| {
         let write_to = |sink: &mut dyn std::io::Write| sink.write_all(text.as_bytes());
-        Content { name, option: None, existing: Existing::Keep, write_to: &write_to }.write_file(path, &nobody)
+        Content { existing: Existing::Keep, ..Content::new(name, None, &write_to) }.write_file(path, &nobody)
     };
     // The manifest comes last: when there is no room for it, `init` can be tried again.
     let (schema, schema_path) = (schema(), folder.join(SCHEMA));

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::{self, Inputs};
 use crate::manifest::{Manifest, NamedInput, Variants};
 use crate::observer::{Event, Observer, Step};
-use crate::output::{Content as FileContent, Existing, check_output, followed};
+use crate::output::{Content as FileContent, check_output, followed};
 use crate::quote::{for_shell, quoted};
 use crate::source::{Located, Sources, Span};
 
@@ -143,8 +143,7 @@ fn take(variants: &Variants, path: &Path, observer: Observer<'_>) -> Result<Lock
     observer(&Event::Step(Step::Write));
     let text = to_text(path, &entries);
     let write_to = |sink: &mut dyn std::io::Write| sink.write_all(text.as_bytes());
-    let content = FileContent { name: "lock file", option: None, existing: Existing::Replace, write_to: &write_to };
-    content.write_file(&target, observer)?;
+    FileContent::new("lock file", None, &write_to).write_file(&target, observer)?;
     Ok(Locked { path: target, inputs: entries.len() })
 }
 
