@@ -2,7 +2,7 @@
 # Installs what `make demo`, `make test` and `make fuzz` need on Debian and Ubuntu.
 #
 #   scripts/setup.sh demo    a C compiler, make and QEMU
-#   scripts/setup.sh test    these, and the tools of the nested-KVM tests
+#   scripts/setup.sh test    these, the tools of the nested-KVM tests, and GRUB
 #   scripts/setup.sh fuzz    a C and a C++ compiler, and make
 #
 # When everything is there already it says nothing, installs nothing and needs no network.
@@ -79,6 +79,10 @@ check_test() {
     # Kernel modules are packed with one or the other.
     need xz xz-utils
     need zstd zstd
+    # A CD on which GRUB starts an exported kernel.
+    need grub-mkrescue grub-common
+    [ -e /usr/lib/grub/i386-pc/multiboot.mod ] || missing 'GRUB for machines with a BIOS' grub-pc-bin
+    need xorriso xorriso
 }
 
 check() {

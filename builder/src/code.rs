@@ -116,9 +116,9 @@ codes! {
     NotNewc = "E0050", STATUS_DATA;
     /// A directory entry that can't go into an initramfs.
     UnsupportedEntry = "E0051", STATUS_DATA;
-    /// The image, a picture of it, a lock file or a new manifest can't be written.
+    /// The image, a picture of it, what it is exported to, a lock file or a new manifest can't be written.
     OutputFailed = "E0060", STATUS_IO;
-    /// The image or the lock file would replace an input, or a picture its image.
+    /// The image or the lock file would replace an input, or what is made of an image that image.
     OutputIsInput = "E0061", STATUS_DATA;
     /// The image breaks a limit of the image format.
     FormatLimit = "E0062", STATUS_DATA;

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod elf;
+pub mod emulator;
 pub mod fixtures;
 pub mod fuzz;
 pub mod guests;
 pub mod nested;
 pub mod terminal;
 pub mod tools;
+pub mod witness;

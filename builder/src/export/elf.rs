@@ -15,7 +15,7 @@ const MULTIBOOT_FLAGS: u32 = 1 << 1;
 /// Owner of the note; it ends with a zero byte.
 const NOTE_NAME: &[u8; 11] = b"stos-image\0";
 /// Type of the note: its content is an image id.
-const NOTE_IMAGE_ID: u32 = 1;
+const NOTE_IMAGE_ID: u32 = u32::from_le_bytes(*b"ID01");
 /// The headers take a page, so that segments can begin on page borders.
 const HEADER_SIZE: u64 = PAGE_SIZE;
 
