@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::backend::BackendChoice;
 use crate::console::KeyboardChoice;
@@ -19,14 +19,21 @@ use crate::session::{Options, TimeLimit};
 #[command(
     name = "stos-run",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
     after_help = "Exit status: 0 success; 1-63 the guest's own status; 64-69 the run could not start; 70 a mistake in \
 stos-run; 74 reading or writing failed; 100-105 the guest crashed, hung or did not print what was expected; 106 it asked \
 for a reset; 124 time limit; 129-143 ended by a signal, 130 from the keyboard."
 )]
 pub struct Arguments {
+    /// Something else than running an image
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+
     /// The image, as `stos-pack` writes it
-    #[arg(value_name = "IMAGE")]
-    image: PathBuf,
+    #[arg(value_name = "IMAGE", required = true)]
+    image: Option<PathBuf>,
 
     /// What executes the guest; `auto` takes KVM where it can run 32-bit kernels and the emulator elsewhere
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
@@ -61,6 +68,14 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "DEVICE")]
     keyboard: Option<KeyboardChoice>,
 
+    /// Write everything that was seen of the run into this file, as JSON; `stos-run schema` prints the form
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Exit with 2n + 1 for a guest that reports n, as QEMU's isa-debug-exit does
+    #[arg(long)]
+    qemu_exit_codes: bool,
+
     /// When the guest's clock begins
     #[arg(long, value_enum, default_value_t = ClockStart::Fixed, value_name = "START")]
     rtc: ClockStart,
@@ -70,12 +85,47 @@ pub struct Arguments {
     pub quiet: bool,
 }
 
+/// Something else than running an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Verb {
+    /// Print the JSON Schema of what `--report` writes
+    Schema,
+}
+
 impl Arguments {
     /// The options that these arguments ask for.
     pub fn into_options(self) -> Options {
-        let Self { image, backend, timeout, expect, reject, until, screen, screen_png, keyboard, rtc, quiet: _ } = self;
-        let expect = (!expect.is_empty()).then_some(expect);
-        Options { image, backend, time_limit: timeout, expect, reject, until, screen, screen_png, keyboard, clock: rtc }
+        let Self {
+            verb: _,
+            image,
+            backend,
+            timeout,
+            expect,
+            reject,
+            until,
+            screen,
+            screen_png,
+            keyboard,
+            report,
+            qemu_exit_codes,
+            rtc,
+            quiet: _,
+        } = self;
+        Options {
+            // The parser asks for one unless there is a verb.
+            image: image.unwrap_or_default(),
+            backend,
+            time_limit: timeout,
+            expect: (!expect.is_empty()).then_some(expect),
+            reject,
+            until,
+            screen,
+            screen_png,
+            keyboard,
+            report,
+            qemu_exit_codes,
+            clock: rtc,
+        }
     }
 }
 
@@ -135,6 +185,14 @@ mod tests {
     fn the_arguments_are_consistent() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_image_is_needed_unless_there_is_a_verb() {
+        assert!(Arguments::try_parse_from(["stos-run"]).is_err());
+        assert!(Arguments::try_parse_from(["stos-run", "schema", "image"]).is_err());
+        let verb = |arguments: [&str; 2]| Arguments::try_parse_from(arguments).unwrap().verb;
+        assert_eq!((verb(["stos-run", "schema"]), verb(["stos-run", "./schema"])), (Some(Verb::Schema), None));
     }
 
     #[test]

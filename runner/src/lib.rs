@@ -3,7 +3,7 @@
 //!
 //! The way of the data: [`load`] turns a file into a checked image and the guest's memory, [`backend`] executes that,
 //! [`devices`] answer the guest's port accesses, [`console`] carries its serial port and its keys, [`screen`] shows what it
-//! draws, [`session`] watches over all of it, and one [`Outcome`] comes out.
+//! draws, [`session`] watches over all of it, and one [`Outcome`] comes out, with a [`report`] of everything that was seen.
 
 pub mod backend;
 pub mod cli;
@@ -11,12 +11,14 @@ pub mod console;
 pub mod cpu;
 pub mod devices;
 pub mod diagnosis;
+mod file;
 pub mod linear;
 pub mod load;
 pub mod memory;
 pub mod observed;
 pub mod outcome;
 pub mod pic;
+pub mod report;
 pub mod screen;
 pub mod session;
 

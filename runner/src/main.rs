@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
-use stos_run::cli::Arguments;
+use stos_run::cli::{Arguments, Verb};
 use stos_run::{Notice, Outcome};
 
 fn main() -> ExitCode {
@@ -27,12 +27,16 @@ fn run() -> u8 {
             return if error.use_stderr() { stos_run::outcome::USAGE } else { 0 };
         }
     };
+    if let Some(Verb::Schema) = arguments.verb {
+        return print_schema();
+    }
     let quiet = arguments.quiet;
     let notify = |notice: Notice<'_>| match notice {
         Notice::Information(_) if quiet => {}
         Notice::Information(line) | Notice::Answer(line) => say(line),
     };
-    let outcome = stos_run::run(&arguments.into_options(), &notify);
+    let options = arguments.into_options();
+    let outcome = stos_run::run(&options, &notify);
     if outcome.is_success() {
         notify(Notice::Information(&outcome.to_string()));
     } else {
@@ -41,6 +45,14 @@ fn run() -> u8 {
             print_error(details);
         }
     }
+    options.status(&outcome)
+}
+
+fn print_schema() -> u8 {
+    let printed = io::stdout().write_all(stos_run::report::schema().as_bytes()).and_then(|()| io::stdout().flush());
+    let Err(source) = printed else { return 0 };
+    let outcome = Outcome::Io { action: "writing the schema".to_owned(), source };
+    say(&outcome.to_string());
     outcome.status()
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::console::{Stream, Summary};
 use crate::cpu::CpuState;
 use crate::devices::PortLog;
 use crate::pic::Interrupts;
@@ -39,6 +40,8 @@ pub struct Findings {
     pub ports: Option<PortLog>,
     /// Processor time that the guest took.
     pub cpu_time: Option<Duration>,
+    /// What it printed on each stream.
+    pub streams: [Summary; Stream::COUNT],
 }
 
 /// The findings while they are being made. Clones share them.

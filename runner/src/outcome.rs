@@ -171,6 +171,17 @@ impl Outcome {
         }
     }
 
+    /// The status for scripts that know QEMU's exit device: 2n + 1 for a guest that wrote n to its exit port, 255 when that does
+    /// not fit. All others are as ever.
+    pub fn qemu_status(&self) -> u8 {
+        let doubled = |value: u32| value.checked_mul(2)?.checked_add(1).and_then(|status| u8::try_from(status).ok());
+        match self {
+            Self::Exited(value) => doubled(*value).unwrap_or(u8::MAX),
+            Self::ExitedAbove(_) => u8::MAX,
+            _ => self.status(),
+        }
+    }
+
     /// True for status 0.
     pub fn is_success(&self) -> bool {
         self.status() == 0
@@ -261,6 +272,22 @@ mod tests {
 
     fn path() -> PathBuf {
         PathBuf::from("kernel.img")
+    }
+
+    #[test]
+    fn only_the_guests_own_statuses_are_doubled_for_qemu() {
+        for (outcome, status) in [
+            (Outcome::Exited(0), 1),
+            (Outcome::Exited(0x10), 33),
+            (Outcome::Exited(127), 255),
+            (Outcome::Exited(128), 255),
+            (Outcome::Exited(u32::MAX), 255),
+            (Outcome::ExitedAbove(127), 255),
+            (Outcome::Expected, 0),
+            (Outcome::TripleFault { place: None }, 100),
+        ] {
+            assert_eq!(outcome.qemu_status(), status, "{outcome:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! decides what the outcome is.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -21,6 +21,7 @@ use crate::diagnosis::Hang;
 use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
 use crate::outcome::{Before, Outcome};
+use crate::report::Known;
 use crate::screen::{LastWords, LiveScreen, ScreenMode, Show, Untouched, write_png};
 
 /// How often a running guest is looked at for what does not show by itself.
@@ -68,8 +69,19 @@ pub struct Options {
     /// Where standard input goes. If not said, what is typed at a terminal while the screen is live goes to the keyboard, and
     /// all else to the serial port.
     pub keyboard: Option<KeyboardChoice>,
+    /// File for the report of the run.
+    pub report: Option<PathBuf>,
+    /// Exit statuses are to be those of QEMU's exit device.
+    pub qemu_exit_codes: bool,
     /// When the guest's clock begins.
     pub clock: ClockStart,
+}
+
+impl Options {
+    /// The exit status of a run that ended with `outcome`.
+    pub fn status(&self, outcome: &Outcome) -> u8 {
+        if self.qemu_exit_codes { outcome.qemu_status() } else { outcome.status() }
+    }
 }
 
 /// What the threads around a guest tell the session.
@@ -109,10 +121,42 @@ pub enum Notice<'a> {
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`.
 pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
-    try_run(options, notify).unwrap_or_else(|outcome| outcome)
+    let mut known = Known::default();
+    let outcome = try_run(options, notify, &mut known).unwrap_or_else(|outcome| outcome);
+    let Some(path) = &options.report else { return outcome };
+    let report = known.report(&options.image, &outcome, options.status(&outcome));
+    let written = crate::file::write(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, &report)?;
+        writeln!(file)
+    });
+    match written {
+        Ok(()) => outcome,
+        Err(source) => left_out(outcome, action_on("writing the report", path), source, notify),
+    }
 }
 
-fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Outcome> {
+/// What a run ends with when something that was asked for could not be written: a failure of the guest says more.
+fn left_out(outcome: Outcome, action: String, source: std::io::Error, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+    let failed = Outcome::Io { action, source };
+    if outcome.is_success() {
+        return failed;
+    }
+    notify(Notice::Answer(&failed.to_string()));
+    outcome
+}
+
+fn action_on(action: &str, path: &Path) -> String {
+    format!("{action} `{}`", path.display())
+}
+
+fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) -> Result<Outcome, Outcome> {
+    for (action, path) in
+        [("writing the report", &options.report), ("writing the picture of the screen", &options.screen_png)]
+    {
+        // Known before the guest runs for nothing.
+        let Some(path) = path else { continue };
+        crate::file::check(path).map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
+    }
     if options.image.as_os_str() == "-" {
         return Err(Outcome::Usage(
             "an image can't come from standard input, which is the guest's serial port".to_owned(),
@@ -125,8 +169,11 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
         Some(TimeLimit::After(limit)) => Some(limit),
         None => parsed.facts().description().run.timeout_ms.map(Duration::from_millis),
     };
+    known.expected = options.expect.clone().unwrap_or_else(|| parsed.facts().description().run.expect.clone());
     let choice = backend::choose(options.backend)?;
+    known.backend = Some((choice.backend.kind(), choice.reason.clone()));
     let machine = load::load(&options.image, parsed, choice.backend.sharing())?;
+    known.image = Some(Arc::clone(&machine.image));
     notify(Notice::Information(&choice.reason));
 
     let (events, receiver) = channel();
@@ -134,7 +181,8 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     let output = Arc::new(OutputPipe::default());
     let expects = expectations.expects();
     let hold = Hold::default();
-    start_pump(&output, &hold, Matcher::new(expectations), &events)?;
+    let observed = known.observed.clone();
+    start_pump(&output, &hold, Matcher::new(expectations), &observed, &events)?;
     // Entered before the guest can print, and left after everything else here is dropped.
     let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
     let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
@@ -142,7 +190,6 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
         hold.begin();
     }
     let screen = Untouched::new(Arc::clone(&machine.memory));
-    let observed = Observed::default();
     let link = Link { events: events.clone(), output: Arc::clone(&output), observed: observed.clone() };
     let subject = machine.clone();
     let guest = choice.backend.start(machine, options.clock, link)?;
@@ -167,7 +214,7 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, Ou
     let session = Session {
         options,
         subject,
-        observed,
+        known,
         guest,
         output,
         show,
@@ -211,14 +258,20 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), Outcome> {
     thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop).map_err(io_error("watching for signals"))
 }
 
-fn start_pump(output: &Arc<OutputPipe>, hold: &Hold, matcher: Matcher, events: &Sender<Event>) -> Result<(), Outcome> {
-    let (output, hold, events) = (Arc::clone(output), hold.clone(), events.clone());
+fn start_pump(
+    output: &Arc<OutputPipe>,
+    hold: &Hold,
+    matcher: Matcher,
+    observed: &Observed,
+    events: &Sender<Event>,
+) -> Result<(), Outcome> {
+    let (output, hold, observed, events) = (Arc::clone(output), hold.clone(), observed.clone(), events.clone());
     // Standard output that goes elsewhere does not disturb what is drawn on the terminal.
     let hold_of_stdout = if std::io::stdout().is_terminal() { hold.clone() } else { Hold::default() };
     let body = move || {
         let serial = HeldWriter::new(std::io::stdout().lock(), hold_of_stdout);
         let debug = HeldWriter::new(std::io::stderr(), hold);
-        pump(&output, serial, debug, matcher, &events);
+        pump(&output, serial, debug, matcher, &observed, &events);
     };
     thread::Builder::new()
         .name("stdout".to_owned())
@@ -232,7 +285,7 @@ struct Session<'a> {
     options: &'a Options,
     /// What runs.
     subject: Machine,
-    observed: Observed,
+    known: &'a mut Known,
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
     show: Show,
@@ -262,6 +315,7 @@ impl Session<'_> {
                 | Outcome::Left
                 | Outcome::Signal(_)
         );
+        self.known.wall_time = Some(self.started.elapsed());
         let ending = self.explain_hang(ending);
         self.show.end();
         // In this order: a guest that waits for room in the pipe can't stop.
@@ -277,14 +331,16 @@ impl Session<'_> {
     fn explain_hang(&mut self, ending: Outcome) -> Outcome {
         let Outcome::TimeLimit { limit, hang: None } = ending else { return ending };
         self.guest.look_closely();
-        let Findings { looks, interrupts, .. } = &*self.observed.lock();
+        let Findings { looks, interrupts, .. } = &*self.known.observed.lock();
         let Machine { image, memory } = &self.subject;
         let hang = Hang::new(looks, interrupts.as_ref(), image, memory).map(Box::new);
         Outcome::TimeLimit { limit, hang }
     }
 
     /// Shows what the screen shows at the end.
-    fn show_the_end(&self, outcome: Outcome) -> Outcome {
+    fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
+        let frame = self.show.frame();
+        self.known.screen = (!frame.text().is_empty()).then(|| frame.clone());
         match self.show.last_words(self.output.is_serial_used()) {
             LastWords::Nothing => {}
             LastWords::Screen(text) => {
@@ -295,17 +351,9 @@ impl Session<'_> {
             LastWords::Unseen => (self.notify)(Notice::Information(UNSEEN)),
         }
         let Some(path) = &self.options.screen_png else { return outcome };
-        match write_png(&self.show.frame(), path) {
+        match write_png(&frame, path) {
             Ok(()) => outcome,
-            Err(source) => {
-                let action = format!("writing the picture of the screen `{}`", path.display());
-                let failed = Outcome::Io { action, source };
-                if outcome.is_success() {
-                    return failed;
-                }
-                (self.notify)(Notice::Answer(&failed.to_string()));
-                outcome
-            }
+            Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
         }
     }
 
@@ -374,7 +422,7 @@ impl Session<'_> {
     }
 
     /// Waits until everything that the guest printed was written, and then knows whether something is missing.
-    fn wait_for_output(&self, ending: Outcome, patience: Option<Instant>) -> Outcome {
+    fn wait_for_output(&mut self, ending: Outcome, patience: Option<Instant>) -> Outcome {
         if matches!(ending, Outcome::Io { .. }) {
             return ending;
         }
@@ -384,7 +432,10 @@ impl Session<'_> {
                 Some(end) => self.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
             };
             match event {
-                Ok(Event::OutputDone { missing, rejected }) => return self.judge(ending, missing, rejected),
+                Ok(Event::OutputDone { missing, rejected }) => {
+                    (self.known.missing, self.known.is_output_done) = (missing.clone(), true);
+                    return self.judge(ending, missing, rejected);
+                }
                 Ok(Event::OutputFailed(source)) => return output_failed(source),
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),

@@ -7,6 +7,9 @@ use std::process::Stdio;
 
 use crate::tools::{Run, root, run, tool};
 
+/// Stands before the report in what a run prints on standard error.
+pub const REPORT_MARK: &str = "--- report\n";
+
 /// One run of one guest.
 #[derive(Clone, Debug)]
 pub struct Guest {
@@ -108,13 +111,14 @@ impl Guest {
         image
     }
 
-    /// Runs `image` on a backend of this machine.
+    /// Runs `image` on a backend of this machine; its report is added to standard error, after [`REPORT_MARK`].
     ///
     /// # Panics
     /// When `stos-run` can't be started.
     pub fn run(&self, backend: &str, image: &Path) -> Run {
+        let report = image.with_extension("json");
         let mut command = tool("stos-run");
-        command.args(["--backend", backend]).args(self.options).arg(image);
+        command.args(["--backend", backend, "--report"]).arg(&report).args(self.options).arg(image);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = command.spawn().and_then(|mut child| {
             // A guest that ends before it has read all closes the pipe; that is its right.
@@ -122,7 +126,11 @@ impl Guest {
             child.wait_with_output()
         });
         match output {
-            Ok(output) => output.into(),
+            Ok(output) => {
+                let run = Run::from(output);
+                let report = fs::read_to_string(report).unwrap_or_default();
+                Run { stderr: run.stderr + REPORT_MARK + &report, ..run }
+            }
             Err(error) => panic!("{command:?}: {error}"),
         }
     }

@@ -1,13 +1,18 @@
 //! Every guest on the emulated backend and on a KVM that can page in 32 bits: this machine's where it can, else the one in
 //! the nested VM. Each run is a test of its own; so is, for each guest, that both backends show the same.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
 
+use jsonschema::Validator;
 use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use stos_image::Digest;
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
-use stos_tests::guests::{self, Guest};
+use stos_tests::guests::{self, Guest, REPORT_MARK};
 use stos_tests::nested::{self, Case, NestedError, Payload};
 use stos_tests::tools::{Run, tool_path};
 
@@ -53,7 +58,8 @@ fn main() -> ExitCode {
         let this = Arc::clone(&packed);
         trials.push(Trial::test(format!("emulated: {}", guest.name), move || {
             let Packed { guest, emulated, .. } = &this[index];
-            guest.check(emulated).map_err(Failed::from)
+            guest.check(emulated)?;
+            check_report(emulated, "emulated").map_err(Failed::from)
         }));
         let (this, way_in) = (Arc::clone(&packed), kvm.clone());
         trials.push(Trial::test(format!("{way}: {}", guest.name), move || {
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
                 Kvm::Nested(runs) => runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(),
             };
             guest.check(&run)?;
+            check_report(&run, "kvm")?;
             if (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
                 return Ok(());
             }
@@ -84,6 +91,38 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// Checks the report of a run on `backend` against the schema and against what the run printed.
+fn check_report(run: &Run, backend: &str) -> Result<(), String> {
+    static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = stos_run::report::schema().parse().expect("the schema is JSON");
+        jsonschema::draft202012::new(&schema).expect("the schema is one")
+    });
+    let (said, report) = run.stderr.rsplit_once(REPORT_MARK).ok_or("no report")?;
+    let report: Value = report.parse().map_err(|error| format!("the report is no JSON: {error}"))?;
+    let errors: Vec<String> = VALIDATOR.iter_errors(&report).map(|error| error.to_string()).collect();
+    let success = report["outcome"]["success"] == true;
+    let is_kvm = backend == "kvm";
+    let facts = [
+        ("the schema", errors.is_empty()),
+        ("status", report["status"].as_i64() == run.status.map(i64::from)),
+        ("success", success == (run.status == Some(0))),
+        ("backend", report["backend"]["kind"] == backend),
+        ("size", report["serial"]["size"] == run.stdout.len()),
+        ("digest", report["serial"]["digest"] == Digest::of(run.stdout.as_bytes()).to_string()),
+        ("sentence", report["outcome"]["sentence"].as_str().is_some_and(|sentence| said.contains(sentence))),
+        ("wall time", report["time"]["wall_ms"].as_f64().is_some_and(|time| time > 0.0)),
+        ("processor time", report["time"]["guest_cpu_ms"].is_number()),
+        ("exits", report["exits"]["port_writes"].as_u64().is_some() == is_kvm),
+        ("ports", report["ports"].is_object() == is_kvm),
+    ];
+    let wrong: Vec<&str> = facts.iter().filter(|(_, holds)| !holds).map(|(name, _)| *name).collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the report is wrong in {wrong:?} {errors:?}: {report:#}\n{said}"))
+    }
+}
+
 /// What `--backend auto` must do on a KVM that can page, and say: from the loaded module, and by its probe guest when
 /// there is no `/sys` to tell.
 const AUTO: [(&str, &str); 2] = [("auto knows kvm_amd", "kvm_amd"), ("auto probes without /sys", "probe")];
@@ -101,7 +140,11 @@ fn run_nested(packed: &[Packed]) -> Result<Vec<Run>, String> {
     let inside = |index: usize| format!("/images/{index}.img");
     let case = |index: usize, backend: &str, hide_sys| {
         let guest = &packed[index].guest;
-        let mut argv = vec!["stos-run".to_owned(), "--backend".to_owned(), backend.to_owned()];
+        let script = format!(
+            "stos-run --report /tmp/report \"$@\"; end=$?; {{ printf '{}'; cat /tmp/report; }} >&2; exit $end",
+            REPORT_MARK.escape_default()
+        );
+        let mut argv = ["sh", "-c", &script, "sh", "--backend", backend].map(str::to_owned).to_vec();
         argv.extend(guest.options.iter().map(|&option| option.to_owned()));
         argv.push(inside(index));
         let stdin = Some(guest.input.as_bytes().to_vec());

@@ -18,6 +18,7 @@ use crate::load::Machine;
 use crate::memory::Sharing;
 use crate::observed::Observed;
 use crate::outcome::Outcome;
+use crate::report::BackendKind;
 use crate::screen::Adapter;
 use crate::session::Event;
 
@@ -77,6 +78,14 @@ pub trait Guest {
 }
 
 impl Backend {
+    /// Which backend it is.
+    pub fn kind(&self) -> BackendKind {
+        match self {
+            Self::Kvm(_) => BackendKind::Kvm,
+            Self::Emulated(_) => BackendKind::Emulated,
+        }
+    }
+
     /// Who must be able to see the guest's memory.
     pub fn sharing(&self) -> Sharing {
         match self {

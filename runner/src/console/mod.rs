@@ -6,6 +6,7 @@ mod input;
 mod keys;
 mod output;
 mod route;
+mod summary;
 mod terminal;
 
 pub use expect::{Expectations, InvalidExpectation, Matcher, Rejected, Sight};
@@ -14,6 +15,7 @@ pub use input::{Escape, Key, spawn_input};
 pub use keys::{KeySink, Stroke, strokes};
 pub use output::{OutputPipe, Stream, pump};
 pub use route::{KeyboardChoice, Route};
+pub use summary::Summary;
 pub use terminal::{Input, RawTerminal};
 
 /// Where bytes for the guest's serial input go.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Matcher;
+use crate::observed::Observed;
 use crate::session::Event;
 
 /// Bytes that may wait; a guest that prints more is held until standard output has taken some.
@@ -141,12 +142,13 @@ impl OutputPipe {
 }
 
 /// Writes the serial output that comes out of `pipe` to `serial` and the rest to `debug`, and shows both to `matcher`, until the
-/// pipe is finished. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     mut serial: impl Write,
     mut debug: impl Write,
     mut matcher: Matcher,
+    observed: &Observed,
     events: &Sender<Event>,
 ) {
     // An event that can't be sent has nobody left to care.
@@ -155,6 +157,7 @@ pub fn pump(
     let mut serial_works = true;
     while let Some(runs) = pipe.take(not_before) {
         for (stream, bytes) in runs {
+            observed.lock().streams[stream.index()].feed(&bytes);
             if stream == Stream::Debug {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
                 drop(debug.write_all(&bytes).and_then(|()| debug.flush()));
@@ -222,7 +225,7 @@ mod tests {
         let sink = Collected::default();
         let expected: Vec<u8> = (0..251).cycle().take(3 * LIMIT).collect();
         thread::scope(|scope| {
-            scope.spawn(|| pump(&pipe, sink.clone(), io::sink(), matcher(&[]), &events));
+            scope.spawn(|| pump(&pipe, sink.clone(), io::sink(), matcher(&[]), &Observed::default(), &events));
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
         });
@@ -238,13 +241,15 @@ mod tests {
         pipe.push(Stream::Debug, b"go\n");
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
-        pump(&pipe, serial.clone(), debug.clone(), matcher(&["ready", "go"]), &events);
+        let observed = Observed::default();
+        pump(&pipe, serial.clone(), debug.clone(), matcher(&["ready", "go"]), &observed, &events);
         let told: Vec<Event> = receiver.try_iter().collect();
         let [Event::Seen(Sight::AllExpected), Event::OutputDone { missing: None, rejected: None }] = &told[..] else {
             panic!("{told:?}")
         };
         assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
         assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
+        assert_eq!(observed.lock().streams.clone().map(|summary| summary.size()), [7, 9]);
     }
 
     #[test]
@@ -254,7 +259,7 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(&pipe, Closed, Closed, matcher(&["ready"]), &events);
+        pump(&pipe, Closed, Closed, matcher(&["ready"]), &Observed::default(), &events);
         drop(events);
         let told: Vec<Event> = receiver.iter().collect();
         assert!(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::console::{Expectations, Matcher, pump};
+use crate::observed::Observed;
 use proptest::prelude::*;
 use std::sync::mpsc::channel;
 
@@ -45,7 +46,14 @@ impl Fixture {
         let (events, _receiver) = channel();
         let (mut serial, mut debug) = (Vec::new(), Vec::new());
         self.output.finish();
-        pump(&self.output, &mut serial, &mut debug, Matcher::new(Expectations::default()), &events);
+        pump(
+            &self.output,
+            &mut serial,
+            &mut debug,
+            Matcher::new(Expectations::default()),
+            &Observed::default(),
+            &events,
+        );
         (serial, debug)
     }
 }

@@ -20,7 +20,7 @@ use std::fmt;
 use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
 
 pub use hang::Hang;
-pub use place::describe_address;
+pub use place::{Place, describe_address};
 
 use crate::linear::LinearMemory;
 use crate::memory::GuestMemory;
@@ -34,7 +34,25 @@ use scene::Scene;
 pub struct Diagnosis {
     sentence: String,
     details: String,
+    exception: CaughtException,
     refuses_paging: bool,
+}
+
+/// An exception that was caught, for programs.
+#[derive(Clone, Debug, Default)]
+pub struct CaughtException {
+    /// Its vector.
+    pub vector: u32,
+    /// The manual's short name, such as `#PF`.
+    pub mnemonic: &'static str,
+    /// Its name in words.
+    pub name: &'static str,
+    /// Its error code, or 0.
+    pub error_code: u32,
+    /// Where it happened.
+    pub place: Place,
+    /// CR2.
+    pub cr2: u32,
 }
 
 impl Diagnosis {
@@ -45,12 +63,22 @@ impl Diagnosis {
     }
 
     fn of(scene: &Scene<'_>) -> Self {
-        Self { sentence: sentence(scene), details: details(scene), refuses_paging: refuses_paging(scene) }
+        let FaultRecord { vector, error_code, eip, cr2, .. } = *scene.record;
+        let Exception { mnemonic, name, .. } = exception(vector);
+        let place = Place::new(Some(scene.symbols), eip);
+        let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
+        let (sentence, details) = (sentence(scene), details(scene));
+        Self { sentence, details, exception, refuses_paging: refuses_paging(scene) }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
     pub fn details(&self) -> &str {
         &self.details
+    }
+
+    /// The exception.
+    pub fn exception(&self) -> &CaughtException {
+        &self.exception
     }
 
     /// True when the CPU refused `mov cr0` with paging in it although the guest did nothing wrong. Some hosts' KVM can't

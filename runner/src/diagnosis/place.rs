@@ -1,9 +1,41 @@
 //! Addresses in words: symbol and offset, source file and line.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use stos_image::Symbols;
 
 /// Longest name that a line of a diagnosis shows, in characters.
 const NAME_LIMIT: usize = 100;
+
+/// An address and what is known about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Place {
+    /// The linear address.
+    pub address: u32,
+    /// The symbol that holds it.
+    pub symbol: Option<String>,
+    /// Bytes from the symbol's beginning.
+    pub offset: Option<u32>,
+    /// The source file.
+    pub file: Option<String>,
+    /// The line in it.
+    pub line: Option<u32>,
+}
+
+impl Place {
+    /// What `symbols` know about `address`.
+    pub fn new(symbols: Option<&Symbols>, address: u32) -> Self {
+        let symbol = symbols.and_then(|symbols| symbols.find(address));
+        let line = symbols.and_then(|symbols| symbols.line(address));
+        Self {
+            address,
+            symbol: symbol.as_ref().map(|(symbol, _)| symbol.shown_name()),
+            offset: symbol.map(|(_, offset)| offset),
+            file: line.map(|(file, _)| file.to_owned()),
+            line: line.map(|(_, line)| line),
+        }
+    }
+}
 
 /// `name`, or its beginning if it is too long for a line.
 pub fn shorten(name: &str) -> String {

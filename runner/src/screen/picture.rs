@@ -1,7 +1,6 @@
 //! The screen as a PNG file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use ibm437::{CHARS_PER_ROW, IBM437_9X14_REGULAR_DATA, char_offset_impl};
@@ -26,9 +25,7 @@ const PALETTE: [u8; 48] = [
 /// # Errors
 /// Those of writing the file.
 pub fn write_png(frame: &Frame, path: &Path) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    encode(frame, &mut file)?;
-    file.flush()
+    crate::file::write(path, |file| encode(frame, file))
 }
 
 fn encode(frame: &Frame, file: impl Write) -> io::Result<()> {
