@@ -54,7 +54,7 @@ manifests=(tests/fixtures/golden/*.yaml manifests/*.yaml)
 ((${#manifests[@]} >= 2)) || die 'the manifests are gone'
 files() {
     find tests/fixtures/golden manifests examples/ministos/initramfs
-    printf '%s\n' examples/ministos/*.elf examples/ministos/*.ko
+    printf '%s\n' examples/ministos/*.elf examples/ministos/*.ko examples/multiboot/*.elf examples/multiboot/*.txt
 }
 [[ -f examples/ministos/kernel.elf ]] || die 'ministos is not built: run  make examples'
 for value in "${build[@]}"; do

@@ -82,6 +82,8 @@ codes! {
     ExtendsLoop = "E0012", STATUS_DATA;
     /// A profile that the manifest does not have.
     UnknownProfile = "E0013", STATUS_DATA;
+    /// A key that the boot protocol has no use for.
+    KeyNotForProtocol = "E0014", STATUS_DATA;
     /// A file that is not an ELF file at all.
     NotElf = "E0020", STATUS_DATA;
     /// An ELF file for 64-bit machines.
@@ -104,6 +106,8 @@ codes! {
     NothingToLoad = "E0029", STATUS_DATA;
     /// A module with common symbols, which no linker has given a place yet.
     CommonSymbols = "E0030", STATUS_DATA;
+    /// A kernel that would be loaded below 1 MiB.
+    LoadedBelowOneMib = "E0031", STATUS_DATA;
     /// Kernel, modules, initramfs and heap do not fit where they must lie.
     DoesNotFit = "E0040", STATUS_DATA;
     /// Two things claim the same guest memory.
@@ -128,6 +132,16 @@ codes! {
     InputNotLocked = "E0071", STATUS_DATA;
     /// A lock file that is missing or can't be understood.
     BadLock = "E0072", STATUS_DATA;
+    /// A kernel without a Multiboot header.
+    NoMultibootHeader = "E0080", STATUS_DATA;
+    /// A Multiboot header that does not end within the first 8192 bytes of the file.
+    MultibootHeaderTooFar = "E0081", STATUS_DATA;
+    /// A Multiboot header whose checksum is wrong.
+    WrongMultibootChecksum = "E0082", STATUS_DATA;
+    /// A Multiboot header that demands what no loader knows.
+    UnknownMultibootFlags = "E0083", STATUS_DATA;
+    /// Address fields of a Multiboot header that contradict each other or the file.
+    BadAddressFields = "E0084", STATUS_DATA;
     /// A segment of the kernel that is writable and executable.
     WritableCode = "W0001", 0;
     /// Segments of the kernel with different permissions on one page.
@@ -138,6 +152,8 @@ codes! {
     NoModuleInformation = "W0004", 0;
     /// A module with relocations that teaching kernels do not know.
     ForeignRelocations = "W0005", 0;
+    /// A kernel that asks for a video mode, which there is none of.
+    NoVideoMode = "W0006", 0;
 }
 
 impl std::fmt::Display for Code {

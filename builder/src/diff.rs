@@ -116,7 +116,7 @@ fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
 
 fn words(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
     let words = |report: &Report<'_>| -> Vec<String> {
-        let text = report.boot.as_ref().map_or("", |boot| &*boot.commandline);
+        let text = report.boot.as_ref().map_or("", |boot| boot.commandline());
         text.split_whitespace().map(str::to_owned).collect()
     };
     listed(words(a).into_iter(), words(b).into_iter())
@@ -187,7 +187,8 @@ fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
         by_name(symbols.map(|symbol| (symbol.name.clone(), symbol.clone())))
     };
     let bytes = |loaded: &LoadedImage, symbol: &Symbol| {
-        let start = symbol.address.checked_sub(KERNEL_BASE)?;
+        // A kernel that is not in the upper half lies where its symbols say.
+        let start = symbol.address.checked_sub(KERNEL_BASE).unwrap_or(symbol.address);
         loaded.read(GuestRange::new(start.into(), symbol.size.into()))
     };
     // What `by_name` put behind a name stays there.

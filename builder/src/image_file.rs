@@ -10,6 +10,9 @@ use crate::code::{STATUS_DATA, STATUS_NO_INPUT};
 use crate::input::describe;
 use crate::observer::{Event, Observer, Step, Watched, nobody};
 
+/// Most bytes of a text that is shown: the longest command line.
+const TEXT_SHOWN: u64 = 65536;
+
 /// Why an image can't be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageFileError {
@@ -122,6 +125,14 @@ impl LoadedImage {
     /// `sink` fails.
     pub fn write_input(&self, input: &Input, sink: impl Write) -> Result<(), ImageError> {
         self.image.rebuild(input, |range| self.read(range), sink)
+    }
+
+    /// The NUL-terminated text at `address`, without control characters; at most 64 KiB of it.
+    pub fn text(&self, address: u64) -> Option<String> {
+        let rest = self.image.description().memory_size.checked_sub(address)?;
+        let bytes = self.read(GuestRange::new(address, rest.min(TEXT_SHOWN)))?;
+        let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        Some(String::from_utf8_lossy(text).escape_debug().to_string())
     }
 
     /// The 32-bit word at `address`.

@@ -44,7 +44,7 @@ pub use extract::{ExtractError, extract};
 pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use init::{Begun, init};
 pub use input::{Inputs, Loaded, describe};
-pub use inspect::{BootStructures, Mapping, Report};
+pub use inspect::{BootStructures, Mapping, MultibootStructures, Report, StosStructures};
 pub use interrupt::ENDING_SIGNALS;
 pub use lock::{Locked, lock};
 pub use manifest::{Initramfs, Manifest, Protocol, nearest, schema};
@@ -83,6 +83,7 @@ pub struct Packed {
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     match manifest.kernel.protocol.value {
         Protocol::Stos => boot::stos::plan(manifest, inputs),
+        Protocol::Multiboot => boot::multiboot::plan(manifest, inputs),
     }
 }
 

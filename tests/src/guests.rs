@@ -1,5 +1,7 @@
 //! Guests for end-to-end tests: what each is packed from, how it is run, what it must print and how it must end.
 
+mod multiboot;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,10 @@ pub const REPORT_MARK: &str = "--- report\n";
 pub struct Guest {
     /// Name of the case.
     pub name: &'static str,
-    /// The kernel below `examples/`.
+    /// The kernel below `examples/`; `.elf` is left out.
     pub kernel: &'static str,
+    /// Its boot protocol.
+    pub protocol: &'static str,
     /// Guest memory.
     pub memory: &'static str,
     /// Further lines of the manifest.
@@ -48,6 +52,7 @@ impl Guest {
         Self {
             name,
             kernel,
+            protocol: "stos",
             memory: "16MiB",
             lines: String::new(),
             options: &["--timeout", "60s"],
@@ -93,15 +98,19 @@ impl Guest {
     /// # Panics
     /// When it can't be packed.
     pub fn pack(&self, folder: &Path) -> PathBuf {
-        let kernel = root().join("examples").join(self.kernel).with_extension("elf");
+        let mut kernel = root().join("examples").join(self.kernel);
+        if kernel.extension().is_none() {
+            kernel.set_extension("elf");
+        }
         assert!(kernel.is_file(), "{} is missing: run `make -C examples`", kernel.display());
         let file_name = self.name.replace(' ', "-");
         let manifest = folder.join(&file_name).with_extension("yaml");
         let text = format!(
-            "version: 1\nname: {:?}\nmemory: {}\nkernel: {{path: {}, protocol: stos}}\n{}",
+            "version: 1\nname: {:?}\nmemory: {}\nkernel: {{path: {}, protocol: {}}}\n{}",
             self.name,
             self.memory,
             kernel.display(),
+            self.protocol,
             self.lines
         );
         let image = manifest.with_extension("img");
@@ -171,7 +180,7 @@ impl Guest {
     }
 }
 
-/// Every guest with paging: they run on the emulated backend and on a KVM that can page.
+/// Every guest: they run on the emulated backend and on a KVM that can page.
 pub fn all() -> Vec<Guest> {
     let loading_complete = &["Boot memory map:", "This is ministos booting (i386) !", "Loading complete"];
     let mut guests = vec![
@@ -226,6 +235,7 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
         Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
     ];
+    guests.extend(multiboot::all());
     guests.extend(exceptions());
     guests.extend(exit_statuses());
     guests.extend(devices());

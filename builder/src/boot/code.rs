@@ -19,9 +19,9 @@ use crate::diagnostic::Diagnostic;
 pub struct BootCode {
     /// Bytes from [`BOOT_CODE`] on.
     pub bytes: Vec<u8>,
-    /// Physical address of the trampoline's first instruction; without one, of the catcher.
+    /// Physical address of the trampoline's first instruction; without one, of the code that halts when a kernel returns.
     pub start: u32,
-    /// Bytes of the trampoline, 0 without one; the fault catcher follows it.
+    /// Bytes of the trampoline or of that code; the fault catcher follows it.
     pub trampoline_size: u32,
     /// Physical address of the handler of each exception vector.
     pub handlers: Vec<u32>,
@@ -44,7 +44,7 @@ pub struct KernelCall {
 }
 
 /// Assembles the fault catcher, and before it the trampoline that turns paging on for `call`. A kernel that is
-/// entered with paging off needs none.
+/// entered with paging off needs none: for that, the code that it returns to stands there.
 ///
 /// # Errors
 /// Only when an instruction can't be encoded, which no choice of addresses causes.
@@ -55,13 +55,14 @@ pub fn assemble(call: Option<KernelCall>) -> Result<BootCode, Diagnostic> {
 
 fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
     let mut asm = CodeAssembler::new(32)?;
+    let mut start = asm.create_label();
     if let Some(call) = call {
         kernel_call(&mut asm, call)?;
-    }
-    let mut start = asm.create_label();
-    if call.is_some() {
         asm.set_label(&mut start)?;
         trampoline(&mut asm)?;
+    } else {
+        asm.set_label(&mut start)?;
+        halt(&mut asm)?;
     }
     let mut common = asm.create_label();
     let mut stubs = Vec::new();
@@ -82,8 +83,7 @@ fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
     let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
     let handlers = stubs.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
     let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-    let start = if call.is_some() { address(&start)? } else { BOOT_CODE };
-    let double_fault = address(&task)?;
+    let (start, double_fault) = (address(&start)?, address(&task)?);
     Ok(BootCode { bytes: assembled.inner.code_buffer, start, trampoline_size, handlers, double_fault })
 }
 
@@ -290,8 +290,9 @@ mod tests {
         }
     }
     #[test]
-    fn without_paging_there_is_no_trampoline() {
+    fn without_paging_there_is_only_a_halt_before_the_catcher() {
         let code = assemble(None).unwrap();
-        assert_eq!((code.trampoline_size, code.handlers[0]), (0, BOOT_CODE));
+        assert_eq!((code.start, &code.bytes[..2]), (BOOT_CODE, &[0xfa, 0xf4][..]));
+        assert_eq!(code.handlers[0], BOOT_CODE + code.trampoline_size);
     }
 }

@@ -5,8 +5,8 @@ use stos_image::{
 };
 
 use super::layout::{
-    BOOT_STACK_END, DOUBLE_FAULT, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT, KERNEL_BASE, LOW_IDT,
-    PAGE_DIRECTORY, TSS,
+    BOOT_STACK_END, DOUBLE_FAULT, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT,
+    KERNEL_BASE, LOW_IDT, PAGE_DIRECTORY, TSS, UNPAGED_GDT,
 };
 
 /// Bytes of a 32-bit task state segment (Intel SDM volume 3A, figure 8-2).
@@ -48,7 +48,6 @@ impl Tables {
     pub const STOS: Self = Self { code: 0x08, data: 0x10, entry_tss: 0x18, base: KERNEL_BASE };
 
     /// For a kernel that is entered with paging off, with flat segments at these selectors: two of 0x08, 0x10 and 0x18.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the protocols that enter a kernel with paging off"))]
     pub const fn unpaged(code: u16, data: u16) -> Self {
         Self { code, data, entry_tss: RUNNING_TSS_SELECTOR, base: 0 }
     }
@@ -58,12 +57,21 @@ impl Tables {
         self.base != 0
     }
 
+    fn gdtr(self) -> TableRegister {
+        TableRegister { base: self.gdt_address(), limit: GDT_ENTRIES * 8 - 1 }
+    }
+
     fn code_segment(self) -> Segment {
         Segment::flat(self.code, Segment::CODE_ACCESS)
     }
 
     fn data_segment(self) -> Segment {
         Segment::flat(self.data, Segment::DATA_ACCESS)
+    }
+
+    /// Physical address of the GDT.
+    pub const fn gdt_address(self) -> u32 {
+        if self.is_paged() { GDT } else { UNPAGED_GDT }
     }
 
     /// Flat code, flat data, and the task state segments, each at its selector.
@@ -93,7 +101,7 @@ impl Tables {
     /// vector 8 comes from an 8259, without one.
     pub fn double_fault_tss(self, handler: u32) -> Vec<u8> {
         let mut words = vec![
-            (tss_offset::CR3, PAGE_DIRECTORY),
+            (tss_offset::CR3, if self.is_paged() { PAGE_DIRECTORY } else { DOUBLE_FAULT_DIRECTORY }),
             (tss_offset::EIP, self.base + handler),
             (tss_offset::EFLAGS, EFLAGS_FIXED),
             (tss_offset::ESP, self.base + DOUBLE_FAULT_STACK_END - 4),
@@ -126,7 +134,7 @@ impl Tables {
             bytes[2..6].copy_from_slice(&(table.base + self.base).to_le_bytes());
             bytes
         };
-        [pointer(gdtr()), pointer(idtr(HIGH_IDT))].concat()
+        [pointer(self.gdtr()), pointer(idtr(HIGH_IDT))].concat()
     }
 
     /// The CPU state at the first instruction, at `eip`: paging off, flat segments, the fault catcher in charge.
@@ -139,7 +147,7 @@ impl Tables {
             cr0: CR0_PE | CR0_ET,
             cr3: if self.is_paged() { PAGE_DIRECTORY } else { 0 },
             cr4: if self.is_paged() { CR4_PSE } else { 0 },
-            gdtr: gdtr(),
+            gdtr: self.gdtr(),
             idtr: idtr(LOW_IDT),
             segments: Segments {
                 cs: self.code_segment(),
@@ -156,10 +164,6 @@ impl Tables {
 
 fn tss_segment(selector: u16, base: u32, access: u16) -> Segment {
     Segment { selector, base, limit: TSS_SIZE - 1, access }
-}
-
-fn gdtr() -> TableRegister {
-    TableRegister { base: GDT, limit: GDT_ENTRIES * 8 - 1 }
 }
 
 fn idtr(base: u32) -> TableRegister {
@@ -232,7 +236,7 @@ mod tests {
             [0, 0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x0000_8900_2080_0067, 0x0000_8900_2180_0067];
         assert_eq!(gdt_words(tables), expected);
         let entry = tables.entry_state(0x10_0000, GeneralRegisters::default());
-        assert_eq!((entry.cr3, entry.cr4, entry.idtr.base), (0, 0, 0x2200));
+        assert_eq!((entry.cr3, entry.cr4, entry.gdtr.base, entry.idtr.base), (0, 0, 0x2040, 0x2200));
         assert_eq!((entry.segments.cs.selector, entry.segments.ss.selector), (0x10, 0x18));
         assert_eq!((entry.segments.tr.selector, entry.segments.tr.base), (0x20, 0x2080));
         assert_eq!(tables.idt(&[0x3012]), [0x12, 0x30, 0x10, 0x00, 0x00, 0x8e, 0x00, 0x00]);

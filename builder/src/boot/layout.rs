@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0x00000  null page, never used
-//! 0x01000  page directory: the kernel's first, or with paging off, that of the double fault's task
-//! 0x02000  GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
+//! 0x01000  page directory, where the image turns paging on
+//! 0x02000  page directory of double faults, where it does not; GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
 //! 0x03000  trampoline and fault catcher code
 //! 0x04000  boot stack: used until paging is on, by the trampoline or the kernel, and by the fault catcher
 //! 0x9fc00  the PC's hole: extended BIOS data area, video memory, ROMs; up to 0x100000
@@ -13,8 +13,13 @@
 pub const NULL_PAGE: u32 = 0;
 /// The page directory; CR3 at entry where the image turns paging on.
 pub const PAGE_DIRECTORY: u32 = 0x1000;
-/// The GDT.
+/// The GDT of a kernel that is called with paging on.
 pub const GDT: u32 = 0x2000;
+/// The page directory of the double fault's task, for a kernel that was entered with paging off. It lies in the page of the
+/// descriptor tables, which the CPU has used by then.
+pub const DOUBLE_FAULT_DIRECTORY: u32 = 0x2000;
+/// The GDT of a kernel that is entered with paging off.
+pub const UNPAGED_GDT: u32 = 0x2040;
 /// The task state segment that TR names; a double fault leaves the CPU's registers there.
 pub const TSS: u32 = 0x2080;
 /// Pseudo-descriptors for LGDT and LIDT that name the tables at their addresses in the kernel's half.

@@ -7,5 +7,8 @@ mod draft;
 pub mod layout;
 mod memory;
 mod memory_map;
+pub mod multiboot;
 mod pages;
+mod physical;
+mod placer;
 pub mod stos;

@@ -91,7 +91,6 @@ impl KernelElf {
     ///
     /// # Errors
     /// Everything that keeps the kernel from being loaded.
-    #[expect(dead_code, reason = "for the protocols that enter a kernel with paging off")]
     pub fn parse_physical(loaded: &Loaded) -> Result<Self, Diagnostics> {
         let (mut kernel, mut found) = Self::read(loaded)?;
         let layout = kernel.layout(loaded);

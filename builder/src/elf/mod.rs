@@ -10,6 +10,7 @@ mod module;
 mod names;
 mod physical;
 mod section;
+mod section_table;
 mod symbols;
 
 use object::read::elf::FileHeader as _;
@@ -24,6 +25,7 @@ pub use link::undefined_symbols;
 pub use module::ModuleElf;
 pub use names::Names;
 pub use section::at_addresses_of;
+pub use section_table::{SECTION_HEADER_SIZE, SectionTable};
 pub use symbols::large_variables;
 
 type Header = elf::FileHeader32<LittleEndian>;

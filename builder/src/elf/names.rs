@@ -23,7 +23,18 @@ impl Names {
     /// When its symbol table can't be read.
     pub fn add_kernel(&mut self, loaded: &Loaded) -> Result<(), Diagnostic> {
         let header = header(loaded, elf::ET_EXEC)?;
-        self.add_symbols(loaded, header, 0, |section| (!matches!(section, Place::Absolute)).then_some(0))?;
+        let sections = header
+            .sections(LittleEndian, &*loaded.bytes)
+            .map_err(|reason| malformed(loaded, "its section headers", &reason))?;
+        // What lies in a section that no segment loads has no address, whatever number stands there.
+        let is_loaded = |index: usize| {
+            let section = sections.section(object::SectionIndex(index)).ok();
+            section.is_some_and(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC))
+        };
+        self.add_symbols(loaded, header, 0, |place| match place {
+            Place::Section(index) => is_loaded(index).then_some(0),
+            Place::Absolute => None,
+        })?;
         self.lines.add(header, &loaded.bytes, |_| None);
         Ok(())
     }

@@ -2,8 +2,6 @@
 
 use std::cmp::Reverse;
 
-use stos_image::Permissions;
-
 use super::kernel::LoadSegment;
 use super::layout::Layout;
 use crate::code::Code;
@@ -46,14 +44,14 @@ pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
 }
 
 /// The physical address of the entry point `e_entry`. When that is a virtual address of a segment, the same byte is meant
-/// where the segment is loaded, as GRUB does it; else it must be a physical address of one.
+/// where the segment is loaded, as GRUB does it; else it must be a physical address of one. The segment need not be executable:
+/// nothing protects it.
 pub fn entry(layout: &Layout<'_>, e_entry: u32, found: &mut Diagnostics) -> Option<u32> {
     let offset_in =
         |start: u32, segment: &LoadSegment| e_entry.checked_sub(start).filter(|offset| *offset < segment.memory_size);
     let of_virtual = layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.vaddr, segment)?)));
     let of_physical = || layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.paddr, segment)?)));
     let problem = match of_virtual.or_else(of_physical) {
-        Some((segment, _)) if !segment.may(Permissions::EXECUTE) => "in a segment that is not executable",
         Some((segment, offset)) if offset as usize >= segment.file.len() => {
             "in the zeros after the file's bytes of its segment"
         }

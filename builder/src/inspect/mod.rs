@@ -1,5 +1,6 @@
 //! What an image holds, as a report for people or programs.
 
+mod multiboot;
 mod page_directory;
 mod stos;
 mod svg;
@@ -10,8 +11,9 @@ use stos_image::{Description, Digest, GuestRange, Input, Region, RegionKind};
 
 use crate::image_file::LoadedImage;
 
+pub use multiboot::MultibootStructures;
 pub use page_directory::Mapping;
-pub use stos::BootStructures;
+pub use stos::StosStructures;
 
 /// Version of the JSON form of [`Report`]. It grows by one when a field changes its meaning or goes away.
 const REPORT_VERSION: u32 = 2;
@@ -43,6 +45,35 @@ pub struct Report<'a> {
     pub boot: Option<BootStructures>,
 }
 
+/// The structures of a boot protocol; `description.protocol` says which it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum BootStructures {
+    /// `stos`.
+    Stos(StosStructures),
+    /// `multiboot`.
+    Multiboot(MultibootStructures),
+}
+
+impl BootStructures {
+    /// Those of an image, when its protocol is one that this program knows and nothing in them leads nowhere.
+    fn decode(loaded: &LoadedImage) -> Option<Self> {
+        match &*loaded.image.description().protocol {
+            "stos" => StosStructures::decode(loaded).map(Self::Stos),
+            "multiboot" => MultibootStructures::decode(loaded).map(Self::Multiboot),
+            _ => None,
+        }
+    }
+
+    /// The command line.
+    pub fn commandline(&self) -> &str {
+        match self {
+            Self::Stos(stos) => &stos.commandline,
+            Self::Multiboot(multiboot) => &multiboot.cmdline,
+        }
+    }
+}
+
 impl<'a> Report<'a> {
     /// Decodes a checked image.
     pub fn new(loaded: &'a LoadedImage) -> Self {
@@ -58,7 +89,7 @@ impl<'a> Report<'a> {
             region_digests: description.regions.iter().map(|region| digest_of(loaded, region)).collect(),
             extents: loaded.image.extents(),
             mappings: page_directory::decode(loaded),
-            boot: (description.protocol == "stos").then(|| BootStructures::decode(loaded)).flatten(),
+            boot: BootStructures::decode(loaded),
         }
     }
 

@@ -6,12 +6,12 @@ use stos_image::{GuestRange, MapKind, MapRange, RegionKind};
 use crate::boot::layout::KERNEL_BASE;
 use crate::image_file::LoadedImage;
 
-/// Most bytes of a command line, and most modules and segments, that are looked for: an image need not be ours.
+/// Most modules and segments that are looked for: an image need not be ours.
 const LIMIT: u64 = 65536;
 
 /// What the kernel's first function is handed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BootStructures {
+pub struct StosStructures {
     /// Virtual address of `boot_interface`.
     pub interface: u32,
     /// `first_useable_addr`: where the early heap begins.
@@ -28,7 +28,7 @@ pub struct BootStructures {
     pub segments: Vec<MapRange>,
 }
 
-impl BootStructures {
+impl StosStructures {
     /// Follows the pointers from the region that is called `boot_interface`; `None` when one of them leads nowhere.
     pub fn decode(loaded: &LoadedImage) -> Option<Self> {
         let regions = &loaded.image.description().regions;
@@ -48,14 +48,11 @@ impl BootStructures {
                 module => modules.push(module),
             }
         }
-        let memory_end = loaded.image.description().memory_size;
-        let text = loaded.read(GuestRange::new(commandline, LIMIT.min(memory_end.saturating_sub(commandline))))?;
-        let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
         let count = u64::from(word(segs)?).min(LIMIT);
         Some(Self {
             interface: u32::try_from(interface).ok()?.checked_add(KERNEL_BASE)?,
             first_useable_addr: word(interface + 12)?,
-            commandline: String::from_utf8_lossy(text).escape_debug().to_string(),
+            commandline: loaded.text(commandline)?,
             initramfs: word(interface + 20)?,
             mod_nb: word(mods)?,
             modules,

@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 
 use stos_image::{Digest, MapKind, MapRange, Segment};
 
-use super::Report;
+use super::multiboot::MultibootSections;
+use super::{BootStructures, MultibootStructures, Report, StosStructures};
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +56,10 @@ impl Report<'_> {
     }
 
     fn write_mappings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nPage directory at {:#x}", self.description.entry.cr3)?;
+        match self.description.entry.cr3 {
+            0 => writeln!(f, "\nNo page directory: the kernel is entered with paging off")?,
+            directory => writeln!(f, "\nPage directory at {directory:#x}")?,
+        }
         for mapping in &self.mappings {
             let entries = if mapping.first_entry == mapping.last_entry {
                 mapping.first_entry.to_string()
@@ -98,22 +102,11 @@ impl Report<'_> {
     }
 
     fn write_boot(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(boot) = &self.boot else { return write_map(f, "Memory map", &self.description.memory_map) };
-        writeln!(f, "\nBoot interface at {:#x}", boot.interface)?;
-        writeln!(f, "  command line        \"{}\"", boot.commandline)?;
-        match boot.initramfs {
-            0 => writeln!(f, "  initramfs           none")?,
-            address => writeln!(f, "  initramfs           {address:#x}")?,
+        match &self.boot {
+            None => write_map(f, "Memory map", &self.description.memory_map),
+            Some(BootStructures::Stos(boot)) => write_stos(f, boot),
+            Some(BootStructures::Multiboot(boot)) => write_multiboot(f, boot),
         }
-        writeln!(f, "  first_useable_addr  {:#x}", boot.first_useable_addr)?;
-        let modules: Vec<String> = boot.modules.iter().map(|module| format!("{module:#x}")).collect();
-        writeln!(f, "  mod_nb              {}", boot.mod_nb)?;
-        writeln!(
-            f,
-            "  modules             {}",
-            if modules.is_empty() { "none".to_owned() } else { modules.join(" ") }
-        )?;
-        write_map(f, "Boot segments", &boot.segments)
     }
 
     fn write_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +119,41 @@ impl Report<'_> {
         writeln!(f, "  exit port  {:#x}", run.exit_port)?;
         run.expect.iter().try_for_each(|pattern| writeln!(f, "  expect     {pattern}"))
     }
+}
+
+fn write_stos(f: &mut fmt::Formatter<'_>, boot: &StosStructures) -> fmt::Result {
+    writeln!(f, "\nBoot interface at {:#x}", boot.interface)?;
+    writeln!(f, "  command line        \"{}\"", boot.commandline)?;
+    match boot.initramfs {
+        0 => writeln!(f, "  initramfs           none")?,
+        address => writeln!(f, "  initramfs           {address:#x}")?,
+    }
+    writeln!(f, "  first_useable_addr  {:#x}", boot.first_useable_addr)?;
+    let modules: Vec<String> = boot.modules.iter().map(|module| format!("{module:#x}")).collect();
+    writeln!(f, "  mod_nb              {}", boot.mod_nb)?;
+    writeln!(f, "  modules             {}", if modules.is_empty() { "none".to_owned() } else { modules.join(" ") })?;
+    write_map(f, "Boot segments", &boot.segments)
+}
+
+fn write_multiboot(f: &mut fmt::Formatter<'_>, boot: &MultibootStructures) -> fmt::Result {
+    writeln!(f, "\nMultiboot information at {:#x}", boot.info)?;
+    writeln!(f, "  flags             {:#x}", boot.flags)?;
+    writeln!(f, "  mem_lower         {} KiB", boot.mem_lower)?;
+    writeln!(f, "  mem_upper         {} KiB", boot.mem_upper)?;
+    writeln!(f, "  command line      \"{}\"", boot.cmdline)?;
+    writeln!(f, "  boot loader name  \"{}\"", boot.boot_loader_name)?;
+    match &boot.sections {
+        Some(sections) => {
+            let MultibootSections { num, size, addr, shndx } = sections;
+            writeln!(f, "  section headers   {num} of {size} bytes at {addr:#x}, names in {shndx}")?;
+        }
+        None => writeln!(f, "  section headers   none")?,
+    }
+    writeln!(f, "  modules           {}", boot.modules.len())?;
+    for module in &boot.modules {
+        writeln!(f, "    {:#x} to {:#x}  \"{}\"", module.mod_start, module.mod_end, module.string)?;
+    }
+    write_map(f, "Multiboot memory map", &boot.memory_map)
 }
 
 fn write_map(f: &mut fmt::Formatter<'_>, title: &str, map: &[MapRange]) -> fmt::Result {

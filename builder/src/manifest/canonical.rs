@@ -60,7 +60,9 @@ impl Document {
 fn module_document(module: &Module, path: &str) -> ModuleDocument {
     let file_name = path.rsplit('/').next().unwrap_or(path);
     let name = Some(module.name.clone()).filter(|name| name != file_name);
-    ModuleDocument { path: path.to_owned(), name }
+    // A text that says the name says nothing.
+    let cmdline = module.cmdline.as_ref().map(|cmdline| cmdline.value.clone()).filter(|text| *text != module.name);
+    ModuleDocument { path: path.to_owned(), name, cmdline }
 }
 
 fn segment_document(segment: Segment) -> SegmentDocument {

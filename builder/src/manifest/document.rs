@@ -51,7 +51,7 @@ pub enum Quantity {
 /// The kernel and how it is started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelDocument {
-    /// The kernel's ELF file.
+    /// The kernel's file.
     pub path: String,
     /// The boot protocol that the kernel expects.
     pub protocol: &'static str,
@@ -60,11 +60,14 @@ pub struct KernelDocument {
 /// A module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModuleDocument {
-    /// The module's ELF file.
+    /// The module's file.
     pub path: String,
     /// What the module is called in messages, if not like its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The text that the kernel gets with it, if not the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
 }
 
 /// The initramfs.

@@ -5,6 +5,7 @@ mod document;
 pub(crate) mod fields;
 mod merge;
 mod profile;
+mod protocol;
 pub(crate) mod quantity;
 mod read;
 mod recorded;
@@ -64,16 +65,19 @@ pub struct Kernel {
 pub enum Protocol {
     /// LSE's modular 32-bit teaching kernel.
     Stos,
+    /// Multiboot, version 1.
+    Multiboot,
 }
 
 impl Protocol {
     /// Every protocol with its name in the manifest.
-    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos)];
+    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos), ("multiboot", Self::Multiboot)];
 
     /// Name in the manifest.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stos => "stos",
+            Self::Multiboot => "multiboot",
         }
     }
 
@@ -81,6 +85,7 @@ impl Protocol {
     pub const fn least_memory_mib(self) -> u64 {
         match self {
             Self::Stos => 16,
+            Self::Multiboot => 2,
         }
     }
 
@@ -90,6 +95,7 @@ impl Protocol {
             Self::Stos => {
                 "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
             }
+            Self::Multiboot => "the kernel is loaded at 1 MiB or above, and the modules behind it",
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct Module {
     pub path: Located<String>,
     /// Name for people: as given, else the file's name.
     pub name: String,
+    /// The text that the kernel gets with it, if not the name.
+    pub cmdline: Option<Located<String>>,
 }
 
 /// Where the initramfs comes from.

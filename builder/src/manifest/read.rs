@@ -6,7 +6,7 @@ use stos_image::{NAME_LIMIT, TEXT_LIMIT};
 
 use super::fields::{self, Fields, ROOT};
 use super::quantity::parse_size;
-use super::{Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, profile, run, tree};
+use super::{Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, profile, protocol, run, tree};
 use crate::Failure;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -124,7 +124,7 @@ fn read_tree(root: &Located<Node>, found: &mut Diagnostics) -> Option<Manifest> 
     }
     let modules = fields.optional("modules").map_or_else(Vec::new, |node| read_modules(node, found));
     let initramfs = fields.optional("initramfs").and_then(|node| read_initramfs(node, found));
-    let cmdline = fields.optional("cmdline").and_then(|node| found.take(read_cmdline(node)));
+    let cmdline = fields.optional("cmdline").and_then(|node| found.take(read_cmdline("cmdline", node)));
     let segments = fields.optional("segments").map_or_else(Vec::new, |node| read_segments(node, found));
     let run = run::read(fields.optional("run"), found);
     fields.finish(found);
@@ -132,7 +132,9 @@ fn read_tree(root: &Located<Node>, found: &mut Diagnostics) -> Option<Manifest> 
     let cmdline = cmdline.unwrap_or_else(|| Located::new(String::new(), nowhere));
     let (name, memory, kernel) = (name?, memory?, kernel?);
     let (sources, profile) = (Sources::default(), None);
-    Some(Manifest { sources, profile, name, memory, kernel, modules, initramfs, cmdline, segments, run })
+    let manifest = Manifest { sources, profile, name, memory, kernel, modules, initramfs, cmdline, segments, run };
+    protocol::check_keys(&manifest, found);
+    Some(manifest)
 }
 
 fn check_version(node: &Located<Node>) -> Result<(), Diagnostic> {
@@ -232,6 +234,8 @@ fn read_module(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> O
         Some(name) => Some(found.take(name)?.value),
         None => None,
     };
+    let cmdline = fields.optional("cmdline");
+    let cmdline = cmdline.and_then(|node| found.take(read_cmdline(&fields.path("cmdline"), node)));
     fields.finish(found);
     let path = path?;
     let file_name = Path::new(&path.value).file_name().map(|name| name.to_string_lossy().into_owned());
@@ -242,7 +246,7 @@ fn read_module(index: usize, node: &Located<Node>, found: &mut Diagnostics) -> O
             .push(Diagnostic::new(Code::BadText, message).at(path.span, "").help("give it a shorter one with `name:`"));
         return None;
     }
-    Some(Module { path, name })
+    Some(Module { path, name, cmdline })
 }
 
 fn read_initramfs(node: &Located<Node>, found: &mut Diagnostics) -> Option<Initramfs> {
@@ -266,14 +270,15 @@ fn read_initramfs(node: &Located<Node>, found: &mut Diagnostics) -> Option<Initr
     }
 }
 
-fn read_cmdline(node: &Located<Node>) -> Result<Located<String>, Diagnostic> {
-    let cmdline = fields::text("cmdline", node)?;
+/// A text that a kernel gets with a NUL character behind it; `what` is its key.
+fn read_cmdline(what: &str, node: &Located<Node>) -> Result<Located<String>, Diagnostic> {
+    let cmdline = fields::text(what, node)?;
     if cmdline.value.contains('\0') {
-        let message = "cmdline contains a NUL character, which would end it early";
+        let message = format!("{what} contains a NUL character, which would end it early");
         return Err(Diagnostic::new(Code::BadText, message).at(cmdline.span, "").help("take the `\\0` out"));
     }
     if !cmdline.value.is_empty() {
-        fields::check_clean("cmdline", &cmdline, CMDLINE_LIMIT)?;
+        fields::check_clean(what, &cmdline, CMDLINE_LIMIT)?;
     }
     Ok(cmdline)
 }

@@ -49,7 +49,7 @@ struct ManifestFile {
     extends: Option<FilePath>,
     /// Name of the image, for people.
     name: Option<Name<255>>,
-    /// Guest memory, from guest-physical address 0: 16MiB to 3GiB in whole pages of 4096 bytes.
+    /// Guest memory, from guest-physical address 0: 16MiB (Multiboot: 2MiB) to 3GiB in whole pages of 4096 bytes.
     memory: Option<Memory>,
     /// The kernel and how it is started.
     kernel: Option<Kernel>,
@@ -118,21 +118,23 @@ struct Profile {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Kernel {
-    /// An ELF32 executable for i386. A relative path starts at the folder of the manifest.
+    /// An ELF32 executable for i386; for Multiboot also a flat binary whose header has address fields. A relative path starts at the folder of the manifest.
     path: Option<FilePath>,
     /// The boot protocol that the kernel follows.
     #[schemars(extend("enum" = protocols()))]
     protocol: Option<String>,
 }
 
-/// A module that the kernel links itself.
+/// A file that the kernel finds in memory.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Module {
-    /// An ELF32 relocatable object for i386. A relative path starts at the folder of the manifest.
+    /// For stos an ELF32 relocatable object for i386, for Multiboot any file. A relative path starts at the folder of the manifest.
     path: FilePath,
     /// Name for people; without one, the last part of the path.
     name: Option<Name<127>>,
+    /// The text that a Multiboot kernel gets with the module; without one, the module's name.
+    cmdline: Option<CommandLine>,
 }
 
 /// The initial RAM file system: `path` or `directory`.
