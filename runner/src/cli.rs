@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::backend::BackendChoice;
-use crate::console::KeyboardChoice;
+use crate::console::{KeyboardChoice, SerialTarget};
 use crate::devices::ClockStart;
 use crate::screen::ScreenMode;
 use crate::session::{Options, TimeLimit};
 
 /// Run a stos boot image in a virtual machine.
 ///
-/// The guest's serial port COM1 is connected to standard input and output. On a terminal, Ctrl-A X leaves and
-/// Ctrl-A H lists the other keys.
+/// The guest's serial port COM1 is connected to standard input and output, unless `--serial` says otherwise. On a terminal,
+/// Ctrl-A X leaves and Ctrl-A H lists the other keys.
 #[derive(Debug, Parser)]
 #[command(
     name = "stos-run",
@@ -55,6 +56,11 @@ pub struct Arguments {
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     until: Option<String>,
 
+    /// Where the serial port COM1 leads: `stdio`, `file:PATH`, `unix:PATH` (a socket), `pty` or `off`
+    #[arg(long, value_name = "TARGET", default_value = "stdio")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(SerialTarget::parse))]
+    serial: SerialTarget,
+
     /// What is shown of the guest's screen, on standard error
     #[arg(long, value_enum, default_value_t = ScreenMode::Auto, value_name = "WHEN")]
     screen: ScreenMode,
@@ -64,7 +70,7 @@ pub struct Arguments {
     screen_png: Option<PathBuf>,
 
     /// Where standard input goes; without this, what is typed while the screen is live goes to the keyboard, all else to
-    /// the serial port
+    /// the serial port, or nowhere if that leads elsewhere
     #[arg(long, value_enum, value_name = "DEVICE")]
     keyboard: Option<KeyboardChoice>,
 
@@ -103,6 +109,7 @@ impl Arguments {
             expect,
             reject,
             until,
+            serial,
             screen,
             screen_png,
             keyboard,
@@ -119,6 +126,7 @@ impl Arguments {
             expect: (!expect.is_empty()).then_some(expect),
             reject,
             until,
+            serial,
             screen,
             screen_png,
             keyboard,

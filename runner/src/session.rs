@@ -13,8 +13,8 @@ use signal_hook::iterator::Signals;
 
 use crate::backend::{self, BackendChoice, Guest, Link};
 use crate::console::{
-    Escape, Expectations, HeldWriter, Hold, Input, InputSink, KeyboardChoice, Matcher, OutputPipe, RawTerminal,
-    Rejected, Route, Sight, pump, spawn_input,
+    Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Rejected, Route,
+    SerialOutput, SerialTarget, Sight, Typing, pump,
 };
 use crate::devices::ClockStart;
 use crate::diagnosis::Hang;
@@ -62,12 +62,14 @@ pub struct Options {
     pub reject: Vec<String>,
     /// An expression with which the run ends.
     pub until: Option<String>,
+    /// Where the serial port leads.
+    pub serial: SerialTarget,
     /// What is shown of the guest's screen.
     pub screen: ScreenMode,
     /// File for a picture of the screen at the end.
     pub screen_png: Option<PathBuf>,
     /// Where standard input goes. If not said, what is typed at a terminal while the screen is live goes to the keyboard, and
-    /// all else to the serial port.
+    /// all else to the serial port, or nowhere if that leads elsewhere.
     pub keyboard: Option<KeyboardChoice>,
     /// File for the report of the run.
     pub report: Option<PathBuf>,
@@ -91,7 +93,7 @@ pub enum Event {
     Ended(Outcome),
     /// Something in the output that the run is watched for.
     Seen(Sight),
-    /// Standard output can't be written to.
+    /// What COM1 leads to can't be written to.
     OutputFailed(std::io::Error),
     /// All output was written and looked at.
     OutputDone {
@@ -157,10 +159,15 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
         let Some(path) = path else { continue };
         crate::file::check(path).map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
     }
+    let is_stdio = options.serial == SerialTarget::Stdio;
     if options.image.as_os_str() == "-" {
-        return Err(Outcome::Usage(
-            "an image can't come from standard input, which is the guest's serial port".to_owned(),
-        ));
+        return Err(Outcome::Usage("an image can't come from standard input, which is the guest's".to_owned()));
+    }
+    if options.keyboard == Some(KeyboardChoice::Serial) && !is_stdio {
+        return Err(Outcome::Usage(format!(
+            "`--keyboard serial` needs `--serial stdio`: the serial port is {}, not standard input",
+            options.serial
+        )));
     }
     let parsed = load::open(&options.image)?;
     let expectations = expectations(options, &parsed.facts().description().run.expect)?;
@@ -181,11 +188,21 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
     let output = Arc::new(OutputPipe::default());
     let expects = expectations.expects();
     let hold = Hold::default();
+    // Output that goes elsewhere does not disturb what is drawn on the terminal.
+    let hold_of_serial = if is_stdio && std::io::stdout().is_terminal() { hold.clone() } else { Hold::default() };
+    let mut com1 = Com1::open(&options.serial, &options.image, hold_of_serial)
+        .map_err(|source| Outcome::Io { action: format!("connecting COM1 to {}", options.serial), source })?;
+    com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
     let observed = known.observed.clone();
-    start_pump(&output, &hold, Matcher::new(expectations), &observed, &events)?;
-    // Entered before the guest can print, and left after everything else here is dropped.
-    let input = RawTerminal::enter().map_err(io_error("setting up the terminal"))?;
+    start_pump(&output, &hold, com1.take_output(), Matcher::new(expectations), &observed, &events)?;
     let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
+    let reads = match options.keyboard {
+        None if !is_stdio && live_at_once => Reads::Typed,
+        None if !is_stdio => Reads::Nothing,
+        _ => Reads::Everything,
+    };
+    // Entered before the guest can print, and left after everything else here is dropped.
+    let typing = Typing::prepare(reads).map_err(io_error("setting up the terminal"))?;
     if live_at_once {
         hold.begin();
     }
@@ -194,22 +211,11 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
     let subject = machine.clone();
     let guest = choice.backend.start(machine, options.clock, link)?;
     let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
-    let usual =
-        if live_at_once && matches!(input, Input::Terminal(_)) { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
+    let usual = if live_at_once && typing.terminal().is_some() { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
     let keyboard = options.keyboard.unwrap_or(usual);
     let route = Arc::new(Route::new(guest.input(), guest.keyboard(), keyboard));
-    let escape = match &input {
-        Input::Terminal(_) => Some(Escape::default()),
-        Input::Stream | Input::Background => None,
-    };
-    if !matches!(input, Input::Background) {
-        spawn_input(Arc::clone(&route) as Arc<dyn InputSink>, escape, events)
-            .map_err(io_error("reading standard input"))?;
-    }
-    let terminal = match &input {
-        Input::Terminal(terminal) => Some(terminal),
-        Input::Stream | Input::Background => None,
-    };
+    typing.begin(&route, events.clone()).map_err(io_error("reading standard input"))?;
+    com1.connect(guest.input()).map_err(io_error("connecting COM1"))?;
     let started = Instant::now();
     let session = Session {
         options,
@@ -218,13 +224,15 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
         guest,
         output,
         show,
+        com1,
         route,
+        events,
         receiver,
         limit,
         expects,
         started,
-        terminal,
         notify,
+        typing,
     };
     Ok(session.supervise())
 }
@@ -261,20 +269,16 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), Outcome> {
 fn start_pump(
     output: &Arc<OutputPipe>,
     hold: &Hold,
+    mut serial: Box<dyn SerialOutput>,
     matcher: Matcher,
     observed: &Observed,
     events: &Sender<Event>,
 ) -> Result<(), Outcome> {
     let (output, hold, observed, events) = (Arc::clone(output), hold.clone(), observed.clone(), events.clone());
-    // Standard output that goes elsewhere does not disturb what is drawn on the terminal.
-    let hold_of_stdout = if std::io::stdout().is_terminal() { hold.clone() } else { Hold::default() };
-    let body = move || {
-        let serial = HeldWriter::new(std::io::stdout().lock(), hold_of_stdout);
-        let debug = HeldWriter::new(std::io::stderr(), hold);
-        pump(&output, serial, debug, matcher, &observed, &events);
-    };
+    let body =
+        move || pump(&output, &mut *serial, HeldWriter::new(std::io::stderr(), hold), matcher, &observed, &events);
     thread::Builder::new()
-        .name("stdout".to_owned())
+        .name("output".to_owned())
         .spawn(body)
         .map(drop)
         .map_err(io_error("writing the guest's output"))
@@ -289,14 +293,17 @@ struct Session<'a> {
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
     show: Show,
+    com1: Com1,
     route: Arc<Route>,
+    events: Sender<Event>,
     receiver: Receiver<Event>,
     limit: Option<Duration>,
     /// Something is expected of the output.
     expects: bool,
     started: Instant,
-    terminal: Option<&'a RawTerminal>,
     notify: &'a dyn Fn(Notice<'_>),
+    /// Last, so that the terminal is given back after all else.
+    typing: Typing,
 }
 
 impl Session<'_> {
@@ -322,8 +329,13 @@ impl Session<'_> {
         self.output.finish();
         self.guest.stop();
         // A guest that has ended has a right to all of its output, however slow the reader is.
-        let patience = if by_guest { deadline } else { Some(Instant::now() + LAST_WORDS) };
+        let soon = Instant::now() + LAST_WORDS;
+        let patience = if by_guest { deadline.map(|deadline| deadline.max(soon)) } else { Some(soon) };
         let outcome = self.wait_for_output(ending, patience);
+        if let count @ 1.. = self.com1.unread() {
+            let target = &self.options.serial;
+            (self.notify)(Notice::Information(&format!("nobody has read {count} bytes of output from {target}")));
+        }
         self.show_the_end(outcome)
     }
 
@@ -341,7 +353,7 @@ impl Session<'_> {
     fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
         let frame = self.show.frame();
         self.known.screen = (!frame.text().is_empty()).then(|| frame.clone());
-        match self.show.last_words(self.output.is_serial_used()) {
+        match self.show.last_words(self.is_seen_on_serial()) {
             LastWords::Nothing => {}
             LastWords::Screen(text) => {
                 // As with this program's own messages: a closed standard error is no reason to fail.
@@ -357,12 +369,27 @@ impl Session<'_> {
         }
     }
 
+    /// Whoever started the run sees what the guest prints on its serial port.
+    fn is_seen_on_serial(&self) -> bool {
+        self.options.serial == SerialTarget::Stdio && self.output.is_serial_used()
+    }
+
     fn look_at_the_screen(&mut self) -> Result<(), Outcome> {
-        let is_live_now = self.show.look(self.output.is_serial_used()).map_err(io_error("drawing the screen"))?;
-        if is_live_now && self.options.keyboard.is_none() && self.terminal.is_some() {
-            self.route.turn_to_keyboard();
+        let is_live_now = self.show.look(self.is_seen_on_serial()).map_err(io_error("drawing the screen"))?;
+        if is_live_now && self.options.keyboard.is_none() {
+            self.typing
+                .turn_to_keyboard(&self.route, &self.events)
+                .map_err(io_error("reading what is typed at the terminal"))?;
         }
         Ok(())
+    }
+
+    fn output_failed(&self, source: std::io::Error) -> Outcome {
+        let action = match &self.options.serial {
+            SerialTarget::Stdio => "writing the guest's output".to_owned(),
+            target => format!("writing the guest's output to {target}"),
+        };
+        Outcome::Io { action, source }
     }
 
     fn help(&self) {
@@ -373,7 +400,7 @@ impl Session<'_> {
     }
 
     fn go_on(&self) {
-        self.terminal.into_iter().for_each(RawTerminal::enter_again);
+        self.typing.terminal().into_iter().for_each(RawTerminal::enter_again);
         self.show.live().into_iter().for_each(LiveScreen::redraw);
     }
 
@@ -404,7 +431,7 @@ impl Session<'_> {
                     };
                     grace_ends.get_or_insert(Instant::now() + GRACE);
                 }
-                Ok(Event::OutputFailed(source)) => return output_failed(source),
+                Ok(Event::OutputFailed(source)) => return self.output_failed(source),
                 Ok(Event::OutputDone { .. }) => return Outcome::Bug("the output ended before the guest".to_owned()),
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Help) => self.help(),
@@ -436,12 +463,12 @@ impl Session<'_> {
                     (self.known.missing, self.known.is_output_done) = (missing.clone(), true);
                     return self.judge(ending, missing, rejected);
                 }
-                Ok(Event::OutputFailed(source)) => return output_failed(source),
+                Ok(Event::OutputFailed(source)) => return self.output_failed(source),
                 Ok(Event::Leave) => return Outcome::Left,
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
                 Ok(Event::Ended(_) | Event::Seen(_) | Event::Help | Event::Continued) => {}
                 Err(RecvTimeoutError::Timeout) if ending.is_success() => {
-                    return output_failed(std::io::ErrorKind::TimedOut.into());
+                    return self.output_failed(std::io::ErrorKind::TimedOut.into());
                 }
                 Err(_) => return ending,
             }
@@ -478,8 +505,4 @@ impl Session<'_> {
             (ending, _) => ending,
         }
     }
-}
-
-fn output_failed(source: std::io::Error) -> Outcome {
-    Outcome::Io { action: "writing the guest's output".to_owned(), source }
 }

@@ -5,26 +5,9 @@ mod guest;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use guest::code::{self, exit, print, say};
+use guest::code::{self, ECHO, exit, flood, print, say};
 use guest::{CODE, Guest, ImageFile, assert_status, backends, run, run_with_input, start};
 use rustix::process::{Pid, Signal, kill_process};
-
-/// Echoes bytes from COM1 until `q`, then ends with 0.
-const ECHO: [u8; 34] = [
-    0x66, 0xba, 0xfd, 0x03, // mov dx, 0x3fd
-    0xec, // in al, dx
-    0xa8, 0x01, // test al, 1
-    0x74, 0xf7, // jz back
-    0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
-    0xec, // in al, dx
-    0xee, // out dx, al
-    0x3c, b'q', // cmp al, 'q'
-    0x75, 0xed, // jne back
-    0x31, 0xc0, // xor eax, eax
-    0x66, 0xba, 0xf4, 0x00, // mov dx, 0xf4
-    0xef, // out dx, eax
-    0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4,
-];
 
 #[test]
 fn input_reaches_the_guest_byte_for_byte() {
@@ -64,20 +47,6 @@ fn repeated_output_arrives() {
     for ended in assert_status(&[say(&text), exit(0)], &[], 0) {
         assert_eq!(ended.stdout, text);
     }
-}
-
-/// Prints `count` times 64 KiB of `x`, and a line at the end.
-fn flood(count: u32) -> Vec<u8> {
-    let mut body = vec![0xb9, 0x00, 0x00, 0x01, 0x00]; // mov ecx, 65536
-    body.extend([0x66, 0xba, 0xf8, 0x03, 0xb0, b'x']); // mov dx, 0x3f8; mov al, 'x'
-    body.extend([0xee, 0xe2, 0xfd]); // out dx, al; loop
-    body.extend([0x4d, 0x75, 0_u8.wrapping_sub(body.len().to_le_bytes()[0] + 3)]); // dec ebp; jnz
-    let mut code = vec![0xbd];
-    code.extend(count.to_le_bytes());
-    code.extend(body);
-    code.extend(say("\nend\n"));
-    code.extend(exit(0));
-    code
 }
 
 #[test]

@@ -149,3 +149,25 @@ fn a_guest_that_prints_on_its_serial_port_keeps_the_terminal() {
     assert!(!session.seen.contains('\x1b'), "{:?}", session.seen);
     session.ends_with(0);
 }
+
+#[test]
+fn a_terminal_that_the_guest_does_not_read_keeps_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start_with(folder.path(), "echo", &["--serial", "off", "--expect", "never"]);
+    session.wait_for("running on");
+    assert!(session.settings().local_modes.contains(LocalModes::ISIG | LocalModes::ICANON), "raw");
+    session.type_keys(b"\x03");
+    session.ends_with(130);
+}
+
+#[test]
+fn the_screen_has_the_terminal_when_the_serial_port_leads_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("file:{}", folder.path().join("com1").display());
+    let mut session = start_with(folder.path(), "typewriter", &["--serial", &file]);
+    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 0).starts_with("typewriter"));
+    session.type_keys(b"hello");
+    session.wait_for_screen(|screen| row(screen, 1) == "hello");
+    session.type_keys(b"\x1b");
+    ended(session, 0);
+}

@@ -1,5 +1,5 @@
-//! Carries the guest's output from the backend's threads to standard output and standard error: bounded, in order, and
-//! without a system call per byte.
+//! Carries the guest's output from the backend's threads to where the serial port leads and to standard error: bounded, in
+//! order, and without a system call per byte.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -7,11 +7,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Matcher;
+use super::{Matcher, SerialOutput};
 use crate::observed::Observed;
 use crate::session::Event;
 
-/// Bytes that may wait; a guest that prints more is held until standard output has taken some.
+/// Bytes that may wait; a guest that prints more is held until some was written.
 const LIMIT: usize = 256 * 1024;
 /// Bytes that are worth a write at once.
 const BATCH: usize = 64 * 1024;
@@ -145,7 +145,7 @@ impl OutputPipe {
 /// pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
-    mut serial: impl Write,
+    serial: &mut dyn SerialOutput,
     mut debug: impl Write,
     mut matcher: Matcher,
     observed: &Observed,
@@ -171,7 +171,7 @@ pub fn pump(
     }
     // What a writer has kept.
     drop(debug.flush());
-    if serial_works && let Err(error) = serial.flush() {
+    if serial_works && let Err(error) = serial.finish() {
         tell(Event::OutputFailed(error));
     }
     matcher.finish();
@@ -201,6 +201,8 @@ mod tests {
         }
     }
 
+    impl SerialOutput for Collected {}
+
     struct Closed;
 
     impl Write for Closed {
@@ -212,6 +214,8 @@ mod tests {
             Ok(())
         }
     }
+
+    impl SerialOutput for Closed {}
 
     fn matcher(patterns: &[&str]) -> Matcher {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
@@ -225,7 +229,7 @@ mod tests {
         let sink = Collected::default();
         let expected: Vec<u8> = (0..251).cycle().take(3 * LIMIT).collect();
         thread::scope(|scope| {
-            scope.spawn(|| pump(&pipe, sink.clone(), io::sink(), matcher(&[]), &Observed::default(), &events));
+            scope.spawn(|| pump(&pipe, &mut sink.clone(), io::sink(), matcher(&[]), &Observed::default(), &events));
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
         });
@@ -242,7 +246,7 @@ mod tests {
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
         let observed = Observed::default();
-        pump(&pipe, serial.clone(), debug.clone(), matcher(&["ready", "go"]), &observed, &events);
+        pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &observed, &events);
         let told: Vec<Event> = receiver.try_iter().collect();
         let [Event::Seen(Sight::AllExpected), Event::OutputDone { missing: None, rejected: None }] = &told[..] else {
             panic!("{told:?}")
@@ -259,7 +263,7 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(&pipe, Closed, Closed, matcher(&["ready"]), &Observed::default(), &events);
+        pump(&pipe, &mut Closed, Closed, matcher(&["ready"]), &Observed::default(), &events);
         drop(events);
         let told: Vec<Event> = receiver.iter().collect();
         assert!(

@@ -156,6 +156,37 @@ pub mod code {
     pub fn say(text: &str) -> Vec<u8> {
         print(COM1, text.as_bytes())
     }
+
+    /// Echoes bytes from COM1 until `q`, then ends with 0.
+    pub const ECHO: [u8; 34] = [
+        0x66, 0xba, 0xfd, 0x03, // mov dx, 0x3fd
+        0xec, // in al, dx
+        0xa8, 0x01, // test al, 1
+        0x74, 0xf7, // jz back
+        0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
+        0xec, // in al, dx
+        0xee, // out dx, al
+        0x3c, b'q', // cmp al, 'q'
+        0x75, 0xed, // jne back
+        0x31, 0xc0, // xor eax, eax
+        0x66, 0xba, 0xf4, 0x00, // mov dx, 0xf4
+        0xef, // out dx, eax
+        0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0xf4,
+    ];
+
+    /// Prints `count` times 64 KiB of `x`, and a line at the end.
+    pub fn flood(count: u32) -> Vec<u8> {
+        let mut body = vec![0xb9, 0x00, 0x00, 0x01, 0x00]; // mov ecx, 65536
+        body.extend([0x66, 0xba, 0xf8, 0x03, 0xb0, b'x']); // mov dx, 0x3f8; mov al, 'x'
+        body.extend([0xee, 0xe2, 0xfd]); // out dx, al; loop
+        body.extend([0x4d, 0x75, 0_u8.wrapping_sub(body.len().to_le_bytes()[0] + 3)]); // dec ebp; jnz
+        let mut code = vec![0xbd];
+        code.extend(count.to_le_bytes());
+        code.extend(body);
+        code.extend(say("\nend\n"));
+        code.extend(exit(0));
+        code
+    }
 }
 
 /// The backends that can run unpaged guests here. One that can't is named with its reason.

@@ -1,0 +1,124 @@
+//! A pseudo-terminal as the other end of COM1.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::ioctl_fionread;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use super::visitors::{PACE, Place, has_left};
+
+/// A pseudo-terminal that programs can open.
+#[derive(Debug)]
+pub struct Pty {
+    master: File,
+    path: PathBuf,
+}
+
+impl Pty {
+    /// Makes one in raw mode: no byte is changed or echoed on its way.
+    ///
+    /// # Errors
+    /// When the system has no more of them.
+    pub fn open() -> io::Result<Self> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = ptsname(&master, Vec::new())?;
+        let path = PathBuf::from(std::ffi::OsString::from_vec(name.into_bytes()));
+        let this = Self { master: File::from(master), path };
+        // Only a terminal that was open once shows that nobody has it open.
+        let terminal = this.terminal()?;
+        let mut settings = tcgetattr(&terminal)?;
+        settings.make_raw();
+        tcsetattr(&terminal, OptionalActions::Now, &settings)?;
+        Ok(this)
+    }
+
+    /// What programs are to open.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn terminal(&self) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(File::from(open(&self.path, flags, Mode::empty())?))
+    }
+
+    /// True when nothing waits to be read.
+    fn is_read(&self) -> bool {
+        // A terminal that can't be looked at has no reader either.
+        self.terminal().and_then(|terminal| Ok(ioctl_fionread(&terminal)?)).map_or(true, |waiting| waiting == 0)
+    }
+}
+
+impl Place for Pty {
+    fn wait(&self) -> io::Result<File> {
+        while has_left(&self.master) {
+            thread::sleep(PACE);
+        }
+        self.master.try_clone()
+    }
+
+    /// What has not been read when the terminal is closed is gone.
+    fn wait_until_read(&self, visitor: &File) {
+        let mut looks = 0;
+        // Twice: the kernel moves what has been written on to the reader a little later.
+        while looks < 2 && !has_left(visitor) {
+            looks = if self.is_read() { looks + 1 } else { 0 };
+            thread::sleep(PACE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::time::{Duration, Instant};
+
+    /// Waits until nobody has `pty` open. A process that another test is just starting may have it for a moment.
+    fn wait_until_left(pty: &Pty) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !has_left(&pty.master) {
+            assert!(Instant::now() < deadline, "somebody has it open");
+            thread::sleep(PACE);
+        }
+    }
+
+    #[test]
+    fn bytes_pass_unchanged_and_it_shows_whether_somebody_is_there() {
+        let pty = Pty::open().unwrap();
+        wait_until_left(&pty);
+        let mut terminal = pty.terminal().unwrap();
+        let mut visitor = pty.wait().unwrap();
+        let all: Vec<u8> = (0..=255).collect();
+        for (from, to) in [(&mut visitor, &mut terminal), (&mut pty.terminal().unwrap(), &mut pty.wait().unwrap())] {
+            from.write_all(&all).unwrap();
+            let mut found = vec![0; 256];
+            to.read_exact(&mut found).unwrap();
+            assert!(found == all);
+        }
+        drop(terminal);
+        wait_until_left(&pty);
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_seen() {
+        let pty = Pty::open().unwrap();
+        let mut terminal = pty.terminal().unwrap();
+        let mut visitor = pty.wait().unwrap();
+        visitor.write_all(b"x").unwrap();
+        while pty.is_read() {
+            thread::sleep(PACE);
+        }
+        terminal.read_exact(&mut [0]).unwrap();
+        assert!(pty.is_read());
+        pty.wait_until_read(&visitor);
+    }
+}
