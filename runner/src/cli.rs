@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
-use crate::backend::BackendChoice;
+use crate::backend::{BackendChoice, CpuModel, Surroundings};
 use crate::console::{KeyboardChoice, SerialTarget};
 use crate::devices::ClockStart;
 use crate::screen::ScreenMode;
@@ -86,6 +86,10 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = ClockStart::Fixed, value_name = "START")]
     rtc: ClockStart,
 
+    /// The processor that the guest finds
+    #[arg(long, value_enum, default_value_t = CpuModel::Fixed, value_name = "MODEL")]
+    cpu: CpuModel,
+
     /// Print nothing about the run but why it failed
     #[arg(short, long)]
     pub quiet: bool,
@@ -116,6 +120,7 @@ impl Arguments {
             report,
             qemu_exit_codes,
             rtc,
+            cpu,
             quiet: _,
         } = self;
         Options {
@@ -132,7 +137,7 @@ impl Arguments {
             keyboard,
             report,
             qemu_exit_codes,
-            clock: rtc,
+            surroundings: Surroundings { clock: rtc, cpu },
         }
     }
 }

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::backend::{self, BackendChoice, Guest, Link};
+use crate::backend::{self, BackendChoice, Guest, Link, Surroundings};
 use crate::console::{
     Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Rejected, Route,
     SerialOutput, SerialTarget, Sight, Typing, pump,
 };
-use crate::devices::ClockStart;
 use crate::diagnosis::Hang;
 use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
@@ -75,8 +74,8 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// Exit statuses are to be those of QEMU's exit device.
     pub qemu_exit_codes: bool,
-    /// When the guest's clock begins.
-    pub clock: ClockStart,
+    /// The guest's clock and processor.
+    pub surroundings: Surroundings,
 }
 
 impl Options {
@@ -182,6 +181,7 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
     let machine = load::load(&options.image, parsed, choice.backend.sharing())?;
     known.image = Some(Arc::clone(&machine.image));
     notify(Notice::Information(&choice.reason));
+    choice.backend.remark(options.surroundings.cpu).into_iter().for_each(|line| notify(Notice::Information(line)));
 
     let (events, receiver) = channel();
     watch_signals(&events)?;
@@ -209,7 +209,7 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
     let screen = Untouched::new(Arc::clone(&machine.memory));
     let link = Link { events: events.clone(), output: Arc::clone(&output), observed: observed.clone() };
     let subject = machine.clone();
-    let guest = choice.backend.start(machine, options.clock, link)?;
+    let guest = choice.backend.start(machine, options.surroundings, link)?;
     let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
     let usual = if live_at_once && typing.terminal().is_some() { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
     let keyboard = options.keyboard.unwrap_or(usual);

@@ -232,6 +232,10 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("rep outsb", "guests/rep_outsb", 0, "rep_outsb: started\nrep outsb to COM1\nrep insb: ok\n")
             .says(&["rep outsb to port 0xE9\n"]),
         Guest::tiny("memory map", "guests/memory_map", 0, MEMORY_MAP),
+        Guest::tiny("processor", "guests/cpuid", 0, CPUID),
+        Guest::ministos("ministos on the host's processor", "init.mode=all timer.hz=100", 0, loading_complete)
+            .options(&["--timeout", "60s", "--cpu", "host"])
+            .says(&["stos-run: the guest's CPU is "]),
         Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
         Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
     ];
@@ -371,6 +375,13 @@ const SCREEN: &str = "--- the guest's screen ---
 
 the last row
 --- end of the screen ---
+";
+
+/// What CPUID says, on every machine.
+const CPUID: &str = "cpuid 0x00000000: 0x00000001 0x756E6547 0x6C65746E 0x49656E69
+cpuid 0x00000001: 0x00000600 0x00000800 0x00000000 0x078BFBFD
+cpuid 0x80000000: 0x80000001 0x756E6547 0x6C65746E 0x49656E69
+cpuid 0x80000001: 0x00000600 0x00000000 0x00000000 0x00000000
 ";
 
 /// What the memory map printer prints for 16 MiB.

@@ -34,6 +34,25 @@ pub enum BackendChoice {
     Emulated,
 }
 
+/// The processor that the guest finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CpuModel {
+    /// The same on every machine
+    #[default]
+    Fixed,
+    /// On KVM this machine's, on the emulator the most capable that it has
+    Host,
+}
+
+/// What of the machine does not come from the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// When its clock begins.
+    pub clock: ClockStart,
+    /// Its processor.
+    pub cpu: CpuModel,
+}
+
 /// What a backend tells the session, and where it puts what the guest prints.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -94,14 +113,25 @@ impl Backend {
         }
     }
 
-    /// Starts `machine`, whose clock begins at `clock`.
+    /// What there is to say of a processor of `model` here.
+    pub fn remark(&self, model: CpuModel) -> Option<&'static str> {
+        match (model, self) {
+            (CpuModel::Fixed, _) => None,
+            (CpuModel::Host, Self::Kvm(_)) => Some("the guest's CPU is this machine's, as far as its KVM passes it on"),
+            (CpuModel::Host, Self::Emulated(_)) => {
+                Some("the guest's CPU is the most capable that the emulator has (`max`), which is not this machine's")
+            }
+        }
+    }
+
+    /// Starts `machine` in `surroundings`.
     ///
     /// # Errors
     /// The outcome that explains why that failed.
-    pub fn start(self, machine: Machine, clock: ClockStart, link: Link) -> Result<Box<dyn Guest>, Outcome> {
+    pub fn start(self, machine: Machine, surroundings: Surroundings, link: Link) -> Result<Box<dyn Guest>, Outcome> {
         Ok(match self {
-            Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, clock, link)?),
-            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, clock, link)?),
+            Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, surroundings, link)?),
+            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, surroundings, link)?),
         })
     }
 }

@@ -5,15 +5,18 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use stos_image::Description;
 
+use super::super::{CpuModel, Surroundings};
 use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
 /// the largest guest, so that all of it is one run. No
 /// ports of another hypervisor's.
 const MACHINE: &str = "isapc,memory-backend=ram,max-ram-below-4g=3840M,vmport=off";
-/// The CPU whose CPUID is the fixed table of the KVM backend, bit for bit.
+/// The fixed CPU, whose CPUID is the fixed table of the KVM backend, bit for bit.
 const CPU: &str = "qemu32,vendor=GenuineIntel,family=6,model=0,stepping=0,level=1,xlevel=0x80000001,\
     clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off";
+/// The CPU with everything that the emulator knows.
+const MOST_CAPABLE_CPU: &str = "max";
 /// Ports that an exit device covers: a 32-bit write must fit.
 const EXIT_WIDTH: u16 = 4;
 
@@ -40,8 +43,12 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// The arguments for a guest as `description` says, whose clock begins at `clock`.
-pub fn arguments(connections: &Connections<'_>, description: &Description, clock: ClockStart) -> Vec<OsString> {
+/// The arguments for a guest as `description` says, in `surroundings`.
+pub fn arguments(
+    connections: &Connections<'_>,
+    description: &Description,
+    surroundings: Surroundings,
+) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, control, keys } = connections;
     let path = |file: &BorrowedFd<'_>| format!("/proc/self/fd/{}", file.as_raw_fd());
     let exit_port = description.run.exit_port;
@@ -51,7 +58,13 @@ pub fn arguments(connections: &Connections<'_>, description: &Description, clock
     // Nothing from configuration files, and no device that is not named here.
     arguments.flag("-nodefaults").flag("-no-user-config");
     arguments.option("-display", "none").option("-vga", "none").option("-accel", "tcg");
-    arguments.option("-machine", MACHINE).option("-cpu", CPU);
+    arguments.option("-machine", MACHINE).option(
+        "-cpu",
+        match surroundings.cpu {
+            CpuModel::Fixed => CPU,
+            CpuModel::Host => MOST_CAPABLE_CPU,
+        },
+    );
     arguments.option("-m", &format!("{}k", memory_size / 1024));
     arguments.option(
         "-object",
@@ -59,7 +72,7 @@ pub fn arguments(connections: &Connections<'_>, description: &Description, clock
     );
     arguments.option(
         "-rtc",
-        match clock {
+        match surroundings.clock {
             ClockStart::Fixed => "base=2000-01-01T00:00:00,clock=vm",
             ClockStart::Host => "base=utc,clock=host",
         },

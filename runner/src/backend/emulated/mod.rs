@@ -23,9 +23,8 @@ use std::time::Instant;
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, WAIT_FOR_NOTHING};
+use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
 use crate::console::{InputSink, KeySink, OutputPipe, Stream};
-use crate::devices::ClockStart;
 use crate::load::Machine;
 use crate::outcome::Outcome;
 use crate::screen::{Adapter, NoAdapter};
@@ -79,7 +78,12 @@ impl InputSink for SerialInput {
 
 impl EmulatedGuest {
     /// Starts `program` on `machine` and lets the guest run.
-    pub(super) fn start(program: &Path, machine: Machine, clock: ClockStart, link: Link) -> Result<Self, Outcome> {
+    pub(super) fn start(
+        program: &Path,
+        machine: Machine,
+        surroundings: Surroundings,
+        link: Link,
+    ) -> Result<Self, Outcome> {
         let description = machine.image.description();
         let rom = rom::build(&description.entry).map_err(|reason| {
             Outcome::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
@@ -101,7 +105,7 @@ impl EmulatedGuest {
             control: control_end.as_fd(),
             keys: keys_end.as_fd(),
         };
-        let arguments = command::arguments(&connections, description, clock);
+        let arguments = command::arguments(&connections, description, surroundings);
         let mut child =
             process::spawn(program, &arguments, (input_end, serial_end), &connections.files()).map_err(|error| {
                 Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))

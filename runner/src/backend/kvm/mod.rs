@@ -17,11 +17,10 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
-use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link};
+use super::{CpuModel, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings};
 use crate::console::{InputSink, KeySink};
 use crate::devices::{
-    COM1_IRQ, ClockStart, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort,
-    Vga,
+    COM1_IRQ, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort, Vga,
 };
 use crate::load::Machine;
 use crate::memory::GuestMemory;
@@ -64,8 +63,9 @@ impl InterruptLine for Irq {
 
 impl KvmGuest {
     /// Puts `machine` together in `vm` and lets it run.
-    pub(super) fn start(vm: VmFd, machine: Machine, clock: ClockStart, link: Link) -> Result<Self, Outcome> {
-        let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry)?;
+    pub(super) fn start(vm: VmFd, machine: Machine, surroundings: Surroundings, link: Link) -> Result<Self, Outcome> {
+        let Surroundings { clock, cpu } = surroundings;
+        let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry, cpu)?;
         let vm = Arc::new(vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Serial::new(irq(COM1_IRQ))));
@@ -104,7 +104,7 @@ fn run<C: Fn() -> Duration>(mut vcpu: Vcpu<Irq, C>, link: &Link) {
 }
 
 /// Makes the machine, in the order that KVM wants, and returns its CPU, about to execute the guest's first instruction.
-fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState) -> Result<VcpuFd, Outcome> {
+fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) -> Result<VcpuFd, Outcome> {
     // Both before the first vCPU: Intel's KVM uses them to run what the processor can't run as it is.
     step("reserving pages for real mode", vm.set_tss_address(TSS_ADDRESS))?;
     step("reserving a page for unpaged mode", vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
@@ -121,7 +121,7 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState) -> Result<VcpuF
 
     let vcpu = step("making the CPU", vm.create_vcpu(0))?;
     // Before the system registers: CPUID says which of their bits may be set.
-    step("describing the CPU", cpuid::set(&vcpu))?;
+    step("describing the CPU", cpuid::set(&vcpu, cpu))?;
     let reset = step("reading the CPU's state", vcpu.get_sregs())?;
     step("setting the system registers", vcpu.set_sregs(&registers::system(entry, &reset)))?;
     step("setting the general registers", vcpu.set_regs(&registers::general(entry)))?;

@@ -15,6 +15,7 @@ use stos_image::{
 };
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
+use super::super::CpuModel;
 use super::{add_memory, cpuid, host, register_kick_signal, registers};
 use crate::memory::{GuestMemory, Sharing};
 
@@ -97,7 +98,7 @@ fn prepare() -> Result<Probe, String> {
         vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
         add_memory(&vm, &memory)?;
         let vcpu = vm.create_vcpu(0)?;
-        cpuid::set(&vcpu)?;
+        cpuid::set(&vcpu, CpuModel::Fixed)?;
         let entry = entry_state();
         vcpu.set_sregs(&registers::system(&entry, &vcpu.get_sregs()?))?;
         vcpu.set_regs(&registers::general(&entry))?;
