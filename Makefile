@@ -24,8 +24,9 @@ test: setup-test lint examples
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
 
-bench: setup-test
+bench: setup-test examples
 	$(CARGO) bench -p stos-pack
+	$(CARGO) bench -p stos-tests --bench serial_throughput
 
 fuzz: setup-fuzz examples
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz.sh

@@ -80,6 +80,24 @@ static inline void print_hex(uint32_t value)
 		print_char("0123456789ABCDEF"[value >> shift & 0xF]);
 }
 
+/* The number after `key` where it starts a word of the line, or `otherwise`. */
+static inline uint32_t word_value(const char *line, const char *key, uint32_t otherwise)
+{
+	for (bool at_start = true; *line != '\0'; at_start = *line++ == ' ') {
+		uint32_t n = 0;
+		uint32_t value = 0;
+
+		while (key[n] != '\0' && line[n] == key[n])
+			n++;
+		if (!at_start || key[n] != '\0')
+			continue;
+		for (line += n; *line >= '0' && *line <= '9'; line++)
+			value = value * 10 + (uint32_t)(*line - '0');
+		return value;
+	}
+	return otherwise;
+}
+
 /* Takes the mapping of physical 0 at virtual 0 away, as kernels do early: from here on, NULL points nowhere. */
 static inline void drop_identity_mapping(void)
 {

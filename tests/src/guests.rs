@@ -37,11 +37,24 @@ pub struct Guest {
     pub stderr: &'static [&'static str],
 }
 
+/// What the flood guest prints when it is to print `bytes` bytes.
+pub fn flood(bytes: usize) -> String {
+    let mut state = 1_u32;
+    let letter = |column: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // Six bits, from the space on.
+        if column.is_multiple_of(64) { '\n' } else { char::from(b' ' + state.to_be_bytes()[0] / 4) }
+    };
+    (1..=bytes).map(letter).collect()
+}
+
 /// What a text must be.
 #[derive(Clone, Debug)]
 pub enum Text {
     /// Exactly this.
     Exactly(&'static str),
+    /// As many bytes of [`flood`].
+    Flood(usize),
     /// Each of the first in this order, and none of the second anywhere.
     With(&'static [&'static str], &'static [&'static str]),
 }
@@ -61,6 +74,12 @@ impl Guest {
             stdout: Text::Exactly(stdout),
             stderr: &[],
         }
+    }
+
+    /// A guest that prints `bytes` bytes of [`flood`] and succeeds; `words` follow in its command line.
+    pub fn flood(name: &'static str, bytes: usize, words: &str) -> Self {
+        let stdout = Text::Flood(bytes);
+        Self { stdout, ..Self::tiny(name, "guests/flood", 0, "").cmdline(&format!("flood.bytes={bytes}{words}")) }
     }
 
     /// ministos with its modules and its initramfs, and with `cmdline`.
@@ -158,6 +177,12 @@ impl Guest {
                 wrong.push(format!("expected exactly {expected:?}"));
             }
             Text::Exactly(_) => {}
+            Text::Flood(bytes) => {
+                if found.stdout != flood(*bytes) {
+                    let length = found.stdout.len();
+                    return Err(format!("{length} bytes that are not the {bytes} printed\n{}", found.stderr));
+                }
+            }
             Text::With(expected, forbidden) => {
                 let mut rest = &*found.stdout;
                 for text in *expected {
@@ -232,6 +257,9 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("rep outsb", "guests/rep_outsb", 0, "rep_outsb: started\nrep outsb to COM1\nrep insb: ok\n")
             .says(&["rep outsb to port 0xE9\n"]),
         Guest::tiny("memory map", "guests/memory_map", 0, MEMORY_MAP),
+        // Not more: each byte is an exit of an emulated KVM.
+        Guest::flood("much output", 100_000, ""),
+        Guest::flood("much output at once", 100_000, " flood.rep=1"),
         Guest::tiny("processor", "guests/cpuid", 0, CPUID),
         Guest::ministos("ministos on the host's processor", "init.mode=all timer.hz=100", 0, loading_complete)
             .options(&["--timeout", "60s", "--cpu", "host"])

@@ -18,7 +18,7 @@ use std::process::Child;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
@@ -68,6 +68,11 @@ struct SerialInput(PipeWriter);
 
 /// Bytes of output that a pipe should hold. Where the system allows less, less will do.
 const PIPE_SIZE: usize = 1 << 20;
+
+/// Bytes that are read from a pipe at once.
+const READ_SIZE: usize = 64 * 1024;
+/// How long a pipe that was read to its end is left to fill.
+const READ_PACE: Duration = Duration::from_millis(1);
 
 impl InputSink for SerialInput {
     fn push(&self, bytes: &[u8]) -> bool {
@@ -171,10 +176,16 @@ fn spawn_reader(
 ) -> Result<JoinHandle<()>, Outcome> {
     let output = Arc::clone(output);
     let body = move || {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; READ_SIZE];
         loop {
             match connection.read(&mut buffer) {
-                Ok(count @ 1..) => output.push_at_once(stream, &buffer[..count]),
+                Ok(count @ 1..) => {
+                    output.push_at_once(stream, &buffer[..count]);
+                    if count < READ_SIZE {
+                        // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
+                        thread::sleep(READ_PACE);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return,
             }
