@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::ioctl_fionread;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
@@ -52,8 +52,12 @@ impl Pty {
 
     /// True when nothing waits to be read.
     fn is_read(&self) -> bool {
-        // A terminal that can't be looked at has no reader either.
-        self.terminal().and_then(|terminal| Ok(ioctl_fionread(&terminal)?)).map_or(true, |waiting| waiting == 0)
+        // A terminal that can't be looked at has no reader either. FIONREAD would not count what the kernel has yet to move from
+        // one end to the other; poll waits for that.
+        let Ok(terminal) = self.terminal() else { return true };
+        let mut files = [PollFd::new(&terminal, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut files, Some(&now)).map_or(true, |ready| ready == 0)
     }
 }
 
@@ -67,10 +71,7 @@ impl Place for Pty {
 
     /// What has not been read when the terminal is closed is gone.
     fn wait_until_read(&self, visitor: &File) {
-        let mut looks = 0;
-        // Twice: the kernel moves what has been written on to the reader a little later.
-        while looks < 2 && !has_left(visitor) {
-            looks = if self.is_read() { looks + 1 } else { 0 };
+        while !has_left(visitor) && !self.is_read() {
             thread::sleep(PACE);
         }
     }
@@ -114,9 +115,7 @@ mod tests {
         let mut terminal = pty.terminal().unwrap();
         let mut visitor = pty.wait().unwrap();
         visitor.write_all(b"x").unwrap();
-        while pty.is_read() {
-            thread::sleep(PACE);
-        }
+        assert!(!pty.is_read());
         terminal.read_exact(&mut [0]).unwrap();
         assert!(pty.is_read());
         pty.wait_until_read(&visitor);
