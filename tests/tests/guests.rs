@@ -1,11 +1,12 @@
 //! Every guest on the emulated backend and on a KVM that can page in 32 bits: this machine's where it can, else the one in
-//! the nested VM. Each run is a test of its own; so is, for each guest, that both backends show the same.
+//! the nested VM. Each run is a test of its own; so is, for each guest, that both backends show the same. A table of the runs
+//! is left in `target/tmp/guests.md`.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jsonschema::Validator;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         let this = Arc::clone(&packed);
         trials.push(Trial::test(format!("emulated: {}", guest.name), move || {
             let Packed { guest, emulated, .. } = &this[index];
+            note(guest, "emulated", emulated);
             guest.check(emulated)?;
             check_report(emulated, "emulated").map_err(Failed::from)
         }));
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
                 Kvm::Host => guest.run("kvm", image),
                 Kvm::Nested(runs) => runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(),
             };
+            note(guest, way, &run);
             guest.check(&run)?;
             check_report(&run, "kvm")?;
             if (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
@@ -88,7 +91,36 @@ fn main() -> ExitCode {
             }));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let table = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests.md");
+    if let Err(error) = std::fs::write(&table, rows().join("")) {
+        eprintln!("the table `{}` can't be written: {error}", table.display());
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// Rows of a table: guest, backend, status, sentence.
+static ROWS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Adds a run to the table.
+fn note(guest: &Guest, way: &str, run: &Run) {
+    let report: Option<Value> = run.stderr.rsplit_once(REPORT_MARK).and_then(|(_, report)| report.parse().ok());
+    let sentence = report.and_then(|report| report["outcome"]["sentence"].as_str().map(str::to_owned));
+    let status = run.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+    let row = format!("| {} | {way} | {status} | {} |\n", guest.name, sentence.unwrap_or_default().replace('|', "\\|"));
+    ROWS.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+}
+
+/// The table, a guest's rows together.
+fn rows() -> Vec<String> {
+    let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    rows.sort();
+    rows.splice(
+        0..0,
+        ["| guest | backend | status | what stos-run says |\n".to_owned(), "|---|---|---|---|\n".to_owned()],
+    );
+    rows
 }
 
 /// Checks the report of a run on `backend` against the schema and against what the run printed.
