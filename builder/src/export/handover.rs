@@ -17,6 +17,10 @@ use super::ExportError;
 const BUSY: u64 = 1 << 41;
 /// Access bit 7: present.
 const PRESENT: u16 = 1 << 7;
+/// Access bits of a present, readable 32-bit code segment of DPL 0 (Intel SDM volume 3A, section 3.4.5).
+const READABLE_CODE: u16 = 1 << 14 | PRESENT | 1 << 4 | 1 << 3 | 1 << 1;
+/// Access bit 13, and the DPL: clear in that segment.
+const NOT_IN_CODE: u16 = 1 << 13 | 3 << 5;
 /// The first selector that is too large for the table.
 const SELECTORS_END: u16 = 0x1000;
 /// DR7 after reset (Intel SDM volume 3A, table 9-1): no breakpoint is armed.
@@ -162,6 +166,12 @@ fn descriptor_table(entry: &EntryState) -> Result<Vec<u8>, ExportError> {
                 return refuse(format!("{name} is a present segment with the null selector"));
             }
             continue;
+        }
+        if segment.access & PRESENT == 0 {
+            return refuse(format!("{name} has selector {selector:#x}, and its segment is not present"));
+        }
+        if name == "CS" && segment.access & (READABLE_CODE | NOT_IN_CODE) != READABLE_CODE {
+            return refuse(format!("CS has access bits {:#x}, which are not those of 32-bit code", segment.access));
         }
         let mut descriptor = segment.descriptor();
         if name == "TR" {

@@ -326,6 +326,10 @@ mod tests {
         assert!(refuse(|entry| entry.segments.cs = Segment::default()).contains("CS is a present segment"));
         assert!(refuse(|entry| entry.segments.ds.selector = 0x13).contains("DS has selector 0x13"));
         assert!(refuse(|entry| entry.segments.fs.selector = 8).contains("FS shares selector 0x8"));
+        assert!(
+            refuse(|entry| entry.segments.gs.access = 0xc013).contains("GS has selector 0x10, and its segment is not")
+        );
+        assert!(refuse(|entry| entry.segments.cs.access = 0x809b).contains("CS has access bits 0x809b"));
         assert!(refuse(|entry| entry.segments.cs.limit = 0xfff).contains("CS has limit 0xfff"));
     }
 }
