@@ -7,6 +7,7 @@ pub mod emulator;
 pub mod fixtures;
 pub mod fuzz;
 pub mod guests;
+pub mod hostile;
 pub mod nested;
 pub mod terminal;
 pub mod tools;

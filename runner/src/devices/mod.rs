@@ -70,8 +70,8 @@ pub enum Request {
     Panic,
     /// Reset the machine.
     Reset,
-    /// Its fault catcher has written a record.
-    FaultRecorded,
+    /// Its fault catcher has written a record, and this value to its port.
+    FaultRecorded(u32),
 }
 
 /// When the guest's clock begins.
@@ -177,14 +177,14 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
 
     fn write_once(&mut self, port: u16, access: &[u8]) -> Option<Request> {
         // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
-        // to any of them counts, as with QEMU's.
-        if (0..EXIT_PORTS).contains(&port.wrapping_sub(self.devices.exit_port)) {
-            let mut value = [0; 4];
-            value.iter_mut().zip(access).for_each(|(to, from)| *to = *from);
-            return Some(Request::Exit(u32::from_le_bytes(value)));
+        // to any of them counts, as with QEMU's; a wide one does when it is aligned.
+        let exit_offset = port.wrapping_sub(self.devices.exit_port);
+        if exit_offset < EXIT_PORTS {
+            let aligned = usize::from(exit_offset) % access.len() == 0;
+            return aligned.then(|| Request::Exit(number(access)));
         }
         if Some(port) == self.devices.fault_port {
-            return Some(Request::FaultRecorded);
+            return Some(Request::FaultRecorded(number(access)));
         }
         let mut is_known = false;
         for (byte, port) in access.iter().zip(ports_from(port)) {
@@ -232,6 +232,13 @@ enum Written {
     Request(Request),
     Taken,
     Unknown,
+}
+
+/// The number that was written in at most four bytes.
+fn number(access: &[u8]) -> u32 {
+    let mut value = [0; 4];
+    value.iter_mut().zip(access).for_each(|(to, from)| *to = *from);
+    u32::from_le_bytes(value)
 }
 
 fn is_ata(port: u16) -> bool {

@@ -65,6 +65,9 @@ fn the_exit_port_takes_the_whole_width() {
     assert_eq!(bus.write(0xf4, 2, &[0, 1]), Some(Request::Exit(0x100)));
     assert_eq!(bus.write(0xf4, 4, &[0, 0, 0, 0x80]), Some(Request::Exit(0x8000_0000)));
     assert_eq!(bus.write(0xf7, 1, &[7]), Some(Request::Exit(7)));
+    assert_eq!(bus.write(0xf6, 2, &[7, 0]), Some(Request::Exit(7)));
+    assert_eq!(bus.write(0xf5, 2, &[7, 0]), None, "not aligned");
+    assert_eq!(bus.write(0xf2, 4, &[0, 0, 7, 0]), None, "begins before");
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn requests_are_recognised() {
     assert_eq!(bus.write(KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
     assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[3]), Some(Request::Reset));
     assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[2]), None);
-    assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded));
+    assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded(14)));
 }
 
 proptest! {

@@ -17,8 +17,10 @@ const CPU: &str = "qemu32,vendor=GenuineIntel,family=6,model=0,stepping=0,level=
     clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off";
 /// The CPU with everything that the emulator knows.
 const MOST_CAPABLE_CPU: &str = "max";
-/// Ports that an exit device covers: a 32-bit write must fit.
+/// Ports that the exit device covers: a 32-bit write must fit.
 const EXIT_WIDTH: u16 = 4;
+/// Ports that the device behind the fault catcher's port covers.
+const FAULT_WIDTH: u16 = 1;
 
 /// What the emulator inherits.
 pub struct Connections<'a> {
@@ -84,9 +86,9 @@ pub fn arguments(
     arguments.option("-chardev", &format!("file,id=debug,path={}", path(debug)));
     arguments.option("-device", &format!("isa-debugcon,iobase={DEBUG_CONSOLE:#x},chardev=debug"));
     arguments.option("-device", &format!("pvpanic,ioport={PVPANIC},events=1"));
-    arguments.option("-device", &exit_device(exit_port, fault_port));
+    arguments.option("-device", &exit_device(exit_port, EXIT_WIDTH, fault_port));
     if let Some(fault_port) = fault_port {
-        arguments.option("-device", &exit_device(fault_port, Some(exit_port)));
+        arguments.option("-device", &exit_device(fault_port, FAULT_WIDTH, None));
     }
     // The machine protocol tells the end of the guest from that of the emulator: stopped until told to go, and kept when
     // the guest resets, so that its registers can be read.
@@ -100,11 +102,11 @@ pub fn arguments(
     arguments.0
 }
 
-/// An exit device at `port` that leaves `neighbour` alone.
-fn exit_device(port: u16, neighbour: Option<u16>) -> String {
+/// An exit device at `port` and the ports after it, `width` in all, that leaves `neighbour` alone.
+fn exit_device(port: u16, width: u16, neighbour: Option<u16>) -> String {
     let room = u16::MAX - port;
-    let gap = neighbour.filter(|neighbour| *neighbour > port).map_or(EXIT_WIDTH, |neighbour| neighbour - port);
-    let width = EXIT_WIDTH.min(gap).min(room.saturating_add(1));
+    let gap = neighbour.filter(|neighbour| *neighbour > port).map_or(width, |neighbour| neighbour - port);
+    let width = width.min(gap).min(room.saturating_add(1));
     format!("isa-debug-exit,iobase={port:#x},iosize={width}")
 }
 
@@ -128,10 +130,10 @@ mod tests {
 
     #[test]
     fn an_exit_device_leaves_its_neighbour_alone() {
-        assert_eq!(exit_device(0xf4, None), "isa-debug-exit,iobase=0xf4,iosize=4");
-        assert_eq!(exit_device(0xf4, Some(0xf5)), "isa-debug-exit,iobase=0xf4,iosize=1");
-        assert_eq!(exit_device(0xf5, Some(0xf4)), "isa-debug-exit,iobase=0xf5,iosize=4");
-        assert_eq!(exit_device(0xf4, Some(0xf8)), "isa-debug-exit,iobase=0xf4,iosize=4");
-        assert_eq!(exit_device(0xffff, None), "isa-debug-exit,iobase=0xffff,iosize=1");
+        assert_eq!(exit_device(0xf4, 4, None), "isa-debug-exit,iobase=0xf4,iosize=4");
+        assert_eq!(exit_device(0xf4, 4, Some(0xf5)), "isa-debug-exit,iobase=0xf4,iosize=1");
+        assert_eq!(exit_device(0xf5, 1, None), "isa-debug-exit,iobase=0xf5,iosize=1");
+        assert_eq!(exit_device(0xf4, 4, Some(0xf8)), "isa-debug-exit,iobase=0xf4,iosize=4");
+        assert_eq!(exit_device(0xffff, 4, None), "isa-debug-exit,iobase=0xffff,iosize=1");
     }
 }

@@ -34,6 +34,8 @@ use vcpu::{Requests, Vcpu};
 const TSS_ADDRESS: usize = 0xfffb_d000;
 /// One more page (KVM's api.rst, section 4.84), just below.
 const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
+/// Mode 3 of the 8254: the whole count again and again, here the longest, 18.2 times a second.
+const SQUARE_WAVE: u8 = 3;
 /// How often a vCPU is asked to leave the guest until it has.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -118,6 +120,10 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) 
     // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
     let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
     step("making the timer", vm.create_pit2(timer))?;
+    // It runs from the start, as on every PC: KVM's waits to be programmed otherwise.
+    let mut timer = step("reading the timer's state", vm.get_pit2())?;
+    timer.channels[0].mode = SQUARE_WAVE;
+    step("starting the timer", vm.set_pit2(&timer))?;
 
     let vcpu = step("making the CPU", vm.create_vcpu(0))?;
     // Before the system registers: CPUID says which of their bits may be set.
