@@ -25,7 +25,7 @@ test: setup-test lint examples
 	scripts/repro.sh quick
 
 bench: setup-test examples
-	$(CARGO) bench -p stos-pack
+	$(CARGO) bench -p stos-pack -p stos-run
 	$(CARGO) bench -p stos-tests --bench serial_throughput
 
 fuzz: setup-fuzz examples

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 /// How long a command may take to print what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,12 +109,21 @@ impl Session {
     /// # Panics
     /// When it never is.
     pub fn wait_for_screen(&mut self, wanted: impl Fn(&vt100::Screen) -> bool) {
-        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        self.wait_for_screen_of(ROWS, COLUMNS, wanted);
+    }
+
+    /// The same with another size. What appeared before is taken as if the terminal had always been of this size.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub fn wait_for_screen_of(&mut self, rows: u16, columns: u16, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let resized = tcsetwinsize(&self.master, size);
         assert!(resized.is_ok(), "{resized:?}");
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let terminal = show(&self.seen);
+            let mut terminal = vt100::Parser::new(rows, columns, 0);
+            terminal.process(self.seen.as_bytes());
             if wanted(terminal.screen()) {
                 return;
             }
@@ -123,6 +132,20 @@ impl Session {
                 Err(error) => panic!("the terminal shows ({error})\n{}", terminal.screen().contents()),
             }
         }
+    }
+
+    /// Changes the terminal's settings, as another program on it may.
+    ///
+    /// # Panics
+    /// When the terminal is gone.
+    pub fn set(&self, settings: &Termios) {
+        let set = tcsetattr(&self.master, OptionalActions::Now, settings);
+        assert!(set.is_ok(), "{set:?}");
+    }
+
+    /// The terminal's settings before the command was started.
+    pub fn settings_before(&self) -> &Termios {
+        &self.before
     }
 
     /// Types.

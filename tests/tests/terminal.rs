@@ -72,7 +72,7 @@ fn the_terminal_is_restored_when_the_guest_dies() {
 
 #[test]
 fn the_terminal_is_restored_when_a_signal_ends_the_run() {
-    for (signal, status) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+    for (signal, status) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
         let folder = tempfile::tempdir().unwrap();
         let mut session = start(folder.path(), "echo");
         session.wait_for("echo: type");

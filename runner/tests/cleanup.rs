@@ -1,0 +1,226 @@
+//! However a run ends, nothing of it is left: no emulator, no file, and a status that tells how it was.
+
+// Clippy allows unwrap in test functions, but not in what they call.
+#![allow(clippy::unwrap_used)]
+
+mod guest;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use guest::code::{self, exit, print, say};
+use guest::{Guest, ImageFile, backends, command};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long something may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A guest that has said `up`, and its surroundings.
+struct Running {
+    runner: Child,
+    /// The emulator, on the backend that has one.
+    children: Vec<u32>,
+    folder: TempDir,
+    _image: ImageFile,
+}
+
+impl Running {
+    /// Starts a guest that spins.
+    fn start(backend: &str) -> Self {
+        let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+        let folder = tempfile::tempdir().unwrap();
+        let mut runner = command(&["--backend", backend, "--timeout", "120s"], &image.path())
+            .current_dir(folder.path())
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(runner.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n", "{backend}");
+        runner.stdout = Some(stdout.into_inner());
+        let children = children_of(runner.id());
+        assert_eq!(children.len(), usize::from(backend == "emulated"), "{backend}: {children:?}");
+        Self { runner, children, folder, _image: image }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.runner), signal).unwrap();
+    }
+
+    /// Waits for the end, and checks that nothing is left.
+    fn end(mut self) -> ExitStatus {
+        let status = wait_for_end(&mut self.runner);
+        for child in self.children {
+            wait_until(|| !is_alive(child), "the emulator lives on");
+        }
+        assert_eq!(fs::read_dir(self.folder.path()).unwrap().count(), 0, "a file is left");
+        status
+    }
+}
+
+fn wait_until(mut is_true: impl FnMut() -> bool, otherwise: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_true() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+fn wait_for_end(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    let mut has_ended = || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    };
+    wait_until(&mut has_ended, "the runner goes on");
+    status.unwrap()
+}
+
+/// State and parent of a process, as `man 5 proc` orders them after the name in parentheses.
+fn state_and_parent(id: u32) -> Option<(String, u32)> {
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+/// False as well for a process that has ended and that nobody has asked for its status.
+fn is_alive(id: u32) -> bool {
+    state_and_parent(id).is_some_and(|(state, _)| state != "Z")
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter(|&id| state_and_parent(id).is_some_and(|(_, of)| of == parent)).collect()
+}
+
+/// The files that a process has open, but for devices and for memory that only looks like a file.
+fn open_files(id: u32) -> Vec<PathBuf> {
+    let links =
+        fs::read_dir(format!("/proc/{id}/fd")).unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let is_file = |path: &Path| {
+        path.is_absolute()
+            && !path.to_string_lossy().starts_with("/memfd:stos-run ")
+            && path.parent() != Some("/dev".as_ref())
+    };
+    links.filter(|path| is_file(path)).collect()
+}
+
+#[test]
+fn every_signal_has_its_status_and_leaves_nothing() {
+    for backend in backends() {
+        for (signal, status) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+            let running = Running::start(backend);
+            running.signal(signal);
+            assert_eq!(running.end().code(), Some(status), "{backend}");
+        }
+    }
+}
+
+#[test]
+fn a_runner_that_is_killed_takes_its_emulator_along() {
+    for backend in backends() {
+        let running = Running::start(backend);
+        running.signal(Signal::KILL);
+        assert_eq!(running.end().signal(), Some(Signal::KILL.as_raw()), "{backend}");
+    }
+}
+
+#[test]
+fn an_emulator_that_is_killed_is_an_outcome() {
+    let running = Running::start("emulated");
+    let emulator = Pid::from_raw(i32::try_from(running.children[0]).unwrap()).unwrap();
+    kill_process(emulator, Signal::KILL).unwrap();
+    assert_eq!(running.end().code(), Some(103));
+}
+
+#[test]
+fn a_runner_whose_parent_is_killed_goes_on_to_its_end() {
+    let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+    for backend in backends() {
+        let runner = command(&["--backend", backend, "--timeout", "3s"], &image.path());
+        // The shell waits for it rather than become it.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "\"$0\" \"$@\"; exit 1"]).arg(runner.get_program()).args(runner.get_args());
+        let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(shell.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let runners = children_of(shell.id());
+        let [runner] = runners[..] else { panic!("{runners:?}") };
+        let emulators = children_of(runner);
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        assert!(is_alive(runner), "{backend}: there is no terminal that could have gone");
+        wait_until(|| !is_alive(runner), "the runner has no end");
+        for emulator in emulators {
+            wait_until(|| !is_alive(emulator), "the emulator lives on");
+        }
+    }
+}
+
+#[test]
+fn closed_standard_streams_do_no_harm() {
+    let code = [say("on COM1\n"), print(0xe9, b"on the debug console\n"), exit(9)].concat();
+    let image = ImageFile::new(&Guest::new(&code).image());
+    for backend in backends() {
+        for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+            let runner = command(&["--backend", backend, "--timeout", "60s"], &image.path());
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("\"$0\" \"$@\" {closed}"));
+            shell.arg(runner.get_program()).args(runner.get_args()).stdin(Stdio::null());
+            let output = shell.output().unwrap();
+            assert_eq!(output.status.code(), Some(9), "{backend} with {closed}: {output:?}");
+            assert_eq!(output.stdout == b"on COM1\n", !closed.contains('1'), "{backend} with {closed}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_standard_error_that_has_gone_does_no_harm() {
+    let line = print(0xe9, &[b'x'; 4096]);
+    let code = [line.repeat(64), say("end\n"), exit(9)].concat();
+    let image = ImageFile::new(&Guest::new(&code).image());
+    for backend in backends() {
+        let mut child = command(&["--backend", backend, "--timeout", "60s"], &image.path()).spawn().unwrap();
+        drop(child.stderr.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(9), &b"end\n"[..]), "{backend}");
+    }
+}
+
+#[test]
+fn a_run_that_nobody_reads_ends_with_a_signal_all_the_same() {
+    // jmp to the output instruction
+    let code = [&[0x66, 0xba, 0xf8, 0x03, 0xb0, b'x'][..], &[0xee, 0xeb, 0xfd]].concat();
+    let image = ImageFile::new(&Guest::new(&code).image());
+    for backend in backends() {
+        let mut child = command(&["--backend", backend, "--timeout", "120s"], &image.path()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        // Something has come, and more is on its way that will not be read.
+        wait_until(|| rustix::io::ioctl_fionread(&stdout).unwrap() > 0, "nothing is printed");
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert_eq!(wait_for_end(&mut child).code(), Some(143), "{backend}");
+        drop(stdout);
+    }
+}
+
+#[test]
+fn a_running_guest_has_no_file_open() {
+    for backend in backends() {
+        let running = Running::start(backend);
+        for id in running.children.iter().copied().chain([running.runner.id()]) {
+            assert_eq!(open_files(id), Vec::<PathBuf>::new(), "{backend}");
+        }
+        running.signal(Signal::TERM);
+        running.end();
+    }
+}
