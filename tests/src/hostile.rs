@@ -107,7 +107,7 @@ fn instructions() -> Vec<Guest> {
         survived!("hostile_cpu", "apic_base"),
         survived!("hostile_cpu", "long_mode"),
         attack!("hostile_cpu", "halt_off", 104),
-        attack!("hostile_cpu", "halt_masked", 124).options(SHORT),
+        attack!("hostile_cpu", "halt_masked", 104),
         Guest {
             stdout: Text::Exactly("attack: self_modify\n12497500 7\nsurvived\n"),
             ..attack!("hostile_cpu", "self_modify", 0)
