@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
-use stos_tests::terminal::Session;
+use stos_tests::terminal::{self, Session};
 use stos_tests::tools::{root, run, tool, tool_path};
 
 /// How long something may take that a test waits for.
@@ -24,12 +24,12 @@ fn pack(folder: &Path, manifest: &Path, options: &[&str]) -> PathBuf {
     image
 }
 
-/// An image of a guest of the examples.
-fn pack_guest(folder: &Path, name: &str) -> PathBuf {
+/// An image of a guest of the examples, with a command line.
+fn pack_guest(folder: &Path, name: &str, cmdline: &str) -> PathBuf {
     let manifest = folder.join("guest.yaml");
     let elf = root().join("examples/guests").join(name).with_extension("elf");
     let kernel = format!("kernel: {{path: {}, protocol: stos}}", elf.display());
-    fs::write(&manifest, format!("version: 1\nname: guest\nmemory: 16MiB\n{kernel}\n")).unwrap();
+    fs::write(&manifest, format!("version: 1\nname: guest\nmemory: 16MiB\n{kernel}\ncmdline: {cmdline:?}\n")).unwrap();
     pack(folder, &manifest, &[])
 }
 
@@ -104,7 +104,7 @@ fn a_shell_is_left_with_its_own_key_or_the_runners() {
 #[test]
 fn the_screen_follows_the_window() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = Session::start(runner(&pack_guest(folder.path(), "typewriter")).args(["--screen", "live"]));
+    let mut session = Session::start(runner(&pack_guest(folder.path(), "typewriter", "")).args(["--screen", "live"]));
     session.wait_for_screen(|screen| row(screen, 120, 0) == "typewriter: type, escape ends");
     // Narrow and low: what is drawn ends at the window's edges.
     session.wait_for_screen_of(10, 20, |screen| row(screen, 20, 0) == "typewriter: type, es");
@@ -118,9 +118,24 @@ fn the_screen_follows_the_window() {
 }
 
 #[test]
+fn garbage_on_the_screen_does_no_harm_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = pack_guest(folder.path(), "hostile_ports", "display_adapter");
+    let mut session = Session::start(runner(&image).args(["--screen", "live"]));
+    session.wait_for_screen(vt100::Screen::alternate_screen);
+    let (ended, seen) = session.end();
+    assert_eq!(ended.code(), Some(0), "{seen:?}");
+    let terminal = terminal::show(&seen);
+    assert!(!terminal.screen().alternate_screen() && !terminal.screen().hide_cursor(), "{seen:?}");
+    // Nothing of what the guest has written is a control character there.
+    let (_, text) = seen.rsplit_once("--- the guest's screen ---").unwrap();
+    assert!(text.chars().all(|c| !c.is_control() || c == '\r' || c == '\n'), "{text:?}");
+}
+
+#[test]
 fn a_stopped_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let image = pack_guest(folder.path(), "typewriter");
+    let image = pack_guest(folder.path(), "typewriter", "");
     let mut session = Session::start(runner(&image).args(["--screen", "live"]));
     session.wait_for_screen(|screen| row(screen, 120, 0).starts_with("typewriter"));
     signal(session.id(), Signal::STOP);
@@ -140,7 +155,7 @@ fn a_stopped_run_goes_on_where_it_was() {
 #[test]
 fn a_window_that_is_closed_takes_the_run_along() {
     let folder = tempfile::tempdir().unwrap();
-    let image = pack_guest(folder.path(), "echo");
+    let image = pack_guest(folder.path(), "echo", "");
     for options in [&["--screen", "off"][..], &["--screen", "live"]] {
         let mut command = runner(&image);
         command.args(options);
