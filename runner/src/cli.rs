@@ -90,6 +90,11 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = CpuModel::Fixed, value_name = "MODEL")]
     cpu: CpuModel,
 
+    /// After a triple fault, always run the image once more on the emulator, to tell which exceptions led to it; without this,
+    /// only after a short run in which nothing was typed
+    #[arg(long)]
+    explain: bool,
+
     /// Print nothing about the run but why it failed
     #[arg(short, long)]
     pub quiet: bool,
@@ -121,6 +126,7 @@ impl Arguments {
             qemu_exit_codes,
             rtc,
             cpu,
+            explain,
             quiet: _,
         } = self;
         Options {
@@ -138,6 +144,7 @@ impl Arguments {
             report,
             qemu_exit_codes,
             surroundings: Surroundings { clock: rtc, cpu },
+            explain,
         }
     }
 }

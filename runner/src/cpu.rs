@@ -213,6 +213,11 @@ impl CpuState {
         }
     }
 
+    /// The privilege level of the code that it executes: 0 is the kernel's, 3 the user's.
+    pub fn privilege(&self) -> u16 {
+        self.selectors.cs % 4
+    }
+
     /// True when it takes interrupts.
     pub fn takes_interrupts(&self) -> bool {
         self.eflags & EFLAGS_IF != 0

@@ -11,6 +11,7 @@ pub mod console;
 pub mod cpu;
 pub mod devices;
 pub mod diagnosis;
+pub mod explain;
 mod file;
 pub mod linear;
 pub mod load;

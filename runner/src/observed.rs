@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::console::{Stream, Summary};
 use crate::cpu::CpuState;
 use crate::devices::PortLog;
+use crate::diagnosis::History;
 use crate::pic::Interrupts;
 
 /// How often the guest left the processor, and for what.
@@ -42,6 +43,8 @@ pub struct Findings {
     pub cpu_time: Option<Duration>,
     /// What it printed on each stream.
     pub streams: [Summary; Stream::COUNT],
+    /// The last exceptions and interrupts, where they are logged.
+    pub history: History,
 }
 
 /// The findings while they are being made. Clones share them.

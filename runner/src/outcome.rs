@@ -8,7 +8,7 @@ use std::time::Duration;
 use stos_image::ImageError;
 
 use crate::console::Rejected;
-use crate::diagnosis::{Diagnosis, Hang};
+use crate::diagnosis::{Diagnosis, Hang, TripleFault};
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
 pub const USAGE: u8 = 64;
@@ -44,10 +44,7 @@ pub enum Outcome {
     /// The output had a line that must not appear.
     Rejected(Rejected),
     /// A third exception while the CPU was calling the handler of a second.
-    TripleFault {
-        /// Where it happened, when the host still knew.
-        place: Option<String>,
-    },
+    TripleFault(Box<TripleFault>),
     /// The guest reported a panic on port 0x505.
     Panicked,
     /// The image's fault catcher recorded an exception.
@@ -158,7 +155,7 @@ impl Outcome {
             Self::NoBackend(_) => NO_BACKEND,
             Self::Bug(_) => BUG,
             Self::Io { .. } => IO_ERROR,
-            Self::TripleFault { .. } => 100,
+            Self::TripleFault(_) => 100,
             Self::Panicked => 101,
             Self::Exception(_) => 102,
             Self::CpuFailed(_) => 103,
@@ -191,6 +188,7 @@ impl Outcome {
     pub fn details(&self) -> Option<&str> {
         match self {
             Self::Exception(diagnosis) => Some(diagnosis.details()),
+            Self::TripleFault(fault) => Some(fault.details()),
             Self::TimeLimit { hang: Some(hang), .. }
             | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. } => Some(hang.details()),
             _ => None,
@@ -206,22 +204,23 @@ impl fmt::Display for Outcome {
                 write!(f, "the guest reported status {value}, given as {GUEST_STATUS_LIMIT}")
             }
             Self::Exited(value) => write!(f, "the guest reported status {value}"),
-            Self::ExitedAbove(value) => write!(f, "the guest reported a status above {value}, given as {GUEST_STATUS_LIMIT}"),
-            Self::Expected => f.write_str("everything that was expected appeared"),
-            Self::TripleFault { place: Some(place) } => {
-                write!(f, "triple fault: an exception found no handler, and neither did the double fault after it; {place}")
+            Self::ExitedAbove(value) => {
+                write!(f, "the guest reported a status above {value}, given as {GUEST_STATUS_LIMIT}")
             }
-            Self::TripleFault { place: None } => f.write_str(
-                "triple fault: an exception found no handler, and neither did the double fault after it (this host's KVM \
-                 resets the CPU then, so where it happened is not known; --backend emulated can tell)",
-            ),
+            Self::Expected => f.write_str("everything that was expected appeared"),
+            Self::TripleFault(fault) => fault.fmt(f),
             Self::Panicked => f.write_str("the guest panicked (it wrote to port 0x505)"),
             Self::Exception(diagnosis) => diagnosis.fmt(f),
             Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
             Self::Halted { place, kernel_returned: true } => {
-                write!(f, "the kernel's entry function returned, which a kernel must never do; the boot code halted {place}")
+                write!(
+                    f,
+                    "the kernel's entry function returned, which a kernel must never do; the boot code halted {place}"
+                )
             }
-            Self::Halted { place, kernel_returned: false } => write!(f, "the guest halted for good: HLT with interrupts disabled {place}"),
+            Self::Halted { place, kernel_returned: false } => {
+                write!(f, "the guest halted for good: HLT with interrupts disabled {place}")
+            }
             Self::WaitsForNothing { place, obstacle } => {
                 write!(f, "the guest halted for good: HLT {place}, with interrupts enabled, but {obstacle}")
             }
@@ -236,7 +235,11 @@ impl fmt::Display for Outcome {
                 write!(f, "the output has matched `{until}`, but no line of it had matched `{pattern}`")
             }
             Self::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } } => {
-                write!(f, "time limit of {limit:?} reached, and no line of output had matched `{pattern}`{}", Whereabouts(hang))
+                write!(
+                    f,
+                    "time limit of {limit:?} reached, and no line of output had matched `{pattern}`{}",
+                    Whereabouts(hang)
+                )
             }
             Self::Reset => f.write_str("the guest asked for a reset"),
             Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
@@ -247,7 +250,11 @@ impl fmt::Display for Outcome {
             Self::Signal(number) => write!(f, "terminated by signal {number}"),
             Self::ImageRejected { path, source } => write!(f, "`{}` is rejected: {source}", path.display()),
             Self::BadExpectation { path, reason } => {
-                write!(f, "`{}` is rejected: an expression in its list of expected output is invalid: {reason}", path.display())
+                write!(
+                    f,
+                    "`{}` is rejected: an expression in its list of expected output is invalid: {reason}",
+                    path.display()
+                )
             }
             Self::NoInput { path, source } => write!(f, "can't open the image `{}`: {source}", path.display()),
             Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
@@ -284,7 +291,7 @@ mod tests {
             (Outcome::Exited(u32::MAX), 255),
             (Outcome::ExitedAbove(127), 255),
             (Outcome::Expected, 0),
-            (Outcome::TripleFault { place: None }, 100),
+            (Outcome::TripleFault(Box::default()), 100),
         ] {
             assert_eq!(outcome.qemu_status(), status, "{outcome:?}");
         }
@@ -309,7 +316,7 @@ mod tests {
             (Outcome::NoBackend(text()), 69),
             (Outcome::Bug(text()), 70),
             (Outcome::Io { action: text(), source: io::ErrorKind::BrokenPipe.into() }, 74),
-            (Outcome::TripleFault { place: None }, 100),
+            (Outcome::TripleFault(Box::default()), 100),
             (Outcome::Panicked, 101),
             (Outcome::Exception(Box::default()), 102),
             (Outcome::CpuFailed(text()), 103),

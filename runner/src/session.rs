@@ -17,6 +17,7 @@ use crate::console::{
     SerialOutput, SerialTarget, Sight, Typing, pump,
 };
 use crate::diagnosis::Hang;
+use crate::explain::{FirstRun, Recorder, explain};
 use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
 use crate::outcome::{Before, Outcome};
@@ -76,6 +77,8 @@ pub struct Options {
     pub qemu_exit_codes: bool,
     /// The guest's clock and processor.
     pub surroundings: Surroundings,
+    /// Run the image again to explain a triple fault, whatever that takes.
+    pub explain: bool,
 }
 
 impl Options {
@@ -213,14 +216,17 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
     let show = Show::new(options.screen, screen.with(guest.adapter()), hold);
     let usual = if live_at_once && typing.terminal().is_some() { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial };
     let keyboard = options.keyboard.unwrap_or(usual);
-    let route = Arc::new(Route::new(guest.input(), guest.keyboard(), keyboard));
+    let recorder = Recorder::default();
+    let input = recorder.input(guest.input());
+    let route = Arc::new(Route::new(Arc::clone(&input), recorder.keyboard(guest.keyboard()), keyboard));
     typing.begin(&route, events.clone()).map_err(io_error("reading standard input"))?;
-    com1.connect(guest.input()).map_err(io_error("connecting COM1"))?;
+    com1.connect(input).map_err(io_error("connecting COM1"))?;
     let started = Instant::now();
     let session = Session {
         options,
         subject,
         known,
+        recorder,
         guest,
         output,
         show,
@@ -290,6 +296,7 @@ struct Session<'a> {
     /// What runs.
     subject: Machine,
     known: &'a mut Known,
+    recorder: Recorder,
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
     show: Show,
@@ -336,7 +343,16 @@ impl Session<'_> {
             let target = &self.options.serial;
             (self.notify)(Notice::Information(&format!("nobody has read {count} bytes of output from {target}")));
         }
-        self.show_the_end(outcome)
+        let outcome = self.show_the_end(outcome);
+        let first = FirstRun {
+            options: self.options,
+            machine: &self.subject,
+            cpu: self.known.observed.lock().cpu.clone(),
+            time: self.known.wall_time.unwrap_or_default(),
+            input: self.recorder.recording(),
+            was_typed_at: self.typing.terminal().is_some(),
+        };
+        explain(outcome, &first, &self.receiver, self.notify)
     }
 
     /// Adds to a time limit where the guest is.

@@ -13,7 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stos_image::Digest;
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
-use stos_tests::guests::{self, Guest, REPORT_MARK};
+use stos_tests::guests::{self, Guest, Place, REPORT_MARK};
 use stos_tests::nested::{self, Case, NestedError, Payload};
 use stos_tests::tools::{Run, tool_path};
 
@@ -60,18 +60,18 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("emulated: {}", guest.name), move || {
             let Packed { guest, emulated, .. } = &this[index];
             note(guest, "emulated", emulated);
-            guest.check("emulated", emulated)?;
+            guest.check("emulated", emulated, Place::Here)?;
             check_report(emulated, "emulated").map_err(Failed::from)
         }));
         let (this, way_in) = (Arc::clone(&packed), kvm.clone());
         trials.push(Trial::test(format!("{way}: {}", guest.name), move || {
             let Packed { guest, image, emulated } = &this[index];
-            let run = match &way_in {
-                Kvm::Host => guest.run("kvm", image),
-                Kvm::Nested(runs) => runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(),
+            let (run, place) = match &way_in {
+                Kvm::Host => (guest.run("kvm", image), Place::Here),
+                Kvm::Nested(runs) => (runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(), Place::Nested),
             };
             note(guest, way, &run);
-            guest.check("kvm", &run)?;
+            guest.check("kvm", &run, place)?;
             check_report(&run, "kvm")?;
             if !guest.on_kvm.is_empty() || (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
                 return Ok(());

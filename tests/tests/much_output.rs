@@ -2,7 +2,7 @@
 //! page.
 
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
-use stos_tests::guests::Guest;
+use stos_tests::guests::{Guest, Place};
 
 fn arrives(words: &str) {
     let guest = Guest::flood("much output", 3_000_000, words);
@@ -14,7 +14,7 @@ fn arrives(words: &str) {
         backends.push("kvm");
     }
     for backend in backends {
-        assert_eq!(guest.check(&guest.run(backend, &image)), Ok(()), "{backend}");
+        assert_eq!(guest.check(backend, &guest.run(backend, &image), Place::Here), Ok(()), "{backend}");
     }
 }
 

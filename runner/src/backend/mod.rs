@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 pub use choose::{Backend, Choice, choose};
+pub use emulated::{HOW_TO_INSTALL as HOW_TO_INSTALL_EMULATOR, find_program as find_emulator};
 
 use crate::console::{InputSink, KeySink, OutputPipe};
 use crate::devices::ClockStart;
@@ -62,6 +63,16 @@ pub struct Link {
     pub output: Arc<OutputPipe>,
     /// Takes what else is seen of the guest.
     pub observed: Observed,
+}
+
+/// What the emulator logs of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuLog {
+    /// Resets.
+    Resets,
+    /// Resets and every exception and interrupt, for [`Findings::history`](crate::observed::Findings::history): an emulator
+    /// that logs is several times slower at each of them.
+    Exceptions,
 }
 
 /// How often [`Guest::look_closely`] looks.
@@ -131,7 +142,19 @@ impl Backend {
     pub fn start(self, machine: Machine, surroundings: Surroundings, link: Link) -> Result<Box<dyn Guest>, Outcome> {
         Ok(match self {
             Self::Kvm(vm) => Box::new(kvm::KvmGuest::start(vm, machine, surroundings, link)?),
-            Self::Emulated(program) => Box::new(emulated::EmulatedGuest::start(&program, machine, surroundings, link)?),
+            Self::Emulated(program) => {
+                let log = CpuLog::Resets;
+                Box::new(emulated::EmulatedGuest::start(&program, machine, surroundings, log, link)?)
+            }
         })
     }
+}
+
+/// Starts `machine` on the emulator, which logs every exception.
+///
+/// # Errors
+/// As for [`Backend::start`]; also when there is no emulator.
+pub fn start_with_log(machine: Machine, surroundings: Surroundings, link: Link) -> Result<Box<dyn Guest>, Outcome> {
+    let program = emulated::find_program().ok_or_else(|| Outcome::NoBackend(emulated::HOW_TO_INSTALL.to_owned()))?;
+    Ok(Box::new(emulated::EmulatedGuest::start(&program, machine, surroundings, CpuLog::Exceptions, link)?))
 }

@@ -24,6 +24,27 @@ impl Descriptor {
         self.bits(16, 24) | self.bits(56, 8) << 24
     }
 
+    /// The present bit.
+    pub fn is_present(self) -> bool {
+        self.bits(47, 1) == 1
+    }
+
+    /// The privilege level.
+    pub fn dpl(self) -> u32 {
+        self.bits(45, 2)
+    }
+
+    /// The type of a system descriptor, of which gates and task state segments are some; `None` for code and data.
+    pub fn system_type(self) -> Option<u32> {
+        (self.bits(44, 1) == 0).then(|| self.bits(40, 4))
+    }
+
+    /// The type of a segment that holds code; `None` for others.
+    pub fn code_type(self) -> Option<u32> {
+        let kind = self.bits(40, 4);
+        (self.bits(44, 1) == 1 && kind & 8 != 0).then_some(kind)
+    }
+
     /// Last valid offset of a segment.
     pub fn limit(self) -> u32 {
         let limit = self.bits(0, 16) | self.bits(48, 4) << 16;
@@ -31,7 +52,7 @@ impl Descriptor {
     }
 
     /// Where a gate leads to: selector and offset.
-    fn target(self) -> (u32, u32) {
+    pub fn target(self) -> (u32, u32) {
         (self.bits(16, 16), self.bits(0, 16) | self.bits(48, 16) << 16)
     }
 }
@@ -69,8 +90,8 @@ impl fmt::Display for Descriptor {
         if !is_system || matches!(kind, 1 | 2 | 3 | 9 | 11) {
             write!(f, ", base {:#010x}, limit {:#010x}", self.base(), self.limit())?;
         }
-        let present = if self.bits(47, 1) == 1 { "present" } else { "not present" };
-        write!(f, ", DPL {}, {present}", self.bits(45, 2))
+        let present = if self.is_present() { "present" } else { "not present" };
+        write!(f, ", DPL {}, {present}", self.dpl())
     }
 }
 
@@ -112,13 +133,22 @@ fn place(scene: &Scene<'_>, table: Table) -> Option<Place> {
 
 /// The linear base of the segment that a selector names, 0 where that is not known.
 pub fn segment_base(scene: &Scene<'_>, selector: u32) -> u32 {
+    segment(scene, selector).map_or(0, Descriptor::base)
+}
+
+/// The descriptor that a selector names, or else why there is none, as the end of a sentence about the selector.
+pub fn segment(scene: &Scene<'_>, selector: u32) -> Result<Descriptor, String> {
     if selector & 0xfffc == 0 {
-        return 0;
+        return Err("is the null selector".to_owned());
     }
     // A selector is laid out like an error code, whose IDT bit it has no use for.
     let code = SelectorCode(selector & !3);
-    let entry = place(scene, code.table()).and_then(|table| table.entry(scene, code.index()));
-    entry.map_or(0, Descriptor::base)
+    let table = code.table();
+    let Some(place) = place(scene, table) else { return Err(format!("is in the {table}, and there is none")) };
+    if code.index() >= place.entries() {
+        return Err(format!("lies past the {table}'s limit {:#x}", place.limit));
+    }
+    place.entry(scene, code.index()).ok_or_else(|| format!("is in the {table}, which is not mapped there"))
 }
 
 /// The table that an error code names, with the entry at fault and its neighbours.

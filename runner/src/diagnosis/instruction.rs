@@ -2,8 +2,8 @@
 //! assembly in C sources for gcc have it, so that what is shown can be searched for there.
 
 use iced_x86::{
-    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, InstructionInfoFactory, OpAccess, Register,
-    UsedMemory,
+    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    Register, UsedMemory,
 };
 
 use super::descriptor::segment_base;
@@ -74,8 +74,9 @@ fn format(formatter: &mut GasFormatter, scene: &Scene<'_>, instruction: &Instruc
 pub fn listing(scene: &Scene<'_>) -> Vec<String> {
     let before = before(scene);
     let after = from_eip(scene);
-    // `int3` and `into` are over when the CPU reports them.
-    let is_trap = matches!(scene.record.vector, 3 | 4) && !before.is_empty();
+    // `int3` and `into` are over when the CPU reports them to a handler.
+    let is_trap = matches!(scene.record.vector, 3 | 4)
+        && before.last().is_some_and(|last| matches!(last.mnemonic(), Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int));
     let marked = if is_trap { before.len() - 1 } else { before.len() };
     let instructions: Vec<Instruction> = before.into_iter().chain(after).collect();
     let mut formatter = formatter();
@@ -213,9 +214,15 @@ mod tests {
 
     #[test]
     fn a_trap_marks_the_instruction_that_is_over() {
-        let mut case = case(0x1003);
-        case.record.vector = 3;
-        assert!(lines(&case).contains("> 0x00001001  mov"), "{}", lines(&case));
+        let marked = |eip, vector| {
+            // Two bytes of `nop`, then `int3`.
+            let mut case = case(eip).with(0x1000, &[0x90, 0x90, 0xcc]);
+            case.record.vector = vector;
+            lines(&case).lines().find(|line| line.starts_with('>')).unwrap_or_default().to_owned()
+        };
+        assert_eq!(marked(0x1003, 3), "> 0x00001002  int3");
+        assert_eq!(marked(0x1002, 3), "> 0x00001002  int3", "a log has the address of the instruction itself");
+        assert!(marked(0x1003, 6).starts_with("> 0x00001003"));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! called that code. Everything here comes from the guest and may be anything.
 
 mod backtrace;
+mod chain;
+mod delivery;
 mod descriptor;
 mod error_code;
 mod exception;
+mod gate;
 mod hang;
 mod hint;
 mod instruction;
@@ -14,13 +17,16 @@ mod registers;
 mod scene;
 #[cfg(test)]
 mod testing;
+mod triple_fault;
 
 use std::fmt;
 
 use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
 
+pub use delivery::{Delivery, History, Run, Source};
 pub use hang::Hang;
 pub use place::{Place, describe_address};
+pub use triple_fault::TripleFault;
 
 use crate::linear::LinearMemory;
 use crate::memory::GuestMemory;
@@ -157,11 +163,20 @@ fn tables(scene: &Scene<'_>) -> Vec<String> {
 }
 
 fn details(scene: &Scene<'_>) -> String {
+    indented(&facts(scene)) + &surroundings(scene)
+}
+
+/// Lines of a diagnosis.
+fn indented(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| ["  ", line, "\n"]).collect()
+}
+
+/// What the exception means, its error code, the tables that it is about, and hints.
+fn facts(scene: &Scene<'_>) -> Vec<String> {
     let meaning = format!("meaning: {}", exception(scene.record.vector).meaning);
     let facts = error_code::bits(scene).into_iter().chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
-    let lines = std::iter::once(meaning).chain(facts).chain(hints).map(|line| format!("  {line}\n"));
-    lines.collect::<String>() + &surroundings(scene)
+    std::iter::once(meaning).chain(facts).chain(hints).collect()
 }
 
 /// Where the CPU was: the code, who called it, and all registers; whole lines.

@@ -160,7 +160,7 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::Expected => OutcomeKind::Expected,
         Outcome::Until { .. } => OutcomeKind::Until,
         Outcome::Rejected(_) => OutcomeKind::Rejected,
-        Outcome::TripleFault { .. } => OutcomeKind::TripleFault,
+        Outcome::TripleFault(_) => OutcomeKind::TripleFault,
         Outcome::Panicked => OutcomeKind::Panicked,
         Outcome::Exception(_) => OutcomeKind::Exception,
         Outcome::CpuFailed(_) => OutcomeKind::CpuFailed,

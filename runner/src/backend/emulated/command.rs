@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use stos_image::Description;
 
-use super::super::{CpuModel, Surroundings};
+use super::super::{CpuLog, CpuModel, Surroundings};
 use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
@@ -45,11 +45,12 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// The arguments for a guest as `description` says, in `surroundings`.
+/// The arguments for a guest as `description` says, in `surroundings`, whose CPU logs `log`.
 pub fn arguments(
     connections: &Connections<'_>,
     description: &Description,
     surroundings: Surroundings,
+    log: CpuLog,
 ) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, control, keys } = connections;
     let path = |file: &BorrowedFd<'_>| format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -97,8 +98,14 @@ pub fn arguments(
     arguments.option("-chardev", &format!("socket,id=keys,fd={}", keys.as_raw_fd()));
     arguments.option("-mon", "chardev=keys,mode=control");
     arguments.flag("-S").flag("-no-reboot").flag("-no-shutdown");
-    // Says "Triple fault" on standard error, which no event does.
-    arguments.option("-d", "cpu_reset");
+    // Both say "Triple fault" on standard error, which no event does.
+    arguments.option(
+        "-d",
+        match log {
+            CpuLog::Resets => "cpu_reset",
+            CpuLog::Exceptions => "int,cpu_reset",
+        },
+    );
     arguments.0
 }
 

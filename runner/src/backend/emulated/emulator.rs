@@ -10,7 +10,9 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 
+use super::exception_log::ExceptionLog;
 use super::qmp::{Message, Qmp};
+use crate::diagnosis::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -26,21 +28,31 @@ pub struct Emulator {
     /// They carry the guest's output and end with the child.
     pub readers: Vec<JoinHandle<()>>,
     /// Gives the child's standard error, once it has ended.
-    pub messages: JoinHandle<String>,
+    pub messages: JoinHandle<Messages>,
+}
+
+/// What the emulator has written to its standard error.
+#[derive(Debug, Default)]
+pub struct Messages {
+    /// The end of it.
+    pub text: String,
+    /// The last exceptions in it, if the emulator was told to log them.
+    pub history: History,
 }
 
 /// Collects the emulator's standard error.
-pub fn spawn_collector(mut source: ChildStderr) -> io::Result<JoinHandle<String>> {
+pub fn spawn_collector(mut source: ChildStderr) -> io::Result<JoinHandle<Messages>> {
     let body = move || {
-        let mut kept = Vec::new();
+        let (mut kept, mut log) = (Vec::new(), ExceptionLog::default());
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = source.read(&mut buffer) {
+            log.feed(&buffer[..count]);
             kept.extend_from_slice(&buffer[..count]);
             if kept.len() > 2 * MESSAGES_LIMIT {
                 kept.drain(..kept.len() - MESSAGES_LIMIT);
             }
         }
-        String::from_utf8_lossy(&kept).into_owned()
+        Messages { text: String::from_utf8_lossy(&kept).into_owned(), history: log.into_history() }
     };
     thread::Builder::new().name("qemu-stderr".to_owned()).spawn(body)
 }
@@ -91,7 +103,7 @@ impl Emulator {
         // The status of an emulator that never ran a guest says nothing.
         let _ = self.wait();
         let messages = self.messages.join().unwrap_or_default();
-        complaint(&messages).map_or_else(|| reason.to_string(), str::to_owned)
+        complaint(&messages.text).map_or_else(|| reason.to_string(), str::to_owned)
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones. Events that come meanwhile are lost.

@@ -3,6 +3,7 @@
 
 mod command;
 mod emulator;
+mod exception_log;
 mod keyboard;
 mod process;
 mod qmp;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::{Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
+use super::{CpuLog, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
 use crate::console::{InputSink, KeySink, OutputPipe, Stream};
 use crate::load::Machine;
 use crate::outcome::Outcome;
@@ -87,6 +88,7 @@ impl EmulatedGuest {
         program: &Path,
         machine: Machine,
         surroundings: Surroundings,
+        log: CpuLog,
         link: Link,
     ) -> Result<Self, Outcome> {
         let description = machine.image.description();
@@ -110,7 +112,7 @@ impl EmulatedGuest {
             control: control_end.as_fd(),
             keys: keys_end.as_fd(),
         };
-        let arguments = command::arguments(&connections, description, surroundings);
+        let arguments = command::arguments(&connections, description, surroundings, log);
         let mut child =
             process::spawn(program, &arguments, (input_end, serial_end), &connections.files()).map_err(|error| {
                 Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))

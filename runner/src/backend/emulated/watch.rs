@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::emulator::{Emulator, complaint};
+use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
 use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
 use crate::cpu::CpuState;
@@ -22,8 +23,6 @@ use crate::outcome::Outcome;
 use crate::pic::Interrupts;
 use crate::session::{Event, TICK};
 
-/// What QEMU logs when its CPU gives up.
-const TRIPLE_FAULT: &str = "Triple fault";
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
@@ -116,12 +115,13 @@ impl Watcher {
             let cpu = sign.as_ref().ok().and_then(Sign::cpu).cloned();
             findings.cpu = cpu.or_else(|| findings.looks.last().cloned());
             findings.cpu_time = end.as_ref().ok().and_then(|(_, time)| *time);
+            findings.history = messages.history;
         }
         if requests.stop.load(Ordering::Acquire) {
             return;
         }
         let outcome = match (sign, end) {
-            (Ok(sign), Ok((status, _))) => conclude(sign, status, &messages, &machine),
+            (Ok(sign), Ok((status, _))) => conclude(sign, status, &messages.text, &machine),
             (Ok(_), Err(source)) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
             (Err(_), _) => Outcome::Bug("the thread that watches the emulator panicked".to_owned()),
         };
@@ -243,9 +243,7 @@ fn conclude(sign: Sign, status: ExitStatus, messages: &str, machine: &Machine) -
     };
     match sign {
         Sign::Panicked => Outcome::Panicked,
-        Sign::Reset(registers) if messages.lines().any(|line| line == TRIPLE_FAULT) => Outcome::TripleFault {
-            place: registers.map(|now| format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", place(now.eip), now.cr2, now.cr3)),
-        },
+        Sign::Reset(_) if messages.lines().any(|line| line == TRIPLE_FAULT) => Outcome::TripleFault(Box::default()),
         Sign::Reset(_) => Outcome::Reset,
         Sign::WaitsForNothing(state, obstacle) => {
             Outcome::WaitsForNothing { place: format!("before {}", place(state.eip)), obstacle }

@@ -77,6 +77,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
         let recorded = || self.machine.memory.fault_record(&self.machine.image);
         let cpu = match outcome {
             Some(Outcome::Exception(_)) => recorded().map(|record| CpuState::from_record(&record)),
+            // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
             _ => self.state().filter(|state| !is_after_reset(state)),
         };
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -122,7 +123,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
             }
             Ok(VcpuExit::Shutdown) => {
                 self.exits.others += 1;
-                Some(self.triple_fault())
+                Some(Outcome::TripleFault(Box::default()))
             }
             Ok(VcpuExit::InternalError) => {
                 self.exits.others += 1;
@@ -232,14 +233,6 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
         let low = io.redirtbl.map(|entry| u64::to_le_bytes(unsafe { entry.bits }));
         let low = low.map(|[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
         Some(Interrupts::from_kvm(&first, &second, &self.fd.get_lapic().ok()?, &low))
-    }
-
-    fn triple_fault(&self) -> Outcome {
-        // AMD's KVM resets the CPU on shutdown and Intel's does not. A state after reset tells nothing about the guest.
-        let kept = self.state().filter(|state| !is_after_reset(state));
-        let place =
-            kept.map(|state| format!("EIP {}, CR2 {:#010x}, CR3 {:#010x}", self.place(&state), state.cr2, state.cr3));
-        Outcome::TripleFault { place }
     }
 
     /// Decodes `KVM_EXIT_INTERNAL_ERROR` (KVM's api.rst, section 5).

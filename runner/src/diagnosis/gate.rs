@@ -1,0 +1,315 @@
+//! The way of an exception or interrupt to its handler: the entry of the IDT, the segment that it names, the stack, and what is
+//! wrong with one of them (Intel SDM volume 3A, sections 6.10 to 6.12).
+
+use std::fmt;
+
+use super::delivery::{Delivery, Source};
+use super::descriptor::{Descriptor, segment};
+use super::place::describe_address;
+use super::scene::Scene;
+
+/// Bytes of an entry.
+const ENTRY_SIZE: u32 = 8;
+/// Types of system descriptors (Intel SDM volume 3A, table 3-2).
+const TASK_GATE: u32 = 5;
+const FREE_TSS: [u32; 2] = [1, 9];
+/// Type bit of code that runs with its caller's privileges.
+const CONFORMING: u32 = 4;
+/// Places in a 32-bit task state segment of the stack for privilege level 0 (Intel SDM volume 3A, figure 8-2).
+const TSS_ESP0: u32 = 4;
+/// Bytes that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
+const FRAME: u32 = 12;
+const OUTER_FRAME: u32 = 8;
+const ERROR_CODE: u32 = 4;
+
+/// The IDT's entry of a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The table ends before it.
+    PastEnd,
+    /// It lies where no memory is.
+    NotMapped,
+    /// It is there.
+    Read(Descriptor),
+}
+
+/// An entry and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Its number.
+    pub vector: u32,
+    /// Its linear address.
+    pub address: u32,
+    /// What is there.
+    pub entry: Entry,
+}
+
+/// Why a handler can't be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What it is about.
+    pub subject: Subject,
+    /// What that is called, the beginning of a clause.
+    pub name: String,
+    /// What is wrong with it, the rest of the clause.
+    pub fault: String,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.fault)
+    }
+}
+
+/// What keeps a handler from being called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The entry of the IDT.
+    Entry,
+    /// The selector in it.
+    Selector(u32),
+    /// The stack, at this linear address.
+    Stack(u32),
+    /// The task state segment, which names the stack.
+    Task,
+}
+
+impl Gate {
+    /// The entry for `vector` of the table that IDTR names.
+    pub fn new(scene: &Scene<'_>, vector: u32) -> Self {
+        let offset = vector.wrapping_mul(ENTRY_SIZE);
+        let address = scene.record.idtr_base.wrapping_add(offset);
+        let is_within = offset.checked_add(ENTRY_SIZE - 1).is_some_and(|last| last <= scene.record.idtr_limit & 0xffff);
+        let entry = match scene.memory.bytes(address, ENTRY_SIZE).try_into() {
+            _ if !is_within => Entry::PastEnd,
+            Ok(bytes) => Entry::Read(Descriptor(u64::from_le_bytes(bytes))),
+            Err(_) => Entry::NotMapped,
+        };
+        Self { vector, address, entry }
+    }
+
+    /// Where it leads to, when it leads to code.
+    pub fn handler(&self) -> Option<u32> {
+        match self.entry {
+            Entry::Read(entry) if entry.is_present() && matches!(entry.system_type(), Some(6 | 7 | 14 | 15)) => {
+                Some(entry.target().1)
+            }
+            _ => None,
+        }
+    }
+
+    /// The entry itself, with the bytes that it has in memory.
+    pub fn describe(&self, scene: &Scene<'_>) -> String {
+        let Self { vector, address, entry } = self;
+        let limit = scene.record.idtr_limit & 0xffff;
+        match entry {
+            Entry::PastEnd => format!("entry {vector} would be at {address:#010x}: past the IDT's limit {limit:#x}"),
+            Entry::NotMapped => format!("entry {vector} would be at {address:#010x}, which is not mapped"),
+            Entry::Read(entry) => {
+                let bytes: Vec<String> = entry.0.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let meaning = if entry.0 == 0 { "not present: all zeros".to_owned() } else { entry.to_string() };
+                let handler = self.handler().map(|handler| match scene.symbols.find(handler) {
+                    Some(_) => format!("; the handler is {}", describe_address(scene.symbols, handler)),
+                    None => String::new(),
+                });
+                let handler = handler.unwrap_or_default();
+                format!("entry {vector} at {address:#010x} = {}: {meaning}{handler}", bytes.join(" "))
+            }
+        }
+    }
+
+    /// Why the CPU can't call a handler through this entry.
+    pub fn obstacle(&self, scene: &Scene<'_>, delivery: &Delivery) -> Option<Obstacle> {
+        let privilege = scene.record.cs & 3;
+        let name = format!("IDT entry {}", self.vector);
+        let entry = match self.usable_entry(scene, privilege, delivery.source) {
+            Ok(entry) => entry,
+            Err(fault) => return Some(Obstacle { subject: Subject::Entry, name, fault }),
+        };
+        let selector = entry.target().0;
+        let refused = |why: String| {
+            let fault = format!("names selector {selector:#x}, {why}");
+            Some(Obstacle { subject: Subject::Selector(selector), name: name.clone(), fault })
+        };
+        let target = match segment(scene, selector) {
+            Ok(target) => target,
+            Err(why) => return refused(format!("which {why}")),
+        };
+        if entry.system_type() == Some(TASK_GATE) {
+            let is_free = target.system_type().is_some_and(|kind| FREE_TSS.contains(&kind)) && target.is_present();
+            return if is_free { None } else { refused(format!("which is no task that is free: {target}")) };
+        }
+        let Some(code) = target.code_type() else { return refused(format!("which is no code segment: {target}")) };
+        if !target.is_present() {
+            return refused("whose segment is not present".to_owned());
+        }
+        if target.dpl() > privilege {
+            return refused(format!("whose DPL {} has fewer privileges than the code before it", target.dpl()));
+        }
+        stack_obstacle(scene, delivery, target.dpl() < privilege && code & CONFORMING == 0)
+    }
+
+    /// The entry, unless something is wrong with it alone, as the end of a sentence.
+    fn usable_entry(&self, scene: &Scene<'_>, privilege: u32, source: Source) -> Result<Descriptor, String> {
+        let entry = match self.entry {
+            Entry::PastEnd => return Err(format!("lies past the IDT's limit {:#x}", scene.record.idtr_limit & 0xffff)),
+            Entry::NotMapped => return Err(format!("at {:#010x} is not mapped", self.address)),
+            Entry::Read(Descriptor(0)) => return Err("is not present".to_owned()),
+            Entry::Read(entry) => entry,
+        };
+        match entry.system_type() {
+            Some(TASK_GATE | 6 | 7 | 14 | 15) => {}
+            Some(kind) => return Err(format!("is no gate: its type is {kind:#x}")),
+            None => return Err("is no gate: its S bit is set, as in a descriptor of code or data".to_owned()),
+        }
+        if source == Source::Software && entry.dpl() < privilege {
+            return Err(format!("has DPL {}, which forbids `int` at privilege level {privilege}", entry.dpl()));
+        }
+        if entry.is_present() { Ok(entry) } else { Err("is not present".to_owned()) }
+    }
+}
+
+/// True when the CPU pushes an error code for the handler.
+fn has_error_code(delivery: &Delivery) -> bool {
+    delivery.source == Source::Exception && matches!(delivery.vector, 8 | 10..=14 | 17 | 21)
+}
+
+/// Why the CPU can't push a frame for a handler.
+fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Option<Obstacle> {
+    let code = if has_error_code(delivery) { ERROR_CODE } else { 0 };
+    let (name, top, size) = if is_inner {
+        let no_stack = |why: String| {
+            let (name, fault) = ("the TSS, which has the kernel's stack,".to_owned(), format!("can't be read: {why}"));
+            Some(Obstacle { subject: Subject::Task, name, fault })
+        };
+        let place = match segment(scene, scene.record.tr) {
+            Ok(tss) => tss.base().wrapping_add(TSS_ESP0),
+            Err(why) => return no_stack(format!("TR {:#x} {why}", scene.record.tr)),
+        };
+        match scene.memory.word(place) {
+            Some(top) => ("the TSS's ESP0", top, FRAME + OUTER_FRAME + code),
+            None => return no_stack(format!("{place:#010x} is not mapped")),
+        }
+    } else {
+        ("ESP", scene.record.esp, FRAME + code)
+    };
+    let mut pushed = (1..=size / 4).map(|word| top.wrapping_sub(word * 4));
+    let (address, why) = pushed.find_map(|address| Some((address, scene.refuses_write(address)?)))?;
+    let fault = format!("is bad: {address:#010x} below {name} {top:#010x} {why}");
+    Some(Obstacle { subject: Subject::Stack(address), name: "the stack".to_owned(), fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+    use crate::cpu::CpuState;
+    use stos_image::{FaultRecord, Segment};
+
+    const IDT: u32 = 0xc000_3000;
+    const GDT: u32 = 0xc000_2000;
+
+    /// A CPU with a GDT (code, data, a task state segment) and with an IDT of 15 entries, zeros all.
+    fn case() -> Case {
+        let record = FaultRecord {
+            cs: 8,
+            esp: 0xc010_0000,
+            gdtr_base: GDT,
+            gdtr_limit: 0x2f,
+            idtr_base: IDT,
+            idtr_limit: 0x77,
+            tr: 0x20,
+            ..FaultRecord::default()
+        };
+        let flat = |access| Segment::flat(0, access).descriptor().to_le_bytes();
+        Case::paged(record)
+            .with(0x2008, &flat(Segment::CODE_ACCESS))
+            .with(0x2010, &flat(Segment::DATA_ACCESS))
+            .with(0x2020, &0xc000_8900_4000_0067_u64.to_le_bytes())
+    }
+
+    /// The same with a gate at `vector`.
+    fn with_gate(vector: u64, gate: u64) -> Case {
+        case().with(0x3000 + vector * 8, &gate.to_le_bytes())
+    }
+
+    fn delivery(vector: u32, source: Source) -> Delivery {
+        Delivery { vector, error_code: 0, source, during: None, raised: None, eip: 0, cpu: CpuState::default() }
+    }
+
+    fn obstacle(case: &Case, vector: u32) -> Option<String> {
+        let gate = Gate::new(&case.scene(), vector);
+        gate.obstacle(&case.scene(), &delivery(vector, Source::Exception)).map(|obstacle| obstacle.to_string())
+    }
+
+    /// An interrupt gate to selector 8.
+    const GOOD: u64 = 0xc010_8e00_0008_1000;
+
+    #[test]
+    fn a_good_gate_has_no_obstacle() {
+        let case = with_gate(14, GOOD).with_symbol(0xc010_1000, 0x10, "handler");
+        assert_eq!(obstacle(&case, 14), None);
+        let gate = Gate::new(&case.scene(), 14);
+        assert_eq!(gate.handler(), Some(0xc010_1000));
+        assert_eq!(
+            gate.describe(&case.scene()),
+            "entry 14 at 0xc0003070 = 00 10 08 00 00 8e 10 c0: 32-bit interrupt gate to 0x0008:0xc0101000, DPL 0, present; \
+             the handler is 0xc0101000 (handler+0x0)"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_told() {
+        let told = |case: &Case, vector| obstacle(case, vector).unwrap();
+        assert_eq!(told(&case(), 14), "IDT entry 14 is not present");
+        assert_eq!(told(&case(), 15), "IDT entry 15 lies past the IDT's limit 0x77");
+        assert_eq!(told(&with_gate(14, GOOD & !(1 << 47)), 14), "IDT entry 14 is not present");
+        assert_eq!(told(&with_gate(14, GOOD & !(0xf << 40) | 2 << 40), 14), "IDT entry 14 is no gate: its type is 0x2");
+        assert!(told(&with_gate(14, GOOD | 1 << 44), 14).contains("its S bit is set"));
+        let elsewhere = |idtr_base| {
+            let mut case = case();
+            case.record.idtr_base = idtr_base;
+            told(&case, 3)
+        };
+        assert_eq!(elsewhere(0xdead_0000), "IDT entry 3 at 0xdead0018 is not mapped");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_segment_is_told() {
+        let told = |selector: u64| obstacle(&with_gate(14, GOOD & !0xffff_0000 | selector << 16), 14).unwrap();
+        assert_eq!(told(0x38), "IDT entry 14 names selector 0x38, which lies past the GDT's limit 0x2f");
+        assert_eq!(told(0), "IDT entry 14 names selector 0x0, which is the null selector");
+        assert_eq!(told(0x1c), "IDT entry 14 names selector 0x1c, which is in the LDT, and there is none");
+        assert!(told(0x10).starts_with("IDT entry 14 names selector 0x10, which is no code segment: data, writable"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_stack_is_told() {
+        let mut case = with_gate(14, GOOD);
+        case.record.esp = 0xdead_0000;
+        assert_eq!(obstacle(&case, 14).unwrap(), "the stack is bad: 0xdeacfffc below ESP 0xdead0000 is not mapped");
+        // From user mode, the stack is that of the task state segment, which here is zero.
+        case.record.cs = 0x1b;
+        assert_eq!(
+            obstacle(&case, 14).unwrap(),
+            "the stack is bad: 0xfffffffc below the TSS's ESP0 0x00000000 is not mapped"
+        );
+        assert_eq!(obstacle(&case.with_words(0x4004, &[0xc010_0000]), 14), None);
+    }
+
+    #[test]
+    fn user_code_may_not_use_every_gate() {
+        let mut case = with_gate(14, GOOD).with_words(0x4004, &[0xc010_0000]);
+        case.record.cs = 0x1b;
+        let gate = Gate::new(&case.scene(), 14);
+        let told = gate.obstacle(&case.scene(), &delivery(14, Source::Software)).unwrap();
+        assert_eq!(told.to_string(), "IDT entry 14 has DPL 0, which forbids `int` at privilege level 3");
+    }
+
+    #[test]
+    fn task_gates_are_followed_to_their_task() {
+        assert_eq!(obstacle(&with_gate(8, 0x0000_8500_0020_0000), 8), None);
+        let told = obstacle(&with_gate(8, 0x0000_8500_0008_0000), 8).unwrap();
+        assert!(told.starts_with("IDT entry 8 names selector 0x8, which is no task that is free: 32-bit code"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Guests that die of a triple fault after they have loaded an IDT of their own, with what must be told of the exceptions that
+//! led to it.
+
+use super::Guest;
+
+/// One for each thing that can be wrong on the way to a handler.
+pub fn all() -> Vec<Guest> {
+    let fault = |name, kernel, stdout| Guest::tiny(name, kernel, 100, stdout).says(&["stos-run: triple fault: "]);
+    vec![
+        fault("triple fault", "guests/triple_fault", "triple_fault: breakpoint without an IDT\n").explained(&[
+            "triple fault: #BP (breakpoint) at 0xc01",
+            "(kernel_main+0x",
+            "(guests/triple_fault.c:14); it could not be delivered (IDT entry 3 lies past the IDT's limit 0x0), and neither \
+             could #GP (entry 13: the same), nor #DF (entry 8: the same)\n",
+            "  chain:\n    #BP (breakpoint) at 0xc01",
+            "    #GP (general protection), through entry 0x3 of the IDT\n",
+            "    #DF (double fault), made of two: the second was #GP\n",
+            "    > 0xc01",
+            "  int3\n",
+            " trampoline, which calls the kernel\n",
+            "  IDT at 0x00000000, limit 0x0: 0 entries\n",
+            "  the above was seen in a second run of the image, on the emulator\n",
+        ]),
+        fault("no gate present", "guests/idt_not_present", "idt_not_present: reading 0xDEAD0000\n").explained(&[
+            "triple fault: #PF (page fault) at 0xc01",
+            "(guests/idt_not_present.c:11): supervisor read of 0xdead0000: no page is mapped there; it could not be \
+             delivered (IDT entry 14 is not present), and neither could #DF (entry 8: the same)\n",
+            "    entry 14 at 0xc01",
+            " = 00 00 00 00 00 00 00 00: not present: all zeros\n",
+            "  error code 0x0: P 0 (not present)",
+            "  page directory entry 890 at 0x1de8 = 0x00000000: not present\n",
+            "    it reads 4 bytes at 0xdead0000: the address that faulted\n",
+        ]),
+        fault("idt limit too small", "guests/idt_limit", "idt_limit: writing to 0xDEAD0000\n").explained(&[
+            "(IDT entry 14 lies past the IDT's limit 0x3f), and neither could #DF (entry 8: the same)\n",
+            "past the IDT's limit 0x3f\n",
+            "limit 0x3f: 8 entries\n",
+        ]),
+        fault("gates to no segment", "guests/idt_selector", "idt_selector: breakpoint\n").explained(&[
+            "(IDT entry 3 names selector 0x38, which lies past the GDT's limit 0x2f)",
+            "    #GP (general protection), through selector 0x38 (entry 7 of the GDT)\n",
+            ": 32-bit interrupt gate to 0x0038:0xc01",
+            "  the GDT at 0xc0002000 has 6 entries (limit 0x2f); entry 7 lies past its end\n",
+        ]),
+        fault("handlers that are not mapped", "guests/idt_handler", "idt_handler: dividing by zero\n").explained(&[
+            "triple fault: #DE (divide error) at 0xc01",
+            "; in its handler came #PF (page fault) at 0xbadc0de0 510 times, and the last could not be delivered (the stack \
+             is bad: 0xff3ffffc below ESP 0xff40000c is not mapped), and neither could #DF\n",
+            "    IDT entry 0 has led to its handler, 0xbadc0de0, which is not mapped\n",
+            ", 510 times, each in the handler of the one before, CR2 0xbadc0de0\n",
+            "  meaning: a division by zero",
+            " kernel_main+0x",
+        ]),
+        fault("gates without a stack", "guests/idt_stack", "idt_stack: pushing at 0xDEAD0000\n").explained(&[
+            "(the stack is bad: 0xdeacfffc below ESP 0xdead0000 is not mapped), and neither could #DF\n",
+            "; the handler is 0xc01",
+            " (halt+0x0) (guests/guest.h:",
+            "  hint: the stack is bad: ESP is 0xdead0000",
+            "  push   $0x2a\n",
+        ]),
+        fault("idt that is not mapped", "guests/idt_base", "idt_base: invalid opcode\n").explained(&[
+            "triple fault: #UD (invalid opcode) at 0xc01",
+            "(IDT entry 6 at 0xdeadbf18 is not mapped), and neither could #PF (IDT entry 14 at 0xdeadbf58 is not mapped), nor \
+             #DF (IDT entry 8 at 0xdeadbf28 is not mapped)\n",
+            "    #PF (page fault), CR2 0xdeadbf18\n",
+            "  IDT at 0xdeadbee8, limit 0xff: 32 entries\n",
+        ]),
+        fault("timer without a gate", "guests/idt_interrupt", "idt_interrupt: waiting for the timer\n").explained(&[
+            "triple fault: hardware interrupt with vector 0x20 at 0xc01",
+            "; it could not be delivered (IDT entry 32 lies past the IDT's limit 0xff), and neither could #GP (IDT entry 13 is \
+             not present), nor #DF (entry 8: the same)\n",
+        ]),
+    ]
+}
