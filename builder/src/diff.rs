@@ -215,5 +215,7 @@ fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
 fn mapping(mapping: &Mapping) -> String {
     let range = GuestRange::new(mapping.virtual_start, mapping.size);
     let access = if mapping.writable { "rw" } else { "r-" };
-    format!("entries {}-{}: {range} {access} at {:#x}", mapping.first_entry, mapping.last_entry, mapping.physical_start)
+    let pages = if mapping.big_pages { "" } else { " in pages of 4 KiB" };
+    let (first, last, target) = (mapping.first_entry, mapping.last_entry, mapping.physical_start);
+    format!("entries {first}-{last}: {range} {access} at {target:#x}{pages}")
 }

@@ -7,6 +7,8 @@ use wincode::{SchemaRead, SchemaWrite};
 pub const CR0_PE: u32 = 1 << 0;
 /// CR0 bit 4, extension type: fixed to one on every processor since the Pentium.
 pub const CR0_ET: u32 = 1 << 4;
+/// CR0 bit 16, write protect: read-only pages are read-only for the kernel, too.
+pub const CR0_WP: u32 = 1 << 16;
 /// CR0 bit 31, paging. Always clear in an entry state: the trampoline in the image turns paging on.
 pub const CR0_PG: u32 = 1 << 31;
 /// CR4 bit 4, page size extensions: page directory entries may map 4 MiB.

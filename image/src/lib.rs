@@ -86,8 +86,8 @@ mod writer;
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
 pub use entry::{
-    CR0_ET, CR0_PE, CR0_PG, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters, Segment,
-    Segments, TableRegister,
+    CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters,
+    Segment, Segments, TableRegister,
 };
 pub use error::ImageError;
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};

@@ -1,7 +1,7 @@
 //! What an image holds, as a report for people or programs.
 
 mod multiboot;
-mod page_directory;
+mod page_tables;
 mod stos;
 mod svg;
 mod text;
@@ -12,11 +12,11 @@ use stos_image::{Description, Digest, GuestRange, Input, Region, RegionKind};
 use crate::image_file::LoadedImage;
 
 pub use multiboot::MultibootStructures;
-pub use page_directory::Mapping;
+pub use page_tables::{Mapping, PageTable};
 pub use stos::StosStructures;
 
 /// Version of the JSON form of [`Report`]. It grows by one when a field changes its meaning or goes away.
-const REPORT_VERSION: u32 = 2;
+const REPORT_VERSION: u32 = 3;
 
 /// Everything that an image says, decoded. Its JSON form is that of these fields.
 #[derive(Debug, Serialize)]
@@ -39,8 +39,12 @@ pub struct Report<'a> {
     pub region_digests: Vec<Option<Digest>>,
     /// Guest memory that the image stores.
     pub extents: &'a [GuestRange],
+    /// The page tables that the page directory names.
+    pub page_tables: Vec<PageTable>,
     /// What the page directory that CR3 names maps, in order of virtual addresses.
     pub mappings: Vec<Mapping>,
+    /// Further mappings, which are not listed since there are too many.
+    pub mappings_left_out: usize,
     /// The structures of the boot protocol, when it is one that this program knows.
     pub boot: Option<BootStructures>,
 }
@@ -78,6 +82,7 @@ impl<'a> Report<'a> {
     /// Decodes a checked image.
     pub fn new(loaded: &'a LoadedImage) -> Self {
         let description = loaded.image.description();
+        let page_tables::PageTables { tables, mappings, left_out, .. } = page_tables::PageTables::decode(loaded);
         Self {
             report_version: REPORT_VERSION,
             image_id: loaded.image.id(),
@@ -88,7 +93,9 @@ impl<'a> Report<'a> {
             description,
             region_digests: description.regions.iter().map(|region| digest_of(loaded, region)).collect(),
             extents: loaded.image.extents(),
-            mappings: page_directory::decode(loaded),
+            page_tables: tables,
+            mappings,
+            mappings_left_out: left_out,
             boot: BootStructures::decode(loaded),
         }
     }

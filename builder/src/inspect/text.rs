@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Display};
 
-use stos_image::{Digest, MapKind, MapRange, Segment};
+use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
 
 use super::multiboot::MultibootSections;
-use super::{BootStructures, MultibootStructures, Report, StosStructures};
+use super::{BootStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
+
+/// Most owners of the memory behind a mapping that are named.
+const OWNERS_SHOWN: usize = 3;
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,24 +58,57 @@ impl Report<'_> {
         Ok(())
     }
 
+    /// A map of the virtual address space: what is mapped, and between it what is not.
     fn write_mappings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.description.entry.cr3 {
-            0 => writeln!(f, "\nNo page directory: the kernel is entered with paging off")?,
-            directory => writeln!(f, "\nPage directory at {directory:#x}")?,
+        let entry = &self.description.entry;
+        if entry.cr3 == 0 {
+            return writeln!(f, "\nNo page directory: the kernel is entered with paging off");
         }
+        writeln!(f, "\nPage directory at {:#x}", entry.cr3)?;
+        writeln!(f, "  entries    virtual            access         physical           pages")?;
+        let mut next = 0;
         for mapping in &self.mappings {
-            let entries = if mapping.first_entry == mapping.last_entry {
-                mapping.first_entry.to_string()
-            } else {
-                format!("{}-{}", mapping.first_entry, mapping.last_entry)
-            };
+            write_gap(f, next, mapping.virtual_start)?;
+            next = mapping.virtual_start + mapping.size;
             let access = if mapping.writable { "rw" } else { "r-" };
             let level = if mapping.user { "user" } else { "supervisor" };
-            let target = if mapping.big_pages { "4 MiB pages at" } else { "page table at" };
-            let range = Range(mapping.virtual_start, mapping.virtual_start + mapping.size);
-            writeln!(f, "  {entries:<9} {range}  {access} {level}, {target} {:#x}", mapping.physical_start)?;
+            let (unit, page) = if mapping.big_pages { (4 << 20, "4 MiB") } else { (4 << 10, "4 KiB") };
+            let entries = match (mapping.first_entry, mapping.last_entry) {
+                (first, last) if first == last => first.to_string(),
+                (first, last) => format!("{first}-{last}"),
+            };
+            let physical = Range(mapping.physical_start, mapping.physical_start + mapping.size);
+            let (range, count) = (Range(mapping.virtual_start, next), mapping.size / unit);
+            let owners = self.owners(mapping);
+            writeln!(f, "  {entries:<9}  {range}  {access} {level:<10}  {physical}  {count:>4} of {page}{owners}")?;
+        }
+        match self.mappings_left_out {
+            0 => write_gap(f, next, 1 << 32)?,
+            more => writeln!(f, "  and {more} more")?,
+        }
+        for PageTable { entry, address, in_memory } in &self.page_tables {
+            let outside = if *in_memory { "" } else { ": outside guest memory, it maps nothing" };
+            writeln!(f, "  page directory entry {entry}: page table at {address:#x}{outside}")?;
+        }
+        let is_read_only = |mapping: &Mapping| !mapping.writable && !mapping.user;
+        if self.mappings.iter().any(is_read_only) {
+            let (state, who) =
+                if entry.cr0 & CR0_WP == 0 { ("clear", "may write to") } else { ("set", "can't write to") };
+            writeln!(f, "  CR0.WP is {state}: the kernel {who} pages that are r-")?;
         }
         Ok(())
+    }
+
+    /// Whose memory a mapping leads to: the first owners by name.
+    fn owners(&self, mapping: &Mapping) -> String {
+        let mut owners = self.description.owners(GuestRange::new(mapping.physical_start, mapping.size));
+        let shown: Vec<&str> = owners.by_ref().take(OWNERS_SHOWN).collect();
+        let more = owners.count();
+        match (shown.is_empty(), more) {
+            (true, _) => String::new(),
+            (false, 0) => format!("  {}", shown.join(", ")),
+            (false, _) => format!("  {} and {more} more", shown.join(", ")),
+        }
     }
 
     fn write_entry(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,6 +190,11 @@ fn write_multiboot(f: &mut fmt::Formatter<'_>, boot: &MultibootStructures) -> fm
         writeln!(f, "    {:#x} to {:#x}  \"{}\"", module.mod_start, module.mod_end, module.string)?;
     }
     write_map(f, "Multiboot memory map", &boot.memory_map)
+}
+
+/// A line for addresses that nothing maps, if there are any.
+fn write_gap(f: &mut fmt::Formatter<'_>, start: u64, end: u64) -> fmt::Result {
+    if start < end { writeln!(f, "             {}  not mapped", Range(start, end)) } else { Ok(()) }
 }
 
 fn write_map(f: &mut fmt::Formatter<'_>, title: &str, map: &[MapRange]) -> fmt::Result {

@@ -1,12 +1,9 @@
 //! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
 //! knows about both.
 
-use stos_image::{FaultRecord, Region, Symbols};
+use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
 
 use crate::linear::{LinearMemory, WalkEnd};
-
-/// CR0 bit 16: the supervisor, too, may not write to read-only pages.
-const CR0_WP: u32 = 1 << 16;
 
 /// A fault and its surroundings.
 #[derive(Clone, Copy, Debug)]

@@ -18,16 +18,13 @@ use super::draft::Draft;
 use super::layout::{BIG_PAGE, BOOT_STACK_END, FRAME_ARRAY, HEAP_END, KERNEL_BASE, PAGE_DIRECTORY};
 use super::memory::Memory;
 use super::memory_map::{declared_map, reserve};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::input::Inputs;
 use crate::manifest::Manifest;
+use crate::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 use crate::plan::Plan;
-
-/// Flags of a page directory entry that maps 4 MiB: present, writable, page size (Intel SDM volume 3A, table 4-4).
-const BIG_PAGE_ENTRY: u32 = 0x83;
-/// The page directory entry that maps [`KERNEL_BASE`].
-const KERNEL_ENTRY: u32 = KERNEL_BASE / BIG_PAGE;
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -61,7 +58,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let call = KernelCall { entry: kernel.entry, argument: structures.interface + KERNEL_BASE };
     let boot_code = code::assemble(Some(call))?;
     memory.place_boot_pages(Tables::STOS, &boot_code);
-    memory.place_paging(&frame_array);
+    memory.place_paging(&frame_array)?;
 
     let mut names = Names::default();
     names.add_kernel(&inputs.kernel)?;
@@ -155,11 +152,12 @@ impl Memory {
     }
 
     /// The page directory at entry, and what the kernel will use for its frame array.
-    fn place_paging(&mut self, frame_array: &FrameArray) {
-        let directory = page_directory(frame_array);
+    fn place_paging(&mut self, frame_array: &FrameArray) -> Result<(), Diagnostic> {
+        let directory = page_directory(frame_array)?;
         self.put_named(PAGE_DIRECTORY, directory, RegionKind::PageTables, Permissions::RW, "page directory");
         let size = frame_array.size.into();
         self.claims.add(FRAME_ARRAY, size, RegionKind::FrameArray, Permissions::RW, "frame array", None);
+        Ok(())
     }
 }
 
@@ -169,13 +167,20 @@ impl Memory {
 /// 768               0xc0000000-0xc03fffff                   physical 0
 /// 1022-nb .. 1021   nb * 4 MiB that end at 0xff7fffff       physical 4 MiB and up: the frame array
 /// ```
-fn page_directory(frame_array: &FrameArray) -> Vec<u8> {
-    let mut entries = [0_u32; 1024];
-    entries[0] = BIG_PAGE_ENTRY;
-    entries[KERNEL_ENTRY as usize] = BIG_PAGE_ENTRY;
-    let first = frame_array.first_entry();
-    for page in 0..frame_array.big_pages {
-        entries[(first + page) as usize] = (FRAME_ARRAY + page * BIG_PAGE) | BIG_PAGE_ENTRY;
-    }
-    entries.iter().flat_map(|entry| entry.to_le_bytes()).collect()
+///
+/// # Errors
+/// None that a frame array of a right size can cause.
+fn page_directory(frame_array: &FrameArray) -> Result<Vec<u8>, Diagnostic> {
+    let map = |start: u32, pages: u32, physical: u32| Mapping {
+        start,
+        size: u64::from(pages) * u64::from(BIG_PAGE),
+        page_size: PageSize::Big,
+        target: Target::Physical(physical, Access::KERNEL),
+    };
+    let frames = map(frame_array.first_entry() * BIG_PAGE, frame_array.big_pages, FRAME_ARRAY);
+    let failed =
+        |error: &PagingError| Diagnostic::new(Code::FormatLimit, format!("the page directory can't be built: {error}"));
+    let space = AddressSpace::new(vec![map(0, 1, 0), map(KERNEL_BASE, 1, 0), frames]);
+    let space = space.map_err(|errors| failed(errors.first().unwrap_or(&PagingError::Empty { index: 0 })))?;
+    Ok(space.build(GuestRange::new(0, 0)).map_err(|error| failed(&error))?.directory)
 }

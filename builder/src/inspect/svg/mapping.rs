@@ -69,9 +69,7 @@ fn place(mappings: &[Mapping], scale: &Scale, top: u32) -> Vec<u32> {
 
 /// Upper and lower edge of the memory that `mapping` leads to.
 fn target(mapping: &Mapping, scale: &Scale) -> (u32, u32) {
-    // Of a page table, only where it lies is known.
-    let size = if mapping.big_pages { mapping.size } else { 4096 };
-    (scale.y(mapping.physical_start), scale.y(mapping.physical_start.saturating_add(size)))
+    (scale.y(mapping.physical_start), scale.y(mapping.physical_start.saturating_add(mapping.size)))
 }
 
 fn band(mapping: &Mapping, scale: &Scale, y: u32, index: usize, colour: &str) -> Group {
@@ -91,17 +89,17 @@ fn band(mapping: &Mapping, scale: &Scale, y: u32, index: usize, colour: &str) ->
 fn range_box(mapping: &Mapping, y: u32, colour: &str, inside: bool) -> Group {
     let access = if mapping.writable { "rw" } else { "r-" };
     let level = if mapping.user { "user" } else { "supervisor" };
-    let what = if mapping.big_pages { "→" } else { "table" };
     let target =
         if inside { address(mapping.physical_start) } else { format!("0x{:08x} (no memory)", mapping.physical_start) };
     let range = format!("{} - {}", address(mapping.virtual_start), address(mapping.virtual_start + mapping.size - 1));
-    let entries = format!("page directory entries {} to {}", mapping.first_entry, mapping.last_entry);
+    let pages = if mapping.big_pages { "4 MiB" } else { "4 KiB" };
+    let entries = format!("page directory entries {} to {}, pages of {pages}", mapping.first_entry, mapping.last_entry);
     Group::new()
         .add(Title::new(format!("{range}\n{entries}\n{access} {level}")))
         .add(rectangle(MARGIN, y, VIRTUAL_WIDTH, BOX_HEIGHT, "#ffffff").set("stroke", colour).set("stroke-width", 2))
         .add(rectangle(MARGIN, y, 6, BOX_HEIGHT, colour))
         .add(text(MARGIN + 16, y + 21, 13, range))
-        .add(text(MARGIN + 16, y + 40, 12, format!("{access} {level} {what} {target}")))
+        .add(text(MARGIN + 16, y + 40, 12, format!("{access} {level} → {target}")))
 }
 
 /// What lies between two ranges: nothing, or addresses that are not mapped.
