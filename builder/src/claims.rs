@@ -1,6 +1,6 @@
 //! Claims on guest memory. Two owners of one byte are an error that names both, with the line that mends it.
 
-use stos_image::{GuestRange, Permissions, Region, RegionKind};
+use stos_image::{GuestRange, PAGE_SIZE, Permissions, Region, RegionKind};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -30,9 +30,31 @@ pub struct Claim {
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     list: Vec<Claim>,
+    /// Where a kernel is usually linked, for advice.
+    link_address: u32,
 }
 
 impl Claims {
+    /// No claims yet, on the memory of a kernel that is usually linked at `link_address`.
+    pub fn new(link_address: u32) -> Self {
+        Self { list: Vec::new(), link_address }
+    }
+
+    /// The first address of whole pages from `start` on, with `size` bytes before `end` that nobody claims.
+    pub fn first_free(&self, start: u64, end: u64, size: u64) -> Option<u64> {
+        let mut ranges: Vec<GuestRange> = self.list.iter().map(|claim| claim.range).collect();
+        ranges.sort_unstable();
+        let mut candidate = start.next_multiple_of(PAGE_SIZE);
+        for range in ranges.iter().filter(|range| range.end() > start) {
+            // Sorted by start: what begins behind the candidate's end leaves it free, as does all that follows.
+            if range.start.0 >= candidate.checked_add(size)? {
+                break;
+            }
+            candidate = candidate.max(range.end().checked_next_multiple_of(PAGE_SIZE)?);
+        }
+        (candidate.checked_add(size)? <= end).then_some(candidate)
+    }
+
     /// Claims `size` bytes from `start`. Nothing is no claim.
     pub fn add(
         &mut self,
@@ -74,7 +96,7 @@ impl Claims {
                 others.iter().copied().filter(|other| other.range.overlaps(claim.range)).collect();
             others.sort_by_key(|other| other.range);
             if !others.is_empty() {
-                found.push(collision(claim, &others, &self.list));
+                found.push(collision(claim, &others, &self));
             }
         }
         found.finish(())?;
@@ -132,7 +154,7 @@ fn section_name(part: &str) -> &str {
     part.strip_prefix("kernel ").unwrap_or(part)
 }
 
-fn collision(claim: &Claim, others: &[&Claim], all: &[Claim]) -> Diagnostic {
+fn collision(claim: &Claim, others: &[&Claim], all: &Claims) -> Diagnostic {
     let message = match others {
         [other] => format!("`{}` and `{}` claim the same guest memory", claim.name, other.name),
         [other, rest @ ..] => {
@@ -159,7 +181,7 @@ fn collision(claim: &Claim, others: &[&Claim], all: &[Claim]) -> Diagnostic {
     diagnostic.help(help(claim, others, all))
 }
 
-fn help(claim: &Claim, others: &[&Claim], all: &[Claim]) -> String {
+fn help(claim: &Claim, others: &[&Claim], all: &Claims) -> String {
     let reserved = others.iter().copied().chain([claim]).find(|claim| claim.is_reserved());
     if let Some(reserved) = reserved {
         return format!(
@@ -170,11 +192,14 @@ fn help(claim: &Claim, others: &[&Claim], all: &[Claim]) -> String {
     if claim.kind != RegionKind::Kernel {
         return "move one of them, or leave it out: memory that is in use is reserved already".to_owned();
     }
+    let link_address = all.link_address;
     // What GNU ld makes of `-Ttext=…` without a linker script: the headers, on the page before the first section.
     if claim.parts.is_empty() && claim.range.start.0 == 0xf_f000 {
-        return "these are probably the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment=0xc0100000` instead of `-Ttext=0xc0100000`".to_owned();
+        return format!(
+            "these are probably the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment={link_address:#x}` instead of `-Ttext={link_address:#x}`"
+        );
     }
-    let in_place = all.iter().filter(|other| other.kind == RegionKind::Kernel && other.range.start.0 >= 0x10_0000);
+    let in_place = all.list.iter().filter(|other| other.kind == RegionKind::Kernel && other.range.start.0 >= 0x10_0000);
     let before = in_place.filter_map(|other| other.parts.last()).next_back();
     let first = claim.parts.first().map(|(name, _)| section_name(name));
     match (before, first) {
@@ -184,7 +209,7 @@ fn help(claim: &Claim, others: &[&Claim], all: &[Claim]) -> String {
         ),
         (_, first) => {
             let first = first.map_or("the first section".to_owned(), |first| format!("`{first}`"));
-            format!("put `. = 0xc0100000;` before {first} in the linker script: physical 1 MiB is free")
+            format!("put `. = {link_address:#x};` before {first} in the linker script: physical 1 MiB is free")
         }
     }
 }

@@ -142,6 +142,14 @@ codes! {
     UnknownMultibootFlags = "E0083", STATUS_DATA;
     /// Address fields of a Multiboot header that contradict each other or the file.
     BadAddressFields = "E0084", STATUS_DATA;
+    /// A symbol that is to be the entry point, and that the kernel does not have.
+    EntrySymbolMissing = "E0101", STATUS_DATA;
+    /// Two mappings of the same virtual addresses.
+    MappingsOverlap = "E0102", STATUS_DATA;
+    /// A mapping that does not consist of whole pages.
+    MisalignedMapping = "E0103", STATUS_DATA;
+    /// An entry address that the page tables do not map.
+    EntryNotMapped = "E0104", STATUS_DATA;
     /// A segment of the kernel that is writable and executable.
     WritableCode = "W0001", 0;
     /// Segments of the kernel with different permissions on one page.
@@ -154,6 +162,8 @@ codes! {
     ForeignRelocations = "W0005", 0;
     /// A kernel that asks for a video mode, which there is none of.
     NoVideoMode = "W0006", 0;
+    /// A stack at entry that can't be written.
+    StackNowhere = "W0007", 0;
 }
 
 impl std::fmt::Display for Code {

@@ -85,6 +85,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     match manifest.kernel.protocol.value {
         Protocol::Stos => boot::stos::plan(manifest, inputs),
         Protocol::Multiboot => boot::multiboot::plan(manifest, inputs),
+        Protocol::Elf => boot::elf::plan(manifest, inputs),
     }
 }
 

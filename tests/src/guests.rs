@@ -1,5 +1,6 @@
 //! Guests for end-to-end tests: what each is packed from, how it is run, what it must print and how it must end.
 
+mod elf;
 mod multiboot;
 mod triple_faults;
 
@@ -161,6 +162,11 @@ impl Guest {
         image
     }
 
+    /// Whether paging stays off, so that a KVM that can't page in 32 bits runs the guest, too.
+    pub fn is_unpaged(&self) -> bool {
+        self.protocol == "elf" && !self.lines.contains("paging")
+    }
+
     /// Runs `image` on a backend of this machine; its report is added to standard error, after [`REPORT_MARK`].
     ///
     /// # Panics
@@ -301,6 +307,7 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
     ];
     guests.extend(multiboot::all());
+    guests.extend(elf::all());
     guests.extend(exceptions());
     guests.extend(triple_faults::all());
     guests.extend(exit_statuses());

@@ -1,9 +1,10 @@
 //! Every guest on the emulated backend and on a KVM that can page in 32 bits: this machine's where it can, else the one in
-//! the nested VM. Each run is a test of its own; so is, for each guest, that both backends show the same. A table of the runs
-//! is left in `target/tmp/guests.md`.
+//! the nested VM. Guests that leave paging off run on this machine's in any case. Each run is a test of its own; so is, for
+//! each guest, that both backends show the same. A table of the runs is left in `target/tmp/guests.md`.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         }));
     }
     if let Kvm::Nested(runs) = &kvm {
+        trials.extend(on_host(&packed));
         for (offset, (name, sentence)) in AUTO.iter().enumerate() {
             let (runs, index) = (Arc::clone(runs), packed.len() + offset);
             trials.push(Trial::test(format!("nested KVM: {name}"), move || {
@@ -153,6 +155,26 @@ fn check_report(run: &Run, backend: &str) -> Result<(), String> {
     } else {
         Err(format!("the report is wrong in {wrong:?} {errors:?}: {report:#}\n{said}"))
     }
+}
+
+/// Guests that leave paging off, on this machine's KVM although it can't page; none where there is no KVM.
+fn on_host(packed: &Arc<Vec<Packed>>) -> Vec<Trial> {
+    let device = OpenOptions::new().read(true).write(true).open("/dev/kvm");
+    if let Err(error) = &device {
+        println!("guests without paging are not run on this machine's KVM: /dev/kvm: {error}");
+    }
+    let unpaged = (0..packed.len()).filter(|index| device.is_ok() && packed[*index].guest.is_unpaged());
+    let trial = |index: usize| {
+        let this = Arc::clone(packed);
+        Trial::test(format!("this machine's KVM: {}", this[index].guest.name), move || {
+            let Packed { guest, image, .. } = &this[index];
+            let run = guest.run("kvm", image);
+            note(guest, "this machine's KVM", &run);
+            guest.check("kvm", &run, Place::Here)?;
+            check_report(&run, "kvm").map_err(Failed::from)
+        })
+    };
+    unpaged.map(trial).collect()
 }
 
 /// What `--backend auto` must do on a KVM that can page, and say: from the loaded module, and by its probe guest when

@@ -99,6 +99,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "all_memory_reserved",
     "bad_regex",
     "bad_regex_look_around",
+    "entry_with_stos",
+    "entry_with_too_much",
     "extends_error_in_base",
     "extends_itself",
     "extends_loop",

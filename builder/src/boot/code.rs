@@ -23,6 +23,8 @@ pub struct BootCode {
     pub start: u32,
     /// Bytes of the trampoline or of that code; the fault catcher follows it.
     pub trampoline_size: u32,
+    /// Whether what is before the fault catcher calls the kernel; else it is where a kernel returns to.
+    pub calls_kernel: bool,
     /// Physical address of the handler of each exception vector.
     pub handlers: Vec<u32>,
     /// Physical address of the code that a double fault's task begins with.
@@ -49,8 +51,7 @@ pub struct KernelCall {
 /// # Errors
 /// Only when an instruction can't be encoded, which no choice of addresses causes.
 pub fn assemble(call: Option<KernelCall>) -> Result<BootCode, Diagnostic> {
-    let failed = |error| Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}"));
-    assemble_parts(call).map_err(failed)
+    assemble_parts(call).map_err(|error| failed(&error))
 }
 
 fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
@@ -64,6 +65,28 @@ fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
         asm.set_label(&mut start)?;
         halt(&mut asm)?;
     }
+    finish(asm, call.is_some(), Some(start))
+}
+
+/// Assembles the fault catcher behind code of a protocol's own, which a guest begins with.
+///
+/// # Errors
+/// As for [`assemble`].
+pub fn assemble_after(begin: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<BootCode, Diagnostic> {
+    let parts = || {
+        let mut asm = CodeAssembler::new(32)?;
+        begin(&mut asm)?;
+        finish(asm, true, None)
+    };
+    parts().map_err(|error| failed(&error))
+}
+
+fn failed(error: &IcedError) -> Diagnostic {
+    Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}"))
+}
+
+/// Adds the fault catcher. `start` is where a guest begins, unless it is the first instruction of all.
+fn finish(mut asm: CodeAssembler, calls_kernel: bool, start: Option<CodeLabel>) -> Result<BootCode, IcedError> {
     let mut common = asm.create_label();
     let mut stubs = Vec::new();
     for vector in 0..EXCEPTION_VECTORS {
@@ -83,8 +106,9 @@ fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
     let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
     let handlers = stubs.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
     let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-    let (start, double_fault) = (address(&start)?, address(&task)?);
-    Ok(BootCode { bytes: assembled.inner.code_buffer, start, trampoline_size, handlers, double_fault })
+    let start = start.as_ref().map_or(Ok(BOOT_CODE), address)?;
+    let double_fault = address(&task)?;
+    Ok(BootCode { bytes: assembled.inner.code_buffer, start, trampoline_size, calls_kernel, handlers, double_fault })
 }
 
 /// Where a guest begins, at its physical address with paging off, CR3 and CR4.PSE set: turns paging on and goes on at
@@ -119,7 +143,8 @@ fn kernel_call(asm: &mut CodeAssembler, call: KernelCall) -> Result<(), IcedErro
     halt(asm)
 }
 
-fn halt(asm: &mut CodeAssembler) -> Result<(), IcedError> {
+/// Stops the CPU for good.
+pub fn halt(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     let mut again = asm.create_label();
     asm.cli()?;
     asm.set_label(&mut again)?;

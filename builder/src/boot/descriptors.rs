@@ -39,20 +39,35 @@ pub struct Tables {
     data: u16,
     /// The TSS that TR names at entry.
     entry_tss: u16,
-    /// Virtual address of physical 0 where the tables are used: 0 with paging off.
+    /// Virtual address of physical 0 where the tables are used: 0 but for a kernel in the upper half.
     base: u32,
+    /// Physical address of the page directory that a double fault's task uses.
+    double_fault_directory: u32,
 }
 
 impl Tables {
     /// For a kernel in the upper half of the address space, which the trampoline calls with paging on.
-    pub const STOS: Self = Self { code: 0x08, data: 0x10, entry_tss: 0x18, base: KERNEL_BASE };
+    pub const STOS: Self =
+        Self { code: 0x08, data: 0x10, entry_tss: 0x18, base: KERNEL_BASE, double_fault_directory: PAGE_DIRECTORY };
 
     /// For a kernel that is entered with paging off, with flat segments at these selectors: two of 0x08, 0x10 and 0x18.
     pub const fn unpaged(code: u16, data: u16) -> Self {
-        Self { code, data, entry_tss: RUNNING_TSS_SELECTOR, base: 0 }
+        let double_fault_directory = DOUBLE_FAULT_DIRECTORY;
+        Self { code, data, entry_tss: RUNNING_TSS_SELECTOR, base: 0, double_fault_directory }
     }
 
-    /// True for a kernel that the trampoline calls with paging on.
+    /// As [`Tables::unpaged`], for a kernel that is called with paging on, by a page directory at [`PAGE_DIRECTORY`] that maps the
+    /// boot pages to themselves.
+    pub const fn mapped_to_themselves(code: u16, data: u16) -> Self {
+        Self { double_fault_directory: PAGE_DIRECTORY, ..Self::unpaged(code, data) }
+    }
+
+    /// True when the double fault's task needs a page directory of its own, at [`DOUBLE_FAULT_DIRECTORY`].
+    pub const fn needs_double_fault_directory(self) -> bool {
+        self.double_fault_directory == DOUBLE_FAULT_DIRECTORY
+    }
+
+    /// True for a kernel that is called with paging on and uses the tables in the upper half.
     pub const fn is_paged(self) -> bool {
         self.base != 0
     }
@@ -101,7 +116,7 @@ impl Tables {
     /// vector 8 comes from an 8259, without one.
     pub fn double_fault_tss(self, handler: u32) -> Vec<u8> {
         let mut words = vec![
-            (tss_offset::CR3, if self.is_paged() { PAGE_DIRECTORY } else { DOUBLE_FAULT_DIRECTORY }),
+            (tss_offset::CR3, self.double_fault_directory),
             (tss_offset::EIP, self.base + handler),
             (tss_offset::EFLAGS, EFLAGS_FIXED),
             (tss_offset::ESP, self.base + DOUBLE_FAULT_STACK_END - 4),

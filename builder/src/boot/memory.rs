@@ -27,7 +27,8 @@ pub struct Memory {
 impl Memory {
     /// Empty memory in which the ranges that the manifest reserves are claimed, so that nothing of ours is put there.
     pub fn new(manifest: &Manifest) -> Self {
-        let mut memory = Self::default();
+        let claims = Claims::new(manifest.kernel.protocol.value.link_address());
+        let mut memory = Self { claims, ..Self::default() };
         for (index, segment) in manifest.segments.iter().enumerate() {
             let range = segment_range(segment.value);
             // Guest memory ends below 4 GiB, and segments end with it.

@@ -4,6 +4,7 @@
 mod code;
 mod descriptors;
 mod draft;
+pub mod elf;
 pub mod layout;
 mod memory;
 mod memory_map;

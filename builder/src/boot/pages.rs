@@ -40,29 +40,25 @@ impl Memory {
             self.put_named(LOW_IDT, before, boot, Permissions::R, "boot IDT before paging");
             self.put_named(HIGH_IDT, tables.idt(handlers), boot, Permissions::R, "boot IDT");
         } else {
-            let directory = double_fault_directory();
-            self.put_named(
-                DOUBLE_FAULT_DIRECTORY,
-                directory,
-                RegionKind::PageTables,
-                Permissions::RW,
-                "double fault page directory",
-            );
             self.put_named(LOW_IDT, tables.idt(handlers), boot, Permissions::R, "boot IDT");
+        }
+        if tables.needs_double_fault_directory() {
+            let (directory, kind) = (double_fault_directory(), RegionKind::PageTables);
+            self.put_named(DOUBLE_FAULT_DIRECTORY, directory, kind, Permissions::RW, "double fault page directory");
         }
         self.claims.add(FAULT_RECORD, FAULT_RECORD_SIZE as u64, boot, Permissions::RW, "fault record", None);
         let stack = u64::from(DOUBLE_FAULT_STACK_END - DOUBLE_FAULT_STACK);
         self.claims.add(DOUBLE_FAULT_STACK, stack, RegionKind::Stack, Permissions::RW, "double fault stack", None);
         let (size, trampoline) = (code.bytes.len() as u64, u64::from(code.trampoline_size));
-        let name = if tables.is_paged() { "trampoline" } else { "halt after the kernel" };
+        let name = if code.calls_kernel { "trampoline" } else { "halt after the kernel" };
         self.claims.add(BOOT_CODE, trampoline, boot, Permissions::RX, name, None);
         let catcher = BOOT_CODE + code.trampoline_size;
         self.claims.add(catcher, size - trampoline, boot, Permissions::RX, "fault catcher", None);
         self.put(BOOT_CODE, code.bytes.clone());
-        let stack_end = if tables.is_paged() { BOOT_STACK_END } else { FIRST_STACK_POINTER };
+        let stack_end = if code.calls_kernel { BOOT_STACK_END } else { FIRST_STACK_POINTER };
         let stack = u64::from(stack_end - BOOT_STACK);
         self.claims.add(BOOT_STACK, stack, RegionKind::Stack, Permissions::RW, "boot stack", None);
-        if !tables.is_paged() {
+        if !code.calls_kernel {
             let address = code.start.to_le_bytes().to_vec();
             self.put_named(FIRST_STACK_POINTER, address, boot, Permissions::RW, "kernel's return address");
         }

@@ -103,6 +103,16 @@ impl KernelElf {
         kernel.finish(loaded, found)
     }
 
+    /// Reads and checks a kernel whose segments are loaded at `p_paddr`, wherever it begins.
+    ///
+    /// # Errors
+    /// Everything that keeps the kernel from being loaded.
+    pub fn parse_segments(loaded: &Loaded) -> Result<Self, Diagnostics> {
+        let (kernel, mut found) = Self::read(loaded)?;
+        physical::check_overlap(&kernel.layout(loaded), &mut found);
+        kernel.finish(loaded, found)
+    }
+
     /// The kernel as the file has it, with `e_entry` and `p_paddr` as they are and without warnings, and what is wrong with its
     /// program headers.
     fn read(loaded: &Loaded) -> Result<(Self, Diagnostics), Diagnostics> {

@@ -20,7 +20,7 @@ use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::input::Loaded;
 
-pub use kernel::KernelElf;
+pub use kernel::{KernelElf, LoadSegment};
 pub use link::undefined_symbols;
 pub use module::ModuleElf;
 pub use names::Names;

@@ -6,6 +6,7 @@ use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
 
 use super::multiboot::MultibootSections;
 use super::{BootStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
+use crate::paging::entry::TABLE_SIZE;
 
 /// Most owners of the memory behind a mapping that are named.
 const OWNERS_SHOWN: usize = 3;
@@ -86,15 +87,32 @@ impl Report<'_> {
             0 => write_gap(f, next, 1 << 32)?,
             more => writeln!(f, "  and {more} more")?,
         }
-        for PageTable { entry, address, in_memory } in &self.page_tables {
-            let outside = if *in_memory { "" } else { ": outside guest memory, it maps nothing" };
-            writeln!(f, "  page directory entry {entry}: page table at {address:#x}{outside}")?;
-        }
+        self.write_tables(f)?;
         let is_read_only = |mapping: &Mapping| !mapping.writable && !mapping.user;
         if self.mappings.iter().any(is_read_only) {
             let (state, who) =
                 if entry.cr0 & CR0_WP == 0 { ("clear", "may write to") } else { ("set", "can't write to") };
             writeln!(f, "  CR0.WP is {state}: the kernel {who} pages that are r-")?;
+        }
+        Ok(())
+    }
+
+    /// Where the page tables are: a line for each run of them.
+    fn write_tables(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let continues = |before: &PageTable, after: &PageTable| {
+            before.in_memory == after.in_memory
+                && before.entry + 1 == after.entry
+                && before.address.checked_add(TABLE_SIZE) == Some(after.address)
+        };
+        for run in self.page_tables.chunk_by(continues) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            let outside = if first.in_memory { "" } else { ": outside guest memory, nothing is mapped" };
+            if first.entry == last.entry {
+                writeln!(f, "  entry {}: page table at {:#x}{outside}", first.entry, first.address)?;
+            } else {
+                let (first_entry, last_entry, start) = (first.entry, last.entry, first.address);
+                writeln!(f, "  entries {first_entry}-{last_entry}: page tables from {start:#x} on{outside}")?;
+            }
         }
         Ok(())
     }

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use stos_image::DEFAULT_EXIT_PORT;
+use stos_image::{DEFAULT_EXIT_PORT, GeneralRegisters};
 
 use super::document::{
-    Document, InitramfsDocument, KernelDocument, ModuleDocument, Quantity, RunDocument, SegmentDocument,
+    Document, EntryDocument, InitramfsDocument, KernelDocument, MapDocument, ModuleDocument, PagingDocument, Quantity,
+    RunDocument, SegmentDocument,
 };
+use super::entry::{PAGE_SIZES, SEGMENT_MAPPINGS};
 use super::recorded::RecordedPaths;
-use super::{Manifest, Module, Segment};
+use super::{Eip, Entry, Manifest, MapEntry, Module, Paging, Segment};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
@@ -36,6 +38,11 @@ impl From<&Manifest> for Document {
             modules: modules.collect(),
             initramfs: paths.initramfs.map(|path| InitramfsDocument { path }),
             cmdline: manifest.cmdline.value.clone(),
+            entry: manifest
+                .entry
+                .as_ref()
+                .map(|entry| entry_document(&entry.value))
+                .filter(|entry| *entry != EntryDocument::default()),
             segments: manifest.segments.iter().map(|segment| segment_document(segment.value)).collect(),
             run: Some(run).filter(|run| *run != RunDocument::default()),
             profiles: manifest.profile.iter().map(|name| (name.clone(), BTreeMap::new())).collect(),
@@ -67,6 +74,41 @@ fn module_document(module: &Module, path: &str) -> ModuleDocument {
 
 fn segment_document(segment: Segment) -> SegmentDocument {
     SegmentDocument { start: size(segment.start), size: size(segment.size), kind: "reserved" }
+}
+
+fn entry_document(entry: &Entry) -> EntryDocument {
+    let Entry { registers, esp, eip, paging } = entry;
+    let GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp: _ } = registers;
+    let general = [("eax", eax), ("ebx", ebx), ("ecx", ecx), ("edx", edx), ("esi", esi), ("edi", edi), ("ebp", ebp)];
+    let general = general.into_iter().filter(|(_, value)| **value != 0).map(|(name, value)| (name, address(*value)));
+    EntryDocument {
+        registers: general.chain(esp.as_ref().map(|esp| ("esp", address(esp.value)))).collect(),
+        eip: eip.as_ref().map(|eip| match &eip.value {
+            Eip::Address(value) => address(*value),
+            Eip::Symbol(name) => Quantity::Text(name.clone()),
+        }),
+        paging: paging.as_ref().map(paging_document),
+    }
+}
+
+fn paging_document(paging: &Paging) -> PagingDocument {
+    let page_size = PAGE_SIZES.iter().find(|(_, size)| *size == paging.page_size);
+    let segments = SEGMENT_MAPPINGS.iter().find(|(_, segments)| *segments == paging.segments);
+    PagingDocument {
+        page_size: page_size.map_or("", |(name, _)| name),
+        segments: segments.map_or("", |(name, _)| name),
+        map: paging.map.iter().map(|entry| map_document(entry.value)).collect(),
+    }
+}
+
+fn map_document(entry: MapEntry) -> MapDocument {
+    let MapEntry { start, physical, size: bytes, write, user } = entry;
+    MapDocument { start: address(start), physical: address(physical), size: size(bytes), write, user }
+}
+
+/// Addresses and what is in registers are known by their hexadecimal numbers.
+fn address(value: u32) -> Quantity {
+    Quantity::Text(format!("{value:#x}"))
 }
 
 /// Bytes in the largest unit that divides them.
@@ -155,6 +197,39 @@ profiles:
   slow: {}
 "#
         );
+    }
+
+    #[test]
+    fn an_entry_state_is_written_as_far_as_it_says_something() {
+        let text = "{version: 1, name: x, memory: 2MiB, kernel: {path: k, protocol: elf}, entry: {
+            registers: {eax: 4660, ebx: 0, esp: 576KiB}, eip: start, paging: {map: [
+                {virtual: 3GiB, physical: 0, size: 0x400000, write: true},
+                {virtual: 0xB8000, physical: 0xB8000, size: 4KiB, write: false, user: true}]}}}";
+        let yaml = assert_survives(text);
+        let (_, entry) = yaml.split_once("entry:").unwrap();
+        assert_eq!(
+            entry,
+            r#"
+  registers:
+    eax: "0x1234"
+    esp: "0x90000"
+  eip: start
+  paging:
+    page_size: 4KiB
+    segments: virtual
+    map:
+    - virtual: "0xc0000000"
+      physical: "0x0"
+      size: 4MiB
+      write: true
+    - virtual: "0xb8000"
+      physical: "0xb8000"
+      size: 4KiB
+      user: true
+"#
+        );
+        let nothing = "{version: 1, name: x, memory: 2MiB, kernel: {path: k, protocol: elf}, entry: {paging: ~}}";
+        assert!(!assert_survives(nothing).contains("entry"));
     }
 
     #[test]

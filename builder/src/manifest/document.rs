@@ -27,6 +27,9 @@ pub struct Document {
     /// The command line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cmdline: String,
+    /// The CPU at the first instruction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryDocument>,
     /// Further physical memory that the kernel must leave alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentDocument>,
@@ -75,6 +78,56 @@ pub struct ModuleDocument {
 pub struct InitramfsDocument {
     /// A cpio archive in newc format.
     pub path: String,
+}
+
+/// The CPU at the first instruction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EntryDocument {
+    /// General registers that are not zero, and ESP unless it is a stack of ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registers: BTreeMap<&'static str, Quantity>,
+    /// Address or symbol of the first instruction, unless it is the ELF file's entry point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eip: Option<Quantity>,
+    /// What is mapped, when paging is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paging: Option<PagingDocument>,
+}
+
+/// What page tables map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PagingDocument {
+    /// Size of all pages.
+    pub page_size: &'static str,
+    /// Where the segments of the kernel are mapped.
+    pub segments: &'static str,
+    /// Further mappings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub map: Vec<MapDocument>,
+}
+
+/// A mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MapDocument {
+    /// First virtual address.
+    #[serde(rename = "virtual")]
+    pub start: Quantity,
+    /// Where it leads.
+    pub physical: Quantity,
+    /// Bytes.
+    pub size: Quantity,
+    /// Whether it may be written to.
+    #[serde(skip_serializing_if = "is_false")]
+    pub write: bool,
+    /// Whether privilege level 3 may use it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub user: bool,
+}
+
+/// True for a flag that need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A range of physical memory that the kernel must leave alone.

@@ -141,6 +141,14 @@ pub fn check_clean(what: &str, text: &Located<String>, limit: usize) -> Result<(
     }
 }
 
+/// The truth value that `node` is.
+pub fn boolean(what: &str, node: &Located<Node>) -> Result<bool, Diagnostic> {
+    match &node.value {
+        Node::Bool(value) => Ok(*value),
+        other => Err(wrong_type(what, "`true` or `false`", other, node.span)),
+    }
+}
+
 /// The items of a list. `example` is what a person could write.
 pub fn sequence<'a>(what: &str, node: &'a Located<Node>, example: &str) -> Result<&'a [Located<Node>], Diagnostic> {
     match &node.value {

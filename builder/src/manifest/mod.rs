@@ -2,6 +2,7 @@
 
 mod canonical;
 mod document;
+mod entry;
 pub(crate) mod fields;
 mod merge;
 mod profile;
@@ -14,6 +15,7 @@ mod schema;
 pub(crate) mod tree;
 
 pub(crate) use document::Document;
+pub(crate) use entry::{Eip, Entry, MapEntry, Paging, SegmentMapping};
 pub use fields::nearest;
 pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
@@ -45,6 +47,8 @@ pub struct Manifest {
     pub initramfs: Option<Initramfs>,
     /// The command line; empty when the manifest gives none.
     pub cmdline: Located<String>,
+    /// The CPU at the first instruction, where no protocol says it.
+    pub entry: Option<Located<Entry>>,
     /// Further ranges that the kernel must leave alone.
     pub segments: Vec<Located<Segment>>,
     /// Defaults for the runner.
@@ -67,17 +71,20 @@ pub enum Protocol {
     Stos,
     /// Multiboot, version 1.
     Multiboot,
+    /// None: the manifest says how the kernel is entered.
+    Elf,
 }
 
 impl Protocol {
     /// Every protocol with its name in the manifest.
-    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos), ("multiboot", Self::Multiboot)];
+    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos), ("multiboot", Self::Multiboot), ("elf", Self::Elf)];
 
     /// Name in the manifest.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stos => "stos",
             Self::Multiboot => "multiboot",
+            Self::Elf => "elf",
         }
     }
 
@@ -85,7 +92,15 @@ impl Protocol {
     pub const fn least_memory_mib(self) -> u64 {
         match self {
             Self::Stos => 16,
-            Self::Multiboot => 2,
+            Self::Multiboot | Self::Elf => 2,
+        }
+    }
+
+    /// Where kernels are usually linked.
+    pub const fn link_address(self) -> u32 {
+        match self {
+            Self::Stos => 0xc010_0000,
+            Self::Multiboot | Self::Elf => 0x10_0000,
         }
     }
 
@@ -96,6 +111,7 @@ impl Protocol {
                 "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
             }
             Self::Multiboot => "the kernel is loaded at 1 MiB or above, and the modules behind it",
+            Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
         }
     }
 }

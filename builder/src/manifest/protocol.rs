@@ -7,19 +7,35 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
 impl Protocol {
+    /// True when kernels get modules and a command line.
+    const fn takes_modules_and_cmdline(self) -> bool {
+        match self {
+            Self::Stos | Self::Multiboot => true,
+            Self::Elf => false,
+        }
+    }
+
     /// True when kernels get an initramfs.
     const fn takes_initramfs(self) -> bool {
         match self {
             Self::Stos => true,
-            Self::Multiboot => false,
+            Self::Multiboot | Self::Elf => false,
         }
     }
 
     /// True when a module comes with a text of its own.
     const fn takes_module_cmdline(self) -> bool {
         match self {
-            Self::Stos => false,
+            Self::Stos | Self::Elf => false,
             Self::Multiboot => true,
+        }
+    }
+
+    /// True when the manifest, and not the protocol, says how the kernel is entered.
+    const fn takes_entry(self) -> bool {
+        match self {
+            Self::Stos | Self::Multiboot => false,
+            Self::Elf => true,
         }
     }
 }
@@ -27,17 +43,34 @@ impl Protocol {
 /// Complains of every key that the manifest's protocol has no use for.
 pub fn check_keys(manifest: &Manifest, found: &mut Diagnostics) {
     let protocol = manifest.kernel.protocol.value;
+    let (no_modules, takes) = (!protocol.takes_modules_and_cmdline(), Protocol::takes_modules_and_cmdline);
+    if let Some(module) = manifest.modules.first().filter(|_| no_modules) {
+        let help = "link what the kernel needs into its ELF file";
+        found.push(not_for(manifest, "modules", module.path.span, takes).help(help));
+    }
+    if !manifest.cmdline.value.is_empty() && no_modules {
+        let help = "leave it out; a register can tell the kernel something, `entry: {registers: {eax: 1}}`";
+        found.push(not_for(manifest, "cmdline", manifest.cmdline.span, takes).help(help));
+    }
     if let Some(initramfs) = manifest.initramfs.as_ref().filter(|_| !protocol.takes_initramfs()) {
         let (Initramfs::Archive(path) | Initramfs::Directory(path)) = initramfs;
-        let help = "name the archive in `modules`, `- {path: initramfs.cpio}`: that is how such a kernel gets a file";
+        let help = if no_modules {
+            "link what the kernel needs into its ELF file"
+        } else {
+            "name the archive in `modules`, `- {path: initramfs.cpio}`: that is how such a kernel gets a file"
+        };
         found.push(not_for(manifest, "initramfs", path.span, Protocol::takes_initramfs).help(help));
     }
-    for (index, module) in manifest.modules.iter().enumerate() {
+    for (index, module) in manifest.modules.iter().enumerate().filter(|_| !no_modules) {
         if let Some(cmdline) = module.cmdline.as_ref().filter(|_| !protocol.takes_module_cmdline()) {
             let key = format!("modules[{index}].cmdline");
             let help = "leave it out; the command line of the kernel is the manifest's key `cmdline`";
             found.push(not_for(manifest, &key, cmdline.span, Protocol::takes_module_cmdline).help(help));
         }
+    }
+    if let Some(entry) = manifest.entry.as_ref().filter(|_| !protocol.takes_entry()) {
+        let help = "leave it out: the protocol says how the kernel is entered";
+        found.push(not_for(manifest, "entry", entry.span, Protocol::takes_entry).help(help));
     }
 }
 
@@ -46,6 +79,9 @@ fn not_for(manifest: &Manifest, key: &str, span: Span, takes: impl Fn(Protocol) 
     let others: Vec<&str> = Protocol::ALL.iter().filter(|(_, other)| takes(*other)).map(|(name, _)| *name).collect();
     let message = format!("`{key}` is not for the protocol `{}`, only for {}", protocol.name(), list(&others));
     Diagnostic::new(Code::KeyNotForProtocol, message)
-        .at(span, "the kernel has no way to get this")
+        .at(
+            span,
+            if key == "entry" { "this is not for the manifest to say" } else { "the kernel has no way to get this" },
+        )
         .and_at(manifest.kernel.protocol.span, "with this protocol")
 }

@@ -6,7 +6,9 @@ use stos_image::{NAME_LIMIT, TEXT_LIMIT};
 
 use super::fields::{self, Fields, ROOT};
 use super::quantity::parse_size;
-use super::{Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, profile, protocol, run, tree};
+use super::{
+    Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, entry, profile, protocol, run, tree,
+};
 use crate::Failure;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -125,6 +127,8 @@ fn read_tree(root: &Located<Node>, found: &mut Diagnostics) -> Option<Manifest> 
     let modules = fields.optional("modules").map_or_else(Vec::new, |node| read_modules(node, found));
     let initramfs = fields.optional("initramfs").and_then(|node| read_initramfs(node, found));
     let cmdline = fields.optional("cmdline").and_then(|node| found.take(read_cmdline("cmdline", node)));
+    let entry_node = fields.optional("entry");
+    let entry = entry_node.and_then(|node| Some(Located::new(entry::read(node, found)?, node.span)));
     let segments = fields.optional("segments").map_or_else(Vec::new, |node| read_segments(node, found));
     let run = run::read(fields.optional("run"), found);
     fields.finish(found);
@@ -132,7 +136,8 @@ fn read_tree(root: &Located<Node>, found: &mut Diagnostics) -> Option<Manifest> 
     let cmdline = cmdline.unwrap_or_else(|| Located::new(String::new(), nowhere));
     let (name, memory, kernel) = (name?, memory?, kernel?);
     let (sources, profile) = (Sources::default(), None);
-    let manifest = Manifest { sources, profile, name, memory, kernel, modules, initramfs, cmdline, segments, run };
+    let manifest =
+        Manifest { sources, profile, name, memory, kernel, modules, initramfs, cmdline, entry, segments, run };
     protocol::check_keys(&manifest, found);
     Some(manifest)
 }
@@ -153,7 +158,7 @@ fn parse_plain(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("`{text}` is not a whole number"))
 }
 
-fn size(what: &str, node: &Located<Node>) -> Result<Located<u64>, Diagnostic> {
+pub(super) fn size(what: &str, node: &Located<Node>) -> Result<Located<u64>, Diagnostic> {
     fields::with_unit_help(
         fields::quantity(what, node, "a size such as 64MiB or 0x10000", parse_size),
         node,
@@ -186,7 +191,11 @@ fn wrong_memory(memory: &Located<u64>, problem: &str) -> Diagnostic {
 }
 
 /// A value that must be one of a few words.
-fn word<T: Copy>(what: &str, node: &Located<Node>, words: &[(&'static str, T)]) -> Result<Located<T>, Diagnostic> {
+pub(super) fn word<T: Copy>(
+    what: &str,
+    node: &Located<Node>,
+    words: &[(&'static str, T)],
+) -> Result<Located<T>, Diagnostic> {
     let text = fields::text(what, node)?;
     if let Some((_, value)) = words.iter().find(|(name, _)| *name == text.value) {
         return Ok(Located::new(*value, text.span));

@@ -49,7 +49,7 @@ struct ManifestFile {
     extends: Option<FilePath>,
     /// Name of the image, for people.
     name: Option<Name<255>>,
-    /// Guest memory, from guest-physical address 0: 16MiB (Multiboot: 2MiB) to 3GiB in whole pages of 4096 bytes.
+    /// Guest memory, from guest-physical address 0: 16MiB (Multiboot and elf: 2MiB) to 3GiB in whole pages of 4096 bytes.
     memory: Option<Memory>,
     /// The kernel and how it is started.
     kernel: Option<Kernel>,
@@ -66,6 +66,8 @@ struct ManifestFile {
     /// Words to add to the command line of the manifest that this one extends.
     #[schemars(rename = "cmdline+")]
     more_cmdline: Option<CommandLine>,
+    /// The CPU at the first instruction; only with the protocol `elf`.
+    entry: Option<Entry>,
     /// Further physical memory that the kernel must leave alone.
     #[schemars(length(max = 256))]
     segments: Option<Vec<Segment>>,
@@ -104,6 +106,8 @@ struct Profile {
     /// Words behind the manifest's command line.
     #[schemars(rename = "cmdline+")]
     more_cmdline: Option<CommandLine>,
+    /// The CPU at the first instruction; a key that is left out is that of the manifest.
+    entry: Option<Entry>,
     /// Segments, in the place of the manifest's.
     #[schemars(length(max = 256))]
     segments: Option<Vec<Segment>>,
@@ -148,6 +152,72 @@ struct Initramfs {
     path: Option<FilePath>,
     /// A directory from which an archive is made.
     directory: Option<FilePath>,
+}
+
+/// The CPU at the first instruction of a kernel without a boot protocol.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Entry {
+    /// General registers; 0 unless given, and ESP the top of a stack of 16 KiB.
+    registers: Option<Registers>,
+    /// Address of the first instruction, or a symbol of the kernel; the ELF file's entry point unless given.
+    eip: Option<Eip>,
+    /// Turns paging on before the kernel is called.
+    paging: Option<Paging>,
+}
+
+/// General registers at the first instruction.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Registers {
+    /// EAX.
+    eax: Option<Word>,
+    /// EBX.
+    ebx: Option<Word>,
+    /// ECX.
+    ecx: Option<Word>,
+    /// EDX.
+    edx: Option<Word>,
+    /// ESI.
+    esi: Option<Word>,
+    /// EDI.
+    edi: Option<Word>,
+    /// EBP.
+    ebp: Option<Word>,
+    /// Top of the stack. The kernel is called, so that ESP is 4 less at its first instruction.
+    esp: Option<Word>,
+}
+
+/// What page tables map.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Paging {
+    /// Size of all pages; 4KiB unless given.
+    #[schemars(extend("enum" = ["4KiB", "4MiB", null]))]
+    page_size: Option<String>,
+    /// Where the kernel's segments are mapped: at `p_vaddr` (the default), at `p_paddr`, or nowhere.
+    #[schemars(extend("enum" = ["virtual", "identity", "none", null]))]
+    segments: Option<String>,
+    /// Further mappings.
+    #[schemars(length(max = 256))]
+    map: Option<Vec<MapEntry>>,
+}
+
+/// A range of virtual addresses and where it leads.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct MapEntry {
+    /// First virtual address, a multiple of the page size.
+    #[schemars(rename = "virtual")]
+    start: Word,
+    /// First physical address, a multiple of the page size.
+    physical: Word,
+    /// Size in bytes, a multiple of the page size.
+    size: MapSize,
+    /// Whether it may be written to; `false` unless given.
+    write: Option<bool>,
+    /// Whether privilege level 3 may use it; `false` unless given.
+    user: Option<bool>,
 }
 
 /// Physical memory that the kernel must leave alone.
@@ -224,6 +294,19 @@ value!(
     /// A size or an address of at least `LEAST`.
     Size<const LEAST: u64>, format!("Size{LEAST}"), quantity(SIZE, LEAST, MEMORY_LIMIT, 1)
 );
+value!(
+    /// A number of 32 bits: an address, or what is in a register.
+    Word, "Word", quantity(SIZE, 0, u32::MAX.into(), 1)
+);
+value!(MapSize, "MapSize", quantity(SIZE, 4096, 1 << 32, 4096));
+value!(
+    /// An address, or the name of a symbol.
+    Eip, "Eip",
+    json_schema!({"anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+        {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": CLEAN},
+    ]})
+);
 value!(Duration, "Duration", quantity(DURATION, 1, TIMEOUT_LIMIT_MS / 1000, 1));
 value!(Port, "Port", quantity(NUMBER, 0, 0xfffc, 1));
 
@@ -258,6 +341,10 @@ mod tests {
         let text = match place {
             "" => unknown.to_owned(),
             "modules" | "segments" => format!("{place}: [{{{unknown}}}]"),
+            "entry.registers" | "entry.paging" => {
+                format!("entry: {{{}: {{{unknown}}}}}", place.trim_start_matches("entry."))
+            }
+            "entry.paging.map" => format!("entry: {{paging: {{map: [{{{unknown}}}]}}}}"),
             "profiles" => format!("profiles: {{x: {{{unknown}}}}}"),
             _ => format!("{place}: {{{unknown}}}"),
         };
@@ -275,6 +362,10 @@ mod tests {
             ("kernel", "Kernel"),
             ("modules", "Module"),
             ("initramfs", "Initramfs"),
+            ("entry", "Entry"),
+            ("entry.registers", "Registers"),
+            ("entry.paging", "Paging"),
+            ("entry.paging.map", "MapEntry"),
             ("segments", "Segment"),
             ("run", "Run"),
             ("profiles", "Profile"),

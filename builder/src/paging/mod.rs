@@ -6,6 +6,6 @@ mod mapping;
 mod space;
 
 pub use entry::Access;
-pub use error::PagingError;
+pub use error::{Field, PagingError};
 pub use mapping::{Mapping, PageSize, Target};
 pub use space::AddressSpace;

@@ -141,6 +141,10 @@ fn physical_address(scene: &Scene<'_>) -> Option<String> {
     if !is_memory || address < FIRST_PAGE || scene.memory.physical(address).is_some() {
         return None;
     }
+    // Nothing is there to be used: a guard, or addresses without memory.
+    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Hole) {
+        return None;
+    }
     let owner = scene.region_at(address.into()).map(|region| format!(" of `{}`", shorten(&region.name)));
     let owner = owner.unwrap_or_default();
     Some(match alias(scene, address) {
