@@ -142,6 +142,22 @@ codes! {
     UnknownMultibootFlags = "E0083", STATUS_DATA;
     /// Address fields of a Multiboot header that contradict each other or the file.
     BadAddressFields = "E0084", STATUS_DATA;
+    /// A Linux kernel that is not a bzImage.
+    NotBzImage = "E0090", STATUS_DATA;
+    /// A Linux kernel that follows a boot protocol before 2.06.
+    OldBootProtocol = "E0091", STATUS_DATA;
+    /// A Linux kernel that is loaded below 1 MiB: a zImage.
+    LoadedLow = "E0092", STATUS_DATA;
+    /// A Linux kernel for 64-bit CPUs.
+    Kernel64 = "E0093", STATUS_DATA;
+    /// A bzImage that is shorter than its header says.
+    TruncatedKernel = "E0094", STATUS_DATA;
+    /// A command line that is longer than the Linux kernel takes.
+    CommandLineTooLong = "E0095", STATUS_DATA;
+    /// A Linux kernel that needs more memory than there is, or memory where there is none.
+    KernelDoesNotFit = "E0096", STATUS_DATA;
+    /// An initramfs without room below the end of memory and the Linux kernel's limit.
+    InitramfsDoesNotFit = "E0097", STATUS_DATA;
     /// A symbol that is to be the entry point, and that the kernel does not have.
     EntrySymbolMissing = "E0101", STATUS_DATA;
     /// Two mappings of the same virtual addresses.

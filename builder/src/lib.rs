@@ -45,7 +45,7 @@ pub use extract::{ExtractError, extract};
 pub use image_file::{ImageFileError, LoadedImage, verify};
 pub use init::{Begun, init};
 pub use input::{Inputs, Loaded, describe};
-pub use inspect::{BootStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
+pub use inspect::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
 pub use interrupt::ENDING_SIGNALS;
 pub use lock::{Locked, lock};
 pub use manifest::{Initramfs, Manifest, Protocol, nearest, schema};
@@ -86,6 +86,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         Protocol::Stos => boot::stos::plan(manifest, inputs),
         Protocol::Multiboot => boot::multiboot::plan(manifest, inputs),
         Protocol::Elf => boot::elf::plan(manifest, inputs),
+        Protocol::Linux => boot::linux::plan(manifest, inputs),
     }
 }
 

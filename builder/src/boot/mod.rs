@@ -6,6 +6,7 @@ mod descriptors;
 mod draft;
 pub mod elf;
 pub mod layout;
+pub mod linux;
 mod memory;
 mod memory_map;
 pub mod multiboot;

@@ -1,5 +1,6 @@
 //! What an image holds, as a report for people or programs.
 
+mod linux;
 mod multiboot;
 mod page_tables;
 mod stos;
@@ -11,6 +12,7 @@ use stos_image::{Description, Digest, GuestRange, Input, Region, RegionKind};
 
 use crate::image_file::LoadedImage;
 
+pub use linux::LinuxStructures;
 pub use multiboot::MultibootStructures;
 pub use page_tables::{Mapping, PageTable};
 pub use stos::StosStructures;
@@ -57,6 +59,8 @@ pub enum BootStructures {
     Stos(StosStructures),
     /// `multiboot`.
     Multiboot(MultibootStructures),
+    /// `linux`.
+    Linux(LinuxStructures),
 }
 
 impl BootStructures {
@@ -65,6 +69,7 @@ impl BootStructures {
         match &*loaded.image.description().protocol {
             "stos" => StosStructures::decode(loaded).map(Self::Stos),
             "multiboot" => MultibootStructures::decode(loaded).map(Self::Multiboot),
+            "linux" => LinuxStructures::decode(loaded).map(Self::Linux),
             _ => None,
         }
     }
@@ -74,6 +79,7 @@ impl BootStructures {
         match self {
             Self::Stos(stos) => &stos.commandline,
             Self::Multiboot(multiboot) => &multiboot.cmdline,
+            Self::Linux(linux) => &linux.cmdline,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
 
 use super::multiboot::MultibootSections;
-use super::{BootStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
+use super::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
 use crate::paging::entry::TABLE_SIZE;
 
 /// Most owners of the memory behind a mapping that are named.
@@ -160,6 +160,7 @@ impl Report<'_> {
             None => write_map(f, "Memory map", &self.description.memory_map),
             Some(BootStructures::Stos(boot)) => write_stos(f, boot),
             Some(BootStructures::Multiboot(boot)) => write_multiboot(f, boot),
+            Some(BootStructures::Linux(boot)) => write_linux(f, boot),
         }
     }
 
@@ -213,6 +214,23 @@ fn write_multiboot(f: &mut fmt::Formatter<'_>, boot: &MultibootStructures) -> fm
 /// A line for addresses that nothing maps, if there are any.
 fn write_gap(f: &mut fmt::Formatter<'_>, start: u64, end: u64) -> fmt::Result {
     if start < end { writeln!(f, "             {}  not mapped", Range(start, end)) } else { Ok(()) }
+}
+
+fn write_linux(f: &mut fmt::Formatter<'_>, boot: &LinuxStructures) -> fmt::Result {
+    writeln!(f, "\nLinux boot_params at {:#x}", boot.boot_params)?;
+    writeln!(f, "  protocol        {}.{:02}", boot.version >> 8, boot.version & 0xff)?;
+    writeln!(f, "  type_of_loader  {:#x}", boot.type_of_loader)?;
+    writeln!(f, "  loadflags       {:#x}", boot.loadflags)?;
+    writeln!(f, "  code32_start    {:#x}", boot.code32_start)?;
+    writeln!(f, "  command line    \"{}\" at {:#x}", boot.cmdline, boot.cmd_line_ptr)?;
+    match boot.ramdisk_image {
+        0 => writeln!(f, "  initramfs       none")?,
+        address => writeln!(f, "  initramfs       {} bytes at {address:#x}", boot.ramdisk_size)?,
+    }
+    writeln!(f, "  alt_mem_k       {} KiB", boot.alt_mem_k)?;
+    let (mode, columns, rows) = (boot.orig_video_mode, boot.orig_video_cols, boot.orig_video_lines);
+    writeln!(f, "  screen_info     mode {mode}, {columns} columns, {rows} rows")?;
+    write_map(f, "e820 table", &boot.e820_table)
 }
 
 fn write_map(f: &mut fmt::Formatter<'_>, title: &str, map: &[MapRange]) -> fmt::Result {

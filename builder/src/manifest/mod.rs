@@ -71,19 +71,23 @@ pub enum Protocol {
     Stos,
     /// Multiboot, version 1.
     Multiboot,
+    /// Linux/x86, the 32-bit boot protocol.
+    Linux,
     /// None: the manifest says how the kernel is entered.
     Elf,
 }
 
 impl Protocol {
     /// Every protocol with its name in the manifest.
-    pub const ALL: &[(&str, Self)] = &[("stos", Self::Stos), ("multiboot", Self::Multiboot), ("elf", Self::Elf)];
+    pub const ALL: &[(&str, Self)] =
+        &[("stos", Self::Stos), ("multiboot", Self::Multiboot), ("linux", Self::Linux), ("elf", Self::Elf)];
 
     /// Name in the manifest.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stos => "stos",
             Self::Multiboot => "multiboot",
+            Self::Linux => "linux",
             Self::Elf => "elf",
         }
     }
@@ -93,6 +97,7 @@ impl Protocol {
         match self {
             Self::Stos => 16,
             Self::Multiboot | Self::Elf => 2,
+            Self::Linux => 32,
         }
     }
 
@@ -100,7 +105,7 @@ impl Protocol {
     pub const fn link_address(self) -> u32 {
         match self {
             Self::Stos => 0xc010_0000,
-            Self::Multiboot | Self::Elf => 0x10_0000,
+            Self::Multiboot | Self::Linux | Self::Elf => 0x10_0000,
         }
     }
 
@@ -111,6 +116,7 @@ impl Protocol {
                 "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
             }
             Self::Multiboot => "the kernel is loaded at 1 MiB or above, and the modules behind it",
+            Self::Linux => "the kernel unpacks itself, and needs room for that beside the initramfs",
             Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
         }
     }

@@ -7,10 +7,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
 impl Protocol {
-    /// True when kernels get modules and a command line.
-    const fn takes_modules_and_cmdline(self) -> bool {
+    /// True when kernels get a command line.
+    const fn takes_cmdline(self) -> bool {
         match self {
-            Self::Stos | Self::Multiboot => true,
+            Self::Stos | Self::Multiboot | Self::Linux => true,
             Self::Elf => false,
         }
     }
@@ -18,15 +18,23 @@ impl Protocol {
     /// True when kernels get an initramfs.
     const fn takes_initramfs(self) -> bool {
         match self {
-            Self::Stos => true,
+            Self::Stos | Self::Linux => true,
             Self::Multiboot | Self::Elf => false,
+        }
+    }
+
+    /// True when kernels get modules.
+    const fn takes_modules(self) -> bool {
+        match self {
+            Self::Stos | Self::Multiboot => true,
+            Self::Linux | Self::Elf => false,
         }
     }
 
     /// True when a module comes with a text of its own.
     const fn takes_module_cmdline(self) -> bool {
         match self {
-            Self::Stos | Self::Elf => false,
+            Self::Stos | Self::Linux | Self::Elf => false,
             Self::Multiboot => true,
         }
     }
@@ -34,7 +42,7 @@ impl Protocol {
     /// True when the manifest, and not the protocol, says how the kernel is entered.
     const fn takes_entry(self) -> bool {
         match self {
-            Self::Stos | Self::Multiboot => false,
+            Self::Stos | Self::Multiboot | Self::Linux => false,
             Self::Elf => true,
         }
     }
@@ -43,25 +51,28 @@ impl Protocol {
 /// Complains of every key that the manifest's protocol has no use for.
 pub fn check_keys(manifest: &Manifest, found: &mut Diagnostics) {
     let protocol = manifest.kernel.protocol.value;
-    let (no_modules, takes) = (!protocol.takes_modules_and_cmdline(), Protocol::takes_modules_and_cmdline);
-    if let Some(module) = manifest.modules.first().filter(|_| no_modules) {
-        let help = "link what the kernel needs into its ELF file";
-        found.push(not_for(manifest, "modules", module.path.span, takes).help(help));
+    let linked_in = "link what the kernel needs into its ELF file";
+    if let Some(module) = manifest.modules.first().filter(|_| !protocol.takes_modules()) {
+        let help = match protocol {
+            Protocol::Linux => "put the files into the initramfs: Linux loads its modules from there",
+            Protocol::Stos | Protocol::Multiboot | Protocol::Elf => linked_in,
+        };
+        found.push(not_for(manifest, "modules", module.path.span, Protocol::takes_modules).help(help));
     }
-    if !manifest.cmdline.value.is_empty() && no_modules {
+    if !manifest.cmdline.value.is_empty() && !protocol.takes_cmdline() {
         let help = "leave it out; a register can tell the kernel something, `entry: {registers: {eax: 1}}`";
-        found.push(not_for(manifest, "cmdline", manifest.cmdline.span, takes).help(help));
+        found.push(not_for(manifest, "cmdline", manifest.cmdline.span, Protocol::takes_cmdline).help(help));
     }
     if let Some(initramfs) = manifest.initramfs.as_ref().filter(|_| !protocol.takes_initramfs()) {
         let (Initramfs::Archive(path) | Initramfs::Directory(path)) = initramfs;
-        let help = if no_modules {
-            "link what the kernel needs into its ELF file"
-        } else {
+        let help = if protocol.takes_modules() {
             "name the archive in `modules`, `- {path: initramfs.cpio}`: that is how such a kernel gets a file"
+        } else {
+            linked_in
         };
         found.push(not_for(manifest, "initramfs", path.span, Protocol::takes_initramfs).help(help));
     }
-    for (index, module) in manifest.modules.iter().enumerate().filter(|_| !no_modules) {
+    for (index, module) in manifest.modules.iter().enumerate().filter(|_| protocol.takes_modules()) {
         if let Some(cmdline) = module.cmdline.as_ref().filter(|_| !protocol.takes_module_cmdline()) {
             let key = format!("modules[{index}].cmdline");
             let help = "leave it out; the command line of the kernel is the manifest's key `cmdline`";
