@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bzimage;
 pub mod elf;
 pub mod emulator;
 pub mod fixtures;

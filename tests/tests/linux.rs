@@ -71,7 +71,7 @@ fn pack(image: &Path) -> Result<(), String> {
         return Err(format!("scripts/fetch-linux.sh can't get Linux:\n{}", fetched.stderr));
     }
     let packed = run(tool("stos-pack").arg(root().join("manifests/linux.yaml")).arg("-o").arg(image));
-    if packed.status != Some(0) {
+    if packed.status != Some(0) || !packed.stderr.is_empty() {
         return Err(packed.stderr);
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod entry;
 mod kernels;
+mod linux;
 mod modules;
 mod multiboot;
 
@@ -161,7 +162,7 @@ fn directory_entries_that_an_archive_can_not_hold_are_refused() {
 #[test]
 fn every_code_has_a_fixture() {
     let folders =
-        ["manifests", "elf", "initramfs", "multiboot", "output"].map(|folder| fixtures::folder().join(folder));
+        ["manifests", "elf", "initramfs", "linux", "multiboot", "output"].map(|folder| fixtures::folder().join(folder));
     let paths = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let expected = paths.filter(|path| path.extension().is_some_and(|extension| extension == "stderr"));
     let texts: Vec<String> = expected.map(|path| fs::read_to_string(path).unwrap()).collect();

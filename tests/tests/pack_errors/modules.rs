@@ -108,6 +108,10 @@ fn the_examples_give_no_warning() {
     let mut manifests = 0;
     for entry in fs::read_dir(root().join("manifests")).unwrap() {
         let manifest = entry.unwrap().path();
+        // Its kernel is fetched by the test `linux`, which packs it, too.
+        if manifest.ends_with("linux.yaml") {
+            continue;
+        }
         let result = run(tool("stos-pack").arg(&manifest).arg("-o").arg(output.path().join("image.img")));
         assert_eq!((result.status, &*result.stderr), (Some(0), ""), "{}", manifest.display());
         manifests += 1;

@@ -157,7 +157,8 @@ fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Re
 fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Diagnostic {
     let (size, memory, highest) = (loaded.origin.size, manifest.memory.value, kernel.initrd_addr_max);
     let message = format!("the initramfs of {size} bytes ({size:#x}) does not fit into guest memory");
-    let needed = (kernel.end() + size).div_ceil(1 << 20);
+    // Linux copies the files out of the archive before it frees the archive.
+    let needed = (kernel.end() + 2 * size).div_ceil(1 << 20).next_multiple_of(16);
     let help = match u64::from(highest) + 1 {
         limit if memory < limit => format!("write `memory: {needed}MiB` or more, or make the initramfs smaller"),
         _ => "make the initramfs smaller: more memory would not be used for it".to_owned(),
