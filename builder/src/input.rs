@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use bytes::Bytes;
 use stos_image::{Digest, Input};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::initramfs;
-use crate::manifest::{Initramfs, Manifest, NamedInput};
+use crate::manifest::{Initramfs, Manifest, NamedInput, Protocol};
 use crate::observer::{Event, Observer, Watched};
 use crate::source::{Located, Span};
 
 /// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads.
+/// stos loads. An initramfs may have another limit, see [`Protocol::initramfs_limit`].
 pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The content of one input.
@@ -23,7 +24,7 @@ pub struct Loaded {
     /// Where it comes from, with the path as the manifest writes it. Its recipe is empty until memory is planned.
     pub origin: Input,
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Where the manifest names it.
     pub span: Span,
 }
@@ -57,6 +58,7 @@ impl Inputs {
         let modules = manifest.modules.iter().filter_map(|_| next()).collect();
         let initramfs = next();
         if let (Some(Initramfs::Archive(_)), Some(loaded)) = (&manifest.initramfs, &initramfs)
+            && !(manifest.kernel.protocol.value == Protocol::Linux && initramfs::linux_unpacks(&loaded.bytes))
             && let Err(reason) = initramfs::check_newc(&loaded.bytes)
         {
             found.push(not_newc(loaded, &reason));
@@ -147,21 +149,31 @@ fn load_file(
         let is_initramfs_directory = key == "initramfs" && metadata.is_dir();
         return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
     }
+    let limit = if key == "initramfs" { initramfs_limit(manifest) } else { INPUT_LIMIT };
+    // Room for all of it at once: memory that grows step by step is copied at each step.
     let mut bytes = Vec::new();
+    // Reading says so when there is no memory.
+    let _ = bytes.try_reserve_exact(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
     File::open(&file_path)
-        .and_then(|file| Watched::new(file.take(INPUT_LIMIT + 1), observer).read_to_end(&mut bytes))
+        .and_then(|file| Watched::new(file.take(limit + 1), observer).read_to_end(&mut bytes))
         .map_err(failed)?;
-    if bytes.len() as u64 > INPUT_LIMIT {
-        let message = format!("{what} has more than {INPUT_LIMIT} bytes");
+    if bytes.len() as u64 > limit {
+        let message = format!("{what} has more than {limit} bytes");
         return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
     }
     Ok(loaded(key, path, bytes))
 }
 
+/// Most bytes that an initramfs may have.
+fn initramfs_limit(manifest: &Manifest) -> u64 {
+    manifest.kernel.protocol.value.initramfs_limit()
+}
+
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {
     let directory = manifest.resolve(path);
     check_directory(&directory, path).map_err(|diagnostic| with_home_help(diagnostic, &path.value))?;
-    let bytes = initramfs::archive(&directory, Path::new(&path.value)).map_err(|found| {
+    let bytes = initramfs::archive(&directory, Path::new(&path.value), initramfs_limit(manifest));
+    let bytes = bytes.map_err(|found| {
         let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
         Diagnostics { list }
     })?;
@@ -191,7 +203,7 @@ fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
     let (key, size, digest) = (key.to_owned(), bytes.len() as u64, Digest::of(&bytes));
     Loaded {
         origin: Input { key, path: path.value.clone(), size, digest, content: Vec::new() },
-        bytes,
+        bytes: bytes.into(),
         span: path.span,
     }
 }

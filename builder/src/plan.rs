@@ -1,5 +1,6 @@
 //! The plan of a guest's memory: who owns which bytes, and what they hold.
 
+use bytes::Bytes;
 use stos_image::{Description, Image, ImageError, Piece, Symbols};
 
 use crate::code::Code;
@@ -26,8 +27,8 @@ pub struct Plan {
 pub struct OwnedPiece {
     /// Guest-physical address.
     pub start: u32,
-    /// The bytes.
-    pub bytes: Vec<u8>,
+    /// The bytes: those of an input are shared with it, not copied.
+    pub bytes: Bytes,
 }
 
 impl Plan {

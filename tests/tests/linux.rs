@@ -117,11 +117,9 @@ fn main() -> ExitCode {
     let packed: Arc<Packed> = Arc::new(LazyLock::new(Box::new(move || pack(&image).map(|()| image))));
     let image = move || packed.as_ref().as_ref().map(PathBuf::clone).map_err(Failed::from);
     let has_kvm = matches!(choose(BackendChoice::Auto), Ok(Choice { backend: Backend::Kvm(_), .. }));
-    let (way, emulated_folder, kvm_folder) = if has_kvm {
-        ("this machine's KVM", folder.path().join("emulated"), Some(folder.path().join("kvm")))
-    } else {
-        ("nested KVM", folder.path().join("emulated"), None)
-    };
+    let emulated_folder = folder.path().join("emulated");
+    let kvm_folder = has_kvm.then(|| folder.path().join("kvm"));
+    let way = if has_kvm { "this machine's KVM" } else { "nested KVM" };
     let (image_here, image_there) = (image.clone(), image);
     let trials = vec![
         Trial::test("emulated: a shell on Linux", move || run_here(&emulated_folder, "emulated", &image_here()?)),

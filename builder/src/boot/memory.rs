@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use stos_image::{GuestRange, Permissions, RegionKind};
 
 use super::layout::HOLE_END;
@@ -41,8 +42,8 @@ impl Memory {
     }
 
     /// Puts `bytes` at `start`, which somebody claims.
-    pub fn put(&mut self, start: u32, bytes: Vec<u8>) {
-        self.pieces.push(OwnedPiece { start, bytes });
+    pub fn put(&mut self, start: u32, bytes: impl Into<Bytes>) {
+        self.pieces.push(OwnedPiece { start, bytes: bytes.into() });
     }
 
     /// Puts `bytes` at `start` and claims what they take.
@@ -53,7 +54,8 @@ impl Memory {
 
     /// Puts bytes of a file at `start`, and remembers that they are there.
     pub fn put_file(&mut self, start: u32, loaded: &Loaded, file: Range<usize>) {
-        self.put(start, loaded.bytes.get(file.clone()).unwrap_or_default().to_vec());
+        let bytes = loaded.bytes.get(file.clone()).map_or_else(Bytes::new, |part| loaded.bytes.slice_ref(part));
+        self.put(start, bytes);
         self.loads.push(Load { key: loaded.origin.key.clone(), file, start });
     }
 

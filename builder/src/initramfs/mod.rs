@@ -9,11 +9,11 @@ use std::path::Path;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-pub use newc::{advice, check_newc};
+pub use newc::{advice, check_newc, linux_unpacks};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::{INPUT_LIMIT, read_failure};
+use crate::input::read_failure;
 use crate::printable::printable_path;
 use tree::{Kind, Walk};
 
@@ -22,12 +22,12 @@ const ENTRIES_LIMIT: usize = 1 << 20;
 
 /// Archives everything below `directory`, whatever the time, the owner, the umask and the order in which the file system
 /// lists it: entries sorted by the bytes of their path, times 0, owner root, modes 0755 and 0644. `shown` is the
-/// directory's name in messages.
+/// directory's name in messages. All files together may have `limit` bytes.
 ///
 /// # Errors
 /// Names every entry that can't be read or archived.
-pub fn archive(directory: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostics> {
-    let (entries, mut found) = Walk::through(directory, shown);
+pub fn archive(directory: &Path, shown: &Path, limit: u64) -> Result<Vec<u8>, Diagnostics> {
+    let (entries, mut found) = Walk::through(directory, shown, limit);
     let mut bytes = Vec::new();
     for (number, entry) in (1_u32..).zip(entries) {
         let (kind, permissions, links) = match entry.kind {
@@ -38,7 +38,7 @@ pub fn archive(directory: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostics> {
         let builder = Builder::new(&entry.name).ino(number).nlink(links).mode(permissions).set_mode_file_type(kind);
         let content = match entry.kind {
             Kind::Directory => Some(Vec::new()),
-            Kind::File { .. } => found.take(read(&directory.join(&entry.name), &shown.join(&entry.name))),
+            Kind::File { .. } => found.take(read(&directory.join(&entry.name), &shown.join(&entry.name), limit)),
             Kind::Symlink(target) => Some(target),
         };
         if let Some(content) = content {
@@ -61,13 +61,13 @@ fn unwritable(shown: &Path, error: &std::io::Error) -> Diagnostic {
     read_failure(&format!("`{}`", printable_path(shown)), error)
 }
 
-/// The content of the file `path`, called `shown` in messages, unless somebody writes to it meanwhile.
-fn read(path: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostic> {
+/// The content of the file `path`, called `shown` in messages, unless somebody writes to it meanwhile: up to `limit` bytes.
+fn read(path: &Path, shown: &Path, limit: u64) -> Result<Vec<u8>, Diagnostic> {
     let read = || {
         let file = File::open(path)?;
         let before = file.metadata()?;
         let mut bytes = Vec::new();
-        let limit = before.len().min(INPUT_LIMIT).saturating_add(1);
+        let limit = before.len().min(limit).saturating_add(1);
         (&file).take(limit).read_to_end(&mut bytes)?;
         Ok((bytes, before, file.metadata()?))
     };
@@ -84,6 +84,7 @@ fn read(path: &Path, shown: &Path) -> Result<Vec<u8>, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::INPUT_LIMIT;
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
@@ -109,7 +110,7 @@ mod tests {
     }
 
     fn messages(tree: &Path) -> Vec<String> {
-        let found = archive(tree, Path::new("tree")).unwrap_err();
+        let found = archive(tree, Path::new("tree"), INPUT_LIMIT).unwrap_err();
         found.list.into_iter().map(|diagnostic| format!("{}: {}", diagnostic.code, diagnostic.message)).collect()
     }
 
@@ -128,7 +129,7 @@ mod tests {
                 fs::write(path, name).unwrap();
             }
             fs::create_dir(folder.path().join("etc/empty")).unwrap();
-            archives.push(archive(folder.path(), Path::new("tree")).unwrap());
+            archives.push(archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap());
         }
         assert!(archives.iter().all(|archive| *archive == archives[0]));
         check_newc(&archives[0]).unwrap();
@@ -144,13 +145,13 @@ mod tests {
             let path = folder.path().join("file");
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let bytes = archive(folder.path(), Path::new("tree")).unwrap();
+            let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
             assert_eq!(entries(&bytes), [("file".to_owned(), expected, Vec::new())], "{mode:o}");
         }
         fs::remove_file(folder.path().join("file")).unwrap();
         fs::create_dir(folder.path().join("tmp")).unwrap();
         fs::set_permissions(folder.path().join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
-        let bytes = archive(folder.path(), Path::new("tree")).unwrap();
+        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
         assert_eq!(entries(&bytes), [("tmp".to_owned(), 0o40755, Vec::new())]);
     }
 
@@ -161,12 +162,12 @@ mod tests {
         fs::create_dir(&tree).unwrap();
         fs::write(tree.join("one"), "content").unwrap();
         fs::write(tree.join("two"), "content").unwrap();
-        let separate = archive(&tree, Path::new("tree")).unwrap();
+        let separate = archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap();
         fs::remove_file(tree.join("two")).unwrap();
         fs::hard_link(tree.join("one"), tree.join("two")).unwrap();
-        assert!(archive(&tree, Path::new("tree")).unwrap() == separate);
+        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap() == separate);
         fs::hard_link(tree.join("one"), folder.path().join("outside")).unwrap();
-        assert!(archive(&tree, Path::new("tree")).unwrap() == separate);
+        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap() == separate);
         assert!(entries(&separate).iter().all(|entry| entry.2 == b"content"));
     }
 
@@ -180,11 +181,11 @@ mod tests {
             symlink(target, tree.join(name)).unwrap();
         }
         symlink("tree", folder.path().join("link")).unwrap();
-        let bytes = archive(&tree, Path::new("tree")).unwrap();
+        let bytes = archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap();
         let expected = [("all", &b"."[..]), ("latin", b"caf\xe9"), ("self", b"self")];
         assert_eq!(entries(&bytes), expected.map(|(name, target)| (name.to_owned(), 0o120_777, target.to_vec())));
         assert!(
-            archive(&folder.path().join("link"), Path::new("link")).unwrap() == bytes,
+            archive(&folder.path().join("link"), Path::new("link"), INPUT_LIMIT).unwrap() == bytes,
             "the tree's own name is a link"
         );
     }
@@ -232,14 +233,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let depth = 1500;
         fs::create_dir_all(folder.path().join("d/".repeat(depth))).unwrap();
-        assert_eq!(entries(&archive(folder.path(), Path::new("tree")).unwrap()).len(), depth);
+        assert_eq!(entries(&archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap()).len(), depth);
     }
 
     #[test]
     fn a_file_whose_content_is_longer_or_shorter_than_its_size_is_refused() {
         // These files do not change, but the kernel says 0 bytes of the first and 4096 of the second.
         for path in ["/proc/version", "/sys/devices/system/cpu/online"] {
-            let error = read(Path::new(path), Path::new("file")).unwrap_err();
+            let error = read(Path::new(path), Path::new("file"), INPUT_LIMIT).unwrap_err();
             assert_eq!(error.message, "can't read `file`: it changed while it was read");
         }
     }
@@ -248,7 +249,7 @@ mod tests {
     fn an_archive_without_a_trailer_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "content").unwrap();
-        let bytes = archive(folder.path(), Path::new("tree")).unwrap();
+        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
         for length in 0..bytes.len() - 4 {
             assert!(check_newc(&bytes[..length]).is_err(), "cut to {length} bytes");
         }

@@ -41,6 +41,22 @@ const COMPRESSIONS: [(&[u8], &str); 9] = [
     (b"LZIP", "lzip -d"),
 ];
 
+/// First bytes of the compressed files that Linux unpacks itself (Linux, lib/decompress.c).
+const LINUX_COMPRESSIONS: [&[u8]; 7] = [
+    &[0x1f, 0x8b],
+    b"BZh",
+    &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    &[0x5d, 0, 0],
+    &[0x28, 0xb5, 0x2f, 0xfd],
+    &[0x02, 0x21, 0x4c, 0x18],
+    &[0x89, b'L', b'Z', b'O', 0],
+];
+
+/// True for compressed archives that a Linux kernel can be built to unpack.
+pub fn linux_unpacks(archive: &[u8]) -> bool {
+    LINUX_COMPRESSIONS.iter().any(|magic| archive.starts_with(magic))
+}
+
 /// What to do about `archive`, which is not newc.
 pub fn advice(archive: &[u8]) -> String {
     match COMPRESSIONS.iter().find(|(magic, _)| archive.starts_with(magic)) {
@@ -52,6 +68,13 @@ pub fn advice(archive: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn linux_unpacks_what_its_own_build_makes() {
+        // lz4 has two frame formats; Linux knows the older one.
+        assert!(linux_unpacks(b"\x1f\x8b\x08\0") && linux_unpacks(b"\x02\x21\x4c\x18\x08"));
+        assert!(!linux_unpacks(b"\x04\x22\x4d\x18\x64") && !linux_unpacks(b"LZIP\x01") && !linux_unpacks(b"070701"));
+    }
 
     #[test]
     fn compressed_files_are_known_by_their_first_bytes() {

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::ENTRIES_LIMIT;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::{INPUT_LIMIT, read_failure};
+use crate::input::read_failure;
 use crate::printable::printable_path;
 
 /// After so many mistakes the walk ends: somebody named a directory that was never meant as an initramfs.
@@ -42,6 +42,8 @@ pub struct Walk<'a> {
     directory: &'a Path,
     /// What it is called in messages.
     shown: &'a Path,
+    /// Most bytes that all files together may have.
+    limit: u64,
     entries: Vec<Entry>,
     /// Bytes in all files so far.
     size: u64,
@@ -51,8 +53,8 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Everything below `directory`, sorted by the bytes of the names, and everything that is wrong with it. In messages
     /// the directory is called `shown`.
-    pub fn through(directory: &'a Path, shown: &'a Path) -> (Vec<Entry>, Diagnostics) {
-        let mut walk = Self { directory, shown, entries: Vec::new(), size: 0, mistakes: Diagnostics::default() };
+    pub fn through(directory: &'a Path, shown: &'a Path, limit: u64) -> (Vec<Entry>, Diagnostics) {
+        let mut walk = Self { directory, shown, limit, entries: Vec::new(), size: 0, mistakes: Diagnostics::default() };
         // A stack and no recursion: directories can be nested more deeply than calls.
         let mut left = vec![String::new()];
         while let Some(prefix) = left.pop() {
@@ -97,10 +99,9 @@ impl<'a> Walk<'a> {
                 Err(mistake) => self.mistakes.push(mistake),
             }
             if self.is_too_large() {
-                let (entries, size) = (self.entries.len(), self.size);
-                let reason = format!(
-                    "it has more than {ENTRIES_LIMIT} entries or {INPUT_LIMIT} bytes ({entries} and {size} so far)"
-                );
+                let (entries, size, limit) = (self.entries.len(), self.size, self.limit);
+                let reason =
+                    format!("it has more than {ENTRIES_LIMIT} entries or {limit} bytes ({entries} and {size} so far)");
                 return Err(refuse(self.shown, &reason, "name a smaller directory"));
             }
         }
@@ -142,7 +143,7 @@ impl<'a> Walk<'a> {
     }
 
     fn is_too_large(&self) -> bool {
-        self.entries.len() > ENTRIES_LIMIT || self.size > INPUT_LIMIT
+        self.entries.len() > ENTRIES_LIMIT || self.size > self.limit
     }
 }
 

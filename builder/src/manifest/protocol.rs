@@ -1,9 +1,10 @@
 //! Which keys of a manifest a boot protocol has a use for.
 
 use super::fields::list;
-use super::{Initramfs, Manifest, Protocol};
+use super::{Initramfs, MEMORY_LIMIT, Manifest, Protocol};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::INPUT_LIMIT;
 use crate::source::Span;
 
 impl Protocol {
@@ -20,6 +21,14 @@ impl Protocol {
         match self {
             Self::Stos | Self::Linux => true,
             Self::Multiboot | Self::Elf => false,
+        }
+    }
+
+    /// Most bytes of an initramfs that are read. Linux finds it anywhere in memory, so it may be as large as that.
+    pub const fn initramfs_limit(self) -> u64 {
+        match self {
+            Self::Stos | Self::Multiboot => INPUT_LIMIT,
+            Self::Linux => MEMORY_LIMIT,
         }
     }
 

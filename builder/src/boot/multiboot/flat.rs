@@ -92,7 +92,8 @@ mod tests {
             Input { key: String::new(), path: String::new(), size: 0, digest: Digest::of(&[]), content: Vec::new() };
         let [header, load, load_end, bss_end, entry] = fields;
         let fields = Addresses { header, load, load_end, bss_end, entry };
-        FlatKernel::new(&Loaded { origin, bytes, span: Span::default() }, offset, fields).map_err(|error| error.message)
+        FlatKernel::new(&Loaded { origin, bytes: bytes.into(), span: Span::default() }, offset, fields)
+            .map_err(|error| error.message)
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod tests {
     fn loaded(bytes: Vec<u8>) -> Loaded {
         let (key, path, size) = ("kernel".to_owned(), "kernel".to_owned(), bytes.len() as u64);
         let origin = Input { key, path, size, digest: Digest::of(&bytes), content: Vec::new() };
-        Loaded { origin, bytes, span: Span::default() }
+        Loaded { origin, bytes: bytes.into(), span: Span::default() }
     }
 
     fn file(offset: usize, words: &[u32], length: usize) -> Loaded {
