@@ -12,7 +12,7 @@ PACK := target/release/stos-pack
 RUN := target/release/stos-run
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test bench fuzz repro build examples lint setup-demo setup-test setup-fuzz clean
+.PHONY: demo test bench fuzz repro build examples lint setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
@@ -54,6 +54,10 @@ setup-test:
 
 setup-fuzz:
 	@scripts/setup.sh fuzz
+
+# What manifests/linux.yaml names. The test `linux` does it by itself.
+setup-linux:
+	@scripts/fetch-linux.sh
 
 clean:
 	$(CARGO) clean

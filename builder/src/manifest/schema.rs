@@ -49,7 +49,8 @@ struct ManifestFile {
     extends: Option<FilePath>,
     /// Name of the image, for people.
     name: Option<Name<255>>,
-    /// Guest memory, from guest-physical address 0: 16MiB (Multiboot and elf: 2MiB) to 3GiB in whole pages of 4096 bytes.
+    /// Guest memory, from guest-physical address 0: 16MiB (Multiboot and elf: 2MiB, Linux: 32MiB) to 3GiB in whole pages of
+    /// 4096 bytes.
     memory: Option<Memory>,
     /// The kernel and how it is started.
     kernel: Option<Kernel>,
@@ -122,7 +123,7 @@ struct Profile {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Kernel {
-    /// An ELF32 executable for i386; for Multiboot also a flat binary whose header has address fields. A relative path starts at the folder of the manifest.
+    /// An ELF32 executable for i386; for Multiboot also a flat binary whose header has address fields, for Linux a bzImage. A relative path starts at the folder of the manifest.
     path: Option<FilePath>,
     /// The boot protocol that the kernel follows.
     #[schemars(extend("enum" = protocols()))]
