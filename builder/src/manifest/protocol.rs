@@ -27,7 +27,7 @@ impl Protocol {
     /// Most bytes of an initramfs that are read. Linux finds it anywhere in memory, so it may be as large as that.
     pub const fn initramfs_limit(self) -> u64 {
         match self {
-            Self::Stos | Self::Multiboot => INPUT_LIMIT,
+            Self::Stos | Self::Multiboot | Self::Elf => INPUT_LIMIT,
             Self::Linux => MEMORY_LIMIT,
         }
     }
