@@ -14,7 +14,7 @@ use signal_hook::iterator::Signals;
 use crate::backend::{self, BackendChoice, Guest, Link, Surroundings};
 use crate::console::{
     Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Rejected, Route,
-    SerialOutput, SerialTarget, Sight, Typing, pump,
+    SerialOutput, SerialTarget, Sight, Stream, Typing, pump,
 };
 use crate::diagnosis::Hang;
 use crate::explain::{FirstRun, Recorder, explain};
@@ -22,7 +22,7 @@ use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
 use crate::outcome::{Before, Outcome};
 use crate::report::Known;
-use crate::screen::{LastWords, LiveScreen, ScreenMode, Show, Untouched, write_png};
+use crate::screen::{LastWords, LiveScreen, Rows, ScreenMode, Show, Untouched, write_png};
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -197,7 +197,9 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
         .map_err(|source| Outcome::Io { action: format!("connecting COM1 to {}", options.serial), source })?;
     com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
     let observed = known.observed.clone();
-    start_pump(&output, &hold, com1.take_output(), Matcher::new(expectations), &observed, &events)?;
+    let matcher = Matcher::new(expectations);
+    let rows = (!matcher.is_idle()).then(Rows::default);
+    start_pump(&output, &hold, com1.take_output(), matcher, &observed, &events)?;
     let live_at_once = options.screen == ScreenMode::Live && LiveScreen::is_possible();
     let reads = match options.keyboard {
         None if !is_stdio && live_at_once => Reads::Typed,
@@ -230,6 +232,7 @@ fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) ->
         guest,
         output,
         show,
+        rows,
         com1,
         route,
         events,
@@ -300,6 +303,8 @@ struct Session<'a> {
     guest: Box<dyn Guest>,
     output: Arc<OutputPipe>,
     show: Show,
+    /// The screen's rows, when the output is watched for something.
+    rows: Option<Rows>,
     com1: Com1,
     route: Arc<Route>,
     events: Sender<Event>,
@@ -332,6 +337,7 @@ impl Session<'_> {
         self.known.wall_time = Some(self.started.elapsed());
         let ending = self.explain_hang(ending);
         self.show.end();
+        self.watch_rows(true);
         // In this order: a guest that waits for room in the pipe can't stop.
         self.output.finish();
         self.guest.stop();
@@ -390,7 +396,18 @@ impl Session<'_> {
         self.options.serial == SerialTarget::Stdio && self.output.is_serial_used()
     }
 
+    /// Shows rows of the screen to whoever watches the output; `is_last` when nothing will change any more.
+    fn watch_rows(&mut self, is_last: bool) {
+        let Some(rows) = &mut self.rows else { return };
+        let Some(frame) = self.show.used_frame() else { return };
+        let text = frame.text();
+        for row in if is_last { rows.finish(&text) } else { rows.look(&text) } {
+            self.output.push_at_once(Stream::Screen, format!("{row}\n").as_bytes());
+        }
+    }
+
     fn look_at_the_screen(&mut self) -> Result<(), Outcome> {
+        self.watch_rows(false);
         let is_live_now = self.show.look(self.is_seen_on_serial()).map_err(io_error("drawing the screen"))?;
         if is_live_now && self.options.keyboard.is_none() {
             self.typing

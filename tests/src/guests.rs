@@ -410,6 +410,20 @@ fn devices() -> Vec<Guest> {
             .options(&["--timeout", "60s", "--keyboard", "ps2"])
             .input("a\u{1b}[A\u{3}\rq"),
         Guest::tiny("screen", "guests/screen", 0, "").says(&[SCREEN]),
+        Guest::tiny("screen as expected", "guests/screen", 0, "").options(&[
+            "--timeout",
+            "60s",
+            "--expect",
+            "║ screen ║$",
+            "--expect",
+            "^the last row$",
+        ]),
+        Guest::tiny("screen without the expected", "guests/screen", 105, "")
+            .options(&["--timeout", "60s", "--expect", "^the last row$", "--expect", "║ screen ║$"])
+            .says(&["no line of its output matched `║ screen ║$`"]),
+        Guest::tiny("screen with the forbidden", "guests/screen", 105, "")
+            .options(&["--timeout", "60s", "--reject", "last row"])
+            .says(&["a line of output matches `last row`, which is not to appear: the last row"]),
         Guest::tiny("typewriter", "guests/typewriter", 0, "")
             .options(&["--timeout", "60s", "--keyboard", "ps2", "--screen", "final"])
             .input("hello, keyboard\u{1b}")

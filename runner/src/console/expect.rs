@@ -137,6 +137,12 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// True when nothing is watched for.
+    pub fn is_idle(&self) -> bool {
+        let Expectations { expected, rejected, until } = &self.expectations;
+        expected.is_empty() && rejected.is_empty() && until.is_none()
+    }
+
     /// A matcher that has seen nothing.
     pub fn new(expectations: Expectations) -> Self {
         let progress = Default::default();

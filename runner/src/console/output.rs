@@ -18,24 +18,27 @@ const BATCH: usize = 64 * 1024;
 /// Least time between two writes of less than [`BATCH`].
 const PACE: Duration = Duration::from_millis(1);
 
-/// Which device a byte came from.
+/// Where a byte came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// COM1.
     Serial,
     /// The debug console, port 0xE9.
     Debug,
+    /// The text screen, row by row. It is only watched here: others show it.
+    Screen,
 }
 
 impl Stream {
     /// How many there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 3;
 
     /// Its number, less than [`Self::COUNT`].
     pub const fn index(self) -> usize {
         match self {
             Self::Serial => 0,
             Self::Debug => 1,
+            Self::Screen => 2,
         }
     }
 }
@@ -141,8 +144,8 @@ impl OutputPipe {
     }
 }
 
-/// Writes the serial output that comes out of `pipe` to `serial` and the rest to `debug`, and shows both to `matcher`, until the
-/// pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
+/// `matcher`, until the pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     serial: &mut dyn SerialOutput,
@@ -158,12 +161,16 @@ pub fn pump(
     while let Some(runs) = pipe.take(not_before) {
         for (stream, bytes) in runs {
             observed.lock().streams[stream.index()].feed(&bytes);
-            if stream == Stream::Debug {
+            match stream {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
-                drop(debug.write_all(&bytes).and_then(|()| debug.flush()));
-            } else if serial_works && let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
-                serial_works = false;
-                tell(Event::OutputFailed(error));
+                Stream::Debug => drop(debug.write_all(&bytes).and_then(|()| debug.flush())),
+                Stream::Serial if serial_works => {
+                    if let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
+                        serial_works = false;
+                        tell(Event::OutputFailed(error));
+                    }
+                }
+                Stream::Serial | Stream::Screen => {}
             }
             matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(Event::Seen(sight)));
         }
@@ -253,7 +260,7 @@ mod tests {
         };
         assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
         assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
-        assert_eq!(observed.lock().streams.clone().map(|summary| summary.size()), [7, 9]);
+        assert_eq!(observed.lock().streams.clone().map(|summary| summary.size()), [7, 9, 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod code_page;
 mod frame;
 mod live;
 mod picture;
+mod rows;
 mod show;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub use frame::{COLUMNS, Cell, Frame, ROWS};
 pub use live::LiveScreen;
 pub use picture::write_png;
+pub use rows::Rows;
 pub use show::{LastWords, ScreenMode, Show};
 
 use crate::memory::GuestMemory;

@@ -80,6 +80,11 @@ impl Show {
         self.hold.end();
     }
 
+    /// What the screen shows, if the guest has used it.
+    pub fn used_frame(&self) -> Option<Frame> {
+        self.screen.frame()
+    }
+
     /// What the screen shows, blank if the guest has not used it.
     pub fn frame(&self) -> Frame {
         self.screen.frame().unwrap_or_else(Frame::blank)
