@@ -13,6 +13,10 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::visitors::{PACE, Place, has_left};
 
+/// How often in a row everything must be found read. A reader that has just emptied the terminal's buffer has yet to tell the
+/// kernel that there is room for what waits behind it; until then, poll can't know of that.
+const LOOKS: u32 = 3;
+
 /// A pseudo-terminal that programs can open.
 #[derive(Debug)]
 pub struct Pty {
@@ -71,7 +75,9 @@ impl Place for Pty {
 
     /// What has not been read when the terminal is closed is gone.
     fn wait_until_read(&self, visitor: &File) {
-        while !has_left(visitor) && !self.is_read() {
+        let mut looks = 0;
+        while !has_left(visitor) && looks < LOOKS {
+            looks = if self.is_read() { looks + 1 } else { 0 };
             thread::sleep(PACE);
         }
     }
