@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "initramfs",
     "cmdline",
     "cmdline+",
+    "entry",
     "segments",
     "segments+",
     "run",
