@@ -19,7 +19,7 @@ demo: setup-demo build examples
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test lint examples
+test: setup-test setup-linux lint examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
