@@ -202,9 +202,9 @@ pub enum Verb {
         /// The image
         image: PathBuf,
     },
-    /// Show what an image holds: memory, entry state, boot structures, inputs
+    /// Show what an image holds: memory, entry state, boot structures, inputs; of a kernel, which boot protocol it speaks
     Inspect {
-        /// The image
+        /// The image, or a kernel
         image: PathBuf,
         /// Print JSON for programs instead of text for people
         #[arg(long)]

@@ -1,12 +1,14 @@
 //! What the command does: one function per verb, each returns the exit status.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use clap_complete::Shell;
+use serde::Serialize;
 use stos_pack::{
-    Code, Difference, ExportError, Exported, Form, ImageFileError, LoadedImage, Locked, Order, Output, Report,
-    STATUS_IO, Sources, describe, for_shell,
+    Code, Difference, ExportError, Exported, Form, ImageFileError, KernelReport, LoadedImage, Locked, Order, Output,
+    Report, STATUS_DATA, STATUS_IO, Sources, describe, for_shell,
 };
 
 use crate::cli::Manner;
@@ -109,17 +111,32 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
     }
 }
 
-/// Shows what an image holds.
+/// Shows what an image holds, or which boot protocol a kernel speaks.
 pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
+    match stos_pack::examine(path) {
+        Ok(Some(kernel)) => return inspect_kernel(manner, &kernel, json),
+        Err(diagnostic) => return report(manner, &Sources::default(), &diagnostic.into()),
+        Ok(None) => {}
+    }
     let loaded = match LoadedImage::load(path) {
         Ok(loaded) => loaded,
         Err(error) => return reject(manner, &error),
     };
-    let report = Report::new(&loaded);
+    answer_report(manner, &Report::new(&loaded), json)
+}
+
+fn inspect_kernel(manner: Manner, kernel: &KernelReport, json: bool) -> u8 {
+    match answer_report(manner, kernel, json) {
+        0 => report(manner, &Sources::default(), &kernel.missing),
+        failed => failed,
+    }
+}
+
+fn answer_report(manner: Manner, report: &(impl Serialize + Display), json: bool) -> u8 {
     if !json {
         return answer_lines(manner, &report.to_string());
     }
-    match serde_json::to_string_pretty(&report) {
+    match serde_json::to_string_pretty(report) {
         Ok(text) => answer(manner, &format!("{text}\n")),
         Err(error) => complain(manner, &format!("the report can't be written as JSON: {error}"), STATUS_IO),
     }
@@ -127,6 +144,11 @@ pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
 
 /// Draws what an image holds.
 pub fn draw(manner: Manner, path: &Path, picture: &Path) -> u8 {
+    if let Ok(Some(KernelReport { protocol: Some(_), .. })) = stos_pack::examine(path) {
+        let message =
+            format!("`{}` is a kernel, and has no memory map to draw yet; pack it, and draw the image", path.display());
+        return complain(manner, &message, STATUS_DATA);
+    }
     let loaded = match LoadedImage::load(path) {
         Ok(loaded) => loaded,
         Err(error) => return reject(manner, &error),

@@ -50,7 +50,7 @@ fn everything_that_can_be_told_is_told_and_the_rest_is_in_comments() {
         said,
         "manifest.yaml: written
 manifest.schema.json: written
-kernel: build/kernel.elf (1 more in the manifest's comments)
+kernel: build/kernel.elf (stos) (1 more in the manifest's comments)
 modules: mods/timer.ko (2 more in the manifest's comments)
 initramfs: initramfs (1 more in the manifest's comments)
 next: check the manifest, then type `stos-pack manifest.yaml`
@@ -138,7 +138,10 @@ fn nothing_found_is_said_and_the_way_on_works() {
         said.contains("kernel: none found; the manifest names kernel.elf\nmodules: none\ninitramfs: none\n"),
         "{said}"
     );
-    assert!(manifest.contains("# No kernel (an ELF32 executable for i386) was found."), "{manifest}");
+    assert!(
+        manifest.contains("# No kernel (an ELF32 executable for i386, or a file with a Multiboot header) was found."),
+        "{manifest}"
+    );
     assert_eq!(in_folder(folder.path(), &["manifest.yaml"]).status, Some(66));
     write(folder.path(), "kernel.elf", &Elf::kernel().to_bytes());
     assert_packs(folder.path());
@@ -187,7 +190,7 @@ fn a_kernel_that_can_not_be_packed_is_named_as_such() {
     // One that can be packed is preferred, whatever it is called.
     fs::remove_file(folder.path().join("manifest.yaml")).unwrap();
     write(folder.path(), "other", &Elf::kernel().to_bytes());
-    assert!(begin(folder.path()).0.contains("kernel: other (1 more in the manifest's comments)\n"));
+    assert!(begin(folder.path()).0.contains("kernel: other (stos) (1 more in the manifest's comments)\n"));
     assert_packs(folder.path());
 }
 
@@ -221,6 +224,91 @@ fn an_initramfs_that_does_not_fit_is_left_out() {
 }
 
 #[test]
+fn a_multiboot_kernel_gets_a_manifest_for_multiboot() {
+    // A flat binary: no ELF file, but address fields.
+    let header = [0x1bad_b002_u32, 0x1_0003, 0xe451_4ffb, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020];
+    let mut kernel: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
+    kernel.extend([0xf4; 32]);
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("flat");
+    write(&folder, "kernel.bin", &kernel);
+    write(&folder, "mods/timer.ko", b"text");
+    write(&folder, "mods/disk.ko", &Elf::module("disk").to_bytes());
+    write(&folder, "files.cpio", b"070701");
+    write(&folder, "initramfs/motd", b"hello\n");
+    let (said, manifest) = begin(&folder);
+    snapbox::assert_data_eq!(
+        said,
+        "manifest.yaml: written
+manifest.schema.json: written
+kernel: kernel.bin (multiboot)
+modules: mods/disk.ko files.cpio
+initramfs: none (1 more in the manifest's comments)
+next: check the manifest, then type `stos-pack manifest.yaml`
+"
+    );
+    snapbox::assert_data_eq!(
+        manifest.as_str(),
+        "# yaml-language-server: $schema=./manifest.schema.json
+# What goes into the boot image, and how to run it. Paths are relative to this file's folder.
+version: 1
+name: flat
+memory: 64MiB                  # 2MiB to 3GiB
+
+kernel:
+  path: kernel.bin
+  protocol: multiboot
+
+# Files for the kernel, in the order in which it gets them, each with its text.
+modules:
+  - path: mods/disk.ko
+    cmdline: disk.ko
+  - path: files.cpio
+    cmdline: files.cpio
+
+# Found, and not used as initramfs:
+#   initramfs
+
+# Handed to the kernel as it is, without the kernel's path in front.
+cmdline: \"\"
+
+# Defaults for stos-run: a time limit, and what the serial output must show for the run to be a success.
+# run:
+#   timeout: 30s
+#   expect: [\"Loading complete\"]
+"
+    );
+    assert_packs(&folder);
+}
+
+#[test]
+fn a_kernel_with_a_wrong_multiboot_header_is_one_for_multiboot() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = [0x02, 0xb0, 0xad, 0x1b, 3, 0, 0, 0, 0, 0, 0, 0];
+    let kernel = Elf { segments: vec![Segment::new(0x10_0000, 5, &code)], entry: 0x10_0000, ..Elf::kernel() };
+    write(folder.path(), "kernel.elf", &kernel.to_bytes());
+    let (said, manifest) = begin(folder.path());
+    assert!(said.contains("\nkernel: kernel.elf (multiboot)\n"), "{said}");
+    assert!(manifest.contains("  protocol: multiboot\n"), "{manifest}");
+    assert!(manifest.contains("# No image can be built of this file yet: `stos-pack` says why.\n"), "{manifest}");
+    let packed = in_folder(folder.path(), &["manifest.yaml"]);
+    assert!(packed.stderr.contains("has the checksum 0x00000000"), "{}", packed.stderr);
+}
+
+#[test]
+fn the_multiboot_examples_pack_from_a_manifest_that_was_begun() {
+    for name in ["check.elf", "flat.bin", "loose.elf", "upper.elf"] {
+        let folder = tempfile::tempdir().unwrap();
+        let example = root().join("examples/multiboot").join(name);
+        assert!(example.is_file(), "{name} is missing: run `make -C examples`");
+        fs::copy(example, folder.path().join(name)).unwrap();
+        let (said, _) = begin(folder.path());
+        assert!(said.contains(&format!("\nkernel: {name} (multiboot)\n")), "{said}");
+        assert_packs(folder.path());
+    }
+}
+
+#[test]
 fn the_golden_files_and_ministos_pack_from_a_manifest_that_was_begun() {
     let folders = [fixtures::folder().join("golden"), root().join("examples/ministos")];
     for from in folders {
@@ -229,7 +317,7 @@ fn the_golden_files_and_ministos_pack_from_a_manifest_that_was_begun() {
         assert!(std::process::Command::new("cp").arg("-R").arg(&from).arg(&folder).status().unwrap().success());
         assert!(folder.join("kernel.elf").is_file(), "the kernel is missing: run `make -C examples`");
         let (said, _) = begin(&folder);
-        assert!(said.contains("\nkernel: kernel.elf\n") && said.contains("\ninitramfs: initramfs\n"), "{said}");
+        assert!(said.contains("\nkernel: kernel.elf (stos)\n") && said.contains("\ninitramfs: initramfs\n"), "{said}");
         assert!(!said.contains("modules: none"), "{said}");
         assert_packs(&folder);
     }

@@ -116,12 +116,12 @@ fn files_that_are_no_images_are_refused() {
             "{}",
             missing.stderr
         );
-        let kernel = fixtures::folder().join("golden/kernel.elf").display().to_string();
-        let wrong = in_folder(folder.path(), &[verb, &kernel]);
-        assert_eq!(wrong.status, Some(65));
-        assert!(wrong.stderr.contains("not a stos boot image"), "{}", wrong.stderr);
         assert_eq!(in_folder(folder.path(), &[verb, "."]).status, Some(66));
     }
+    let kernel = fixtures::folder().join("golden/kernel.elf").display().to_string();
+    let wrong = in_folder(folder.path(), &["verify", &kernel]);
+    assert_eq!(wrong.status, Some(65));
+    assert!(wrong.stderr.contains("not a stos boot image"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -8,11 +8,11 @@ use crate::diagnostic::Diagnostic;
 use crate::input::Loaded;
 use crate::manifest::Manifest;
 
-/// Checks that a part of the kernel, `what`, lies between 1 MiB and the end of guest memory.
+/// Checks that a part of the kernel, `what`, lies at 1 MiB or above.
 ///
 /// # Errors
-/// Says which limit it breaks.
-pub fn check_place(manifest: &Manifest, loaded: &Loaded, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
+/// Says what is there instead.
+pub fn check_start(loaded: &Loaded, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
     let path = &loaded.origin.path;
     let (hole_start, hole_end) = (u64::from(HOLE_START), u64::from(HOLE_END));
     if range.start.0 < hole_end {
@@ -32,6 +32,16 @@ pub fn check_place(manifest: &Manifest, loaded: &Loaded, range: GuestRange, what
             diagnostic.help("write `. = 1M;` before the first section in the linker script: low memory is the loader's")
         });
     }
+    Ok(())
+}
+
+/// Checks that a part of the kernel, `what`, lies between 1 MiB and the end of guest memory.
+///
+/// # Errors
+/// Says which limit it breaks.
+pub fn check_place(manifest: &Manifest, loaded: &Loaded, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
+    check_start(loaded, range, what)?;
+    let path = &loaded.origin.path;
     let memory = manifest.memory.value;
     if range.end() > memory {
         let message = format!("`{path}`: {what} does not fit into guest memory, which ends at {memory:#x}");

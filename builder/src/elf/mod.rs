@@ -30,6 +30,11 @@ pub use symbols::large_variables;
 
 type Header = elf::FileHeader32<LittleEndian>;
 
+/// Whether `loaded` is an object file that is still to be linked.
+pub fn is_relocatable(loaded: &Loaded) -> bool {
+    header(loaded, elf::ET_REL).is_ok()
+}
+
 /// A diagnostic about an ELF file, pointing at the place in the manifest that names it.
 fn error(loaded: &Loaded, code: Code, message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(code, message).at(loaded.span, "named here")

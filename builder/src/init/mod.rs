@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::input::Inputs;
-use crate::manifest::{Manifest, schema};
+use crate::manifest::{Manifest, Protocol, schema};
 use crate::observer::nobody;
 use crate::output::{Content, Existing};
 use crate::quote::for_shell;
+use crate::recognise::{self, Recognition};
 use crate::source::Source;
 use survey::{Survey, survey};
 
@@ -56,11 +57,13 @@ impl Initramfs {
 }
 
 /// What goes into the manifest, and what else was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Choice {
     name: String,
     /// `None` when none was found.
     kernel: Option<String>,
+    /// The boot protocol that the kernel speaks, or probably means to.
+    protocol: Protocol,
     other_kernels: Vec<String>,
     modules: Vec<String>,
     other_modules: Vec<String>,
@@ -105,29 +108,47 @@ pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
 }
 
 impl Choice {
+    /// Nothing at all.
+    fn empty(name: String, cut_short: bool) -> Self {
+        Self {
+            name,
+            kernel: None,
+            protocol: Protocol::Stos,
+            other_kernels: Vec::new(),
+            modules: Vec::new(),
+            other_modules: Vec::new(),
+            initramfs: None,
+            other_initramfs: Vec::new(),
+            packs: false,
+            cut_short,
+        }
+    }
+
     fn new(folder: &Path, manifest: &Path, found: Survey) -> Self {
         let Survey { mut kernels, modules, archives, folders, cut_short } = found;
         // Stable: of those that are equally likely, the nearest stays first.
         kernels.sort_by_key(|path| std::cmp::Reverse(likeliness(path)));
-        let archives = archives.into_iter().map(Initramfs::Archive);
-        let mut roots: Vec<Initramfs> = folders.into_iter().map(Initramfs::Directory).chain(archives).collect();
-        let (modules, mut other_modules) = without_copies(modules);
-
-        let with_kernel = |kernel: &String| Self {
-            name: name_of(folder),
-            kernel: Some(kernel.clone()),
-            cut_short,
-            ..Self::default()
+        let empty = Self::empty(name_of(folder), cut_short);
+        let with_kernel = |kernel: &String| {
+            let recognition = recognise::load(&folder.join(kernel)).map(|loaded| Recognition::new(&loaded));
+            let protocol = recognition.map_or(Protocol::Stos, |recognition| recognition.protocol);
+            Self { kernel: Some(kernel.clone()), protocol, ..empty.clone() }
         };
         // Everything that is taken is tried: what is written must pack.
         let tried = kernels.iter().take(TRIES).map(with_kernel).find(|choice| choice.can_be_built(manifest));
         let mut choice = match (tried, kernels.first()) {
             (Some(tried), _) => Self { packs: true, ..tried },
             (None, Some(first)) => with_kernel(first),
-            (None, None) => Self { name: name_of(folder), cut_short, ..Self::default() },
+            (None, None) => empty.clone(),
         };
         kernels.retain(|kernel| Some(kernel) != choice.kernel.as_ref());
         choice.other_kernels = kernels;
+        // A kernel that gets no initramfs gets an archive as a module.
+        let (archives, more_modules) =
+            if choice.protocol.takes_initramfs() { (archives, Vec::new()) } else { (Vec::new(), archives) };
+        let archives = archives.into_iter().map(Initramfs::Archive);
+        let mut roots: Vec<Initramfs> = folders.into_iter().map(Initramfs::Directory).chain(archives).collect();
+        let (modules, mut other_modules) = without_copies(modules.into_iter().chain(more_modules).collect());
         let all = Self { modules, ..choice.clone() };
         let modules = if !choice.packs || all.can_be_built(manifest) {
             choice = all;
@@ -145,7 +166,8 @@ impl Choice {
         }
         choice.other_modules = other_modules;
         let fits = |root: &Initramfs| {
-            !choice.packs || (Self { initramfs: Some(root.clone()), ..choice.clone() }).can_be_built(manifest)
+            choice.protocol.takes_initramfs()
+                && (!choice.packs || (Self { initramfs: Some(root.clone()), ..choice.clone() }).can_be_built(manifest))
         };
         if let Some(index) = roots.iter().position(fits) {
             choice.initramfs = Some(roots.remove(index));
@@ -209,14 +231,23 @@ impl fmt::Display for Begun {
             }
         }
         let Choice {
-            kernel, other_kernels, modules, other_modules, initramfs, other_initramfs, packs, cut_short, ..
+            kernel,
+            protocol,
+            other_kernels,
+            modules,
+            other_modules,
+            initramfs,
+            other_initramfs,
+            packs,
+            cut_short,
+            ..
         } = &self.choice;
         let others = |list: &[String]| match list.len() {
             0 => String::new(),
             count => format!(" ({count} more in the manifest's comments)"),
         };
         match kernel {
-            Some(kernel) => writeln!(f, "kernel: {kernel}{}", others(other_kernels))?,
+            Some(kernel) => writeln!(f, "kernel: {kernel} ({}){}", protocol.name(), others(other_kernels))?,
             None => writeln!(f, "kernel: none found; the manifest names {NO_KERNEL}")?,
         }
         let list = if modules.is_empty() { "none".to_owned() } else { modules.join(" ") };

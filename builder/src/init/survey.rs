@@ -7,8 +7,10 @@ use std::path::Path;
 
 use object::elf;
 
+use crate::boot::multiboot::{Header, SEARCH_LIMIT};
 use crate::diagnostic::Diagnostic;
 use crate::input::read_failure;
+use crate::recognise::loaded;
 
 /// Deepest folder that is looked into; the one that was named is 0.
 const DEPTH_LIMIT: usize = 6;
@@ -23,7 +25,7 @@ const INITRAMFS_FOLDERS: &[&str] = &["initramfs", "rootfs", "sysroot"];
 /// bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// ELF32 executables for i386.
+    /// ELF32 executables for i386, and files with a Multiboot header that says where they are loaded.
     pub kernels: Vec<String>,
     /// ELF32 relocatable objects for i386 that are called `*.ko`.
     pub modules: Vec<String>,
@@ -86,17 +88,25 @@ pub fn survey(folder: &Path) -> Result<Survey, Diagnostic> {
 impl Survey {
     fn add_file(&mut self, folder: &Path, path: String) {
         let mut start = Vec::new();
-        let read = File::open(folder.join(&path)).and_then(|file| file.take(20).read_to_end(&mut start));
+        let read =
+            File::open(folder.join(&path)).and_then(|file| file.take(SEARCH_LIMIT as u64).read_to_end(&mut start));
         let extension = Path::new(&path).extension().and_then(|extension| extension.to_str());
         match (read.ok().and_then(|_| elf_type(&start)), extension) {
             (Some(elf::ET_EXEC), _) => self.kernels.push(path),
             (Some(elf::ET_REL), Some("ko")) => self.modules.push(path),
+            (Some(elf::ET_REL), _) => {}
             (None, Some("cpio")) if start.starts_with(b"070701") || start.starts_with(b"070702") => {
                 self.archives.push(path);
             }
+            _ if is_flat(start) => self.kernels.push(path),
             _ => {}
         }
     }
+}
+
+/// Whether the file that begins with `start` says in a Multiboot header where it is loaded.
+fn is_flat(start: Vec<u8>) -> bool {
+    Header::find(&loaded("", start)).is_ok_and(|header| header.addresses.is_some())
 }
 
 /// The type of the ELF32 file for i386 that begins with `start`. (System V ABI, chapter 4: ELF header.)

@@ -1,6 +1,7 @@
 //! The text of a manifest that is begun: what was found, and comments for what else there is.
 
 use super::{Choice, Initramfs, NO_KERNEL, SCHEMA};
+use crate::manifest::Protocol;
 use crate::quote::quoted;
 
 /// Most other finds of one sort that a comment lists.
@@ -8,13 +9,11 @@ const OTHERS_SHOWN: usize = 20;
 
 /// The manifest that `choice` becomes. Each comment says what is true of it.
 pub fn manifest(choice: &Choice) -> String {
-    [head(choice), kernel(choice), modules(choice), initramfs(choice), TAIL.to_owned()].join("\n")
+    let parts = [head(choice), kernel(choice), modules(choice), initramfs(choice), cmdline(choice), RUN.to_owned()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-const TAIL: &str = "\
-# Handed to the kernel as it is: a stos kernel expects words like module.param=value.
-cmdline: \"\"
-
+const RUN: &str = "\
 # Defaults for stos-run: a time limit, and what the serial output must show for the run to be a success.
 # run:
 #   timeout: 30s
@@ -23,41 +22,69 @@ cmdline: \"\"
 
 fn head(choice: &Choice) -> String {
     let name = quoted(&choice.name);
+    let least = choice.protocol.least_memory_mib();
     format!(
         "# yaml-language-server: $schema=./{SCHEMA}
 # What goes into the boot image, and how to run it. Paths are relative to this file's folder.
 version: 1
 name: {name}
-memory: 64MiB                  # 16MiB to 3GiB
+memory: 64MiB                  # {least}MiB to 3GiB
 "
     )
 }
 
 fn kernel(choice: &Choice) -> String {
     let state = match choice.kernel {
-        None => format!("# No kernel (an ELF32 executable for i386) was found. {NO_KERNEL} stands for yours.\n"),
+        None => format!(
+            "# No kernel (an ELF32 executable for i386, or a file with a Multiboot header) was found. {NO_KERNEL} stands for yours.\n"
+        ),
         Some(_) if !choice.packs => "# No image can be built of this file yet: `stos-pack` says why.\n".to_owned(),
         Some(_) => String::new(),
     };
     let others = comment("Other files that could be the kernel", &choice.other_kernels);
     let path = quoted(choice.kernel.as_deref().unwrap_or(NO_KERNEL));
-    format!("{state}{others}kernel:\n  path: {path}\n  protocol: stos\n")
+    format!("{state}{others}kernel:\n  path: {path}\n  protocol: {}\n", choice.protocol.name())
 }
 
 fn modules(choice: &Choice) -> String {
     let others = "Found, and left out because no image could be built with them, or as copies";
     let others = comment(others, &choice.other_modules);
+    let with_text = choice.protocol.takes_module_cmdline();
     if choice.modules.is_empty() {
         let order = "# Modules, in the order in which the kernel gets them:\n";
-        return format!("{others}{order}# modules:\n#   - path: module.ko\n");
+        let example = match choice.protocol {
+            Protocol::Stos => "#   - path: module.ko\n",
+            Protocol::Multiboot => "#   - path: file.txt\n#     cmdline: text for the kernel\n",
+        };
+        return format!("{others}{order}# modules:\n{example}");
     }
-    let order =
-        "# In the order in which the kernel gets them. How they depend on each other is not known here: check it.\n";
-    format!("{others}{order}modules:\n{}", lines("  - path: ", &choice.modules))
+    let order = if with_text {
+        "# Files for the kernel, in the order in which it gets them, each with its text.\n"
+    } else {
+        "# In the order in which the kernel gets them. How they depend on each other is not known here: check it.\n"
+    };
+    let module = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let text = if with_text { format!("    cmdline: {}\n", quoted(name)) } else { String::new() };
+        format!("  - path: {}\n{text}", quoted(path))
+    };
+    let list: Vec<String> = choice.modules.iter().map(module).collect();
+    format!("{others}{order}modules:\n{}", list.concat())
+}
+
+fn cmdline(choice: &Choice) -> String {
+    let what = match choice.protocol {
+        Protocol::Stos => "Handed to the kernel as it is: a stos kernel expects words like module.param=value.",
+        Protocol::Multiboot => "Handed to the kernel as it is, without the kernel's path in front.",
+    };
+    format!("# {what}\ncmdline: \"\"\n")
 }
 
 fn initramfs(choice: &Choice) -> String {
     let others = comment("Found, and not used as initramfs", &choice.other_initramfs);
+    if !choice.protocol.takes_initramfs() {
+        return others;
+    }
     let (what, mark, key, path) = match &choice.initramfs {
         Some(Initramfs::Directory(path)) => {
             ("The directory is made into an archive whenever the image is built.", "", "directory", &**path)

@@ -17,7 +17,7 @@ impl Protocol {
     }
 
     /// True when kernels get an initramfs.
-    const fn takes_initramfs(self) -> bool {
+    pub const fn takes_initramfs(self) -> bool {
         match self {
             Self::Stos | Self::Linux => true,
             Self::Multiboot | Self::Elf => false,
@@ -41,7 +41,7 @@ impl Protocol {
     }
 
     /// True when a module comes with a text of its own.
-    const fn takes_module_cmdline(self) -> bool {
+    pub const fn takes_module_cmdline(self) -> bool {
         match self {
             Self::Stos | Self::Linux | Self::Elf => false,
             Self::Multiboot => true,

@@ -103,6 +103,11 @@ fn checksum(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(0_u32.wrapping_sub(HEADER_MAGIC).wrapping_sub(word(bytes, offset + 4)?))
 }
 
+/// Whether a file has a header of Multiboot 2, which is another protocol.
+pub fn has_second_header(bytes: &[u8]) -> bool {
+    positions(bytes, SECOND_MAGIC, 8).next().is_some()
+}
+
 /// A diagnostic about the kernel.
 pub fn complain(loaded: &Loaded, code: Code, message: String) -> Diagnostic {
     Diagnostic::new(code, message).at(loaded.span, "named here")

@@ -1,6 +1,7 @@
 //! The Multiboot protocol, version 1: loads the kernel where its header or its program headers say, the modules behind it, and
 //! fills in the information structure. (Multiboot specification 0.6.96.) `docs/boot-protocols.md` describes it.
 
+mod facts;
 mod flat;
 mod header;
 pub mod structures;
@@ -8,8 +9,10 @@ pub mod structures;
 use stos_image::{GeneralRegisters, GuestRange, MapKind, MapRange, Permissions, RegionKind};
 use zerocopy::IntoBytes;
 
+pub use self::facts::MultibootFacts;
 use self::flat::FlatKernel;
-use self::header::{Header, WANTS_VIDEO};
+use self::header::WANTS_VIDEO;
+pub use self::header::{Header, SEARCH_LIMIT, has_second_header};
 use self::structures::{Information, LOADER_MAGIC, Module, Sections, info_flags, map_bytes};
 use super::code;
 use super::descriptors::Tables;
@@ -23,7 +26,7 @@ use super::placer::Placer;
 use crate::claims::Claim;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::elf::{KernelElf, Names, SECTION_HEADER_SIZE, SectionTable};
+use crate::elf::{KernelElf, LoadSegment, Names, SECTION_HEADER_SIZE, SectionTable};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -125,21 +128,34 @@ impl Kernel {
         (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
     }
 
-    /// Puts the kernel into memory; returns its end, at least 1 MiB.
-    fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
+    /// What is loaded where, with words for each part.
+    fn parts(&self) -> Vec<(GuestRange, String)> {
         match &self.image {
             Image::Elf { kernel, .. } => {
-                let mut found = Diagnostics::default();
-                for segment in &kernel.segments {
+                let part = |segment: &LoadSegment| {
                     let range = GuestRange::new(segment.paddr.into(), segment.memory_size.into());
-                    found.take(check_place(manifest, loaded, range, &format!("segment {}", segment.index)));
-                }
-                found.finish(())?;
-                Ok(memory.load_kernel(kernel, loaded))
+                    (range, format!("segment {}", segment.index))
+                };
+                kernel.segments.iter().map(part).collect()
             }
             Image::Flat(flat) => {
                 let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
-                check_place(manifest, loaded, range, "the image that its Multiboot header's address fields describe")?;
+                vec![(range, "the image that its Multiboot header's address fields describe".to_owned())]
+            }
+        }
+    }
+
+    /// Puts the kernel into memory; returns its end, at least 1 MiB.
+    fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
+        let mut found = Diagnostics::default();
+        for (range, what) in self.parts() {
+            found.take(check_place(manifest, loaded, range, &what));
+        }
+        found.finish(())?;
+        match &self.image {
+            Image::Elf { kernel, .. } => Ok(memory.load_kernel(kernel, loaded)),
+            Image::Flat(flat) => {
+                let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
                 memory.put_file(flat.start, loaded, flat.file.clone());
                 let zeros_start = u64::from(flat.start) + flat.file.len() as u64;
                 let zeros = GuestRange::new(zeros_start, range.end() - zeros_start);

@@ -21,10 +21,18 @@ use super::memory_map::{declared_map, reserve};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
-use crate::input::Inputs;
+use crate::input::{Inputs, Loaded};
 use crate::manifest::Manifest;
 use crate::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 use crate::plan::Plan;
+
+/// Reads and checks a kernel's file.
+///
+/// # Errors
+/// Everything that keeps the kernel from being loaded.
+pub fn read_kernel(loaded: &Loaded) -> Result<KernelElf, Diagnostics> {
+    KernelElf::parse_mapped(loaded, KERNEL_BASE, BIG_PAGE)
+}
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -32,7 +40,7 @@ use crate::plan::Plan;
 /// Everything that is wrong with the kernel and the modules; then whatever does not fit or collides.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut found = Diagnostics::default();
-    let kernel = match KernelElf::parse_mapped(&inputs.kernel, KERNEL_BASE, BIG_PAGE) {
+    let kernel = match read_kernel(&inputs.kernel) {
         Ok(kernel) => Some(kernel),
         Err(errors) => {
             found.list.extend(errors.list);
