@@ -56,7 +56,7 @@ pub use output::Output;
 pub use plan::{OwnedPiece, Plan};
 pub use printable::printable_lines;
 pub use quote::for_shell;
-pub use recognise::{Facts, KernelReport, MultibootFacts, ProtocolReport, StosFacts, examine};
+pub use recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, MultibootFacts, ProtocolReport, StosFacts, examine};
 pub use source::{FileId, Located, Source, Sources, Span};
 
 /// What went wrong, and the texts that it went wrong in.

@@ -356,7 +356,8 @@ impl Session<'_> {
             cpu: self.known.observed.lock().cpu.clone(),
             time: self.known.wall_time.unwrap_or_default(),
             input: self.recorder.recording(),
-            was_typed_at: self.typing.terminal().is_some(),
+            // Who sits behind a socket or a terminal of its own may be a person, too.
+            was_typed_at: self.typing.terminal().is_some() || self.options.serial != SerialTarget::Stdio,
         };
         explain(outcome, &first, &self.receiver, self.notify)
     }

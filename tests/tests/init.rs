@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use stos_tests::bzimage::BzImage;
 use stos_tests::elf::{Elf, Segment};
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, root, run, tool};
@@ -178,8 +179,9 @@ fn a_folder_that_is_not_there_is_named() {
 #[test]
 fn a_kernel_that_can_not_be_packed_is_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
-    let low = Elf { segments: vec![Segment::new(0x10_0000, 5, &[0xf4])], entry: 0x10_0000, ..Elf::kernel() };
-    write(folder.path(), "kernel.elf", &low.to_bytes());
+    let code = Segment { paddr: 0x40_0000, ..Segment::new(0xc040_0000, 5, &[0xf4]) };
+    let high = Elf { segments: vec![code], entry: 0xc040_0000, ..low_kernel() };
+    write(folder.path(), "kernel.elf", &high.to_bytes());
     let (said, manifest) = begin(folder.path());
     assert!(
         said.ends_with("next: type `stos-pack manifest.yaml` to see what keeps the kernel from being packed\n"),
@@ -192,6 +194,31 @@ fn a_kernel_that_can_not_be_packed_is_named_as_such() {
     write(folder.path(), "other", &Elf::kernel().to_bytes());
     assert!(begin(folder.path()).0.contains("kernel: other (stos) (1 more in the manifest's comments)\n"));
     assert_packs(folder.path());
+}
+
+#[test]
+fn each_protocol_gets_the_keys_that_it_knows() {
+    for (name, bytes, protocol, keys) in [
+        ("vmlinuz", BzImage::kernel().to_bytes(), "linux", &["cmdline:", "initramfs:"][..]),
+        ("boot.elf", low_kernel().to_bytes(), "elf", &[]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), name, &bytes);
+        write(folder.path(), "old.ko", &Elf::module("old").to_bytes());
+        write(folder.path(), "initramfs/motd", b"hello\n");
+        let (said, manifest) = begin(folder.path());
+        assert!(said.contains(&format!("kernel: {name} ({protocol})\n")), "{said}");
+        for key in ["modules:", "cmdline:", "initramfs:"] {
+            assert_eq!(manifest.lines().any(|line| line.starts_with(key)), keys.contains(&key), "{key} in\n{manifest}");
+        }
+        assert_packs(folder.path());
+    }
+}
+
+/// A kernel that is linked and loaded at 1 MiB.
+fn low_kernel() -> Elf {
+    let code = Segment { paddr: 0x10_0000, ..Segment::new(0x10_0000, 5, &[0xf4]) };
+    Elf { segments: vec![code], entry: 0x10_0000, sections: Vec::new(), symbols: Vec::new(), ..Elf::kernel() }
 }
 
 #[test]

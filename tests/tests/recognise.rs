@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use snapbox::Data;
+use stos_tests::bzimage::BzImage;
 use stos_tests::elf::{Content, Elf, RELOCATABLE, Section, Segment};
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, root, run, tool};
@@ -76,7 +77,9 @@ fn files() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("address_fields_outside_the_file", [words(&FLAT_HEADER[..7]), words(&[0x20_0000])].concat(), false),
         ("multiboot_below_1_mib", below.to_bytes(), false),
         ("flat_without_address_fields", zeros(64, &[(0, &words(&HEADER))]), false),
-        ("linked_low", low().to_bytes(), false),
+        ("linux", BzImage::kernel().to_bytes(), true),
+        ("linux_too_old", BzImage { version: 0x205, ..BzImage::kernel() }.to_bytes(), false),
+        ("linked_low", low().to_bytes(), true),
         ("multiboot2", with_header(4, &[0xe852_50d6, 0, 24, 0x17ad_af12, 0, 8]), false),
         ("elf64", elf64(), false),
         ("elf_cut_off", low().to_bytes()[..60].to_vec(), false),

@@ -148,7 +148,10 @@ impl Choice {
             if choice.protocol.takes_initramfs() { (archives, Vec::new()) } else { (Vec::new(), archives) };
         let archives = archives.into_iter().map(Initramfs::Archive);
         let mut roots: Vec<Initramfs> = folders.into_iter().map(Initramfs::Directory).chain(archives).collect();
-        let (modules, mut other_modules) = without_copies(modules.into_iter().chain(more_modules).collect());
+        let (mut modules, mut other_modules) = without_copies(modules.into_iter().chain(more_modules).collect());
+        if !choice.protocol.takes_modules() {
+            other_modules.append(&mut modules);
+        }
         let all = Self { modules, ..choice.clone() };
         let modules = if !choice.packs || all.can_be_built(manifest) {
             choice = all;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use object::elf;
 
+use crate::boot::linux::has_linux_header;
 use crate::boot::multiboot::{Header, SEARCH_LIMIT};
 use crate::diagnostic::Diagnostic;
 use crate::input::read_failure;
@@ -98,7 +99,7 @@ impl Survey {
             (None, Some("cpio")) if start.starts_with(b"070701") || start.starts_with(b"070702") => {
                 self.archives.push(path);
             }
-            _ if is_flat(start) => self.kernels.push(path),
+            _ if has_linux_header(&start) || is_flat(start) => self.kernels.push(path),
             _ => {}
         }
     }

@@ -49,12 +49,16 @@ fn kernel(choice: &Choice) -> String {
 fn modules(choice: &Choice) -> String {
     let others = "Found, and left out because no image could be built with them, or as copies";
     let others = comment(others, &choice.other_modules);
+    if !choice.protocol.takes_modules() {
+        return others;
+    }
     let with_text = choice.protocol.takes_module_cmdline();
     if choice.modules.is_empty() {
         let order = "# Modules, in the order in which the kernel gets them:\n";
-        let example = match choice.protocol {
-            Protocol::Stos => "#   - path: module.ko\n",
-            Protocol::Multiboot => "#   - path: file.txt\n#     cmdline: text for the kernel\n",
+        let example = if with_text {
+            "#   - path: file.txt\n#     cmdline: text for the kernel\n"
+        } else {
+            "#   - path: module.ko\n"
         };
         return format!("{others}{order}# modules:\n{example}");
     }
@@ -76,6 +80,8 @@ fn cmdline(choice: &Choice) -> String {
     let what = match choice.protocol {
         Protocol::Stos => "Handed to the kernel as it is: a stos kernel expects words like module.param=value.",
         Protocol::Multiboot => "Handed to the kernel as it is, without the kernel's path in front.",
+        Protocol::Linux => "Handed to the kernel as it is; its messages come to the serial port with console=ttyS0.",
+        Protocol::Elf => return String::new(),
     };
     format!("# {what}\ncmdline: \"\"\n")
 }

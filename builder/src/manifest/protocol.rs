@@ -9,7 +9,7 @@ use crate::source::Span;
 
 impl Protocol {
     /// True when kernels get a command line.
-    const fn takes_cmdline(self) -> bool {
+    pub const fn takes_cmdline(self) -> bool {
         match self {
             Self::Stos | Self::Multiboot | Self::Linux => true,
             Self::Elf => false,
@@ -33,7 +33,7 @@ impl Protocol {
     }
 
     /// True when kernels get modules.
-    const fn takes_modules(self) -> bool {
+    pub const fn takes_modules(self) -> bool {
         match self {
             Self::Stos | Self::Multiboot => true,
             Self::Linux | Self::Elf => false,

@@ -10,10 +10,12 @@ use std::path::Path;
 
 use stos_image::{Digest, Input};
 
+use crate::boot::layout::KERNEL_BASE;
+use crate::boot::linux::has_linux_header;
 use crate::boot::multiboot::{Header, has_second_header};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::elf::is_relocatable;
+use crate::elf::{KernelElf, is_relocatable};
 use crate::input::{INPUT_LIMIT, Loaded, read_failure};
 use crate::manifest::Protocol;
 use crate::printable::printable_path;
@@ -21,7 +23,7 @@ use crate::source::Span;
 use foreign::{foreign, unknown};
 
 pub use crate::boot::multiboot::MultibootFacts;
-pub use facts::{Facts, StosFacts};
+pub use facts::{ElfFacts, Facts, LinuxFacts, StosFacts};
 pub use report::{KernelReport, ProtocolReport};
 
 /// What each boot protocol makes of a kernel's file, and which one the file speaks.
@@ -69,6 +71,10 @@ fn choose(loaded: &Loaded, answers: &[Answer]) -> Result<Protocol, (Protocol, Di
         Some(Answer { facts: Err(reasons), .. }) => Err((protocol, reasons.clone())),
         _ => Ok(protocol),
     };
+    // Its first sector looks like a boot sector, and its code may hold anything.
+    if has_linux_header(&loaded.bytes) {
+        return accepted(Protocol::Linux);
+    }
     let header = Header::find(loaded);
     // An object file may have a header, but is not linked.
     if header.is_ok() && !is_relocatable(loaded) {
@@ -89,13 +95,23 @@ fn choose(loaded: &Loaded, answers: &[Answer]) -> Result<Protocol, (Protocol, Di
         let codes = [Code::Elf64, Code::WrongMachine, Code::WrongElfType, Code::MalformedElf];
         reasons.list.first().is_some_and(|first| codes.contains(&first.code))
     };
-    let stos = accepted(Protocol::Stos);
-    match stos {
+    match accepted(Protocol::Stos) {
         Err((_, ref reasons)) if !is_of_another_sort(reasons) && has_second_header(&loaded.bytes) => {
             accepted(Protocol::Multiboot)
         }
+        // A kernel that lies where stos kernels do was meant to be one.
+        Err((meant, reasons)) => match accepted(Protocol::Elf) {
+            Ok(protocol) if !is_linked_high(loaded) => Ok(protocol),
+            _ => Err((meant, reasons)),
+        },
         stos => stos,
     }
+}
+
+/// True when a segment of the kernel lies in the upper half, where stos kernels are linked.
+fn is_linked_high(loaded: &Loaded) -> bool {
+    let is_high = |kernel: KernelElf| kernel.segments.iter().any(|segment| segment.vaddr >= KERNEL_BASE);
+    KernelElf::parse_segments(loaded).is_ok_and(is_high)
 }
 
 /// Examines the file at `path`; `None` when it begins as an image does, or can't be read twice.
@@ -145,7 +161,7 @@ pub fn loaded(path: &str, bytes: Vec<u8>) -> Loaded {
         digest: Digest::of(&bytes),
         content: Vec::new(),
     };
-    Loaded { origin, bytes, span: Span::default() }
+    Loaded { origin, bytes: bytes.into(), span: Span::default() }
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ use crate::input::Loaded;
 
 /// Bytes of a sector.
 const SECTOR: usize = 512;
+/// Offset of `kernel_version`.
+const KERNEL_VERSION: usize = 0x20e;
+/// Most characters of a kernel's version that are shown.
+const VERSION_LIMIT: usize = 64;
 /// What `setup_sects` means when it is 0.
 const SETUP_SECTS_DEFAULT: u8 = 4;
 /// Unit of `syssize`.
@@ -24,6 +28,10 @@ const PARAGRAPH: usize = 16;
 
 /// A bzImage that can be loaded.
 pub struct BzImage {
+    /// Version of the boot protocol: the major number in the high byte.
+    pub boot_protocol: u16,
+    /// What the kernel calls itself, up to the first space.
+    pub version: Option<String>,
     /// The setup header, from byte [`SETUP_HEADER`] of the file on.
     pub header: Vec<u8>,
     /// The protected-mode code in the file.
@@ -38,6 +46,20 @@ pub struct BzImage {
     pub initrd_addr_max: u32,
 }
 
+/// True for a file with the signature and the magic number of a Linux setup header.
+pub fn has_linux_header(bytes: &[u8]) -> bool {
+    let is_bootable = word16(bytes, BOOT_FLAG) == Some(BOOT_FLAG_VALUE);
+    is_bootable && bytes.get(HEADER..HEADER + HEADER_MAGIC.len()) == Some(HEADER_MAGIC)
+}
+
+/// What the kernel calls itself: the field `kernel_version` leads to a text, counted from byte 0x200 of the file.
+fn kernel_version(bytes: &[u8]) -> Option<String> {
+    let start = usize::from(word16(bytes, KERNEL_VERSION).filter(|offset| *offset != 0)?) + 0x200;
+    let text = bytes.get(start..)?.iter().take(VERSION_LIMIT).take_while(|byte| byte.is_ascii_graphic());
+    let text: String = text.map(|&byte| char::from(byte)).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 impl BzImage {
     /// Reads the header of `loaded`.
     ///
@@ -45,8 +67,7 @@ impl BzImage {
     /// Says why it is no bzImage, or one that can't be started here.
     pub fn read(loaded: &Loaded) -> Result<Self, Diagnostic> {
         let bytes = &*loaded.bytes;
-        let is_kernel = word16(bytes, BOOT_FLAG) == Some(BOOT_FLAG_VALUE);
-        if !is_kernel || bytes.get(HEADER..HEADER + HEADER_MAGIC.len()) != Some(HEADER_MAGIC) {
+        if !has_linux_header(bytes) {
             return Err(not_bzimage(loaded));
         }
         let version = word16(bytes, VERSION).ok_or_else(|| truncated(loaded, VERSION + 2))?;
@@ -86,6 +107,8 @@ impl BzImage {
         let start = place(loaded, start)?;
         place(loaded, run_start)?;
         Ok(Self {
+            boot_protocol: version,
+            version: kernel_version(bytes),
             header: header.to_vec(),
             code,
             start,

@@ -5,10 +5,11 @@ mod boot_params;
 mod bzimage;
 pub mod fields;
 
+pub use bzimage::{BzImage, has_linux_header};
+
 use stos_image::{GeneralRegisters, GuestRange, PAGE_SIZE, Permissions, RegionKind, Symbols};
 
 use self::boot_params::BootParams;
-use self::bzimage::BzImage;
 use self::fields::{BOOT_PARAMS_SIZE, E820_LIMIT};
 use super::code;
 use super::descriptors::Tables;
