@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::backend::{BackendChoice, CpuModel, Surroundings};
 use crate::console::{KeyboardChoice, SerialTarget};
 use crate::devices::ClockStart;
+use crate::options::{Options, TimeLimit};
 use crate::screen::ScreenMode;
-use crate::session::{Options, TimeLimit};
 
 /// Run a stos boot image in a virtual machine.
 ///

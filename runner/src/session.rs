@@ -2,7 +2,7 @@
 //! decides what the outcome is.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -11,18 +11,21 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::backend::{self, BackendChoice, Guest, Link, Surroundings};
+use crate::backend::{self, Guest, Link};
 use crate::console::{
-    Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Rejected, Route,
-    SerialOutput, SerialTarget, Sight, Stream, Typing, pump,
+    Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Route, SerialOutput,
+    SerialTarget, Sight, Stream, Typing, pump,
 };
 use crate::diagnosis::Hang;
+use crate::event::Event;
 use crate::explain::{FirstRun, Recorder, explain};
 use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
-use crate::outcome::{Before, Outcome};
+use crate::options::{Options, TimeLimit};
+use crate::outcome::Outcome;
 use crate::report::Known;
 use crate::screen::{LastWords, LiveScreen, Rows, ScreenMode, Show, Untouched, write_png};
+use crate::verdict::judge;
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -37,82 +40,6 @@ const SCREEN_END: &str = "--- end of the screen ---";
 const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
 /// The keys, for Ctrl-A H.
 const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
-
-/// When a run is ended at the latest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeLimit {
-    /// Never.
-    None,
-    /// This long after the guest was started.
-    After(Duration),
-}
-
-/// What to run and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The image.
-    pub image: PathBuf,
-    /// What executes the guest.
-    pub backend: BackendChoice,
-    /// Instead of the image's time limit.
-    pub time_limit: Option<TimeLimit>,
-    /// Instead of the image's expected lines.
-    pub expect: Option<Vec<String>>,
-    /// Expressions that no line of output may match.
-    pub reject: Vec<String>,
-    /// An expression with which the run ends.
-    pub until: Option<String>,
-    /// Where the serial port leads.
-    pub serial: SerialTarget,
-    /// What is shown of the guest's screen.
-    pub screen: ScreenMode,
-    /// File for a picture of the screen at the end.
-    pub screen_png: Option<PathBuf>,
-    /// Where standard input goes. If not said, what is typed at a terminal while the screen is live goes to the keyboard, and
-    /// all else to the serial port, or nowhere if that leads elsewhere.
-    pub keyboard: Option<KeyboardChoice>,
-    /// File for the report of the run.
-    pub report: Option<PathBuf>,
-    /// Exit statuses are to be those of QEMU's exit device.
-    pub qemu_exit_codes: bool,
-    /// The guest's clock and processor.
-    pub surroundings: Surroundings,
-    /// Run the image again to explain a triple fault, whatever that takes.
-    pub explain: bool,
-}
-
-impl Options {
-    /// The exit status of a run that ended with `outcome`.
-    pub fn status(&self, outcome: &Outcome) -> u8 {
-        if self.qemu_exit_codes { outcome.qemu_status() } else { outcome.status() }
-    }
-}
-
-/// What the threads around a guest tell the session.
-#[derive(Debug)]
-pub enum Event {
-    /// The guest ended; all its output is in the pipe.
-    Ended(Outcome),
-    /// Something in the output that the run is watched for.
-    Seen(Sight),
-    /// What COM1 leads to can't be written to.
-    OutputFailed(std::io::Error),
-    /// All output was written and looked at.
-    OutputDone {
-        /// The first expected expression that matched nothing.
-        missing: Option<String>,
-        /// The first line that must not appear, and did.
-        rejected: Option<Rejected>,
-    },
-    /// Ctrl-A X.
-    Leave,
-    /// Ctrl-A H.
-    Help,
-    /// A signal arrived that ends the run.
-    Signal(i32),
-    /// This process was stopped and goes on.
-    Continued,
-}
 
 /// A line for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -495,7 +422,7 @@ impl Session<'_> {
             match event {
                 Ok(Event::OutputDone { missing, rejected }) => {
                     (self.known.missing, self.known.is_output_done) = (missing.clone(), true);
-                    return self.judge(ending, missing, rejected);
+                    return judge(ending, missing, rejected, self.expects);
                 }
                 Ok(Event::OutputFailed(source)) => return self.output_failed(source),
                 Ok(Event::Leave) => return Outcome::Left,
@@ -506,37 +433,6 @@ impl Session<'_> {
                 }
                 Err(_) => return ending,
             }
-        }
-    }
-
-    /// What an ending means when `missing` is the first expected expression that matched nothing, and `rejected` a line that
-    /// must not appear. Crashes and the guest's own failures are told as they are: they explain more than a line does. A
-    /// kernel that did all that was expected may well stop with HLT or a reset.
-    fn judge(&self, ending: Outcome, missing: Option<String>, rejected: Option<Rejected>) -> Outcome {
-        let says_little = match &ending {
-            Outcome::Rejected(_)
-            | Outcome::TimeLimit { .. }
-            | Outcome::Halted { .. }
-            | Outcome::WaitsForNothing { .. }
-            | Outcome::Reset => true,
-            other => other.is_success(),
-        };
-        if let Some(rejected) = rejected.filter(|_| says_little) {
-            return Outcome::Rejected(rejected);
-        }
-        match (ending, missing) {
-            (Outcome::Exited(0), Some(pattern)) => Outcome::ExpectedMissing { pattern, before: Before::Success },
-            (Outcome::Until { pattern: until }, Some(pattern)) => {
-                Outcome::ExpectedMissing { pattern, before: Before::Until { pattern: until } }
-            }
-            (Outcome::TimeLimit { limit, hang }, Some(pattern)) => {
-                Outcome::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } }
-            }
-            (
-                Outcome::TimeLimit { .. } | Outcome::Halted { .. } | Outcome::WaitsForNothing { .. } | Outcome::Reset,
-                None,
-            ) if self.expects => Outcome::Expected,
-            (ending, _) => ending,
         }
     }
 }

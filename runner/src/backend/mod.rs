@@ -15,13 +15,13 @@ pub use emulated::{HOW_TO_INSTALL as HOW_TO_INSTALL_EMULATOR, find_program as fi
 
 use crate::console::{InputSink, KeySink, OutputPipe};
 use crate::devices::ClockStart;
+use crate::event::Event;
 use crate::load::Machine;
 use crate::memory::Sharing;
 use crate::observed::Observed;
 use crate::outcome::Outcome;
 use crate::report::BackendKind;
 use crate::screen::Adapter;
-use crate::session::Event;
 
 /// The backend that the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, TrySendError, sync_channel};
 use std::thread;
 
 use super::InputSink;
-use crate::session::Event;
+use crate::event::Event;
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Matcher, SerialOutput};
+use crate::event::Event;
 use crate::observed::Observed;
-use crate::session::Event;
 
 /// Bytes that may wait; a guest that prints more is held until some was written.
 const LIMIT: usize = 256 * 1024;

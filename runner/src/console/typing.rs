@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::{Escape, Input, InputSink, RawTerminal, Route, spawn_input};
-use crate::session::Event;
+use crate::event::Event;
 
 /// What of standard input a guest gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,11 +14,13 @@ use crate::backend::{self, Guest, Link};
 use crate::console::OutputPipe;
 use crate::cpu::CpuState;
 use crate::diagnosis::TripleFault;
+use crate::event::Event;
 use crate::load::{self, Machine};
 use crate::memory::Sharing;
 use crate::observed::Observed;
+use crate::options::Options;
 use crate::outcome::Outcome;
-use crate::session::{Event, Notice, Options, TICK};
+use crate::session::{Notice, TICK};
 
 /// Longest run that is repeated without being asked.
 const SHORT: Duration = Duration::from_secs(10);

@@ -17,11 +17,12 @@ use super::qmp::Message;
 use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
 use crate::cpu::CpuState;
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
+use crate::event::Event;
 use crate::linear::LinearMemory;
 use crate::load::Machine;
 use crate::outcome::Outcome;
 use crate::pic::Interrupts;
-use crate::session::{Event, TICK};
+use crate::session::TICK;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";

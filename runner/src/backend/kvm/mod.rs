@@ -22,11 +22,11 @@ use crate::console::{InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort, Vga,
 };
+use crate::event::Event;
 use crate::load::Machine;
 use crate::memory::GuestMemory;
 use crate::outcome::Outcome;
 use crate::screen::Adapter;
-use crate::session::Event;
 use vcpu::{Requests, Vcpu};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
