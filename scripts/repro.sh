@@ -59,6 +59,7 @@ fi
 files() {
     find tests/fixtures/golden manifests examples/ministos/initramfs examples/linux/initramfs
     printf '%s\n' examples/ministos/*.elf examples/ministos/*.ko examples/multiboot/*.elf examples/multiboot/*.txt \
+        examples/elf/*.elf \
         examples/linux/vmlinuz*
 }
 [[ -f examples/ministos/kernel.elf ]] || die 'ministos is not built: run  make examples'
