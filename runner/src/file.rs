@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access, fcntl_setfl};
 use tempfile::NamedTempFile;
 
 /// The folder that `path` lies in.
@@ -17,16 +18,41 @@ fn is_special(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
+/// True when both paths lead to one file, or would if it were there.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| match path.canonicalize() {
+        Ok(found) => Some(found),
+        Err(_) => Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?)),
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
 /// Finds out whether a file can be written to `path` later, without a trace.
 ///
 /// # Errors
 /// Why it can't.
 pub fn check(path: &Path) -> io::Result<()> {
+    if path == Path::new("-") {
+        return Err(io::Error::other("standard output is the guest's serial port; name a file, or `./-`"));
+    }
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let subject = if is_special(path) { path } else { folder_of(path) };
-    Ok(access(subject, Access::WRITE_OK)?)
+    if is_special(path) {
+        return open_special(path).map(drop);
+    }
+    Ok(access(folder_of(path), Access::WRITE_OK)?)
+}
+
+/// Opens what is no regular file, without waiting for somebody who reads it.
+fn open_special(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
+        // ENXIO: there is nobody at the other end (fifo(7)).
+        let nobody = error.raw_os_error() == Some(libc::ENXIO);
+        if nobody { io::Error::other("nobody reads from there; start the reader first") } else { error }
+    })?;
+    fcntl_setfl(&file, OFlags::empty())?;
+    Ok(file)
 }
 
 /// Writes what `content` writes to the file `path`, which appears under that name once all of it is there.
@@ -35,7 +61,7 @@ pub fn check(path: &Path) -> io::Result<()> {
 /// Those of writing; then what was at `path` before still is.
 pub fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if is_special(path) {
-        return fill(&OpenOptions::new().write(true).open(path)?, content);
+        return fill(&open_special(path)?, content);
     }
     // A symbolic link stays one.
     let followed = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
@@ -91,10 +117,32 @@ mod tests {
     }
 
     #[test]
+    fn one_file_has_many_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let detour = folder.path().join(".").join("file");
+        assert!(is_same(&file, &detour) && !is_same(&file, &link), "neither is there");
+        fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(is_same(&file, &detour) && is_same(&file, &link));
+        assert!(!is_same(&file, folder.path()));
+    }
+
+    #[test]
+    fn a_pipe_without_a_reader_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        assert!(check(&pipe).unwrap_err().to_string().contains("nobody reads"));
+        assert!(write(&pipe, |file| file.write_all(b"x")).is_err());
+    }
+
+    #[test]
     fn what_can_never_be_written_is_known_before() {
         let folder = tempfile::tempdir().unwrap();
         assert!(check(&folder.path().join("new")).is_ok());
         assert!(check(Path::new("/dev/null")).is_ok());
+        assert!(check(Path::new("-")).is_err());
         assert_eq!(check(folder.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
         assert_eq!(check(&folder.path().join("no/folder")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -19,6 +19,7 @@ use crate::console::{
 use crate::diagnosis::Hang;
 use crate::event::Event;
 use crate::explain::{FirstRun, Recorder, explain};
+use crate::file;
 use crate::load::{self, Machine};
 use crate::observed::{Findings, Observed};
 use crate::options::{Options, TimeLimit};
@@ -52,11 +53,15 @@ pub enum Notice<'a> {
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`.
 pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+    // Known before the guest runs for nothing.
+    if let Err(outcome) = check_files(options) {
+        return outcome;
+    }
     let mut known = Known::default();
     let outcome = try_run(options, notify, &mut known).unwrap_or_else(|outcome| outcome);
     let Some(path) = &options.report else { return outcome };
     let report = known.report(&options.image, &outcome, options.status(&outcome));
-    let written = crate::file::write(path, |file| {
+    let written = file::write(path, |file| {
         serde_json::to_writer_pretty(&mut *file, &report)?;
         writeln!(file)
     });
@@ -80,14 +85,26 @@ fn action_on(action: &str, path: &Path) -> String {
     format!("{action} `{}`", path.display())
 }
 
-fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) -> Result<Outcome, Outcome> {
-    for (action, path) in
-        [("writing the report", &options.report), ("writing the picture of the screen", &options.screen_png)]
-    {
-        // Known before the guest runs for nothing.
-        let Some(path) = path else { continue };
-        crate::file::check(path).map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
+/// Refuses files for the report and the picture that can't be written, or that are needed for something else.
+fn check_files(options: &Options) -> Result<(), Outcome> {
+    let outputs = [("writing the report", &options.report), ("writing the picture of the screen", &options.screen_png)];
+    let mut taken = vec![("the image", options.image.as_path())];
+    if let SerialTarget::File(path) | SerialTarget::Unix(path) = &options.serial {
+        taken.push(("where the serial port leads", path));
     }
+    for (action, path) in outputs {
+        let Some(path) = path else { continue };
+        let checked = match taken.iter().find(|(_, other)| file::is_same(path, other)) {
+            Some((what, _)) => Err(std::io::Error::other(format!("it is {what}; name another file"))),
+            None => file::check(path),
+        };
+        checked.map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
+        taken.push(("the file for the report", path));
+    }
+    Ok(())
+}
+
+fn try_run(options: &Options, notify: &dyn Fn(Notice<'_>), known: &mut Known) -> Result<Outcome, Outcome> {
     let is_stdio = options.serial == SerialTarget::Stdio;
     if options.image.as_os_str() == "-" {
         return Err(Outcome::Usage("an image can't come from standard input, which is the guest's".to_owned()));

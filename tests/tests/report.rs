@@ -123,12 +123,35 @@ fn a_report_that_can_not_be_written_is_known_before_the_guest_runs() {
     for path in [folder.path().join("no/such/folder.json"), folder.path().to_owned()] {
         let result = run_guest(&image, &["--report", path.to_str().unwrap()]);
         assert_eq!((result.status, &*result.stdout), (Some(74), ""), "{}", path.display());
+        assert_eq!(result.stderr.lines().count(), 1, "{}", result.stderr);
         assert!(
             result.stderr.contains(&format!("writing the report `{}` failed: ", path.display())),
             "{}",
             result.stderr
         );
     }
+}
+
+#[test]
+fn a_file_that_is_needed_is_not_written_over() {
+    let (folder, image) = packed("exit_status", "");
+    let before = fs::read(&image).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&image, &link).unwrap();
+    let other = folder.path().join("other");
+    let (other, serial) = (other.to_str().unwrap(), format!("--serial=file:{}", other.display()));
+    for options in [
+        &["--report", image.to_str().unwrap()][..],
+        &["--report", link.to_str().unwrap()],
+        &["--screen-png", image.to_str().unwrap()],
+        &["--report", other, "--screen-png", other],
+        &["--report", other, &serial],
+    ] {
+        let result = run_guest(&image, options);
+        assert_eq!((result.status, &*result.stdout), (Some(74), ""), "{options:?}");
+        assert!(result.stderr.contains("; name another file"), "{}", result.stderr);
+    }
+    assert!(fs::read(&image).unwrap() == before && !Path::new(other).exists());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use stos_image::Permissions;
 
+use super::super::layout::{BOOT_STACK_END, HOLE_END, HOLE_START, PAGE_DIRECTORY};
 use super::mappings::Mappings;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -118,8 +119,31 @@ fn place(kernel: &KernelElf, physical: u32) -> Place<'_> {
     }
 }
 
+/// Who owns the word at `physical` and must not lose it to a stack. Memory that the kernel may write to may well be its stack.
+fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
+    let holds = |start: u32, end: u64| u64::from(physical) + 4 > start.into() && u64::from(physical) < end;
+    if holds(PAGE_DIRECTORY, BOOT_STACK_END.into()) {
+        return Some("in the boot pages".to_owned());
+    }
+    if holds(HOLE_START, HOLE_END.into()) {
+        return Some("in the PC's hole".to_owned());
+    }
+    let is_code = |segment: &&LoadSegment| segment.permissions.0 & Permissions::WRITE == 0;
+    let segment = kernel
+        .segments
+        .iter()
+        .filter(is_code)
+        .find(|segment| holds(segment.paddr, u64::from(segment.paddr) + u64::from(segment.memory_size)))?;
+    Some(format!("in segment {} of the kernel, which is read-only", segment.index))
+}
+
 /// Checks that a push with this ESP reaches memory; says why not.
-pub fn check_stack(manifest: &Manifest, mappings: Option<&Mappings>, found: &mut Diagnostics) -> bool {
+pub fn check_stack(
+    manifest: &Manifest,
+    kernel: &KernelElf,
+    mappings: Option<&Mappings>,
+    found: &mut Diagnostics,
+) -> bool {
     let Some(esp) = manifest.entry.as_ref().and_then(|entry| entry.value.esp.as_ref()) else { return true };
     let memory = manifest.memory.value;
     let slot = esp.value.wrapping_sub(4);
@@ -136,7 +160,10 @@ pub fn check_stack(manifest: &Manifest, mappings: Option<&Mappings>, found: &mut
         Ok(physical) if u64::from(physical) + 4 > memory => {
             format!("leads to physical {physical:#x}, past the end of guest memory at {memory:#x}")
         }
-        Ok(_) => return true,
+        Ok(physical) => match owner(kernel, physical) {
+            Some(owner) => format!("is {owner}"),
+            None => return true,
+        },
     };
     let message = format!("the stack can't be used: {slot:#x}, the word below ESP {:#x}, {problem}", esp.value);
     found.push(

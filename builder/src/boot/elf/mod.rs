@@ -62,7 +62,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         None => None,
     };
     let target = entry::address(manifest, loaded, &kernel, mappings.as_ref())?;
-    let has_stack = entry::check_stack(manifest, mappings.as_ref(), &mut warnings);
+    let has_stack = entry::check_stack(manifest, &kernel, mappings.as_ref(), &mut warnings);
 
     let start = paging.map(|_| start::Paging { cr0: PAGED_CR0, eax: wanted.registers.eax });
     let boot_code = Start { target, has_stack, paging: start }.assemble()?;
