@@ -17,10 +17,17 @@ static bool crosses_com1_end(uint32_t port, uint32_t width)
 	return port < COM1_END && port + width > COM1_END;
 }
 
-/* The port after `port`: every one for 8 bits and where devices are, every seventh elsewhere, as on KVM each takes its time. */
+/*
+ * The port after `port`: every one for 8 bits and where devices are. Elsewhere, the attack's number says how many ports on,
+ * seven if there is none, as in a VM within an emulator each access takes its time.
+ */
 static uint32_t next(uint32_t port, uint32_t width)
 {
-	return width == 1 || port < DEVICES_END ? port + 1 : port + 7;
+	uint32_t number = attack_number();
+
+	if (width == 1 || port < DEVICES_END)
+		return port + 1;
+	return port + (number != 0 ? number : 7);
 }
 
 static void write_below(uint32_t end, uint32_t width, uint32_t value)

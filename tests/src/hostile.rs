@@ -54,6 +54,18 @@ pub fn all() -> Vec<Guest> {
     [ports(), tables(), instructions(), memory()].concat()
 }
 
+/// Attacks on each of the 65536 ports, in each width.
+pub fn every_port() -> Vec<Guest> {
+    vec![
+        survived!("hostile_ports", "write8" 1),
+        survived!("hostile_ports", "write16" 1),
+        survived!("hostile_ports", "write32" 1),
+        survived!("hostile_ports", "read8" 1),
+        survived!("hostile_ports", "read16" 1),
+        survived!("hostile_ports", "read32" 1),
+    ]
+}
+
 fn ports() -> Vec<Guest> {
     vec![
         survived!("hostile_ports", "write8").options(LONG),
