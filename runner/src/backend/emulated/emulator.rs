@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::exception_log::ExceptionLog;
 use super::qmp::{Message, Qmp};
-use crate::diagnosis::History;
+use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);

@@ -25,10 +25,9 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::{CpuLog, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
-use crate::console::{InputSink, KeySink, OutputPipe, Stream};
-use crate::load::Machine;
+use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::screen::{Adapter, NoAdapter};
 use command::Connections;
 use emulator::Emulator;
 use keyboard::EmulatedKeyboard;

@@ -15,13 +15,13 @@ use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
 use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
-use crate::cpu::CpuState;
+use crate::devices::Interrupts;
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::event::Event;
-use crate::linear::LinearMemory;
-use crate::load::Machine;
+use crate::machine::CpuState;
+use crate::machine::LinearMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::pic::Interrupts;
+use crate::session::Event;
 use crate::session::TICK;
 
 /// The monitor's commands.

@@ -18,15 +18,14 @@ use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::{CpuModel, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings};
-use crate::console::{InputSink, KeySink};
+use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort, Vga,
 };
-use crate::event::Event;
-use crate::load::Machine;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::screen::Adapter;
+use crate::session::Event;
 use vcpu::{Requests, Vcpu};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they

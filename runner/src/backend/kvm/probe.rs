@@ -17,7 +17,7 @@ use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::super::CpuModel;
 use super::{add_memory, cpuid, host, register_kick_signal, registers};
-use crate::memory::{GuestMemory, Sharing};
+use crate::machine::{GuestMemory, Sharing};
 
 /// What the probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]

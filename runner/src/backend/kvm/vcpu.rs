@@ -13,15 +13,15 @@ use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::super::WAIT_FOR_NOTHING;
-use crate::cpu::CpuState;
+use crate::machine::CpuState;
 
+use crate::backend::{Exits, Observed};
+use crate::devices::Interrupts;
 use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::linear::LinearMemory;
-use crate::load::Machine;
-use crate::observed::{Exits, Observed};
+use crate::machine::LinearMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::pic::Interrupts;
 
 /// EIP after reset (Intel SDM volume 3A, section 9.1.4).
 const RESET_EIP: u32 = 0xfff0;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stos_image::{ImageError, ParsedImage, VerifiedImage};
 
-use crate::memory::{GuestMemory, Sharing};
+use crate::machine::{GuestMemory, Sharing};
 use crate::outcome::Outcome;
 
 /// A guest that is ready to be entered. Clones are the same guest.

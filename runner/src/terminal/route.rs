@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 
-use super::{InputSink, KeySink, strokes};
+use super::strokes;
+use crate::channel::{InputSink, KeySink};
 
 /// What standard input is for the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

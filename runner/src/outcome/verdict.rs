@@ -1,7 +1,7 @@
 //! What a run's ending means in the light of what was expected of its output.
 
-use crate::console::Rejected;
 use crate::outcome::{Before, Outcome};
+use crate::watch::Rejected;
 
 /// What an ending means when `missing` is the first expected expression that matched nothing, and `rejected` a line that
 /// must not appear; `expects` says whether anything is expected. Crashes and the guest's own failures are told as they are: they explain more than a line does. A

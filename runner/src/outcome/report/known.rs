@@ -10,11 +10,12 @@ use super::{
     BackendKind, BackendReport, CpuReport, ExceptionReport, ExpectationReport, ImageReport, LookReport, OutcomeKind,
     OutcomeReport, PortReport, PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
 };
-use crate::console::{Stream, Summary};
+use crate::backend::{Findings, Observed};
+use crate::channel::Stream;
 use crate::diagnosis::Place;
-use crate::observed::{Findings, Observed};
 use crate::outcome::{Before, Outcome};
 use crate::screen::Frame;
+use crate::watch::Summary;
 
 /// The collection.
 #[derive(Debug, Default)]

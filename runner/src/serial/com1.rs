@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
+use super::SerialTarget;
 use super::pty::Pty;
 use super::socket::{Socket, SocketFile};
 use super::visitors::Visitors;
-use super::{HeldWriter, Hold, InputSink, SerialTarget};
+use crate::channel::InputSink;
+use crate::terminal::{HeldWriter, Hold};
 
 /// Where what the guest prints on COM1 is written.
 pub trait SerialOutput: Write + Send {

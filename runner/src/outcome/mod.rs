@@ -1,14 +1,19 @@
 //! Every way in which a run can end, its exit status and its one sentence.
 
+pub mod report;
+mod verdict;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use verdict::judge;
+
 use stos_image::ImageError;
 
-use crate::console::Rejected;
 use crate::diagnosis::{Diagnosis, Hang, TripleFault};
+use crate::watch::Rejected;
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
 pub const USAGE: u8 = 64;

@@ -1,6 +1,6 @@
 //! The screen's text as lines for whoever watches the output: each row once, when it is complete.
 
-use super::ROWS;
+use crate::screen::ROWS;
 
 /// A row and whether it was handed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

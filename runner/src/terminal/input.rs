@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, TrySendError, sync_channel};
 use std::thread;
 
-use super::InputSink;
-use crate::event::Event;
+use crate::channel::InputSink;
+use crate::session::Event;
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::{Frame, LiveScreen, Screen};
-use crate::console::Hold;
+use super::{Hold, LiveScreen};
+use crate::screen::{Frame, Screen};
 
 /// How long a guest that has written to its screen may take to print on its serial port as well.
 const SERIAL_PATIENCE: Duration = Duration::from_millis(500);

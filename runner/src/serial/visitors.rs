@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::SerialOutput;
 use super::backlog::Backlog;
-use super::{InputSink, SerialOutput};
+use crate::channel::InputSink;
 
 /// How often a place is looked at for what does not show by itself.
 pub const PACE: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
 //! What the threads around a guest tell the session.
 
-use crate::console::{Rejected, Sight};
 use crate::outcome::Outcome;
+use crate::watch::{Rejected, Sight};
 
 /// One thing that happened.
 #[derive(Debug)]

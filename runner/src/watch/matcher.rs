@@ -4,7 +4,7 @@ use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
-use super::Stream;
+use crate::channel::Stream;
 
 /// A line longer than this many bytes is taken as several.
 const LINE_LIMIT: usize = 64 * 1024;

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::console::{Stream, Summary};
-use crate::cpu::CpuState;
+use crate::channel::Stream;
+use crate::devices::Interrupts;
 use crate::devices::PortLog;
-use crate::diagnosis::History;
-use crate::pic::Interrupts;
+use crate::machine::CpuState;
+use crate::machine::History;
+use crate::watch::Summary;
 
 /// How often the guest left the processor, and for what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

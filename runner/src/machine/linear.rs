@@ -2,7 +2,7 @@
 
 use stos_image::{CR0_PG, CR4_PSE};
 
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
 
 /// CR4 bit 5, physical address extension.
 const CR4_PAE: u32 = 1 << 5;
@@ -228,7 +228,7 @@ impl<'a> LinearMemory<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Sharing;
+    use crate::machine::Sharing;
     use stos_image::PhysAddr;
 
     const PAGED: u32 = CR0_PG | 0x11;

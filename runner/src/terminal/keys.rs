@@ -1,5 +1,7 @@
 //! From what a terminal sends to what a US keyboard's keys do.
 
+use crate::channel::Stroke;
+
 /// Scan codes of set 1.
 mod code {
     pub const ESCAPE: u8 = 0x01;
@@ -20,11 +22,6 @@ mod code {
     pub const INSERT: u8 = 0x52;
     pub const DELETE: u8 = 0x53;
 }
-
-/// Byte before the code of a key that the first PC did not have.
-const EXTENDED: u8 = 0xe0;
-/// Bit of a code that says that the key was released.
-const RELEASED: u8 = 0x80;
 
 /// The rows of a US keyboard: the code of the leftmost key, what the keys type, and what they type with shift.
 const ROWS: [(u8, &[u8], &[u8]); 6] = [
@@ -53,38 +50,6 @@ impl Key {
     const fn extended(code: u8) -> Self {
         Self { extended: true, ..Self::plain(code) }
     }
-}
-
-/// One key goes down or up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stroke {
-    code: u8,
-    extended: bool,
-    pressed: bool,
-}
-
-impl Stroke {
-    /// The bytes of scan code set 1.
-    pub fn scan_codes(self) -> impl Iterator<Item = u8> {
-        let code = if self.pressed { self.code } else { self.code | RELEASED };
-        self.extended.then_some(EXTENDED).into_iter().chain([code])
-    }
-
-    /// QEMU's number of the key (its documentation of `KeyValue`).
-    pub fn number(self) -> u8 {
-        if self.extended { self.code | RELEASED } else { self.code }
-    }
-
-    /// The key goes down.
-    pub fn is_pressed(self) -> bool {
-        self.pressed
-    }
-}
-
-/// Where keys go.
-pub trait KeySink: Send + Sync {
-    /// Hands `strokes` to the guest in order, waiting while it is slow to take them. False once it never will again.
-    fn press(&self, strokes: &[Stroke]) -> bool;
 }
 
 /// What one has to do on a keyboard to type `text`, which may hold the sequences that terminals send for keys without a
@@ -202,7 +167,7 @@ mod tests {
         fn whatever_is_typed_every_key_is_released(text in prop::collection::vec(any::<u8>(), 0..100)) {
             let mut down = std::collections::BTreeSet::new();
             for stroke in strokes(&text) {
-                if stroke.is_pressed() {
+                if stroke.pressed {
                     prop_assert!(down.insert(stroke.number()));
                 } else {
                     prop_assert!(down.remove(&stroke.number()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::termios::{isatty, tcgetwinsize};
 
-use super::{COLUMNS, Cell, Frame, ROWS, Screen};
+use crate::screen::{COLUMNS, Cell, Frame, ROWS, Screen};
 
 /// Time between two frames.
 const FRAME_TIME: Duration = Duration::from_millis(33);
@@ -227,7 +227,8 @@ fn colours(cell: Cell) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::{Cursor, TEXT_MEMORY_SIZE};
+    use crate::channel::Cursor;
+    use crate::screen::TEXT_MEMORY_SIZE;
     use proptest::prelude::*;
     use vt100::{Color, Parser};
 

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::{Escape, Input, InputSink, RawTerminal, Route, spawn_input};
-use crate::event::Event;
+use super::{Escape, Input, RawTerminal, Route, spawn_input};
+use crate::channel::InputSink;
+use crate::session::Event;
 
 /// What of standard input a guest gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 pub use known::Known;
 
-use crate::cpu::CpuState;
+use crate::backend::Exits;
+use crate::devices::{Controller, Interrupts};
 use crate::diagnosis::Place;
-use crate::observed::Exits;
-use crate::pic::{Controller, Interrupts};
+use crate::machine::CpuState;
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.

@@ -1,6 +1,8 @@
 //! One run from beginning to end: loads the image, starts the guest, watches over guest, console, signals and clock, and
 //! decides what the outcome is.
 
+mod event;
+
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +14,23 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::backend::{self, Guest, Link};
-use crate::console::{
-    Com1, Expectations, HeldWriter, Hold, KeyboardChoice, Matcher, OutputPipe, RawTerminal, Reads, Route, SerialOutput,
-    SerialTarget, Sight, Stream, Typing, pump,
-};
+use crate::backend::{Findings, Observed};
+use crate::channel::{OutputPipe, Stream};
 use crate::diagnosis::Hang;
-use crate::event::Event;
 use crate::explain::{FirstRun, Recorder, explain};
 use crate::file;
-use crate::load::{self, Machine};
-use crate::observed::{Findings, Observed};
+use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};
 use crate::outcome::Outcome;
-use crate::report::Known;
-use crate::screen::{LastWords, LiveScreen, Rows, ScreenMode, Show, Untouched, write_png};
-use crate::verdict::judge;
+use crate::outcome::judge;
+use crate::outcome::report::Known;
+use crate::screen::{Untouched, write_png};
+use crate::serial::{Com1, SerialOutput, SerialTarget};
+use crate::terminal::{
+    HeldWriter, Hold, KeyboardChoice, LastWords, LiveScreen, RawTerminal, Reads, Route, ScreenMode, Show, Typing,
+};
+use crate::watch::{Expectations, Matcher, Rows, Sight, pump};
+pub use event::Event;
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
