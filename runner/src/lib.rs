@@ -5,6 +5,8 @@
 //! [`devices`] answer the guest's port accesses, [`console`] carries its serial port and its keys, [`screen`] shows what it
 //! draws, [`session`] watches over all of it, and one [`Outcome`] comes out, with a [`report`] of everything that was seen.
 
+#![deny(unsafe_code)]
+
 pub mod backend;
 pub mod cli;
 pub mod console;

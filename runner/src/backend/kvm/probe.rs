@@ -19,7 +19,7 @@ use stos_image::{
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::super::CpuModel;
-use super::{add_memory, cpuid, host, register_kick_signal, registers};
+use super::{cpuid, host, raw, register_kick_signal, registers};
 use crate::memory::{GuestMemory, Sharing};
 
 /// What the probe found.
@@ -88,7 +88,7 @@ fn prepare() -> Result<Probe, String> {
     let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
         vm.set_tss_address(super::TSS_ADDRESS)?;
         vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
-        add_memory(&vm, &memory)?;
+        raw::add_memory(&vm, &memory)?;
         let vcpu = vm.create_vcpu(0)?;
         cpuid::set(&vcpu, CpuModel::Fixed)?;
         let entry = entry_state();
