@@ -103,9 +103,9 @@ impl Watcher {
         let sign = catch_unwind(AssertUnwindSafe(|| self.wait_for_a_sign()));
         let Self { emulator, machine, link, requests } = self;
         if !matches!(sign, Ok(Sign::Ended)) {
-            emulator.kill();
+            emulator.process.kill();
         }
-        let end = emulator.wait();
+        let end = emulator.process.wait();
         for reader in emulator.readers {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();
