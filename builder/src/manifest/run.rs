@@ -5,11 +5,11 @@ use stos_image::{DEFAULT_EXIT_PORT, EXPECT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
 use super::Run;
 use super::fields::{self, Fields};
 use super::quantity::{parse_duration, parse_number};
-use crate::boot::layout::FAULT_PORT;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
+
+/// Port that the fault catcher writes to when its record is complete.
+pub const FAULT_PORT: u16 = 0x5f4;
 
 /// Reads the mapping `run`, if there is one.
 pub fn read(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {

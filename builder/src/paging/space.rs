@@ -180,8 +180,8 @@ fn overlaps(sorted: &[(usize, Mapping)]) -> Vec<PagingError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Field;
     use super::*;
+    use crate::paging::error::Field;
     use proptest::prelude::*;
 
     const USER: Access = Access { writable: false, user: true };

@@ -1,0 +1,10 @@
+//! The files that a manifest names: their bytes, the archives that are made of directories, and what a lock file says of them.
+
+pub mod initramfs;
+mod inputs;
+mod lock;
+mod recipe;
+
+pub use inputs::{Inputs, Loaded};
+pub use lock::{Lock, Locked, lock};
+pub use recipe::{Load, recipes};
