@@ -2,8 +2,8 @@
 
 use stos_image::Permissions;
 
-use super::kernel::LoadSegment;
 use super::layout::Layout;
+use super::segment::LoadSegment;
 use super::symbols::Label;
 use crate::diagnostics::{Code, Diagnostics, nearest};
 

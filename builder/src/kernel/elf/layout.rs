@@ -3,9 +3,9 @@
 
 use stos_image::{PAGE_SIZE, Permissions};
 
-use super::error;
-use super::kernel::LoadSegment;
+use super::header::error;
 use super::section::{KernelSection, at_addresses_of};
+use super::segment::LoadSegment;
 use super::symbols::{Label, large_variables};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::Loaded;

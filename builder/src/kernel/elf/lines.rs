@@ -11,7 +11,7 @@ use object::read::elf::{FileHeader as _, Rel as _, SectionHeader as _, SectionTa
 use object::{LittleEndian, elf};
 use stos_image::{LINE_COUNT_LIMIT, Line};
 
-use super::Header;
+use super::header::Header;
 
 type Slice<'a> = EndianSlice<'a, Little>;
 

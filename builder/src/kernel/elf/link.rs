@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::error;
+use super::header::error;
 use super::module::{ModuleElf, NAMES_SHOWN};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, nearest};
 use crate::input::Loaded;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use object::read::elf::{FileHeader as _, SectionHeader as _, SectionTable, Sym as _};
 use object::{LittleEndian, SectionIndex, elf};
 
+use super::header::{Header, error, header, malformed};
 use super::symbols::ElfSymbols;
-use super::{Header, error, header, malformed};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::Loaded;
 

@@ -4,8 +4,8 @@ use object::read::elf::{FileHeader as _, SectionHeader as _, Sym as _};
 use object::{LittleEndian, elf};
 use stos_image::{Symbol, Symbols, TEXT_LIMIT};
 
+use super::header::{Header, header, malformed};
 use super::lines::SourceLines;
-use super::{Header, header, malformed};
 use crate::diagnostics::Diagnostic;
 use crate::input::Loaded;
 

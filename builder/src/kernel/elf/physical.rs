@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::kernel::LoadSegment;
 use super::layout::Layout;
+use super::segment::LoadSegment;
 use crate::diagnostics::{Code, Diagnostics};
 
 /// Complains of segments that share physical addresses, and of those that pass 4 GiB.

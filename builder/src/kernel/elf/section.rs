@@ -5,8 +5,8 @@ use std::ops::Range;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{LittleEndian, elf};
 
-use super::kernel::LoadSegment;
-use super::{Header, malformed};
+use super::header::{Header, malformed};
+use super::segment::LoadSegment;
 use crate::diagnostics::Diagnostic;
 use crate::input::Loaded;
 

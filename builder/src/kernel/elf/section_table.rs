@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{LittleEndian, elf};
 
-use super::{Header, error, header, malformed};
+use super::header::{Header, error, header, malformed};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::Loaded;
 

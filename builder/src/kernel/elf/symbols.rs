@@ -8,7 +8,7 @@ use object::read::elf::{FileHeader as _, Sym as _};
 use object::{LittleEndian, elf};
 use stos_image::TEXT_LIMIT;
 
-use super::{Header, malformed};
+use super::header::{Header, malformed};
 use crate::diagnostics::Diagnostic;
 use crate::input::Loaded;
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::diagnostics::Diagnostics;
 use crate::input::Loaded;
+use crate::kernel::addresses::{BIG_PAGE, KERNEL_BASE};
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::kernel::linux::BzImage;
 use crate::kernel::multiboot::MultibootFacts;
 use crate::manifest::Protocol;
-use crate::protocol::stos::read_kernel;
 
 /// What a boot protocol would load. Its text form is for the end of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,9 +82,9 @@ impl Facts {
 
 impl StosFacts {
     fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let kernel = read_kernel(loaded)?;
+        let kernel = KernelElf::parse_mapped(loaded, KERNEL_BASE, BIG_PAGE)?;
         let start = kernel.segments.iter().map(|segment| u64::from(segment.vaddr)).min().unwrap_or_default();
-        let end = kernel.segments.iter().map(crate::kernel::elf::LoadSegment::end).max().unwrap_or_default();
+        let end = kernel.segments.iter().map(LoadSegment::end).max().unwrap_or_default();
         Ok(Self { start, end, entry: kernel.entry, segments: kernel.segments.len() })
     }
 }

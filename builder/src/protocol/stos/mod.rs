@@ -13,7 +13,7 @@ use self::allocator::{ALIGNMENT, BootAllocator, MODULE_ALIGNMENT};
 use self::frame_array::FrameArray;
 use self::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader, segment_bytes};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::input::{Inputs, Loaded};
+use crate::input::Inputs;
 use crate::kernel::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::kernel::{BIG_PAGE, KERNEL_BASE};
 use crate::manifest::Manifest;
@@ -24,21 +24,13 @@ use crate::protocol::boot_code::{self, KernelCall};
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
 
-/// Reads and checks a kernel's file.
-///
-/// # Errors
-/// Everything that keeps the kernel from being loaded.
-pub fn read_kernel(loaded: &Loaded) -> Result<KernelElf, Diagnostics> {
-    KernelElf::parse_mapped(loaded, KERNEL_BASE, BIG_PAGE)
-}
-
 /// Plans the guest that `manifest` declares.
 ///
 /// # Errors
 /// Everything that is wrong with the kernel and the modules; then whatever does not fit or collides.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut found = Diagnostics::default();
-    let kernel = match read_kernel(&inputs.kernel) {
+    let kernel = match KernelElf::parse_mapped(&inputs.kernel, KERNEL_BASE, BIG_PAGE) {
         Ok(kernel) => Some(kernel),
         Err(errors) => {
             found.list.extend(errors.list);
