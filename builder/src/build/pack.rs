@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::diagnostics::{Diagnostics, Failure, Sources};
-use crate::input::{Inputs, Lock};
+use crate::input::{Inputs, Lock, check_output};
 use crate::manifest::Manifest;
 use crate::output::{Event, Observer, Output, Step};
 use crate::plan::limit_reached;
@@ -53,7 +53,9 @@ fn build(
     order: &Order<'_>,
     observer: Observer<'_>,
 ) -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
-    order.output.check_against(manifest)?;
+    if let Output::File(path) = order.output {
+        check_output("image", "name another file with `-o`", path, manifest)?;
+    }
     let lock = if order.locked { Some(Lock::load(order.manifest, &mut manifest.sources)?) } else { None };
     observer(&Event::Step(Step::Inputs));
     let inputs = Inputs::load(manifest, observer)?;

@@ -84,7 +84,7 @@ pub fn extract(path: &Path, folder: &Path) -> Result<usize, ExtractError> {
     }
     let files = plan(&loaded.image.description().inputs)?;
     let failed = |source| ExtractError::Write { path: folder.to_path_buf(), source };
-    let interrupt = Interrupt::watch().map_err(failed)?;
+    let interrupt = Interrupt::hold().map_err(failed)?;
     let result = write(&loaded, &files, folder, &interrupt);
     interrupt.settle(result)?;
     Ok(files.len())

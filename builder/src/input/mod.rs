@@ -3,8 +3,10 @@
 pub mod initramfs;
 mod inputs;
 mod lock;
+mod overwrite;
 mod recipe;
 
 pub use inputs::{Inputs, Loaded};
 pub use lock::{Lock, Locked, lock};
+pub use overwrite::check_output;
 pub use recipe::{Load, recipes};

@@ -1,10 +1,14 @@
 //! Where what is made goes: files that appear whole or not at all, standard output, and those who watch it being written.
 
+mod atomic;
+mod content;
 mod destination;
 mod interrupt;
 mod observer;
 mod sparse;
 
-pub use destination::{Content, Existing, Output, check_output, followed};
+pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
+pub use content::Content;
+pub use destination::Output;
 pub use interrupt::{ENDING_SIGNALS, Interrupt, Interruptible};
 pub use observer::{Event, Observer, Step, Watched, nobody};

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use stos_image::Digest;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Failure, Located, Sources, Span, for_shell};
+use crate::input::check_output;
 use crate::input::inputs::{self, Inputs};
 use crate::manifest::{Manifest, NamedInput, Variants, quoted};
-use crate::output::{Content as FileContent, Event, Observer, Step, check_output, followed};
+use crate::output::{Content as FileContent, Event, Observer, Step, followed};
 
 /// The version of lock files that this program reads and writes.
 const VERSION: u64 = 1;
