@@ -11,6 +11,8 @@ use crate::output::{Event, Observer, Step, Watched, nobody};
 
 /// Most bytes of a text that is shown: the longest command line.
 const TEXT_SHOWN: u64 = 65536;
+/// Bytes that are copied at a time.
+const COPIED: u64 = 1 << 20;
 
 /// Why an image can't be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,23 @@ impl LoadedImage {
             }
         }
         Some(bytes)
+    }
+
+    /// Writes guest memory in `range`, as it is at entry.
+    ///
+    /// # Errors
+    /// Those of `sink`, and when `range` lies outside guest memory.
+    pub fn copy(&self, range: GuestRange, sink: &mut dyn Write) -> io::Result<()> {
+        let mut start = range.start.0;
+        while start < range.end() {
+            let size = COPIED.min(range.end() - start);
+            let bytes = self
+                .read(GuestRange::new(start, size))
+                .ok_or_else(|| io::Error::other("it lies outside guest memory"))?;
+            sink.write_all(&bytes)?;
+            start += size;
+        }
+        Ok(())
     }
 
     /// Writes the content of one of the image's inputs to `sink`.

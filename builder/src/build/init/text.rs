@@ -1,6 +1,6 @@
 //! The text of a manifest that is begun: what was found, and comments for what else there is.
 
-use super::{Choice, Initramfs, NO_KERNEL, SCHEMA};
+use super::choice::{Choice, Initramfs, NO_KERNEL, SCHEMA};
 use crate::manifest::{Protocol, quoted};
 
 /// Most other finds of one sort that a comment lists.

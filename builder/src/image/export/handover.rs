@@ -11,7 +11,7 @@ use iced_x86::code_asm::{
 use iced_x86::{BlockEncoderOptions, IcedError};
 use stos_image::{CR0_ET, CR0_PE, EFLAGS_IF, EntryState, GeneralRegisters, GuestRange, Segment, TableRegister};
 
-use super::ExportError;
+use super::error::ExportError;
 
 /// Bits of a descriptor's type that say that a task state segment is busy.
 const BUSY: u64 = 1 << 41;

@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use stos_image::{GuestRange, PAGE_SIZE};
 
 use super::elf::ElfFile;
+use super::error::ExportError;
 use super::handover::{Handover, Move};
 use super::space::{fewer, from_to, gaps, pages, within};
 use super::start::{self, Start};
-use super::{ExportError, copy_memory};
 use crate::image::file::LoadedImage;
 
 /// Where the memory begins that a loader may load to.
@@ -85,7 +85,7 @@ impl<'a> Kernel<'a> {
             if segment == self.package {
                 sink.write_all(&self.package_bytes)?;
             } else {
-                copy_memory(self.image, segment, sink)?;
+                self.image.copy(segment, sink)?;
             }
         }
         Ok(())

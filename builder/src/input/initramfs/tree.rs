@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::ENTRIES_LIMIT;
+use super::newc::ENTRIES_LIMIT;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};
 
 /// After so many mistakes the walk ends: somebody named a directory that was never meant as an initramfs.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use stos_image::{Digest, TEXT_LIMIT};
 
-use super::{Content, Lock, Name, VERSION};
+use super::entry::{Content, Name, VERSION};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Located, Sources, Span};
 use crate::manifest::fields::{self, Fields};
 use crate::manifest::quantity::parse_number;
@@ -14,8 +14,11 @@ use crate::manifest::yaml::{self, Node};
 
 const WHAT: &str = "the lock file";
 
+/// The entries of a lock file, each with the place of its path in it.
+pub type Entries = BTreeMap<Name, (Content, Span)>;
+
 /// Reads the lock file at `path`, and adds its text to `sources`. `renew` is the command that writes it anew.
-pub fn load(path: &Path, renew: String, sources: &mut Sources) -> Result<Lock, Diagnostics> {
+pub fn load(path: &Path, renew: &str, sources: &mut Sources) -> Result<Entries, Diagnostics> {
     let bad = |diagnostic: Diagnostic, when: &str| {
         Diagnostic { code: Code::BadLock, ..diagnostic }.help(format!("{when} `{renew}`"))
     };
@@ -30,12 +33,12 @@ pub fn load(path: &Path, renew: String, sources: &mut Sources) -> Result<Lock, D
     let entries = read(sources.add(source), &text, &mut found);
     let list: Vec<_> = found.list.into_iter().map(|diagnostic| bad(diagnostic, "write it anew with")).collect();
     match entries {
-        Some(entries) if list.is_empty() => Ok(Lock { renew, entries }),
+        Some(entries) if list.is_empty() => Ok(entries),
         _ => Err(Diagnostics { list }),
     }
 }
 
-fn read(file: FileId, text: &str, found: &mut Diagnostics) -> Option<BTreeMap<Name, (Content, Span)>> {
+fn read(file: FileId, text: &str, found: &mut Diagnostics) -> Option<Entries> {
     let tree = yaml::parse(file, text, found);
     let tree = found.take(tree)?;
     let mut fields = Fields::new(WHAT, &tree, "version: 1", found)?;
@@ -49,7 +52,7 @@ fn read(file: FileId, text: &str, found: &mut Diagnostics) -> Option<BTreeMap<Na
     let items = fields.required("inputs", "inputs: []", found);
     let items = items.and_then(|node| found.take(fields::sequence("inputs", node, "inputs: []")));
     fields.finish(found);
-    let mut entries: BTreeMap<Name, (Content, Span)> = BTreeMap::new();
+    let mut entries = Entries::new();
     for (index, item) in items?.iter().enumerate() {
         let Some((name, content, span)) = read_entry(&format!("inputs[{index}]"), item, found) else { continue };
         if let Some((_, first)) = entries.get(&name) {

@@ -2,9 +2,9 @@
 
 use svg::node::element::{Group, Path, Title};
 
+use super::columns::{LANES, MARGIN, VIRTUAL_WIDTH};
 use super::pen::{LINE, address, rectangle, size, stroke, text};
 use super::scale::Scale;
-use super::{LANES, MARGIN, VIRTUAL_WIDTH};
 use crate::image::inspect::Mapping;
 
 /// Height of a range.

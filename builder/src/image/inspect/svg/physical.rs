@@ -3,10 +3,10 @@
 use stos_image::{MapKind, Region};
 use svg::node::element::{Group, Rectangle, Title};
 
+use super::columns::{BAR, BAR_WIDTH, MAP, MAP_WIDTH, NAME, NAME_COLUMNS, SIZE_END};
 use super::palette::look;
 use super::pen::{GREY, LINE, Line, address, fitted, rectangle, size, stroke, text, tick};
 use super::scale::{Row, Scale};
-use super::{BAR, BAR_WIDTH, MAP, MAP_WIDTH, NAME, NAME_COLUMNS, SIZE_END};
 use crate::diagnostics::printable;
 use crate::image::inspect::Report;
 
