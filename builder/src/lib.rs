@@ -26,9 +26,8 @@ pub use image::{
     LoadedImage, Mapping, MultibootStructures, PageTable, Report, StosStructures, export, extract, verify,
 };
 pub use input::{Inputs, Loaded, Locked, lock};
-pub use kernel::recognise::{
-    ElfFacts, Facts, KernelReport, LinuxFacts, MultibootFacts, ProtocolReport, StosFacts, examine,
-};
+pub use kernel::multiboot::MultibootFacts;
+pub use kernel::recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport, StosFacts, examine};
 pub use manifest::{Initramfs, Manifest, Protocol, schema};
 pub use output::{ENDING_SIGNALS, Event, Observer, Output, Step, nobody};
 pub use plan::{OwnedPiece, Plan};

@@ -78,9 +78,7 @@ impl Steps {
             Event::Advance(bytes) => self.bytes += bytes,
             Event::Manifest(source) => say(&format!("manifest: {}, {} bytes\n", source.name(), source.text.len())),
             Event::Profile(profile) => say(&format!("profile: {}\n", profile.unwrap_or("none"))),
-            Event::Input(input) => {
-                say(&format!("{}: {}, {} bytes, {}\n", input.key, input.path, input.size, input.digest));
-            }
+            Event::Input { key, path, size, digest } => say(&format!("{key}: {path}, {size} bytes, {digest}\n")),
             Event::Planned(regions) => say(&format!("memory: {regions} regions\n")),
             Event::Expect(_) | Event::SignalsHeld | Event::Interrupted => {}
         }
@@ -193,7 +191,7 @@ impl Bar {
             Event::Advance(bytes) => self.drawn.inc(*bytes),
             Event::SignalsHeld => self.signals.hold(true),
             Event::Interrupted => self.drawn.finish_and_clear(),
-            Event::Expect(_) | Event::Manifest(_) | Event::Profile(_) | Event::Input(_) | Event::Planned(_) => {}
+            Event::Expect(_) | Event::Manifest(_) | Event::Profile(_) | Event::Input { .. } | Event::Planned(_) => {}
         }
     }
 

@@ -38,17 +38,17 @@ impl Diagnostic {
         Self { code, message, primary: None, secondary: Vec::new(), notes: Vec::new(), help: None }
     }
 
-    /// Points at the place that the mistake is about.
+    /// Points at the place that the mistake is about, if there is one.
     #[must_use]
-    pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.primary = Some(Label { span, text: text.into() });
+    pub fn at(mut self, place: impl Into<Option<Span>>, text: impl Into<String>) -> Self {
+        self.primary = place.into().map(|span| Label { span, text: text.into() });
         self
     }
 
-    /// Points at another place that takes part in it.
+    /// Points at another place that takes part in it, if there is one.
     #[must_use]
-    pub fn and_at(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.secondary.push(Label { span, text: text.into() });
+    pub fn and_at(mut self, place: impl Into<Option<Span>>, text: impl Into<String>) -> Self {
+        self.secondary.extend(place.into().map(|span| Label { span, text: text.into() }));
         self
     }
 

@@ -4,23 +4,23 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use bytes::Bytes;
-use stos_image::{Digest, Input};
+use stos_image::Digest;
 
+use super::file::InputFile;
 use super::initramfs;
-use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, read_failure, with_home_help};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
 use crate::manifest::{INPUT_LIMIT, Initramfs, Manifest, NamedInput, Protocol};
 use crate::output::{Event, Observer, Watched};
 
-/// The content of one input.
+/// The content of one input of a manifest.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Where it comes from, with the path as the manifest writes it. Its recipe is empty until memory is planned.
-    pub origin: Input,
-    /// The bytes.
-    pub bytes: Bytes,
-    /// Where the manifest names it.
-    pub span: Span,
+    /// Its key in the manifest, such as `modules[1]`.
+    pub key: String,
+    /// The path as the manifest writes it, and the bytes.
+    pub file: InputFile,
+    /// Digest of the bytes.
+    pub digest: Digest,
 }
 
 /// All files of a manifest.
@@ -52,10 +52,10 @@ impl Inputs {
         let modules = manifest.modules.iter().filter_map(|_| next()).collect();
         let initramfs = next();
         if let (Some(Initramfs::Archive(_)), Some(loaded)) = (&manifest.initramfs, &initramfs)
-            && !(manifest.kernel.protocol.value == Protocol::Linux && initramfs::linux_unpacks(&loaded.bytes))
-            && let Err(reason) = initramfs::check_newc(&loaded.bytes)
+            && !(manifest.kernel.protocol.value == Protocol::Linux && initramfs::linux_unpacks(&loaded.file.bytes))
+            && let Err(reason) = initramfs::check_newc(&loaded.file.bytes)
         {
-            found.push(not_newc(loaded, &reason));
+            found.push(not_newc(&loaded.file, &reason));
         }
         match kernel {
             Some(kernel) => found.finish(Self { kernel, modules, initramfs }),
@@ -83,13 +83,14 @@ pub fn expect(manifest: &Manifest, named: &[NamedInput<'_>], observer: Observer<
 pub fn load(manifest: &Manifest, named: &NamedInput<'_>, observer: Observer<'_>) -> Result<Loaded, Diagnostics> {
     let loaded = if named.is_directory {
         let loaded = load_directory(manifest, named.path)?;
-        observer(&Event::Expect(loaded.origin.size));
-        observer(&Event::Advance(loaded.origin.size));
+        observer(&Event::Expect(loaded.file.size()));
+        observer(&Event::Advance(loaded.file.size()));
         loaded
     } else {
         load_file(manifest, &named.key, named.path, observer)?
     };
-    observer(&Event::Input(&loaded.origin));
+    let Loaded { key, file, digest } = &loaded;
+    observer(&Event::Input { key, path: &file.path, size: file.size(), digest });
     Ok(loaded)
 }
 
@@ -162,15 +163,12 @@ fn check_directory(directory: &Path, path: &Located<String>) -> Result<(), Diagn
 }
 
 fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
-    let (key, size, digest) = (key.to_owned(), bytes.len() as u64, Digest::of(&bytes));
-    Loaded {
-        origin: Input { key, path: path.value.clone(), size, digest, content: Vec::new() },
-        bytes: bytes.into(),
-        span: path.span,
-    }
+    let digest = Digest::of(&bytes);
+    let file = InputFile { path: path.value.clone(), bytes: bytes.into(), place: Some(path.span) };
+    Loaded { key: key.to_owned(), file, digest }
 }
 
-fn not_newc(loaded: &Loaded, reason: &str) -> Diagnostic {
-    let message = format!("`{}` is not a cpio archive in newc format: {reason}", loaded.origin.path);
-    Diagnostic::new(Code::NotNewc, message).at(loaded.span, "named here").help(initramfs::advice(&loaded.bytes))
+fn not_newc(file: &InputFile, reason: &str) -> Diagnostic {
+    let message = format!("`{}` is not a cpio archive in newc format: {reason}", file.path);
+    Diagnostic::new(Code::NotNewc, message).at(file.place, "named here").help(initramfs::advice(&file.bytes))
 }

@@ -21,9 +21,15 @@ pub struct Load {
 pub fn recipes<'a>(inputs: impl Iterator<Item = (&'a Loaded, &'a str)>, loads: &[Load]) -> (Vec<Input>, Vec<u8>) {
     let mut kept = Vec::new();
     let with_recipe = |(loaded, path): (&Loaded, &str)| {
-        let of_input: Vec<&Load> = loads.iter().filter(|load| load.key == loaded.origin.key).collect();
-        let content = recipe(&loaded.bytes, of_input, &mut kept);
-        Input { path: path.to_owned(), content, ..loaded.origin.clone() }
+        let of_input: Vec<&Load> = loads.iter().filter(|load| load.key == loaded.key).collect();
+        let content = recipe(&loaded.file.bytes, of_input, &mut kept);
+        Input {
+            key: loaded.key.clone(),
+            path: path.to_owned(),
+            size: loaded.file.size(),
+            digest: loaded.digest,
+            content,
+        }
     };
     (inputs.map(with_recipe).collect(), kept)
 }

@@ -7,7 +7,7 @@ mod interrupt;
 mod observer;
 mod sparse;
 
-pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
+pub use atomic::{Existing, folder_of, followed};
 pub use content::Content;
 pub use destination::Output;
 pub use interrupt::{ENDING_SIGNALS, Interrupt, Interruptible};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use stos_image::Input;
+use stos_image::Digest;
 
 use crate::diagnostics::Source;
 
@@ -26,7 +26,16 @@ pub enum Event<'a> {
     /// The profile that is applied, if any.
     Profile(Option<&'a str>),
     /// An input was read and digested.
-    Input(&'a Input),
+    Input {
+        /// Its key in the manifest.
+        key: &'a str,
+        /// The path as the manifest writes it.
+        path: &'a str,
+        /// Its size in bytes.
+        size: u64,
+        /// Digest of its bytes.
+        digest: &'a Digest,
+    },
     /// Guest memory was planned, in so many regions.
     Planned(usize),
     /// From now to the end of the step, the library acts upon [`crate::ENDING_SIGNALS`] itself: it removes what it has half

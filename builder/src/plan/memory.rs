@@ -53,9 +53,10 @@ impl Memory {
 
     /// Puts bytes of a file at `start`, and remembers that they are there.
     pub fn put_file(&mut self, start: u32, loaded: &Loaded, file: Range<usize>) {
-        let bytes = loaded.bytes.get(file.clone()).map_or_else(Bytes::new, |part| loaded.bytes.slice_ref(part));
+        let bytes =
+            loaded.file.bytes.get(file.clone()).map_or_else(Bytes::new, |part| loaded.file.bytes.slice_ref(part));
         self.put(start, bytes);
-        self.loads.push(Load { key: loaded.origin.key.clone(), file, start });
+        self.loads.push(Load { key: loaded.key.clone(), file, start });
     }
 
     /// Puts a whole file at `start` and claims what it takes.
@@ -67,8 +68,8 @@ impl Memory {
         permissions: Permissions,
         name: &str,
     ) {
-        self.claims.add(start, loaded.bytes.len() as u64, kind, permissions, name, None);
-        self.put_file(start, loaded, 0..loaded.bytes.len());
+        self.claims.add(start, loaded.file.bytes.len() as u64, kind, permissions, name, None);
+        self.put_file(start, loaded, 0..loaded.file.bytes.len());
     }
 
     /// Loads every segment of an ELF kernel to its physical address; returns the end of the last, at least 1 MiB.
@@ -91,7 +92,7 @@ impl Memory {
                 kind: RegionKind::Kernel,
                 permissions: segment.permissions,
                 name: format!("kernel segment {}", segment.index),
-                span: Some(loaded.span),
+                span: loaded.file.place,
                 parts: parts.collect(),
             });
         }

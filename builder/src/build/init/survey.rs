@@ -8,9 +8,9 @@ use std::path::Path;
 use object::elf;
 
 use crate::diagnostics::{Diagnostic, read_failure};
+use crate::input::InputFile;
 use crate::kernel::linux::has_linux_header;
 use crate::kernel::multiboot::{Header, SEARCH_LIMIT};
-use crate::kernel::recognise::loaded;
 
 /// Deepest folder that is looked into; the one that was named is 0.
 const DEPTH_LIMIT: usize = 6;
@@ -106,7 +106,7 @@ impl Survey {
 
 /// Whether the file that begins with `start` says in a Multiboot header where it is loaded.
 fn is_flat(start: Vec<u8>) -> bool {
-    Header::find(&loaded("", start)).is_ok_and(|header| header.addresses.is_some())
+    Header::find(&InputFile::new("", start)).is_ok_and(|header| header.addresses.is_some())
 }
 
 /// The type of the ELF32 file for i386 that begins with `start`. (System V ABI, chapter 4: ELF header.)

@@ -39,7 +39,7 @@ impl Lock {
             found.take(self.compare(&names, "extends", base, content));
         }
         for (named, loaded) in manifest.named().iter().zip(inputs.all()) {
-            let content = Content { size: loaded.origin.size, digest: loaded.origin.digest };
+            let content = Content { size: loaded.file.size(), digest: loaded.digest };
             found.take(self.compare(&names, &named.key, named.path, content));
         }
         found.finish(())

@@ -61,7 +61,7 @@ fn take(variants: &Variants, path: &Path, observer: Observer<'_>) -> Result<Lock
     for (name, (manifest, named)) in wanted {
         match inputs::load(manifest, &named, observer) {
             Ok(loaded) => {
-                entries.insert(name, Content { size: loaded.origin.size, digest: loaded.origin.digest });
+                entries.insert(name, Content { size: loaded.file.size(), digest: loaded.digest });
             }
             Err(more) => found.list.extend(more.list),
         }

@@ -8,7 +8,7 @@ use super::section::{KernelSection, at_addresses_of};
 use super::segment::LoadSegment;
 use super::symbols::{Label, large_variables};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// Where GNU ld puts programs for Linux when it gets no linker script.
 const LINUX_PROGRAM: u32 = 0x0804_8000;
@@ -21,7 +21,7 @@ const SEGMENTS_SHOWN: usize = 8;
 /// A kernel's segments with all that is known of them.
 pub struct Layout<'a> {
     /// The file.
-    pub loaded: &'a Loaded,
+    pub input: &'a InputFile,
     /// Its segments, sorted by address.
     pub segments: &'a [LoadSegment],
     /// Its sections, sorted by address.
@@ -33,7 +33,7 @@ pub struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// A diagnostic about the kernel; `what` follows its name.
     pub fn complain(&self, code: Code, what: &str) -> Diagnostic {
-        error(self.loaded, code, format!("`{}`: {what}", self.loaded.origin.path))
+        error(self.input, code, format!("`{}`: {what}", self.input.path))
     }
 
     /// The sections that `segment` holds, by address.

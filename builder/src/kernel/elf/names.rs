@@ -7,7 +7,7 @@ use stos_image::{Symbol, Symbols, TEXT_LIMIT};
 use super::header::{Header, header, malformed};
 use super::lines::SourceLines;
 use crate::diagnostics::Diagnostic;
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// Collects the names of one image.
 #[derive(Debug, Default)]
@@ -21,21 +21,21 @@ impl Names {
     ///
     /// # Errors
     /// When its symbol table can't be read.
-    pub fn add_kernel(&mut self, loaded: &Loaded) -> Result<(), Diagnostic> {
-        let header = header(loaded, elf::ET_EXEC)?;
+    pub fn add_kernel(&mut self, input: &InputFile) -> Result<(), Diagnostic> {
+        let header = header(input, elf::ET_EXEC)?;
         let sections = header
-            .sections(LittleEndian, &*loaded.bytes)
-            .map_err(|reason| malformed(loaded, "its section headers", &reason))?;
+            .sections(LittleEndian, &*input.bytes)
+            .map_err(|reason| malformed(input, "its section headers", &reason))?;
         // What lies in a section that no segment loads has no address, whatever number stands there.
         let is_loaded = |index: usize| {
             let section = sections.section(object::SectionIndex(index)).ok();
             section.is_some_and(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC))
         };
-        self.add_symbols(loaded, header, 0, |place| match place {
+        self.add_symbols(input, header, 0, |place| match place {
             Place::Section(index) => is_loaded(index).then_some(0),
             Place::Absolute => None,
         })?;
-        self.lines.add(header, &loaded.bytes, |_| None);
+        self.lines.add(header, &input.bytes, |_| None);
         Ok(())
     }
 
@@ -45,22 +45,22 @@ impl Names {
     ///
     /// # Errors
     /// When its symbol table can't be read.
-    pub fn add_module(&mut self, loaded: &Loaded, number: u32, start: u32) -> Result<(), Diagnostic> {
-        let header = header(loaded, elf::ET_REL)?;
+    pub fn add_module(&mut self, input: &InputFile, number: u32, start: u32) -> Result<(), Diagnostic> {
+        let header = header(input, elf::ET_REL)?;
         let sections = header
-            .sections(LittleEndian, &*loaded.bytes)
-            .map_err(|reason| malformed(loaded, "its section headers", &reason))?;
+            .sections(LittleEndian, &*input.bytes)
+            .map_err(|reason| malformed(input, "its section headers", &reason))?;
         let address_of = |index: usize| {
             let section = sections.section(object::SectionIndex(index)).ok()?;
             let in_file = section.sh_type(LittleEndian) != elf::SHT_NOBITS;
             let allocated = section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC);
             (in_file && allocated).then(|| start.checked_add(section.sh_offset.get(LittleEndian))).flatten()
         };
-        self.add_symbols(loaded, header, number, |place| match place {
+        self.add_symbols(input, header, number, |place| match place {
             Place::Section(index) => address_of(index),
             Place::Absolute => None,
         })?;
-        self.lines.add(header, &loaded.bytes, address_of);
+        self.lines.add(header, &input.bytes, address_of);
         Ok(())
     }
 
@@ -72,13 +72,13 @@ impl Names {
     /// Adds the symbols whose place `base_of` gives an address to start from.
     fn add_symbols(
         &mut self,
-        loaded: &Loaded,
+        input: &InputFile,
         header: &Header,
         module: u32,
         base_of: impl Fn(Place) -> Option<u32>,
     ) -> Result<(), Diagnostic> {
-        let bytes = &*loaded.bytes;
-        let failed = |reason| malformed(loaded, "its symbol table", &reason);
+        let bytes = &*input.bytes;
+        let failed = |reason| malformed(input, "its symbol table", &reason);
         let sections = header.sections(LittleEndian, bytes).map_err(failed)?;
         let table = sections.symbols(LittleEndian, bytes, elf::SHT_SYMTAB).map_err(failed)?;
         for symbol in table.iter() {

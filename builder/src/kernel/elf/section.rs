@@ -8,7 +8,7 @@ use object::{LittleEndian, elf};
 use super::header::{Header, malformed};
 use super::segment::LoadSegment;
 use crate::diagnostics::Diagnostic;
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// A section that is part of the kernel's memory.
 #[derive(Clone, Debug)]
@@ -52,10 +52,10 @@ impl KernelSection {
 }
 
 /// Reads the sections that are part of memory, sorted by address.
-pub fn read_sections(loaded: &Loaded, header: &Header) -> Result<Vec<KernelSection>, Diagnostic> {
-    let bytes = &*loaded.bytes;
+pub fn read_sections(input: &InputFile, header: &Header) -> Result<Vec<KernelSection>, Diagnostic> {
+    let bytes = &*input.bytes;
     let table =
-        header.sections(LittleEndian, bytes).map_err(|reason| malformed(loaded, "its section headers", &reason))?;
+        header.sections(LittleEndian, bytes).map_err(|reason| malformed(input, "its section headers", &reason))?;
     let mut sections = Vec::new();
     for section in table.iter() {
         let flags = section.sh_flags(LittleEndian).0;

@@ -7,7 +7,7 @@ use object::{LittleEndian, elf};
 
 use super::header::{Header, error, header, malformed};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// Bytes of a section header (System V ABI, chapter 4, figure 4-8).
 pub const SECTION_HEADER_SIZE: usize = 40;
@@ -47,9 +47,9 @@ impl SectionTable {
     ///
     /// # Errors
     /// When they, or the bytes that they name, are not in the file.
-    pub fn read(loaded: &Loaded) -> Result<Option<Self>, Diagnostic> {
-        let (file_header, bytes): (&Header, _) = (header(loaded, elf::ET_EXEC)?, &*loaded.bytes);
-        let failed = |reason| malformed(loaded, "its section headers", &reason);
+    pub fn read(input: &InputFile) -> Result<Option<Self>, Diagnostic> {
+        let (file_header, bytes): (&Header, _) = (header(input, elf::ET_EXEC)?, &*input.bytes);
+        let failed = |reason| malformed(input, "its section headers", &reason);
         let table = file_header.sections(LittleEndian, bytes).map_err(failed)?;
         if table.is_empty() {
             return Ok(None);
@@ -70,20 +70,20 @@ impl SectionTable {
             let start = section.sh_offset.get(LittleEndian) as usize;
             let file = start.checked_add(size as usize).map(|end| start..end).filter(|file| file.end <= bytes.len());
             let Some(file) = file else {
-                let message = format!("`{}`: section {index} ({name}) lies outside the file", loaded.origin.path);
+                let message = format!("`{}`: section {index} ({name}) lies outside the file", input.path);
                 let note =
                     format!("sh_offset is {start:#x}, sh_size is {size:#x}, the file has {:#x} bytes", bytes.len());
                 let help = "the file is truncated or damaged; link it again";
-                return Err(error(loaded, Code::MalformedElf, message).note(note).help(help));
+                return Err(error(input, Code::MalformedElf, message).note(note).help(help));
             };
             let alignment = section.sh_addralign.get(LittleEndian).clamp(1, LARGEST_ALIGNMENT);
             unloaded.push(Unloaded { name, index, file, alignment });
         }
         let sum: usize = unloaded.iter().map(|section| section.file.len()).fold(0, usize::saturating_add);
         if sum > bytes.len() {
-            let message = format!("`{}`: its sections share bytes of the file", loaded.origin.path);
+            let message = format!("`{}`: its sections share bytes of the file", input.path);
             let note = format!("sections without an address have {sum} bytes in all, the file has {}", bytes.len());
-            return Err(error(loaded, Code::MalformedElf, message).note(note).help("link the kernel again"));
+            return Err(error(input, Code::MalformedElf, message).note(note).help("link the kernel again"));
         }
         let count = u32::try_from(table.len()).unwrap_or(u32::MAX);
         Ok(Some(Self { bytes: headers, count, names, unloaded }))

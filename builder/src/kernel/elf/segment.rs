@@ -9,7 +9,7 @@ use stos_image::Permissions;
 
 use super::header::error;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// A `PT_LOAD` segment.
 #[derive(Clone, Debug)]
@@ -47,11 +47,11 @@ impl LoadSegment {
 /// # Errors
 /// Says what is wrong with it.
 pub fn read_segment(
-    loaded: &Loaded,
+    input: &InputFile,
     index: usize,
     program_header: &elf::ProgramHeader32<LittleEndian>,
 ) -> Result<LoadSegment, Diagnostic> {
-    let (path, bytes) = (&loaded.origin.path, &*loaded.bytes);
+    let (path, bytes) = (&input.path, &*input.bytes);
     let (file_size, memory_size) =
         (program_header.p_filesz.get(LittleEndian), program_header.p_memsz.get(LittleEndian));
     let (vaddr, offset) = (program_header.p_vaddr.get(LittleEndian), program_header.p_offset.get(LittleEndian));
@@ -61,13 +61,13 @@ pub fn read_segment(
             "at {vaddr:#x}, p_filesz is {file_size} ({file_size:#x}), p_memsz is {memory_size} ({memory_size:#x}): {} bytes have no place",
             file_size - memory_size
         );
-        return Err(error(loaded, Code::FileSizeAboveMemorySize, message)
+        return Err(error(input, Code::FileSizeAboveMemorySize, message)
             .note(note)
             .help("link the kernel again, and leave out what changes it after that: no linker writes this"));
     }
     if u64::from(vaddr) + u64::from(memory_size) > 1 << 32 {
         let message = format!("`{path}`: segment {index} passes the end of the 32-bit address space");
-        return Err(error(loaded, Code::MalformedElf, message)
+        return Err(error(input, Code::MalformedElf, message)
             .note(format!("p_vaddr is {vaddr:#x}, p_memsz is {memory_size} ({memory_size:#x})"))
             .help("check the addresses in the linker script"));
     }
@@ -75,7 +75,7 @@ pub fn read_segment(
     let Some(file) = file.filter(|file| memory_size == 0 || file.end <= bytes.len()) else {
         let message = format!("`{path}`: segment {index} lies outside the file");
         let (size, end) = (bytes.len(), u64::from(offset) + u64::from(file_size));
-        return Err(error(loaded, Code::MalformedElf, message)
+        return Err(error(input, Code::MalformedElf, message)
             .note(format!("it needs file bytes {offset:#x} to {end:#x}, the file has {size} ({size:#x})"))
             .help("the file is truncated or damaged; link it again"));
     };

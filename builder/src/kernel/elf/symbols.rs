@@ -10,7 +10,7 @@ use stos_image::TEXT_LIMIT;
 
 use super::header::{Header, malformed};
 use crate::diagnostics::Diagnostic;
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// Variables of at least this size are worth naming when memory runs out.
 const LARGE_VARIABLE: u32 = 64 << 10;
@@ -41,9 +41,9 @@ pub struct ElfSymbols {
 
 impl ElfSymbols {
     /// Reads the table of type `SHT_SYMTAB`, if there is one.
-    pub fn read(loaded: &Loaded, header: &Header) -> Result<Self, Diagnostic> {
-        let bytes = &*loaded.bytes;
-        let failed = |reason| malformed(loaded, "its symbol table", &reason);
+    pub fn read(input: &InputFile, header: &Header) -> Result<Self, Diagnostic> {
+        let bytes = &*input.bytes;
+        let failed = |reason| malformed(input, "its symbol table", &reason);
         let sections = header.sections(LittleEndian, bytes).map_err(failed)?;
         let table = sections.symbols(LittleEndian, bytes, elf::SHT_SYMTAB).map_err(failed)?;
         let mut read = Self { exports: (table.len() > 1).then(BTreeSet::new), ..Self::default() };

@@ -11,7 +11,7 @@ use super::fields::{
     SETUP_SECTS, SYSSIZE, VERSION, VERSION_2_06, VERSION_2_10, XLF_KERNEL_64, XLOADFLAGS,
 };
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::addresses::HOLE_END;
 
 /// Bytes of a sector.
@@ -64,26 +64,26 @@ impl BzImage {
     ///
     /// # Errors
     /// Says why it is no bzImage, or one that can't be started here.
-    pub fn read(loaded: &Loaded) -> Result<Self, Diagnostic> {
-        let bytes = &*loaded.bytes;
+    pub fn read(input: &InputFile) -> Result<Self, Diagnostic> {
+        let bytes = &*input.bytes;
         if !has_linux_header(bytes) {
-            return Err(not_bzimage(loaded));
+            return Err(not_bzimage(input));
         }
-        let version = word16(bytes, VERSION).ok_or_else(|| truncated(loaded, VERSION + 2))?;
+        let version = word16(bytes, VERSION).ok_or_else(|| truncated(input, VERSION + 2))?;
         if version < VERSION_2_06 {
-            return Err(old_protocol(loaded, version));
+            return Err(old_protocol(input, version));
         }
         let end = HEADER + usize::from(bytes.get(JUMP_OPERAND).copied().unwrap_or_default());
         let end = end.min(SETUP_HEADER_LIMIT);
-        let header = bytes.get(SETUP_HEADER..end).ok_or_else(|| truncated(loaded, end))?;
+        let header = bytes.get(SETUP_HEADER..end).ok_or_else(|| truncated(input, end))?;
         // Behind the end of an old, shorter header stands code.
         let field = |offset: usize| word32(bytes, offset).filter(|_| offset + 4 <= end).unwrap_or(0);
         let byte = |offset: usize| bytes.get(offset).copied().unwrap_or(0);
         if byte(LOADFLAGS) & LOADED_HIGH == 0 {
-            return Err(zimage(loaded));
+            return Err(zimage(input));
         }
         if word16(bytes, XLOADFLAGS).is_some_and(|flags| flags & XLF_KERNEL_64 != 0) {
-            return Err(kernel_64(loaded));
+            return Err(kernel_64(input));
         }
 
         let setup_sects = Some(byte(SETUP_SECTS)).filter(|sects| *sects != 0).unwrap_or(SETUP_SECTS_DEFAULT);
@@ -92,7 +92,7 @@ impl BzImage {
         let code_end = code_size.and_then(|size| code_start.checked_add(size)).unwrap_or(usize::MAX);
         // The size is rounded up; not every kernel's file is.
         if code_end.saturating_sub(bytes.len()) >= PARAGRAPH || bytes.len() <= code_start {
-            return Err(truncated(loaded, code_end));
+            return Err(truncated(input, code_end));
         }
         let code = code_start..code_end.min(bytes.len());
 
@@ -103,8 +103,8 @@ impl BzImage {
         let run_start = preferred.unwrap_or(start);
         let init_size = if version >= VERSION_2_10 { u64::from(field(INIT_SIZE)) } else { 0 };
         let needed = GuestRange::new(run_start, init_size.max(code.len() as u64));
-        let start = place(loaded, start)?;
-        place(loaded, run_start)?;
+        let start = place(input, start)?;
+        place(input, run_start)?;
         Ok(Self {
             boot_protocol: version,
             version: kernel_version(bytes),
@@ -129,8 +129,8 @@ impl BzImage {
 }
 
 /// Checks that a kernel may lie at `start`.
-fn place(loaded: &Loaded, start: u64) -> Result<u32, Diagnostic> {
-    u32::try_from(start).ok().filter(|start| *start >= HOLE_END).ok_or_else(|| nowhere(loaded, start))
+fn place(input: &InputFile, start: u64) -> Result<u32, Diagnostic> {
+    u32::try_from(start).ok().filter(|start| *start >= HOLE_END).ok_or_else(|| nowhere(input, start))
 }
 
 /// The address at which the kernel likes to be loaded.
@@ -150,12 +150,12 @@ fn word32(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 /// A diagnostic about the kernel, pointing at the place in the manifest that names it.
-fn complain(loaded: &Loaded, code: Code, message: String) -> Diagnostic {
-    Diagnostic::new(code, message).at(loaded.span, "named here")
+fn complain(input: &InputFile, code: Code, message: String) -> Diagnostic {
+    Diagnostic::new(code, message).at(input.place, "named here")
 }
 
-fn not_bzimage(loaded: &Loaded) -> Diagnostic {
-    let (path, bytes) = (&loaded.origin.path, &*loaded.bytes);
+fn not_bzimage(input: &InputFile) -> Diagnostic {
+    let (path, bytes) = (&input.path, &*input.bytes);
     let is_elf = bytes.starts_with(b"\x7fELF");
     let what = match bytes {
         [] => "it is empty".to_owned(),
@@ -170,45 +170,45 @@ fn not_bzimage(loaded: &Loaded) -> Diagnostic {
     } else {
         "name the kernel's `arch/x86/boot/bzImage`, or `/boot/vmlinuz-...` of a distribution for 32-bit x86"
     };
-    complain(loaded, Code::NotBzImage, format!("`{path}` is not a Linux kernel as a bzImage: {what}")).help(help)
+    complain(input, Code::NotBzImage, format!("`{path}` is not a Linux kernel as a bzImage: {what}")).help(help)
 }
 
-fn old_protocol(loaded: &Loaded, version: u16) -> Diagnostic {
+fn old_protocol(input: &InputFile, version: u16) -> Diagnostic {
     let (major, minor) = (version >> 8, version & 0xff);
     let message = format!(
         "`{}` follows version {major}.{minor:02} of the Linux boot protocol, at least 2.06 is needed",
-        loaded.origin.path
+        input.path
     );
-    complain(loaded, Code::OldBootProtocol, message).help("take Linux 2.6.22 or newer")
+    complain(input, Code::OldBootProtocol, message).help("take Linux 2.6.22 or newer")
 }
 
-fn zimage(loaded: &Loaded) -> Diagnostic {
+fn zimage(input: &InputFile) -> Diagnostic {
     let message = format!(
         "`{}` is a zImage, which is loaded below 1 MiB: bit 0 (LOADED_HIGH) of loadflags at {LOADFLAGS:#x} is clear",
-        loaded.origin.path
+        input.path
     );
-    complain(loaded, Code::LoadedLow, message).help("build the kernel with `make bzImage`")
+    complain(input, Code::LoadedLow, message).help("build the kernel with `make bzImage`")
 }
 
-fn kernel_64(loaded: &Loaded) -> Diagnostic {
-    let message = format!("`{}` is a 64-bit kernel, and the guest's CPU has 32 bits", loaded.origin.path);
-    complain(loaded, Code::Kernel64, message)
+fn kernel_64(input: &InputFile) -> Diagnostic {
+    let message = format!("`{}` is a 64-bit kernel, and the guest's CPU has 32 bits", input.path);
+    complain(input, Code::Kernel64, message)
         .note(format!("bit 0 (XLF_KERNEL_64) of xloadflags at {XLOADFLAGS:#x} is set"))
         .help(
             "take a 32-bit kernel: build with `make ARCH=i386 bzImage`, or Debian's package `linux-image-686` for i386",
         )
 }
 
-fn truncated(loaded: &Loaded, needed: usize) -> Diagnostic {
-    let (path, size) = (&loaded.origin.path, loaded.bytes.len());
+fn truncated(input: &InputFile, needed: usize) -> Diagnostic {
+    let (path, size) = (&input.path, input.bytes.len());
     let message = format!("`{path}` has {size} bytes ({size:#x}), but its header speaks of {needed} ({needed:#x})");
-    complain(loaded, Code::TruncatedKernel, message).help("the file is truncated or damaged; copy or build it again")
+    complain(input, Code::TruncatedKernel, message).help("the file is truncated or damaged; copy or build it again")
 }
 
-fn nowhere(loaded: &Loaded, start: u64) -> Diagnostic {
+fn nowhere(input: &InputFile, start: u64) -> Diagnostic {
     let message =
-        format!("`{}` wants to be loaded at {start:#x}, but a kernel lies between 1 MiB and 4 GiB", loaded.origin.path);
-    complain(loaded, Code::KernelDoesNotFit, message)
+        format!("`{}` wants to be loaded at {start:#x}, but a kernel lies between 1 MiB and 4 GiB", input.path);
+    complain(input, Code::KernelDoesNotFit, message)
         .note(format!("code32_start is at {CODE32_START:#x} of the file, pref_address at {PREF_ADDRESS:#x}"))
         .help("the file is probably damaged; copy or build it again")
 }

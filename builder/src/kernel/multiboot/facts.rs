@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Header, Kernel};
 use crate::diagnostics::Diagnostics;
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::load_address::check_start;
 
 /// A kernel with a right header that can be loaded.
@@ -29,13 +29,13 @@ impl MultibootFacts {
     ///
     /// # Errors
     /// What is wrong with the header; else everything that keeps the kernel from being loaded.
-    pub fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let Header { offset: header_offset, flags, addresses } = Header::find(loaded)?;
-        let kernel = Kernel::read(loaded)?;
+    pub fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let Header { offset: header_offset, flags, addresses } = Header::find(input)?;
+        let kernel = Kernel::read(input)?;
         let parts = kernel.parts();
         let mut found = Diagnostics::default();
         for (range, what) in &parts {
-            found.take(check_start(loaded, *range, what));
+            found.take(check_start(input, *range, what));
         }
         found.finish(())?;
         let start = parts.iter().map(|(range, _)| range.start.0).min().unwrap_or_default();

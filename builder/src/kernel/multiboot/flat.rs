@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::header::{Addresses, complain};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// What the address fields make of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ impl FlatKernel {
     ///
     /// # Errors
     /// Names the field that can't be right.
-    pub fn new(loaded: &Loaded, offset: usize, fields: Addresses) -> Result<Self, Diagnostic> {
+    pub fn new(input: &InputFile, offset: usize, fields: Addresses) -> Result<Self, Diagnostic> {
         let Addresses { header, load, load_end, bss_end, entry } = fields;
-        let size = loaded.bytes.len();
+        let size = input.bytes.len();
         let wrong = |what: String| {
-            let message = format!("`{}`: the Multiboot header's address fields are wrong: {what}", loaded.origin.path);
-            complain(loaded, Code::BadAddressFields, message).note(format!(
+            let message = format!("`{}`: the Multiboot header's address fields are wrong: {what}", input.path);
+            complain(input, Code::BadAddressFields, message).note(format!(
                 "the header at byte {offset} says header_addr {header:#x}, load_addr {load:#x}, load_end_addr {load_end:#x}, bss_end_addr {bss_end:#x}, entry_addr {entry:#x}"
             ))
         };
@@ -82,17 +82,12 @@ impl FlatKernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::Span;
-    use stos_image::{Digest, Input};
 
     fn flat(offset: usize, fields: [u32; 5]) -> Result<FlatKernel, String> {
         let bytes = vec![0; 1000];
-        let origin =
-            Input { key: String::new(), path: String::new(), size: 0, digest: Digest::of(&[]), content: Vec::new() };
         let [header, load, load_end, bss_end, entry] = fields;
         let fields = Addresses { header, load, load_end, bss_end, entry };
-        FlatKernel::new(&Loaded { origin, bytes: bytes.into(), span: Span::default() }, offset, fields)
-            .map_err(|error| error.message)
+        FlatKernel::new(&InputFile::new("", bytes), offset, fields).map_err(|error| error.message)
     }
 
     #[test]

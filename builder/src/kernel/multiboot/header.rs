@@ -2,7 +2,7 @@
 //! section 3.1.)
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 
 /// First word of the header.
 pub const HEADER_MAGIC: u32 = 0x1bad_b002;
@@ -50,39 +50,39 @@ impl Header {
     ///
     /// # Errors
     /// When there is none, when it lies too far behind, when its checksum is wrong, or when it demands what nobody knows.
-    pub fn find(loaded: &Loaded) -> Result<Self, Diagnostic> {
-        let candidates: Vec<usize> = positions(&loaded.bytes, HEADER_MAGIC, 4).collect();
+    pub fn find(input: &InputFile) -> Result<Self, Diagnostic> {
+        let candidates: Vec<usize> = positions(&input.bytes, HEADER_MAGIC, 4).collect();
         let is_right = |offset: &&usize| {
-            checksum(&loaded.bytes, **offset).is_some_and(|sum| word(&loaded.bytes, **offset + 8) == Some(sum))
+            checksum(&input.bytes, **offset).is_some_and(|sum| word(&input.bytes, **offset + 8) == Some(sum))
         };
         let Some(&offset) = candidates.iter().find(is_right) else {
             let near = candidates.first().filter(|offset| **offset + 12 <= SEARCH_LIMIT);
-            return Err(near.map_or_else(|| no_header(loaded), |offset| wrong_checksum(loaded, *offset)));
+            return Err(near.map_or_else(|| no_header(input), |offset| wrong_checksum(input, *offset)));
         };
-        let field = |index: usize| word(&loaded.bytes, offset + 4 * index);
+        let field = |index: usize| word(&input.bytes, offset + 4 * index);
         let flags = field(1).unwrap_or(0);
         let size = if flags & HAS_ADDRESSES == 0 { 12 } else { 32 };
         if offset + size > SEARCH_LIMIT {
-            return Err(too_far(loaded, offset, size));
+            return Err(too_far(input, offset, size));
         }
         if flags & DEMANDS & !KNOWN_DEMANDS != 0 {
-            return Err(unknown_demands(loaded, offset, flags));
+            return Err(unknown_demands(input, offset, flags));
         }
-        let addresses = if flags & HAS_ADDRESSES == 0 { None } else { Some(Addresses::read(loaded, offset)?) };
+        let addresses = if flags & HAS_ADDRESSES == 0 { None } else { Some(Addresses::read(input, offset)?) };
         Ok(Self { offset, flags, addresses })
     }
 }
 
 impl Addresses {
-    fn read(loaded: &Loaded, offset: usize) -> Result<Self, Diagnostic> {
-        let field = |index: usize| word(&loaded.bytes, offset + 4 * index);
+    fn read(input: &InputFile, offset: usize) -> Result<Self, Diagnostic> {
+        let field = |index: usize| word(&input.bytes, offset + 4 * index);
         if let [Some(header), Some(load), Some(load_end), Some(bss_end), Some(entry)] = [3, 4, 5, 6, 7].map(field) {
             return Ok(Self { header, load, load_end, bss_end, entry });
         }
-        let (path, size) = (&loaded.origin.path, loaded.bytes.len());
+        let (path, size) = (&input.path, input.bytes.len());
         let message = format!("`{path}` ends within the address fields of its Multiboot header");
         let note = format!("the header at byte {offset} needs 32 bytes; the file has {size}");
-        Err(complain(loaded, Code::BadAddressFields, message).note(note).help("the file is truncated; link it again"))
+        Err(complain(input, Code::BadAddressFields, message).note(note).help("the file is truncated; link it again"))
     }
 }
 
@@ -108,19 +108,19 @@ pub fn has_second_header(bytes: &[u8]) -> bool {
 }
 
 /// A diagnostic about the kernel.
-pub fn complain(loaded: &Loaded, code: Code, message: String) -> Diagnostic {
-    Diagnostic::new(code, message).at(loaded.span, "named here")
+pub fn complain(input: &InputFile, code: Code, message: String) -> Diagnostic {
+    Diagnostic::new(code, message).at(input.place, "named here")
 }
 
-fn no_header(loaded: &Loaded) -> Diagnostic {
-    let message = format!("`{}` has no Multiboot header", loaded.origin.path);
+fn no_header(input: &InputFile) -> Diagnostic {
+    let message = format!("`{}` has no Multiboot header", input.path);
     let note = format!("the magic number {HEADER_MAGIC:#x} stands nowhere in the file at a multiple of 4");
-    let mut diagnostic = complain(loaded, Code::NoMultibootHeader, message).note(note);
-    if let Some(offset) = positions(&loaded.bytes, HEADER_MAGIC, 1).next() {
+    let mut diagnostic = complain(input, Code::NoMultibootHeader, message).note(note);
+    if let Some(offset) = positions(&input.bytes, HEADER_MAGIC, 1).next() {
         diagnostic = diagnostic.note(format!("it stands at byte {offset}, which is not a multiple of 4"));
         return diagnostic.help("write `.align 4` before the header");
     }
-    if let Some(offset) = positions(&loaded.bytes, SECOND_MAGIC, 8).next() {
+    if let Some(offset) = positions(&input.bytes, SECOND_MAGIC, 8).next() {
         diagnostic = diagnostic.note(format!("at byte {offset} is a Multiboot2 header, which is another protocol"));
     }
     diagnostic.help(
@@ -128,13 +128,13 @@ fn no_header(loaded: &Loaded) -> Diagnostic {
     )
 }
 
-fn wrong_checksum(loaded: &Loaded, offset: usize) -> Diagnostic {
-    let field = |index: usize| word(&loaded.bytes, offset + 4 * index);
-    let (path, flags) = (&loaded.origin.path, field(1));
-    let (Some(flags), Some(found), Some(expected)) = (flags, field(2), checksum(&loaded.bytes, offset)) else {
+fn wrong_checksum(input: &InputFile, offset: usize) -> Diagnostic {
+    let field = |index: usize| word(&input.bytes, offset + 4 * index);
+    let (path, flags) = (&input.path, field(1));
+    let (Some(flags), Some(found), Some(expected)) = (flags, field(2), checksum(&input.bytes, offset)) else {
         let message = format!("`{path}` ends within its Multiboot header, which begins at byte {offset}");
         let help = "the file is truncated; link it again";
-        return complain(loaded, Code::WrongMultibootChecksum, message).help(help);
+        return complain(input, Code::WrongMultibootChecksum, message).help(help);
     };
     let message =
         format!("`{path}`: the Multiboot header at byte {offset} has the checksum {found:#010x}, not {expected:#010x}");
@@ -142,27 +142,27 @@ fn wrong_checksum(loaded: &Loaded, offset: usize) -> Diagnostic {
     let note = format!(
         "magic, flags and checksum must add up to 0 in 32 bits: {HEADER_MAGIC:#x} + {flags:#x} + {found:#x} = {sum:#x}"
     );
-    complain(loaded, Code::WrongMultibootChecksum, message)
+    complain(input, Code::WrongMultibootChecksum, message)
         .note(note)
         .help(format!("let the assembler do it: `.long -(0x1BADB002 + FLAGS)`, here {expected:#010x}"))
 }
 
-fn too_far(loaded: &Loaded, offset: usize, size: usize) -> Diagnostic {
-    let path = &loaded.origin.path;
+fn too_far(input: &InputFile, offset: usize, size: usize) -> Diagnostic {
+    let path = &input.path;
     let message = format!(
         "`{path}`: the Multiboot header is at byte {offset} of the file, it must end within the first {SEARCH_LIMIT}"
     );
-    let help = if loaded.bytes.starts_with(b"\x7fELF") {
+    let help = if input.bytes.starts_with(b"\x7fELF") {
         "let its section come first in the linker script, `.multiboot : { KEEP(*(.multiboot)) }` before `.text`; if it does, link with `-z max-page-size=4096` or with `-n`, so that the first section follows the ELF headers closely"
     } else {
         "let the header's section come first in the linker script"
     };
-    complain(loaded, Code::MultibootHeaderTooFar, message)
+    complain(input, Code::MultibootHeaderTooFar, message)
         .note(format!("it takes the bytes {offset} to {}", offset + size - 1))
         .help(help)
 }
 
-fn unknown_demands(loaded: &Loaded, offset: usize, flags: u32) -> Diagnostic {
+fn unknown_demands(input: &InputFile, offset: usize, flags: u32) -> Diagnostic {
     let unknown: Vec<String> =
         (0..16).filter(|bit| flags & DEMANDS & !KNOWN_DEMANDS & 1 << bit != 0).map(|bit| bit.to_string()).collect();
     let what = match &*unknown {
@@ -170,12 +170,12 @@ fn unknown_demands(loaded: &Loaded, offset: usize, flags: u32) -> Diagnostic {
         [first @ .., last] => format!("the flag bits {} and {last}, which are", first.join(", ")),
         [] => String::new(),
     };
-    let path = &loaded.origin.path;
+    let path = &input.path;
     let message = format!("`{path}`: the Multiboot header at byte {offset} sets {what} not defined");
     let note = format!(
         "flags are {flags:#010x}; of the demands in bits 0 to 15, bit 0 (page-aligned modules), bit 1 (memory information) and bit 2 (video mode) are defined"
     );
-    complain(loaded, Code::UnknownMultibootFlags, message).note(note).help(
+    complain(input, Code::UnknownMultibootFlags, message).note(note).help(
         "clear the bits, and compute the checksum anew: a loader must refuse a kernel whose demands it does not know",
     )
 }
@@ -183,20 +183,12 @@ fn unknown_demands(loaded: &Loaded, offset: usize, flags: u32) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::Span;
-    use stos_image::{Digest, Input};
 
-    fn loaded(bytes: Vec<u8>) -> Loaded {
-        let (key, path, size) = ("kernel".to_owned(), "kernel".to_owned(), bytes.len() as u64);
-        let origin = Input { key, path, size, digest: Digest::of(&bytes), content: Vec::new() };
-        Loaded { origin, bytes: bytes.into(), span: Span::default() }
-    }
-
-    fn file(offset: usize, words: &[u32], length: usize) -> Loaded {
+    fn file(offset: usize, words: &[u32], length: usize) -> InputFile {
         let mut bytes = vec![0; offset];
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         bytes.resize(bytes.len().max(length), 0);
-        loaded(bytes)
+        InputFile::new("kernel", bytes)
     }
 
     fn header(flags: u32) -> [u32; 3] {
@@ -237,7 +229,7 @@ mod tests {
         for length in 0..12 {
             let mut bytes: Vec<u8> = header(0x1_0000).iter().flat_map(|word| word.to_le_bytes()).collect();
             bytes.truncate(length);
-            assert!(Header::find(&loaded(bytes)).is_err());
+            assert!(Header::find(&InputFile::new("kernel", bytes)).is_err());
         }
     }
 }

@@ -5,7 +5,7 @@ use stos_image::GuestRange;
 use super::flat::FlatKernel;
 use super::header::{self, Header, WANTS_VIDEO};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment, Names, SectionTable};
 
 /// A kernel with its header.
@@ -38,39 +38,39 @@ impl Kernel {
     ///
     /// # Errors
     /// Everything that keeps the kernel from being loaded.
-    pub fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let header = Header::find(loaded);
+    pub fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let header = Header::find(input);
         let mut names = Names::default();
         if let Ok(header @ Header { addresses: Some(addresses), .. }) = header {
-            let flat = FlatKernel::new(loaded, header.offset, addresses)?;
+            let flat = FlatKernel::new(input, header.offset, addresses)?;
             // Names are a help, not a condition: the file need not be ELF, or not ELF for 32 bits.
-            if names.add_kernel(loaded).is_err() {
+            if names.add_kernel(input).is_err() {
                 names = Names::default();
             }
             return Ok(Self { header, entry: flat.entry, image: Image::Flat(flat), names });
         }
-        if !loaded.bytes.starts_with(b"\x7fELF") {
-            return Err(header.map_or_else(|error| error, |_| not_elf(loaded)).into());
+        if !input.bytes.starts_with(b"\x7fELF") {
+            return Err(header.map_or_else(|error| error, |_| not_elf(input)).into());
         }
-        let kernel = match KernelElf::parse_physical(loaded) {
+        let kernel = match KernelElf::parse_physical(input) {
             Ok(kernel) => kernel,
             Err(mut errors) => {
                 errors.list.extend(header.err());
                 return Err(errors);
             }
         };
-        let (header, sections) = (header?, SectionTable::read(loaded)?);
-        names.add_kernel(loaded)?;
+        let (header, sections) = (header?, SectionTable::read(input)?);
+        names.add_kernel(input)?;
         Ok(Self { header, entry: kernel.entry, image: Image::Elf { kernel, sections }, names })
     }
 
     /// What to say of a kernel that asks for a video mode.
-    pub fn video_warning(&self, loaded: &Loaded) -> Option<Diagnostic> {
-        let message = format!("`{}` asks for a video mode, and gets none", loaded.origin.path);
+    pub fn video_warning(&self, input: &InputFile) -> Option<Diagnostic> {
+        let message = format!("`{}` asks for a video mode, and gets none", input.path);
         let note = "flag bit 2 of its Multiboot header is set; the information structure will say that there is no video information (its flags bits 11 and 12 are clear)";
         let help =
             "let the kernel use text at 0xB8000 when the bits are clear, or clear the flag to be without this warning";
-        let warning = header::complain(loaded, Code::NoVideoMode, message).note(note).help(help);
+        let warning = header::complain(input, Code::NoVideoMode, message).note(note).help(help);
         (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
     }
 
@@ -92,10 +92,9 @@ impl Kernel {
     }
 }
 
-fn not_elf(loaded: &Loaded) -> Diagnostic {
-    let message =
-        format!("`{}` is not an ELF file, and its Multiboot header has no address fields", loaded.origin.path);
-    header::complain(loaded, Code::NotElf, message)
+fn not_elf(input: &InputFile) -> Diagnostic {
+    let message = format!("`{}` is not an ELF file, and its Multiboot header has no address fields", input.path);
+    header::complain(input, Code::NotElf, message)
         .note("flag bit 16 of the header is clear, so that nothing says where a flat binary is to be loaded")
         .help("link the kernel as ELF, `ld -m elf_i386 --oformat elf32-i386`, or set bit 16 and fill in header_addr to entry_addr")
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::diagnostics::Diagnostics;
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::addresses::{BIG_PAGE, KERNEL_BASE};
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::kernel::linux::BzImage;
@@ -70,19 +70,19 @@ impl Facts {
     ///
     /// # Errors
     /// Everything that keeps it from being loaded; the most telling first.
-    pub fn read(protocol: Protocol, loaded: &Loaded) -> Result<Self, Diagnostics> {
+    pub fn read(protocol: Protocol, input: &InputFile) -> Result<Self, Diagnostics> {
         match protocol {
-            Protocol::Stos => StosFacts::read(loaded).map(Self::Stos),
-            Protocol::Multiboot => MultibootFacts::read(loaded).map(Self::Multiboot),
-            Protocol::Linux => LinuxFacts::read(loaded).map(Self::Linux),
-            Protocol::Elf => ElfFacts::read(loaded).map(Self::Elf),
+            Protocol::Stos => StosFacts::read(input).map(Self::Stos),
+            Protocol::Multiboot => MultibootFacts::read(input).map(Self::Multiboot),
+            Protocol::Linux => LinuxFacts::read(input).map(Self::Linux),
+            Protocol::Elf => ElfFacts::read(input).map(Self::Elf),
         }
     }
 }
 
 impl StosFacts {
-    fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let kernel = KernelElf::parse_mapped(loaded, KERNEL_BASE, BIG_PAGE)?;
+    fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let kernel = KernelElf::parse_mapped(input, KERNEL_BASE, BIG_PAGE)?;
         let start = kernel.segments.iter().map(|segment| u64::from(segment.vaddr)).min().unwrap_or_default();
         let end = kernel.segments.iter().map(LoadSegment::end).max().unwrap_or_default();
         Ok(Self { start, end, entry: kernel.entry, segments: kernel.segments.len() })
@@ -90,15 +90,15 @@ impl StosFacts {
 }
 
 impl LinuxFacts {
-    fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let BzImage { boot_protocol, version, start, cmdline_size, .. } = BzImage::read(loaded)?;
+    fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let BzImage { boot_protocol, version, start, cmdline_size, .. } = BzImage::read(input)?;
         Ok(Self { boot_protocol, version, start, cmdline_size })
     }
 }
 
 impl ElfFacts {
-    fn read(loaded: &Loaded) -> Result<Self, Diagnostics> {
-        let kernel = KernelElf::parse_segments(loaded)?;
+    fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let kernel = KernelElf::parse_segments(input)?;
         let start = kernel.segments.iter().map(|segment| u64::from(segment.paddr)).min().unwrap_or_default();
         let end = |segment: &LoadSegment| u64::from(segment.paddr) + u64::from(segment.memory_size);
         let end = kernel.segments.iter().map(end).max().unwrap_or_default();

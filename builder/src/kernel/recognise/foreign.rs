@@ -1,7 +1,7 @@
 //! Files that are no kernels, but that people take for kernels.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::elf::{ModuleElf, is_relocatable};
 
 /// Where the first volume descriptor of ISO 9660 names itself, and how (ECMA-119, section 8.1).
@@ -12,16 +12,16 @@ const BOOT_SIGNATURE: (usize, &[u8]) = (510, &[0x55, 0xaa]);
 const PE_POINTER: usize = 0x3c;
 
 /// What to say of a file that is something else than a kernel, when it can be told what.
-pub fn foreign(loaded: &Loaded) -> Option<Diagnostic> {
-    let path = &loaded.origin.path;
-    let has = |(offset, text): (usize, &[u8])| has_at(&loaded.bytes, offset, text);
+pub fn foreign(input: &InputFile) -> Option<Diagnostic> {
+    let path = &input.path;
+    let has = |(offset, text): (usize, &[u8])| has_at(&input.bytes, offset, text);
     let no_kernel =
         |what: &str, help: &str| Diagnostic::new(Code::NotElf, format!("`{path}` is no kernel, but {what}")).help(help);
     if has(ISO_NAME) {
         let help = "name the kernel that was put into it, such as `isodir/boot/kernel.elf`: no GRUB is needed here";
         return Some(no_kernel("the image of a CD (ISO 9660)", help));
     }
-    if is_pe(&loaded.bytes) {
+    if is_pe(&input.bytes) {
         let help = "link the kernel as ELF, `ld -m elf_i386 --oformat elf32-i386`";
         return Some(no_kernel("a PE executable, for Windows or UEFI", help));
     }
@@ -30,8 +30,8 @@ pub fn foreign(loaded: &Loaded) -> Option<Diagnostic> {
         let what = "a boot sector or the image of a disk: the bytes 55 AA are at 510, and no Linux header follows";
         return Some(no_kernel(what, help));
     }
-    if is_relocatable(loaded)
-        && let Ok(module) = ModuleElf::parse(loaded)
+    if is_relocatable(input)
+        && let Ok(module) = ModuleElf::parse(input)
         && !module.warnings.list.iter().any(|warning| warning.code == Code::NoModuleInformation)
     {
         let message = format!("`{path}` is no kernel, but a module for a stos kernel: it has a section `.modinfo`");
@@ -42,8 +42,8 @@ pub fn foreign(loaded: &Loaded) -> Option<Diagnostic> {
 }
 
 /// What to say of a file of which nothing is known.
-pub fn unknown(loaded: &Loaded) -> Diagnostic {
-    let (path, bytes) = (&loaded.origin.path, &*loaded.bytes);
+pub fn unknown(input: &InputFile) -> Diagnostic {
+    let (path, bytes) = (&input.path, &*input.bytes);
     let start = match bytes.get(..8).unwrap_or(bytes) {
         [] => "it is empty".to_owned(),
         start => format!("it begins with `{}`", start.escape_ascii()),

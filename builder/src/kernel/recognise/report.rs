@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Facts, Recognition};
+use super::facts::Facts;
+use super::recognition::Recognition;
 use crate::diagnostics::{Diagnostics, Message, Sources};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::manifest::{Protocol, quoted};
 
 /// Version of the JSON form of [`KernelReport`]. It grows by one when a field changes its meaning or goes away.
@@ -55,8 +56,8 @@ fn as_messages<S: serde::Serializer>(found: &Diagnostics, serializer: S) -> Resu
 
 impl KernelReport {
     /// Recognises the file that is called `path`.
-    pub fn new(path: &Path, loaded: &Loaded) -> Self {
-        let recognition = Recognition::new(loaded);
+    pub fn new(path: &Path, input: &InputFile) -> Self {
+        let recognition = Recognition::new(input);
         let protocol = recognition.spoken().map(Protocol::name);
         let protocols = recognition.answers.into_iter().map(|answer| {
             let (facts, reasons) = match answer.facts {
@@ -69,7 +70,7 @@ impl KernelReport {
             report: "kernel",
             report_version: REPORT_VERSION,
             path: path.display().to_string(),
-            file_size: loaded.origin.size,
+            file_size: input.size(),
             protocol,
             protocols: protocols.collect(),
             missing: recognition.missing,

@@ -4,7 +4,7 @@ use stos_image::Permissions;
 
 use super::mappings::Mappings;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, nearest};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::kernel::{HOLE_END, HOLE_START};
 use crate::manifest::{Eip, Manifest};
@@ -24,7 +24,7 @@ enum Place<'a> {
 /// When the manifest names a symbol that the kernel does not have, or when no code of the kernel is there.
 pub fn address(
     manifest: &Manifest,
-    loaded: &Loaded,
+    file: &InputFile,
     kernel: &KernelElf,
     mappings: Option<&Mappings>,
 ) -> Result<u32, Diagnostic> {
@@ -32,12 +32,12 @@ pub fn address(
     let named = match given {
         None => Some(kernel.entry),
         Some(Located { value: Eip::Symbol(name), span }) => Some(
-            symbol(kernel, loaded, name)
-                .map_err(|error| error.at(*span, "named here").and_at(loaded.span, "in this kernel"))?,
+            symbol(kernel, file, name)
+                .map_err(|error| error.at(*span, "named here").and_at(file.place, "in this kernel"))?,
         ),
         Some(Located { value: Eip::Address(_), .. }) => None,
     };
-    let span = given.map_or(loaded.span, |eip| eip.span);
+    let span = given.map(|eip| eip.span).or(file.place);
     let address = match (given, named, mappings) {
         (Some(Located { value: Eip::Address(address), .. }), ..) => *address,
         (_, Some(address), Some(_)) => address,
@@ -50,7 +50,7 @@ pub fn address(
     let physical = match mappings {
         None => address,
         Some(mappings) => mappings.space.translate(address).map(|(physical, _)| physical).ok_or_else(|| {
-            let message = format!("`{}`: the entry address {address:#x} is not mapped", loaded.origin.path);
+            let message = format!("`{}`: the entry address {address:#x} is not mapped", file.path);
             let help = "map it with `entry.paging.map`, or let `entry.paging.segments` be `virtual` for a kernel that begins at its linked address, `identity` for one that begins at its physical one";
             mappings.describe(Diagnostic::new(Code::EntryNotMapped, message).at(span, "begins there")).help(help)
         })?,
@@ -66,7 +66,7 @@ pub fn address(
     } else {
         format!("{address:#x}")
     };
-    let message = format!("`{}`: the entry address {which} lies {problem}", loaded.origin.path);
+    let message = format!("`{}`: the entry address {which} lies {problem}", file.path);
     let mut diagnostic = Diagnostic::new(Code::EntryNotExecutable, message).at(span, "begins there");
     for segment in kernel.segments.iter().take(8) {
         let (index, start, permissions) = (segment.index, segment.paddr, segment.permissions);
@@ -81,11 +81,11 @@ pub fn address(
     }))
 }
 
-fn symbol(kernel: &KernelElf, loaded: &Loaded, name: &str) -> Result<u32, Diagnostic> {
+fn symbol(kernel: &KernelElf, file: &InputFile, name: &str) -> Result<u32, Diagnostic> {
     if let Some(symbol) = kernel.symbols.iter().find(|symbol| symbol.name == name) {
         return Ok(symbol.address);
     }
-    let path = &loaded.origin.path;
+    let path = &file.path;
     let message = format!("`{path}` has no symbol `{}`", name.escape_debug());
     let diagnostic = Diagnostic::new(Code::EntrySymbolMissing, message);
     let names: Vec<&str> = kernel.symbols.iter().map(|symbol| &*symbol.name).collect();

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use stos_image::{GuestRange, Permissions};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
-use crate::input::Loaded;
+use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::manifest::{MapEntry, Paging, SegmentMapping};
 use crate::paging::{Access, AddressSpace, Field, Mapping, PageSize, PagingError, Target};
@@ -49,7 +49,7 @@ pub struct Mappings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Origin {
     name: String,
-    span: Span,
+    span: Option<Span>,
     asker: Asker,
 }
 
@@ -82,7 +82,7 @@ impl Mappings {
     ///
     /// # Errors
     /// What can't be mapped as it should, and what contradicts each other.
-    pub fn new(paging: &Paging, kernel: &KernelElf, loaded: &Loaded, own: &[Own]) -> Result<Self, Diagnostics> {
+    pub fn new(paging: &Paging, kernel: &KernelElf, file: &InputFile, own: &[Own]) -> Result<Self, Diagnostics> {
         let mut builder = Builder {
             paging,
             mappings: Vec::new(),
@@ -95,7 +95,7 @@ impl Mappings {
         }
         if paging.segments != SegmentMapping::Unmapped {
             for segment in &kernel.segments {
-                builder.add_segment(segment, loaded);
+                builder.add_segment(segment, file);
             }
         }
         for own in own {
@@ -125,12 +125,13 @@ impl Builder<'_> {
     fn add_entry(&mut self, index: usize, entry: &Located<MapEntry>) {
         let MapEntry { start, physical, size, write, user } = entry.value;
         let target = Target::Physical(physical, Access { writable: write, user });
-        let origin = Origin { name: format!("entry.paging.map[{index}]"), span: entry.span, asker: Asker::Manifest };
+        let origin =
+            Origin { name: format!("entry.paging.map[{index}]"), span: Some(entry.span), asker: Asker::Manifest };
         self.push(Mapping { start, size, page_size: self.paging.page_size, target }, origin);
     }
 
     /// A segment's first and last page may be another's, too; those between are its own.
-    fn add_segment(&mut self, segment: &LoadSegment, loaded: &Loaded) {
+    fn add_segment(&mut self, segment: &LoadSegment, file: &InputFile) {
         let page = self.paging.page_size.bytes();
         let (index, physical) = (segment.index, segment.paddr);
         let start = match self.paging.segments {
@@ -140,7 +141,7 @@ impl Builder<'_> {
         if start % page != physical % page {
             let message = format!(
                 "`{}`: segment {index} can't be mapped in pages of {}: p_vaddr is {start:#x}, p_paddr {physical:#x}",
-                loaded.origin.path,
+                file.path,
                 page_name(self.paging.page_size)
             );
             let help = match self.paging.page_size {
@@ -148,12 +149,12 @@ impl Builder<'_> {
                 PageSize::Small => "let `AT(...)` in the linker script give an address that is as far into its page",
             };
             let note = format!("both must be as far from a multiple of {page:#x}");
-            let diagnostic = Diagnostic::new(Code::MisalignedMapping, message).at(loaded.span, "named here");
+            let diagnostic = Diagnostic::new(Code::MisalignedMapping, message).at(file.place, "named here");
             self.found.push(diagnostic.note(note).help(help));
             return;
         }
         let access = Access { writable: segment.may(Permissions::WRITE), user: false };
-        let origin = Origin { name: format!("segment {index}"), span: loaded.span, asker: Asker::Segment };
+        let origin = Origin { name: format!("segment {index}"), span: file.place, asker: Asker::Segment };
         // Neither passes 4 GiB, which was checked; nor does the page around the last byte.
         let last = start.saturating_add(segment.memory_size - 1);
         let (first_page, last_page) = (start - start % page, last - last % page);
@@ -173,7 +174,7 @@ impl Builder<'_> {
     /// Our own pages, but for those that the manifest has mapped as we need them.
     fn add_own(&mut self, own: &Own) {
         let page = self.paging.page_size.bytes();
-        let origin = Origin { name: own.name.to_owned(), span: self.paging.span, asker: Asker::Ours };
+        let origin = Origin { name: own.name.to_owned(), span: Some(self.paging.span), asker: Asker::Ours };
         // What is ours lies in guest memory, which ends below 4 GiB.
         let (Ok(start), Ok(end)) = (u32::try_from(own.range.start.0), u32::try_from(own.range.end())) else { return };
         for address in (start - start % page..end).step_by(page as usize) {
@@ -262,7 +263,7 @@ fn key(field: Field) -> &'static str {
 
 /// What an error means for the manifest.
 fn tell(error: &PagingError, origins: &[Origin], paging: Span) -> Diagnostic {
-    let nobody = Origin { name: "paging".to_owned(), span: paging, asker: Asker::Ours };
+    let nobody = Origin { name: "paging".to_owned(), span: Some(paging), asker: Asker::Ours };
     let origin = |index: usize| origins.get(index).unwrap_or(&nobody);
     match *error {
         PagingError::Empty { index } => {

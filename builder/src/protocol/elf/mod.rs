@@ -10,7 +10,7 @@ use stos_image::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters, Gues
 use self::mappings::{Mappings, Own};
 use self::start::Start;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::input::{Inputs, Loaded};
+use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
 use crate::kernel::{HOLE_END, HOLE_START};
 use crate::manifest::{Manifest, Paging};
@@ -34,8 +34,8 @@ const PAGED_CR0: u32 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
 /// Everything that is wrong with the kernel, with where it lies and with its entry state.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let loaded = &inputs.kernel;
-    let kernel = KernelElf::parse_segments(loaded)?;
-    check_memory(manifest, loaded, &kernel)?;
+    let kernel = KernelElf::parse_segments(&loaded.file)?;
+    check_memory(manifest, &loaded.file, &kernel)?;
     let mut warnings = kernel.warnings.clone();
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
@@ -56,10 +56,10 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         memory.place_stack(manifest, guarded, &mut own)?
     };
     let mappings = match paging {
-        Some(paging) => Some(memory.place_page_tables(manifest, paging, &kernel, loaded, &own)?),
+        Some(paging) => Some(memory.place_page_tables(manifest, paging, &kernel, &loaded.file, &own)?),
         None => None,
     };
-    let target = entry::address(manifest, loaded, &kernel, mappings.as_ref())?;
+    let target = entry::address(manifest, &loaded.file, &kernel, mappings.as_ref())?;
     let has_stack = entry::check_stack(manifest, &kernel, mappings.as_ref(), &mut warnings);
 
     let start = paging.map(|_| start::Paging { cr0: PAGED_CR0, eax: wanted.registers.eax });
@@ -70,7 +70,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     };
     memory.place_boot_pages(tables, &boot_code);
     let mut names = Names::default();
-    names.add_kernel(loaded)?;
+    names.add_kernel(&loaded.file)?;
     let mut entry = tables.entry_state(boot_code.start, GeneralRegisters { esp, ..wanted.registers });
     if let Some(mappings) = &mappings {
         entry.cr0 = PAGED_CR0 & !CR0_PG;
@@ -81,20 +81,20 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
 }
 
 /// Checks that all segments end within guest memory.
-fn check_memory(manifest: &Manifest, loaded: &Loaded, kernel: &KernelElf) -> Result<(), Diagnostics> {
+fn check_memory(manifest: &Manifest, file: &InputFile, kernel: &KernelElf) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::default();
     let memory = manifest.memory.value;
     for segment in &kernel.segments {
         let range = GuestRange::new(segment.paddr.into(), segment.memory_size.into());
         if range.end() > memory {
-            let (path, index) = (&loaded.origin.path, segment.index);
+            let (path, index) = (&file.path, segment.index);
             let message =
                 format!("`{path}`: segment {index} does not fit into guest memory, which ends at {memory:#x}");
             let note = format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size);
             let help =
                 "make `memory` larger, or check the physical addresses in the linker script (`readelf -l` shows them)";
             let diagnostic = Diagnostic::new(Code::DoesNotFit, message).at(manifest.memory.span, "all of guest memory");
-            found.push(diagnostic.and_at(loaded.span, "this kernel").note(note).help(help));
+            found.push(diagnostic.and_at(file.place, "this kernel").note(note).help(help));
         }
     }
     found.finish(())
@@ -140,14 +140,14 @@ impl Memory {
         manifest: &Manifest,
         paging: &Paging,
         kernel: &KernelElf,
-        loaded: &Loaded,
+        file: &InputFile,
         own: &[Own],
     ) -> Result<Mappings, Diagnostics> {
         let mut tables = GuestRange::new(0, 0);
         loop {
             let own_tables = (tables.size > 0).then_some(Own { range: tables, name: "page tables", mapped: true });
             let own: Vec<Own> = own.iter().cloned().chain(own_tables).collect();
-            let mappings = Mappings::new(paging, kernel, loaded, &own)?;
+            let mappings = Mappings::new(paging, kernel, file, &own)?;
             let needed = mappings.space.tables_size();
             if needed > tables.size {
                 // Each round adds one table at least, and 1024 are all that there can be.

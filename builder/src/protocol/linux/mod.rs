@@ -28,7 +28,7 @@ const BOOT_DS: u16 = 0x18;
 /// # Errors
 /// What is wrong with the kernel; then everything that does not fit or collides.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
-    let kernel = BzImage::read(&inputs.kernel)?;
+    let kernel = BzImage::read(&inputs.kernel.file)?;
     let memory_map = declared_map(manifest, &[])?;
     let mut found = Diagnostics::default();
     let fits = found.take(check_memory(manifest, &inputs.kernel, &kernel)).is_some();
@@ -58,7 +58,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         header: &kernel.header,
         code32_start: kernel.start,
         cmd_line_ptr,
-        ramdisk: ramdisk.zip(initramfs).map(|(start, loaded)| GuestRange::new(start.into(), loaded.origin.size)),
+        ramdisk: ramdisk.zip(initramfs).map(|(start, loaded)| GuestRange::new(start.into(), loaded.file.size())),
         memory_size: manifest.memory.value,
         memory_map: &memory_map,
     };
@@ -79,7 +79,7 @@ impl Memory {
         let code = kernel.loaded();
         self.put_file(kernel.start, loaded, kernel.code.clone());
         let all = Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE);
-        let span = Some(loaded.span);
+        let span = loaded.file.place;
         self.claims.add(kernel.start, code.size, RegionKind::Kernel, all, "kernel protected-mode code", span);
         let needed = kernel.needed;
         let before = (needed.start.0, needed.end().min(code.start.0));
@@ -101,11 +101,11 @@ fn check_memory(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Resul
     }
     let message = format!(
         "the kernel `{}` does not fit into guest memory, which ends at {memory:#x}: it needs memory up to {end:#x}",
-        loaded.origin.path
+        loaded.file.path
     );
     let diagnostic = Diagnostic::new(Code::KernelDoesNotFit, message)
         .at(manifest.memory.span, "all of guest memory")
-        .and_at(loaded.span, "this kernel")
+        .and_at(loaded.file.place, "this kernel")
         .note(format!(
             "it is loaded at {:#x} and needs {} bytes ({:#x}) from {:#x} on (pref_address and init_size of its header)",
             kernel.start, kernel.needed.size, kernel.needed.size, kernel.needed.start.0
@@ -124,14 +124,14 @@ fn check_cmdline(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Resu
     let message = format!("the command line has {length} bytes, but this kernel takes at most {limit}");
     Err(Diagnostic::new(Code::CommandLineTooLong, message)
         .at(manifest.cmdline.span, "")
-        .and_at(loaded.span, "this kernel's header says so (cmdline_size)")
+        .and_at(loaded.file.place, "this kernel's header says so (cmdline_size)")
         .help("make it shorter, or let a program in the initramfs read from a file what the kernel need not know"))
 }
 
 /// The highest whole page from which the initramfs fits: below the end of memory and the kernel's own limit, around what the
 /// kernel needs and what the manifest reserves. The kernel takes it from there; memory below it stays in one piece.
 fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Result<u32, Diagnostic> {
-    let size = loaded.origin.size;
+    let size = loaded.file.size();
     let (memory, limit) = (manifest.memory.value, u64::from(kernel.initrd_addr_max) + 1);
     let mut taken: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment_range(segment.value)).collect();
     taken.extend([kernel.loaded(), kernel.needed]);
@@ -149,7 +149,7 @@ fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Re
 }
 
 fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Diagnostic {
-    let (size, memory, highest) = (loaded.origin.size, manifest.memory.value, kernel.initrd_addr_max);
+    let (size, memory, highest) = (loaded.file.size(), manifest.memory.value, kernel.initrd_addr_max);
     let message = format!("the initramfs of {size} bytes ({size:#x}) does not fit into guest memory");
     // Linux copies the files out of the archive before it frees the archive.
     let needed = (kernel.end() + 2 * size).div_ceil(1 << 20).next_multiple_of(16);
@@ -158,7 +158,7 @@ fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage
         _ => "make the initramfs smaller: more memory would not be used for it".to_owned(),
     };
     Diagnostic::new(Code::InitramfsDoesNotFit, message)
-        .at(loaded.span, "named here")
+        .at(loaded.file.place, "named here")
         .and_at(manifest.memory.span, "guest memory")
         .note(format!(
             "it must lie in one piece between 1 MiB and {:#x}, clear of `segments` and of what the kernel needs, {}; this kernel takes no initramfs above {highest:#x} (initrd_addr_max)",

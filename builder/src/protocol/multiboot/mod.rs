@@ -31,9 +31,9 @@ const ALIGNMENT: u32 = 16;
 /// # Errors
 /// Everything that is wrong with the kernel; then whatever does not fit or collides.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
-    let kernel = Kernel::read(&inputs.kernel)?;
+    let kernel = Kernel::read(&inputs.kernel.file)?;
     let mut warnings = Diagnostics::default();
-    warnings.list.extend(kernel.video_warning(&inputs.kernel));
+    warnings.list.extend(kernel.video_warning(&inputs.kernel.file));
 
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
@@ -68,7 +68,7 @@ impl Kernel {
     fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
         let mut found = Diagnostics::default();
         for (range, what) in self.parts() {
-            found.take(check_place(manifest, loaded, range, &what));
+            found.take(check_place(manifest, &loaded.file, range, &what));
         }
         found.finish(())?;
         match &self.image {
@@ -84,7 +84,7 @@ impl Kernel {
                     kind: RegionKind::Kernel,
                     permissions: Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE),
                     name: "kernel".to_owned(),
-                    span: Some(loaded.span),
+                    span: loaded.file.place,
                     parts: parts.into_iter().collect(),
                 });
                 Ok(flat.end.max(HOLE_END))
@@ -110,9 +110,9 @@ fn place_modules(
     let mut found = Diagnostics::default();
     for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
         let name = format!("module {}", module.name);
-        let size = loaded.bytes.len();
+        let size = loaded.file.bytes.len();
         let room = placer.high(size, MODULE_ALIGNMENT, &format!("`{name}`"));
-        let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.span, "this file"));
+        let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.file.place, "this file"));
         let Some(start) = found.take(room) else { continue };
         // An empty module has an address, too, and counts as one.
         memory.claims.add(start, (size as u64).max(1), RegionKind::Module, Permissions::RW, &name, None);

@@ -30,7 +30,7 @@ use crate::protocol::draft::Draft;
 /// Everything that is wrong with the kernel and the modules; then whatever does not fit or collides.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut found = Diagnostics::default();
-    let kernel = match KernelElf::parse_mapped(&inputs.kernel, KERNEL_BASE, BIG_PAGE) {
+    let kernel = match KernelElf::parse_mapped(&inputs.kernel.file, KERNEL_BASE, BIG_PAGE) {
         Ok(kernel) => Some(kernel),
         Err(errors) => {
             found.list.extend(errors.list);
@@ -39,7 +39,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     };
     let mut modules = Vec::new();
     for loaded in &inputs.modules {
-        modules.extend(found.take(ModuleElf::parse(loaded)).map(|module| (loaded, module)));
+        modules.extend(found.take(ModuleElf::parse(&loaded.file)).map(|module| (&loaded.file, module)));
     }
     let Some(kernel) = kernel else { return Err(found) };
     found.finish(())?;
@@ -59,9 +59,9 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.place_paging(&frame_array)?;
 
     let mut names = Names::default();
-    names.add_kernel(&inputs.kernel)?;
+    names.add_kernel(&inputs.kernel.file)?;
     for ((module, start), number) in inputs.modules.iter().zip(structures.modules).zip(1..) {
-        names.add_module(module, number, start + KERNEL_BASE)?;
+        names.add_module(&module.file, number, start + KERNEL_BASE)?;
     }
     let general = GeneralRegisters { esp: BOOT_STACK_END, ..GeneralRegisters::default() };
     let entry = Tables::STOS.entry_state(boot_code.start, general);
@@ -94,12 +94,12 @@ impl Memory {
         let header = allocator.take(size_of::<BootModules>(), ALIGNMENT, "boot_modules");
         let array = allocator.take(slots * size_of::<U32>(), ALIGNMENT, "module pointers");
         let commandline = allocator.take(cmdline.len() + 1, ALIGNMENT, "command line");
-        let archive = initramfs.map(|loaded| allocator.take(loaded.bytes.len(), ALIGNMENT, "initramfs"));
+        let archive = initramfs.map(|loaded| allocator.take(loaded.file.bytes.len(), ALIGNMENT, "initramfs"));
         let names: Vec<String> = manifest.modules.iter().map(|module| format!("module {}", module.name)).collect();
         let files: Vec<u64> = names
             .iter()
             .zip(modules)
-            .map(|(name, loaded)| allocator.take(loaded.bytes.len(), MODULE_ALIGNMENT, name))
+            .map(|(name, loaded)| allocator.take(loaded.file.bytes.len(), MODULE_ALIGNMENT, name))
             .collect();
         let segments = allocator.take(segments_size, ALIGNMENT, "boot_segments");
         let end = allocator.finish(manifest)?;
