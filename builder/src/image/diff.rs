@@ -8,7 +8,10 @@ use stos_image::{GuestRange, Region, Symbol};
 
 use super::file::LoadedImage;
 use super::inspect::{Mapping, Report};
+use crate::input::InputFile;
 use crate::kernel::KERNEL_BASE;
+use crate::kernel::elf::{KernelElf, LoadSegment};
+use crate::manifest::Protocol;
 
 /// Everything in which the second image differs from the first; empty for images with the same id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,13 +86,28 @@ fn by_name<T>(items: impl Iterator<Item = (String, T)>) -> BTreeMap<String, T> {
     named
 }
 
-/// `- old` and `+ new` for what only one of two lists has, in their order.
+/// `- old` and `+ new` for what one of two lists has more often than the other, in their order.
 fn listed(first: impl Iterator<Item = String>, second: impl Iterator<Item = String>) -> Vec<String> {
     let (first, second): (Vec<String>, Vec<String>) = (first.collect(), second.collect());
-    let gone = first.iter().filter(|line| !second.contains(line)).map(|line| format!("- {line}"));
-    let new = second.iter().filter(|line| !first.contains(line)).map(|line| format!("+ {line}"));
+    let gone = beyond(&first, &second).map(|line| format!("- {line}"));
+    let new = beyond(&second, &first).map(|line| format!("+ {line}"));
     let lines: Vec<String> = gone.chain(new).collect();
     if lines.is_empty() && first != second { vec!["the order changed".to_owned()] } else { lines }
+}
+
+/// The lines of `list` without as many of each as `other` has.
+fn beyond<'a>(list: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in other {
+        *counts.entry(line).or_default() += 1;
+    }
+    list.iter().filter(move |line| match counts.get_mut(line.as_str()) {
+        Some(count @ 1..) => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    })
 }
 
 fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
@@ -180,17 +198,51 @@ fn regions(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
     lines
 }
 
+/// Where the symbols of an image's kernel lie in guest memory.
+struct Places<'a> {
+    loaded: &'a LoadedImage,
+    /// The kernel's segments, sorted by virtual address, unless the protocol alone says where it lies.
+    segments: Vec<LoadSegment>,
+}
+
+impl<'a> Places<'a> {
+    fn new(loaded: &'a LoadedImage) -> Self {
+        let description = loaded.image.description();
+        let mut segments = Vec::new();
+        if description.protocol != Protocol::Stos.name()
+            && let Some(input) = description.inputs.iter().find(|input| input.key == "kernel")
+        {
+            let mut bytes = Vec::new();
+            let kernel = loaded.write_input(input, &mut bytes).ok().map(|()| InputFile::new(&*input.path, bytes));
+            let kernel = kernel.and_then(|kernel| KernelElf::parse_segments(&kernel).ok());
+            segments = kernel.map(|kernel| kernel.segments).unwrap_or_default();
+        }
+        Self { loaded, segments }
+    }
+
+    /// The bytes of `symbol` at entry.
+    fn content(&self, symbol: &Symbol) -> Option<Vec<u8>> {
+        let address = symbol.address;
+        let start = if self.loaded.image.description().protocol == Protocol::Stos.name() {
+            address.checked_sub(KERNEL_BASE)?
+        } else {
+            let after = self.segments.partition_point(|segment| segment.vaddr <= address);
+            let segment = self.segments.get(..after).and_then(<[_]>::last);
+            let segment = segment.filter(|segment| u64::from(address) < segment.end());
+            // A kernel that is no ELF file for 32 bits lies where its symbols say.
+            segment.map_or(Some(address), |segment| segment.paddr.checked_add(address - segment.vaddr))?
+        };
+        self.loaded.read(GuestRange::new(start.into(), symbol.size.into()))
+    }
+}
+
 fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
     let of = |loaded: &LoadedImage| {
         let is_kernel = |symbol: &&Symbol| symbol.module == 0 && symbol.size > 0;
         let symbols = loaded.image.symbols().symbols.iter().filter(is_kernel);
         by_name(symbols.map(|symbol| (symbol.name.clone(), symbol.clone())))
     };
-    let bytes = |loaded: &LoadedImage, symbol: &Symbol| {
-        // A kernel that is not in the upper half lies where its symbols say.
-        let start = symbol.address.checked_sub(KERNEL_BASE).unwrap_or(symbol.address);
-        loaded.read(GuestRange::new(start.into(), symbol.size.into()))
-    };
+    let (first_places, second_places) = (Places::new(first), Places::new(second));
     // What `by_name` put behind a name stays there.
     let shown = |name: &str, symbol: &Symbol| {
         let number = name.strip_prefix(&*symbol.name).unwrap_or_default();
@@ -203,7 +255,9 @@ fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
         match b.get(key) {
             None => lines.push(format!("- {name}")),
             Some(new) if old.size != new.size => lines.push(format!("{name}: {} -> {} bytes", old.size, new.size)),
-            Some(new) if bytes(first, old) != bytes(second, new) => lines.push(format!("{name}: other content")),
+            Some(new) if first_places.content(old) != second_places.content(new) => {
+                lines.push(format!("{name}: other content"))
+            }
             Some(_) => {}
         }
     }
@@ -218,4 +272,21 @@ fn mapping(mapping: &Mapping) -> String {
     let pages = if mapping.big_pages { "" } else { " in pages of 4 KiB" };
     let (first, last, target) = (mapping.first_entry, mapping.last_entry, mapping.physical_start);
     format!("entries {first}-{last}: {range} {access} at {target:#x}{pages}")
+}
+
+#[cfg(test)]
+mod tests {
+
+    #[test]
+    fn a_list_that_lost_one_of_two_equal_lines_did_not_just_change_its_order() {
+        let listed = |first: &str, second: &str| {
+            let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().into_iter();
+            super::listed(lines(first), lines(second)).join(" ")
+        };
+        assert_eq!(listed("aab", "ab"), "- a");
+        assert_eq!(listed("ab", "abba"), "+ b + a");
+        assert_eq!(listed("ab", "ba"), "the order changed");
+        assert_eq!(listed("abc", "bcd"), "- a + d");
+        assert_eq!(listed("ab", "ab"), "");
+    }
 }
