@@ -12,7 +12,6 @@ mod input;
 mod kernel;
 mod manifest;
 mod output;
-mod paging;
 mod plan;
 mod protocol;
 

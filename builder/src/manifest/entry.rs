@@ -7,7 +7,7 @@ use super::quantity::parse_size;
 use super::read;
 use super::yaml::Node;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
-use crate::paging::PageSize;
+use stos_x86::paging::PageSize;
 
 /// Most mappings.
 pub const MAPPINGS_LIMIT: usize = 256;

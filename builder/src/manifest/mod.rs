@@ -22,7 +22,6 @@ pub use protocol::INPUT_LIMIT;
 pub use quote::quoted;
 pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
-pub use run::FAULT_PORT;
 pub use schema::schema;
 
 use std::path::PathBuf;

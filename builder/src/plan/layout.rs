@@ -47,8 +47,6 @@ pub const BOOT_STACK_END: u32 = 0x5000;
 
 /// Vectors that the fault catcher handles: all that the CPU itself raises (Intel SDM volume 3A, table 6-1).
 pub const EXCEPTION_VECTORS: u8 = 32;
-/// The vector of a double fault.
-pub const DOUBLE_FAULT: u8 = 8;
 
 /// End of the early heap, as a physical address.
 pub const HEAP_END: u32 = 0x3f_e000;

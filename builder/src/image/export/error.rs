@@ -1,6 +1,7 @@
 //! Why an image can't be exported.
 
 use stos_image::GuestRange;
+use stos_x86::handover::HandoverError;
 
 use crate::diagnostics::{Diagnostic, STATUS_DATA};
 use crate::image::file::ImageFileError;
@@ -32,11 +33,8 @@ pub enum ExportError {
         place: &'static str,
     },
     /// The guest can't be entered as the image says.
-    #[error("the start-up code can't bring about the image's entry state: {reason}")]
-    Entry {
-        /// Which part of the state, and why.
-        reason: String,
-    },
+    #[error("the start-up code can't bring about the image's entry state: {0}")]
+    Entry(#[from] HandoverError),
     /// The result can't be written.
     #[error("{}", .0.message)]
     Output(Diagnostic),
@@ -47,7 +45,7 @@ impl ExportError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Image(error) => error.status(),
-            Self::InHole { .. } | Self::NoRoom { .. } | Self::Entry { .. } => STATUS_DATA,
+            Self::InHole { .. } | Self::NoRoom { .. } | Self::Entry(_) => STATUS_DATA,
             Self::Output(diagnostic) => diagnostic.code.status(),
         }
     }

@@ -2,8 +2,8 @@
 
 mod elf;
 mod error;
+mod fill;
 mod form;
-mod handover;
 mod multiboot;
 mod space;
 mod start;

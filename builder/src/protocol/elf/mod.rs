@@ -6,6 +6,7 @@ mod mappings;
 mod start;
 
 use stos_image::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters, GuestRange, Permissions, RegionKind};
+use stos_x86::paging::{PageSize, TABLE_SIZE};
 
 use self::mappings::{Mappings, Own};
 use self::start::Start;
@@ -14,8 +15,6 @@ use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
 use crate::kernel::{HOLE_END, HOLE_START};
 use crate::manifest::{Manifest, Paging};
-use crate::paging::PageSize;
-use crate::paging::entry::TABLE_SIZE;
 use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
 use crate::protocol::descriptors::Tables;
@@ -155,7 +154,7 @@ impl Memory {
                 tables = room(self, manifest, needed, &format!("{count} page tables"))?;
                 continue;
             }
-            let built = mappings.space.build(tables).map_err(|error| {
+            let built = mappings.space.build(tables.start.0, tables.size).map_err(|error| {
                 Diagnostic::new(Code::DoesNotFit, error.to_string()).at(paging.span, "these page tables")
             })?;
             let (kind, permissions) = (RegionKind::PageTables, Permissions::RW);

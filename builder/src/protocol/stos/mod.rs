@@ -17,12 +17,12 @@ use crate::input::Inputs;
 use crate::kernel::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::kernel::{BIG_PAGE, KERNEL_BASE};
 use crate::manifest::Manifest;
-use crate::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 use crate::plan::layout::{BOOT_STACK_END, FRAME_ARRAY, HEAP_END, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map, reserve};
 use crate::protocol::boot_code::{self, KernelCall};
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
+use stos_x86::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -180,5 +180,5 @@ fn page_directory(frame_array: &FrameArray) -> Result<Vec<u8>, Diagnostic> {
         |error: &PagingError| Diagnostic::new(Code::FormatLimit, format!("the page directory can't be built: {error}"));
     let space = AddressSpace::new(vec![map(0, 1, 0), map(KERNEL_BASE, 1, 0), frames]);
     let space = space.map_err(|errors| failed(errors.first().unwrap_or(&PagingError::Empty { index: 0 })))?;
-    Ok(space.build(GuestRange::new(0, 0)).map_err(|error| failed(&error))?.directory)
+    Ok(space.build(0, 0).map_err(|error| failed(&error))?.directory)
 }
