@@ -8,10 +8,8 @@ use stos_x86::ports;
 use super::Run;
 use super::fields::{self, Fields};
 use super::quantity::{parse_duration, parse_number};
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
 pub fn read(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {
