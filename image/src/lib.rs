@@ -69,12 +69,12 @@
 
 mod address;
 mod demangle;
+mod description;
 mod digest;
 mod entry;
 mod error;
 mod fault;
 mod header;
-mod metadata;
 mod reader;
 mod rules;
 mod symbols;
@@ -84,6 +84,10 @@ mod wire;
 mod writer;
 
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
+pub use description::{
+    Content, DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind,
+    RunDefaults,
+};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
 pub use entry::{
     CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters,
@@ -94,10 +98,6 @@ pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault
 pub use header::{
     COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, KNOWN_INCOMPATIBLE,
     Layout, MAGIC, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT,
-};
-pub use metadata::{
-    Content, DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind,
-    RunDefaults,
 };
 pub use reader::{ParsedImage, VerifiedImage};
 pub use rules::{

@@ -6,10 +6,10 @@ use std::io::{self, Read, Write};
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
+use crate::description::{Content, Description, Input, Metadata};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
 use crate::header::{Header, HeaderPage, Layout, PAGE};
-use crate::metadata::{Content, Description, Input, Metadata};
 use crate::symbols::Symbols;
 use crate::wire;
 

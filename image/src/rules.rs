@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::fmt::Display;
 
 use crate::address::{GuestRange, PAGE_SIZE};
+use crate::description::{Content, Description, Metadata, RegionKind, RunDefaults};
 use crate::entry::{CR0_PE, CR0_PG, CR4_ALLOWED, EFLAGS_FIXED, EntryState};
 use crate::error::ImageError;
 use crate::fault::FAULT_RECORD_SIZE;
-use crate::metadata::{Content, Description, Metadata, RegionKind, RunDefaults};
 use crate::symbols::{Symbol, Symbols};
 
 /// Smallest guest memory in bytes: the first megabyte, as every PC has it.

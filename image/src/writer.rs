@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use crate::address::{GuestRange, PAGE_SIZE};
+use crate::description::{Description, Metadata};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
 use crate::header::{
     COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, Layout, MAGIC,
     METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
 };
-use crate::metadata::{Description, Metadata};
 use crate::symbols::Symbols;
 use crate::wire;
 

@@ -1,7 +1,5 @@
 //! Images that are damaged, cut, lengthened or made for another version are refused, with the place in the message.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 use proptest::prelude::*;
 use stos_image::{
     CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,

@@ -1,7 +1,5 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 use stos_image::{
     CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
     ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
@@ -199,7 +197,7 @@ fn the_small_image_of_the_specification_has_the_id_that_it_says() {
     let description = Description { name: "x".to_owned(), protocol: "none".to_owned(), entry, ..description() };
     let image =
         Image::assemble(description, &Symbols::default(), &[], &[Piece { start: 0x1000, bytes: &[0xf4] }]).unwrap();
-    let specification = include_str!("../../docs/image-format.md");
+    let specification = include_str!("../../../docs/image-format.md");
     assert!(specification.contains(&format!("\n    {}\n", image.id())), "the id is {}", image.id());
     assert_eq!(image.file_size(), 16384);
 }

@@ -1,0 +1,6 @@
+//! The format as its users see it: through the reader and the writer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod damage;
+mod encoding;
