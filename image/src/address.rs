@@ -8,6 +8,10 @@ use wincode::{SchemaRead, SchemaWrite};
 /// Bytes in a page: the unit of extents and the alignment of every section (Intel SDM volume 3A, section 4.3).
 pub const PAGE_SIZE: u64 = 4096;
 
+/// [`PAGE_SIZE`] as a length in memory.
+#[allow(clippy::cast_possible_truncation, reason = "4096 fits every usize that std supports")]
+pub(crate) const PAGE: usize = PAGE_SIZE as usize;
+
 /// Rounds `value` up to the next multiple of `alignment`, or `None` when that does not fit.
 pub const fn align_up(value: u64, alignment: u64) -> Option<u64> {
     value.checked_next_multiple_of(alignment)

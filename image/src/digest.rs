@@ -89,6 +89,11 @@ pub fn block_digests(payload: &[u8]) -> Vec<Digest> {
     }
 }
 
+/// The block digests section: the digests, one after another.
+pub(crate) fn section_of(digests: &[Digest]) -> Vec<u8> {
+    digests.iter().flat_map(|digest| digest.0).collect()
+}
+
 /// False where the system grants this process no more threads; rayon would panic at the first use of its pool.
 fn threads_can_be_had() -> bool {
     static POOL: OnceLock<bool> = OnceLock::new();

@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
-use crate::header::FORMAT_VERSION;
 
 /// Why bytes are not a usable image.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +17,13 @@ pub enum ImageError {
         found: [u8; 8],
     },
     /// The image was made for another version of the format.
-    #[error("image format version {found} is not supported: this program reads version {FORMAT_VERSION}; {}",
-        if *found > FORMAT_VERSION { "install a newer stos-run, or pack the image again with this release" } else { "pack the image again" })]
+    #[error("image format version {found} is not supported: this program reads version {supported}; {}",
+        if found > supported { "install a newer stos-run, or pack the image again with this release" } else { "pack the image again" })]
     Version {
         /// The version that the image has.
         found: u32,
+        /// The version that this crate reads.
+        supported: u32,
     },
     /// The image needs features that this version does not know.
     #[error(

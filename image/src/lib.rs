@@ -75,6 +75,8 @@ mod entry;
 mod error;
 mod fault;
 mod header;
+mod layout;
+mod limits;
 mod reader;
 mod rules;
 mod symbols;
@@ -96,13 +98,14 @@ pub use entry::{
 pub use error::ImageError;
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
 pub use header::{
-    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, KNOWN_INCOMPATIBLE,
-    Layout, MAGIC, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT,
+    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, MAGIC,
+};
+pub use layout::Layout;
+pub use limits::{
+    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT,
+    MEMORY_MINIMUM, METADATA_LIMIT, NAME_LIMIT, PAYLOAD_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT,
+    TIMEOUT_LIMIT_MS,
 };
 pub use reader::{ParsedImage, VerifiedImage};
-pub use rules::{
-    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM,
-    NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
-};
 pub use symbols::{Line, Symbol, Symbols};
 pub use writer::{Image, Piece};

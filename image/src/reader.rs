@@ -5,11 +5,12 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
+use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
 use crate::description::{Content, Description, Input, Metadata};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
-use crate::header::{Header, HeaderPage, Layout, PAGE};
+use crate::header::{Header, HeaderPage, MAGIC};
+use crate::layout::Layout;
 use crate::symbols::Symbols;
 use crate::wire;
 
@@ -270,7 +271,7 @@ fn read_header_page(source: &mut impl Read) -> Result<HeaderPage, ImageError> {
     let mut bytes = Vec::with_capacity(PAGE);
     source.take(PAGE_SIZE).read_to_end(&mut bytes)?;
     // A short file of another kind is better called that than truncated.
-    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != crate::header::MAGIC) {
+    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != MAGIC) {
         return Err(ImageError::Magic { found: *magic });
     }
     let found = bytes.len() as u64;

@@ -2,68 +2,17 @@
 //! writer on what it is about to write.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 
 use crate::address::{GuestRange, PAGE_SIZE};
 use crate::description::{Content, Description, Metadata, RegionKind, RunDefaults};
 use crate::entry::{CR0_PE, CR0_PG, CR4_ALLOWED, EFLAGS_FIXED, EntryState};
 use crate::error::ImageError;
 use crate::fault::FAULT_RECORD_SIZE;
+use crate::limits::{
+    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM,
+    NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS, broken, check_count, check_text,
+};
 use crate::symbols::{Symbol, Symbols};
-
-/// Smallest guest memory in bytes: the first megabyte, as every PC has it.
-pub const MEMORY_MINIMUM: u64 = 1 << 20;
-/// Largest guest memory in bytes: below the addresses of the interrupt controllers and the reset vector.
-pub const MEMORY_LIMIT: u64 = 3584 << 20;
-/// Longest name in bytes.
-pub const NAME_LIMIT: usize = 255;
-/// Longest path, expectation, symbol name or source file name in bytes.
-pub const TEXT_LIMIT: usize = 4096;
-/// Most symbols.
-pub const SYMBOL_COUNT_LIMIT: usize = 1 << 20;
-/// Most source files.
-pub const FILE_COUNT_LIMIT: usize = 1 << 16;
-/// Most source lines: one for each byte of the 4 MiB that a stos kernel and its modules may take.
-pub const LINE_COUNT_LIMIT: usize = 1 << 22;
-/// Largest manifest in bytes.
-pub const MANIFEST_LIMIT: usize = 1 << 20;
-/// Most bytes of all inputs together: what guest memory and the section of kept bytes can hold.
-pub const INPUT_SUM_LIMIT: u64 = 4 << 30;
-/// Most expectations.
-pub const EXPECT_LIMIT: usize = 64;
-/// Longest time limit in milliseconds: a day.
-pub const TIMEOUT_LIMIT_MS: u64 = 24 * 60 * 60 * 1000;
-
-fn broken(field: impl Into<String>, value: impl Display, rule: impl Into<String>) -> ImageError {
-    ImageError::Metadata { field: field.into(), value: value.to_string(), rule: rule.into() }
-}
-
-/// True for text of 1 to `limit` bytes without control characters.
-fn is_clean(text: &str, limit: usize) -> bool {
-    (1..=limit).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// True for what the format takes as the name of a symbol or of a source file.
-pub(crate) fn is_clean_text(text: &str) -> bool {
-    is_clean(text, TEXT_LIMIT)
-}
-
-fn check_text(field: impl Into<String>, text: &str, limit: usize) -> Result<(), ImageError> {
-    if !is_clean(text, limit) {
-        let shown: String = text.escape_debug().take(80).collect();
-        return Err(broken(
-            field,
-            format!("`{shown}`"),
-            format!("it must have 1 to {limit} bytes and no control character"),
-        ));
-    }
-    Ok(())
-}
-
-fn check_count(field: &'static str, count: usize, limit: usize) -> Result<(), ImageError> {
-    let rule = || format!("at most {limit} are allowed");
-    if count > limit { Err(broken(field, format!("{count} entries"), rule())) } else { Ok(()) }
-}
 
 impl Metadata {
     /// Checks all rules of the format that need no payload.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::demangle::demangle;
-use crate::rules::is_clean_text;
+use crate::limits::is_clean_text;
 
 /// The whole symbols section, in the same wire form as the metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]

@@ -3,7 +3,6 @@
 use wincode::config::{Configuration, deserialize_exact, serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::digest::Digest;
 use crate::error::ImageError;
 
 /// Most memory in bytes that a count in the file may claim before its elements have been read.
@@ -38,11 +37,6 @@ where
     } else {
         Err(encoding_error(section, &"it is not in its one canonical form"))
     }
-}
-
-/// The block digests section: the digests, one after another.
-pub(crate) fn digest_bytes(digests: &[Digest]) -> Vec<u8> {
-    digests.iter().flat_map(|digest| digest.0).collect()
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 
-use crate::address::{GuestRange, PAGE_SIZE};
+use crate::address::{GuestRange, PAGE, PAGE_SIZE};
 use crate::description::{Description, Metadata};
-use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests, section_of};
 use crate::error::ImageError;
-use crate::header::{
-    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, Layout, MAGIC,
-    METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
-};
+use crate::header::{COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, MAGIC};
+use crate::layout::Layout;
+use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, SYMBOLS_LIMIT, check_size};
 use crate::symbols::Symbols;
 use crate::wire;
 
@@ -53,7 +52,7 @@ impl Image {
         kept: &[u8],
         pieces: &[Piece<'_>],
     ) -> Result<Self, ImageError> {
-        limit("inputs_size", kept, INPUTS_LIMIT)?;
+        check_size("inputs_size", kept.len() as u64, INPUTS_LIMIT)?;
         let (extents, payload) = collect_pages(&description, pieces)?;
         let metadata = Metadata { description, extents };
         metadata.check(payload.len() as u64, kept.len() as u64)?;
@@ -61,12 +60,12 @@ impl Image {
         let metadata = wire::encode("metadata", &metadata)?;
         let has_symbols = !symbols.is_empty();
         let symbols = if has_symbols { wire::encode("symbols", symbols)? } else { Vec::new() };
-        limit("metadata_size", &metadata, METADATA_LIMIT)?;
-        limit("symbols_size", &symbols, SYMBOLS_LIMIT)?;
         let block_digests = block_digests(&payload);
 
         let [metadata_size, symbols_size, inputs_size, payload_size] =
             [metadata.len(), symbols.len(), kept.len(), payload.len()].map(|size| size as u64);
+        check_size("metadata_size", metadata_size, METADATA_LIMIT)?;
+        check_size("symbols_size", symbols_size, SYMBOLS_LIMIT)?;
         let layout = Layout::new(metadata_size, symbols_size, inputs_size, payload_size)
             .ok_or(ImageError::SectionTooLarge { field: "file_size", found: u64::MAX, limit: u64::MAX })?;
         let mut header = Header {
@@ -87,7 +86,7 @@ impl Image {
             reserved0: 0.into(),
             metadata_digest: Digest::of(&metadata).0,
             symbols_digest: Digest::of(&symbols).0,
-            block_digests_digest: Digest::of(&wire::digest_bytes(&block_digests)).0,
+            block_digests_digest: Digest::of(&section_of(&block_digests)).0,
             inputs_size: inputs_size.into(),
             inputs_digest: Digest::of(kept).0,
             reserved1: [0; 16],
@@ -112,7 +111,7 @@ impl Image {
     /// Whatever `sink` fails with.
     pub fn write_to(&self, mut sink: impl Write) -> io::Result<()> {
         sink.write_all(&self.header.to_page())?;
-        let digests = wire::digest_bytes(&self.block_digests);
+        let digests = section_of(&self.block_digests);
         for section in [&self.metadata, &self.symbols, &self.kept, &digests, &self.payload] {
             sink.write_all(section)?;
             let padding = section.len().next_multiple_of(PAGE) - section.len();
@@ -124,11 +123,6 @@ impl Image {
 
 const fn feature(present: bool, bit: u64) -> u64 {
     if present { bit } else { 0 }
-}
-
-fn limit(field: &'static str, section: &[u8], limit: u64) -> Result<(), ImageError> {
-    let found = section.len() as u64;
-    if found > limit { Err(ImageError::SectionTooLarge { field, found, limit }) } else { Ok(()) }
 }
 
 /// Cuts `pieces` into pages and keeps those with a byte that is not zero.
