@@ -72,6 +72,11 @@ impl GuestRange {
         self.start.0.saturating_add(self.size)
     }
 
+    /// True when the range ends at or before `limit`.
+    pub const fn ends_within(self, limit: u64) -> bool {
+        matches!(self.checked_end(), Some(end) if end <= limit)
+    }
+
     /// True when the two ranges share a byte.
     pub const fn overlaps(self, other: Self) -> bool {
         self.start.0 < other.end() && other.start.0 < self.end()

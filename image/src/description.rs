@@ -1,26 +1,18 @@
-//! The metadata section: everything about the guest that is not a byte of its memory.
-//!
-//! The wire form is bincode's with fixed-width little-endian integers: a struct is its fields in order, a `Vec` or
-//! `String` is a `u64` count followed by its elements or UTF-8 bytes, an enum is a `u32` variant number, an `Option` is
-//! one byte (0 or 1) followed by the value when it is 1. `docs/image-format.md` spells out every field.
+//! The guest that an image declares, apart from the bytes of its memory.
 
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::address::GuestRange;
-use crate::digest::Digest;
+use crate::address::{GuestRange, PAGE_SIZE};
 use crate::entry::EntryState;
+use crate::error::ImageError;
 use crate::fault::FaultCatcher;
-
-/// The whole metadata section.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
-pub struct Metadata {
-    /// What the guest is.
-    pub description: Description,
-    /// Which guest memory the payload holds: page-aligned, sorted, with at least one page between two extents. The bytes
-    /// of the extents follow each other in the payload without gaps. Memory outside every extent is zero.
-    pub extents: Vec<GuestRange>,
-}
+use crate::input::{Input, check_inputs};
+use crate::limits::{
+    EXPECT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS, broken,
+    check_count, check_text,
+};
+use crate::region::{Region, RegionKind, check_regions};
 
 /// The declared guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
@@ -69,86 +61,6 @@ pub enum MapKind {
     Reserved,
 }
 
-/// A named range of guest memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
-pub struct Region {
-    /// Where it lies; at least one byte.
-    pub range: GuestRange,
-    /// What sort of thing owns it.
-    pub kind: RegionKind,
-    /// How the owner means to use it. Nothing enforces this before the guest sets up its own protection.
-    pub permissions: Permissions,
-    /// Name of the owner, such as `kernel .text`; 1 to 255 bytes, no control characters.
-    pub name: String,
-}
-
-/// What sort of thing owns a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, SchemaWrite, SchemaRead)]
-#[serde(rename_all = "kebab-case")]
-pub enum RegionKind {
-    /// 0: a section or segment of the kernel.
-    Kernel,
-    /// 1: a module file.
-    Module,
-    /// 2: the initramfs.
-    Initramfs,
-    /// 3: the command line.
-    CommandLine,
-    /// 4: a structure of the boot protocol.
-    BootStructure,
-    /// 5: a page directory or page table.
-    PageTables,
-    /// 6: descriptor tables, trampoline, fault catcher.
-    BootCode,
-    /// 7: the initial stack.
-    Stack,
-    /// 8: memory that the kernel's early allocator will use.
-    Heap,
-    /// 9: memory for the kernel's array of page frame descriptors.
-    FrameArray,
-    /// 10: memory that nothing may be loaded into.
-    Hole,
-}
-
-impl RegionKind {
-    /// Whether an image has something to put there. The rest is zero at entry, or not to be touched.
-    pub const fn is_loaded(self) -> bool {
-        !matches!(self, Self::Stack | Self::Heap | Self::FrameArray | Self::Hole)
-    }
-}
-
-/// Read, write and execute bits, valued as `p_flags` of an ELF segment has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, SchemaWrite, SchemaRead)]
-#[serde(transparent)]
-pub struct Permissions(pub u8);
-
-impl Permissions {
-    /// Bit 0: instructions are fetched from it.
-    pub const EXECUTE: u8 = 1;
-    /// Bit 1: it is written to.
-    pub const WRITE: u8 = 2;
-    /// Bit 2: it is read.
-    pub const READ: u8 = 4;
-    /// Read only.
-    pub const R: Self = Self(Self::READ);
-    /// Read and write.
-    pub const RW: Self = Self(Self::READ | Self::WRITE);
-    /// Read and execute.
-    pub const RX: Self = Self(Self::READ | Self::EXECUTE);
-    /// None: the memory is not to be touched.
-    pub const NONE: Self = Self(0);
-}
-
-/// Shown as `rwx`, with `-` for a bit that is clear.
-impl std::fmt::Display for Permissions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (bit, letter) in [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::EXECUTE, 'x')] {
-            write!(f, "{}", if self.0 & bit == 0 { '-' } else { letter })?;
-        }
-        Ok(())
-    }
-}
-
 /// The exit port that a guest uses when its manifest names no other.
 pub const DEFAULT_EXIT_PORT: u16 = 0xf4;
 
@@ -169,43 +81,66 @@ impl Default for RunDefaults {
     }
 }
 
-/// A file that the image was built from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
-pub struct Input {
-    /// The manifest's key that names it, such as `modules[1]`.
-    pub key: String,
-    /// A relative path that can be made below any folder, never a path of the machine that packed. For a directory, that of
-    /// the archive made from it.
-    pub path: String,
-    /// Size in bytes; all inputs together have at most 4 GiB. For a directory, of the archive made from it.
-    pub size: u64,
-    /// Digest of the content. For a directory, of the archive made from it.
-    pub digest: Digest,
-    /// Where in the image the content is, part after part. The sizes add up to `size`.
-    pub content: Vec<Content>,
-}
-
-/// Where a part of an input's content is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
-#[serde(rename_all = "kebab-case")]
-pub enum Content {
-    /// 0: in guest memory at entry.
-    Memory(GuestRange),
-    /// 1: in the inputs section, because no guest memory holds it: headers, symbol tables, debug information.
-    Kept {
-        /// First byte, from the start of the section.
-        offset: u64,
-        /// Length in bytes.
-        size: u64,
-    },
-}
-
-impl Content {
-    /// Length of the part in bytes.
-    pub const fn size(&self) -> u64 {
-        match self {
-            Self::Memory(range) => range.size,
-            Self::Kept { size, .. } => *size,
+impl Description {
+    /// Checks all rules of the format for what a manifest declares.
+    ///
+    /// # Errors
+    /// Names the first field that breaks a rule, its value and the rule.
+    pub fn check(&self) -> Result<(), ImageError> {
+        check_text("name", &self.name, NAME_LIMIT)?;
+        check_text("protocol", &self.protocol, NAME_LIMIT)?;
+        if let Some(profile) = &self.profile {
+            check_text("profile", profile, NAME_LIMIT)?;
         }
+        if !(MEMORY_MINIMUM..=MEMORY_LIMIT).contains(&self.memory_size) || !self.memory_size.is_multiple_of(PAGE_SIZE) {
+            let rule = format!("it must be a multiple of {PAGE_SIZE} from {MEMORY_MINIMUM:#x} to {MEMORY_LIMIT:#x}");
+            return Err(broken("memory_size", format!("{:#x}", self.memory_size), rule));
+        }
+        for (index, map) in self.memory_map.iter().enumerate() {
+            if map.range.size == 0 || !map.range.ends_within(1 << 32) {
+                return Err(broken(
+                    format!("memory_map[{index}]"),
+                    map.range,
+                    "it must have a byte or more and end within 4 GiB",
+                ));
+            }
+        }
+        check_regions(&self.regions, self.memory_size)?;
+        self.entry.check(self.memory_size)?;
+        if let Some(catcher) = &self.fault_catcher {
+            catcher.check(self.memory_size)?;
+        }
+        self.run.check()?;
+        check_inputs(&self.inputs, self.memory_size)?;
+        let is_unclean = |character: char| character.is_control() && character != '\n';
+        if self.manifest.len() > MANIFEST_LIMIT || self.manifest.contains(is_unclean) {
+            let rule = format!("it must have at most {MANIFEST_LIMIT} bytes and no control character but line feeds");
+            return Err(broken("manifest", format!("{} bytes", self.manifest.len()), rule));
+        }
+        Ok(())
+    }
+
+    /// Number of modules: regions of that kind.
+    pub fn module_count(&self) -> usize {
+        self.regions.iter().filter(|region| region.kind == RegionKind::Module).count()
+    }
+
+    /// The names of the regions that share a byte with `range`.
+    pub fn owners(&self, range: GuestRange) -> impl Iterator<Item = &str> {
+        let first = self.regions.partition_point(|region| region.range.end() <= range.start.0);
+        self.regions[first..].iter().take_while(move |region| region.range.overlaps(range)).map(|region| &*region.name)
+    }
+}
+
+impl RunDefaults {
+    fn check(&self) -> Result<(), ImageError> {
+        if let Some(timeout) = self.timeout_ms.filter(|timeout| !(1..=TIMEOUT_LIMIT_MS).contains(timeout)) {
+            return Err(broken("run.timeout_ms", timeout, format!("it must be 1 to {TIMEOUT_LIMIT_MS}")));
+        }
+        check_count("run.expect", self.expect.len(), EXPECT_LIMIT)?;
+        self.expect
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, text)| check_text(format!("run.expect[{index}]"), text, TEXT_LIMIT))
     }
 }

@@ -3,6 +3,9 @@
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
+use crate::error::ImageError;
+use crate::limits::broken;
+
 /// CR0 bit 0, protection enable (Intel SDM volume 3A, section 2.5). Always set in an entry state.
 pub const CR0_PE: u32 = 1 << 0;
 /// CR0 bit 4, extension type: fixed to one on every processor since the Pentium.
@@ -143,6 +146,44 @@ pub struct EntryState {
     pub idtr: TableRegister,
     /// Segment registers and TR.
     pub segments: Segments,
+}
+
+impl EntryState {
+    /// Names the first register that breaks a rule for a guest with this much memory.
+    pub(crate) fn check(&self, memory_size: u64) -> Result<(), ImageError> {
+        let hex = |value: u32| format!("{value:#x}");
+        if self.cr0 & CR0_PE == 0 || self.cr0 & CR0_PG != 0 {
+            return Err(broken("entry.cr0", hex(self.cr0), "bit 0 (PE) must be set and bit 31 (PG) clear"));
+        }
+        if self.cr4 & !CR4_ALLOWED != 0 {
+            return Err(broken("entry.cr4", hex(self.cr4), format!("only bits in {CR4_ALLOWED:#x} may be set")));
+        }
+        if self.eflags & EFLAGS_FIXED == 0 {
+            return Err(broken("entry.eflags", hex(self.eflags), "bit 1 must be set"));
+        }
+        if u64::from(self.cr3) >= memory_size {
+            return Err(broken("entry.cr3", hex(self.cr3), "it must lie within guest memory"));
+        }
+        for (name, segment) in self.segments.named() {
+            let name = name.to_lowercase();
+            if segment.access & 0x0f00 != 0 {
+                return Err(broken(
+                    format!("entry.segments.{name}.access"),
+                    format!("{:#x}", segment.access),
+                    "bits 8 to 11 must be zero",
+                ));
+            }
+            if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
+                let rule = "a limit with page granularity must end in 0xfff";
+                return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+            }
+            if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
+                let rule = "a limit with byte granularity must be at most 0xfffff";
+                return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

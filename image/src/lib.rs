@@ -75,10 +75,12 @@ mod entry;
 mod error;
 mod fault;
 mod header;
+mod input;
 mod layout;
 mod limits;
+mod metadata;
 mod reader;
-mod rules;
+mod region;
 mod symbols;
 #[cfg(test)]
 mod testing;
@@ -86,10 +88,7 @@ mod wire;
 mod writer;
 
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
-pub use description::{
-    Content, DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind,
-    RunDefaults,
-};
+pub use description::{DEFAULT_EXIT_PORT, Description, MapKind, MapRange, RunDefaults};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
 pub use entry::{
     CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters,
@@ -100,12 +99,15 @@ pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault
 pub use header::{
     COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, MAGIC,
 };
+pub use input::{Content, Input};
 pub use layout::Layout;
 pub use limits::{
     EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT,
     MEMORY_MINIMUM, METADATA_LIMIT, NAME_LIMIT, PAYLOAD_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT,
     TIMEOUT_LIMIT_MS,
 };
+pub use metadata::Metadata;
 pub use reader::{ParsedImage, VerifiedImage};
+pub use region::{Permissions, Region, RegionKind};
 pub use symbols::{Line, Symbol, Symbols};
 pub use writer::{Image, Piece};

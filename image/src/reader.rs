@@ -6,11 +6,13 @@ use std::io::{self, Read, Write};
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
-use crate::description::{Content, Description, Input, Metadata};
+use crate::description::Description;
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
 use crate::header::{Header, HeaderPage, MAGIC};
+use crate::input::{Content, Input};
 use crate::layout::Layout;
+use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
 

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use crate::address::{GuestRange, PAGE, PAGE_SIZE};
-use crate::description::{Description, Metadata};
+use crate::description::Description;
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests, section_of};
 use crate::error::ImageError;
 use crate::header::{COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, MAGIC};
 use crate::layout::Layout;
 use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, SYMBOLS_LIMIT, check_size};
+use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
 
