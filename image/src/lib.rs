@@ -73,6 +73,7 @@ mod description;
 mod digest;
 mod entry;
 mod error;
+mod facts;
 mod fault;
 mod header;
 mod input;
@@ -95,6 +96,7 @@ pub use entry::{
     Segment, Segments, TableRegister,
 };
 pub use error::ImageError;
+pub use facts::{ImageFacts, VerifiedImage};
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
 pub use header::{
     COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, MAGIC,
@@ -107,7 +109,7 @@ pub use limits::{
     TIMEOUT_LIMIT_MS,
 };
 pub use metadata::Metadata;
-pub use reader::{ParsedImage, VerifiedImage};
+pub use reader::ParsedImage;
 pub use region::{Permissions, Region, RegionKind};
 pub use symbols::{Line, Symbol, Symbols};
 pub use writer::{Image, Piece};

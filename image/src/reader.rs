@@ -1,16 +1,13 @@
 //! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a
 //! [`VerifiedImage`] when every byte of the payload is, too.
 
-use std::io::{self, Read, Write};
-
-use sha2::{Digest as _, Sha256};
+use std::io::{self, Read};
 
 use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
-use crate::description::Description;
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
+use crate::facts::{ImageFacts, VerifiedImage};
 use crate::header::{Header, HeaderPage, MAGIC};
-use crate::input::{Content, Input};
 use crate::layout::Layout;
 use crate::metadata::Metadata;
 use crate::symbols::Symbols;
@@ -19,96 +16,14 @@ use crate::wire;
 /// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
 
-/// Bytes of guest memory that are read at a time to put an input together.
-const REBUILD_SIZE: u64 = 1 << 20;
-
 /// An image of which everything before the payload was checked. The payload was not read yet: nothing in it may be used, but
 /// everything that was parsed can be trusted to be what the image id stands for.
 #[derive(Debug)]
 pub struct ParsedImage<R> {
-    facts: VerifiedImage,
+    facts: ImageFacts,
     layout: Layout,
     block_digests: Vec<Digest>,
     source: R,
-}
-
-/// What is known about an image of which every byte was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedImage {
-    id: Digest,
-    file_size: u64,
-    metadata: Metadata,
-    symbols: Symbols,
-    kept: Vec<u8>,
-}
-
-impl VerifiedImage {
-    /// The image id: the digest of the header section, which holds the digests of all the rest.
-    pub fn id(&self) -> Digest {
-        self.id
-    }
-
-    /// Size of the file in bytes.
-    pub fn file_size(&self) -> u64 {
-        self.file_size
-    }
-
-    /// What the guest is.
-    pub fn description(&self) -> &Description {
-        &self.metadata.description
-    }
-
-    /// Which guest memory the payload holds, in the order in which it holds it.
-    pub fn extents(&self) -> &[GuestRange] {
-        &self.metadata.extents
-    }
-
-    /// Names of addresses; empty when the image carries none.
-    pub fn symbols(&self) -> &Symbols {
-        &self.symbols
-    }
-
-    /// Bytes of inputs that guest memory does not hold.
-    pub fn kept(&self) -> &[u8] {
-        &self.kept
-    }
-
-    /// Writes the content of `input` to `sink`: put together from guest memory at entry, which `memory` reads a mebibyte or less
-    /// at a time, and from the kept bytes.
-    ///
-    /// # Errors
-    /// [`ImageError::InputDiffers`] when what was written is not what the digest of `input` stands for: the image says where
-    /// the content is, and may be wrong about it. [`ImageError::Io`] when `sink` fails.
-    pub fn rebuild(
-        &self,
-        input: &Input,
-        mut memory: impl FnMut(GuestRange) -> Option<Vec<u8>>,
-        mut sink: impl Write,
-    ) -> Result<(), ImageError> {
-        let mut digest = Sha256::new();
-        let mut put = |bytes: &[u8]| {
-            digest.update(bytes);
-            sink.write_all(bytes)
-        };
-        for part in &input.content {
-            match *part {
-                Content::Memory(range) => {
-                    let mut start = range.start.0;
-                    while start < range.end() {
-                        let size = REBUILD_SIZE.min(range.end() - start);
-                        put(&memory(GuestRange::new(start, size)).unwrap_or_default())?;
-                        start += size;
-                    }
-                }
-                Content::Kept { offset, size } => put(slice_of(&self.kept, offset, size).unwrap_or_default())?,
-            }
-        }
-        if Digest(digest.finalize().into()) == input.digest {
-            Ok(())
-        } else {
-            Err(ImageError::InputDiffers { path: input.path.clone() })
-        }
-    }
 }
 
 impl<R: Read> ParsedImage<R> {
@@ -142,7 +57,7 @@ impl<R: Read> ParsedImage<R> {
         symbols.check(metadata.description.module_count())?;
         let (digests, _) = digests.as_chunks::<DIGEST_SIZE>();
         Ok(Self {
-            facts: VerifiedImage { id: Digest(header.image_id), file_size: layout.end, metadata, symbols, kept },
+            facts: ImageFacts { id: Digest(header.image_id), file_size: layout.end, metadata, symbols, kept },
             layout,
             block_digests: digests.iter().copied().map(Digest).collect(),
             source,
@@ -150,7 +65,7 @@ impl<R: Read> ParsedImage<R> {
     }
 
     /// What the image says about itself. The payload may still turn out to be damaged.
-    pub fn facts(&self) -> &VerifiedImage {
+    pub fn facts(&self) -> &ImageFacts {
         &self.facts
     }
 
@@ -189,7 +104,7 @@ impl<R: Read> ParsedImage<R> {
         if read_some(&mut self.source, &mut [0])? != 0 {
             return Err(ImageError::TrailingBytes { expected: self.layout.end });
         }
-        Ok(self.facts)
+        Ok(VerifiedImage::vouch_for(self.facts))
     }
 
     /// Compares the blocks in `buffer`, which begins `done` bytes into the payload, with their recorded digests.
@@ -247,12 +162,6 @@ impl<'a> ExtentCursor<'a> {
         self.current.size -= length as u64;
         (address, run)
     }
-}
-
-/// `size` bytes of `bytes` from `offset`, if they are there.
-fn slice_of(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
 }
 
 /// The guest memory that `size` bytes from `offset` of the payload hold.
