@@ -2,33 +2,13 @@
 
 use stos_image::{
     CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
-    ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
+    Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 
-fn description() -> Description {
-    Description {
-        name: "encoding".to_owned(),
-        protocol: "test".to_owned(),
-        profile: None,
-        memory_size: 1 << 20,
-        memory_map: Vec::new(),
-        regions: Vec::new(),
-        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
-        fault_catcher: None,
-        run: RunDefaults::default(),
-        inputs: Vec::new(),
-        manifest: String::new(),
-    }
-}
+use crate::guest::{self, description, read};
 
 fn encode(pieces: &[Piece<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Image::assemble(description(), &Symbols::default(), &[], pieces).unwrap().write_to(&mut bytes).unwrap();
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> VerifiedImage {
-    ParsedImage::parse(bytes).unwrap().verify(|_, _| Ok(())).unwrap()
+    guest::encode(description(), &Symbols::default(), &[], pieces).unwrap()
 }
 
 #[test]
@@ -49,13 +29,13 @@ fn pages_of_zeros_are_not_stored() {
     let mut content = vec![0; 0x5000];
     content[0] = 1;
     content[0x4fff] = 1;
-    let image = decode(&encode(&[Piece { start: 0x1000, bytes: &content }]));
+    let image = read(&encode(&[Piece { start: 0x1000, bytes: &content }])).unwrap();
     assert_eq!(image.extents(), [GuestRange::new(0x1000, 0x1000), GuestRange::new(0x5000, 0x1000)]);
 }
 
 #[test]
 fn a_guest_without_content_has_an_image_without_payload() {
-    let image = decode(&encode(&[]));
+    let image = read(&encode(&[])).unwrap();
     assert_eq!(image.extents(), []);
     assert_eq!(image.file_size() % 4096, 0);
 }
