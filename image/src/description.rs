@@ -19,7 +19,8 @@ use crate::region::{Region, RegionKind, check_regions};
 pub struct Description {
     /// Name of the image, 1 to 255 bytes, no control characters.
     pub name: String,
-    /// Boot protocol that the image was built for, such as `stos`. For people: a runner doesn't need it.
+    /// Boot protocol that the image was built for, such as `stos`; 1 to 255 bytes, no control characters. For people: a runner
+    /// doesn't need it.
     pub protocol: String,
     /// Profile of the manifest that it was built with, 1 to 255 bytes, no control characters; `None` when there was none.
     pub profile: Option<String>,
@@ -45,7 +46,7 @@ pub struct Description {
 /// One range of the memory map that the guest is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct MapRange {
-    /// Where it lies.
+    /// Where it lies; at least one byte, and it ends at or below 4 GiB.
     pub range: GuestRange,
     /// What the guest may do with it.
     pub kind: MapKind,
@@ -69,7 +70,8 @@ pub const DEFAULT_EXIT_PORT: u16 = 0xf4;
 pub struct RunDefaults {
     /// Wall time after which the run is ended, in milliseconds, 1 to 86 400 000 (a day); `None` is no limit.
     pub timeout_ms: Option<u64>,
-    /// Regular expressions that must match lines of the serial output, in this order. At most 64, each at most 4096 bytes.
+    /// Regular expressions that must match lines of the serial output, in this order. At most 64, each 1 to 4096 bytes without
+    /// control characters.
     pub expect: Vec<String>,
     /// I/O port to which the guest writes its exit status.
     pub exit_port: u16,

@@ -79,7 +79,7 @@ impl FromStr for Digest {
 }
 
 /// The digest of each [`BLOCK_SIZE`] run of `payload`, computed on all cores; the result does not depend on their number.
-pub fn block_digests(payload: &[u8]) -> Vec<Digest> {
+pub(crate) fn block_digests(payload: &[u8]) -> Vec<Digest> {
     #[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
     const SIZE: usize = BLOCK_SIZE as usize;
     if payload.len() > SIZE && threads_can_be_had() {

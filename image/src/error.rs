@@ -7,7 +7,7 @@ use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
 /// Why bytes are not a usable image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// Reading the source failed.
+    /// Reading the source failed, or what the caller does with the bytes that were read.
     #[error("reading the image failed")]
     Io(#[from] io::Error),
     /// The first bytes are those of some other kind of file.
@@ -113,7 +113,7 @@ pub enum ImageError {
         /// Names of the regions in it.
         owners: Vec<String>,
     },
-    /// The metadata is not in the wire form that the specification gives.
+    /// The metadata or the symbols are not in the wire form that the specification gives.
     #[error("the {section} section can't be decoded: {reason}")]
     Encoding {
         /// Name of the section.
@@ -121,7 +121,7 @@ pub enum ImageError {
         /// What the decoder says.
         reason: String,
     },
-    /// A metadata value breaks a rule of the format.
+    /// A value in the metadata or the symbols breaks a rule of the format.
     #[error("metadata field {field} is {value}: {rule}")]
     Metadata {
         /// Path of the field, such as `extents[2].size`.

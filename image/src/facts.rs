@@ -53,7 +53,7 @@ impl ImageFacts {
         &self.symbols
     }
 
-    /// Bytes of inputs that guest memory does not hold.
+    /// The inputs section: bytes of inputs that guest memory does not hold. [`Content::Kept`] says which are whose.
     pub fn kept(&self) -> &[u8] {
         &self.kept
     }
@@ -97,8 +97,8 @@ impl VerifiedImage {
         Self(facts)
     }
 
-    /// Writes the content of `input` to `sink`: put together from guest memory at entry, which `memory` reads a mebibyte or less
-    /// at a time, and from the kept bytes.
+    /// Writes the content of `input` to `sink`: put together from the kept bytes and from guest memory at entry, which `memory`
+    /// reads a mebibyte or less at a time (`None` for a range that it can't read).
     ///
     /// # Errors
     /// [`ImageError::InputDiffers`] when what was written is not what the digest of `input` stands for: the image says where

@@ -11,16 +11,18 @@ use crate::limits::{INPUT_SUM_LIMIT, NAME_LIMIT, TEXT_LIMIT, broken, check_text}
 /// A file that the image was built from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Input {
-    /// The manifest's key that names it, such as `modules[1]`.
+    /// The manifest's key that names it, such as `modules[1]`; 1 to 255 bytes, no control characters.
     pub key: String,
-    /// A relative path that can be made below any folder, never a path of the machine that packed. For a directory, that of
-    /// the archive made from it.
+    /// A relative path that can be made below any folder, never a path of the machine that packed; 1 to 4096 bytes, no control
+    /// characters. For a directory, that of the archive made from it. Images of
+    /// others may say anything here: who makes files by this name must check that it begins with no `/` and has no part `..`.
     pub path: String,
     /// Size in bytes; all inputs together have at most 4 GiB. For a directory, of the archive made from it.
     pub size: u64,
     /// Digest of the content. For a directory, of the archive made from it.
     pub digest: Digest,
-    /// Where in the image the content is, part after part. The sizes add up to `size`.
+    /// Where in the image the content is, part after part. No part is empty, none continues the one before it, and the sizes add
+    /// up to `size`.
     pub content: Vec<Content>,
 }
 
@@ -28,11 +30,11 @@ pub struct Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 #[serde(rename_all = "kebab-case")]
 pub enum Content {
-    /// 0: in guest memory at entry.
+    /// 0: in guest memory at entry, which holds all of the range.
     Memory(GuestRange),
     /// 1: in the inputs section, because no guest memory holds it: headers, symbol tables, debug information.
     Kept {
-        /// First byte, from the start of the section.
+        /// First byte, from the start of the section: where the kept part before it ends, 0 for the first one of the image.
         offset: u64,
         /// Length in bytes.
         size: u64,

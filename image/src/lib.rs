@@ -32,6 +32,10 @@
 //! given on a field. Unknown bits in `compatible_features` are ignored.
 //!
 //! # Use
+//! [`Image::assemble`] writes, [`ParsedImage::parse`] reads. A tool that only wants to know what an image says about itself is
+//! done then: [`ParsedImage::facts`] has it, checked against the image id and against all rules. One that uses guest memory
+//! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right.
+//!
 //! ```
 //! use stos_image::{Description, EntryState, Image, ParsedImage, Piece, RunDefaults, Symbols};
 //!
@@ -54,6 +58,7 @@
 //! image.write_to(&mut file)?;
 //!
 //! let parsed = ParsedImage::parse(&file[..])?;
+//! assert_eq!(parsed.facts().description().name, "twenty lines");
 //! let mut memory = vec![0; 1 << 20];
 //! let verified = parsed.verify(|address, bytes| {
 //!     let start = address.0 as usize;

@@ -235,3 +235,24 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{any_description, any_symbols, kept_size};
+    use crate::writer::Image;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_valid_is_written_and_read_back(description in any_description(), symbols in any_symbols()) {
+            let kept: Vec<u8> = (0..kept_size(&description)).map(|index| index.to_le_bytes()[0]).collect();
+            let mut file = Vec::new();
+            Image::assemble(description.clone(), &symbols, &kept, &[]).unwrap().write_to(&mut file).unwrap();
+            let read = ParsedImage::parse(&file[..]).unwrap();
+            prop_assert_eq!(read.facts().description(), &description);
+            prop_assert_eq!(read.facts().symbols(), &symbols);
+            prop_assert_eq!(read.facts().kept(), &kept[..]);
+        }
+    }
+}

@@ -15,16 +15,17 @@ use crate::limits::{
 /// The whole symbols section, in the same wire form as the metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Symbols {
-    /// Functions and objects, sorted by address, then by name; no two entries are equal.
+    /// Functions and objects, sorted by address, name, size and module; no two entries are equal. At most 1 048 576.
     pub symbols: Vec<Symbol>,
     /// Names of source files, as the compiler was given them, in the order in which `lines` first uses them; distinct.
+    /// At most 65 536, each 1 to 4096 bytes without control characters.
     pub files: Vec<String>,
-    /// The source lines of code, with strictly increasing addresses.
+    /// The source lines of code, with strictly ascending addresses; no row says what the one before it says. At most 4 194 304.
     pub lines: Vec<Line>,
 }
 
 /// A named run of linear addresses.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, SchemaWrite, SchemaRead)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Symbol {
     /// First linear (virtual) address.
     pub address: u32,
