@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bitflags::bitflags;
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -57,33 +58,37 @@ impl RegionKind {
     }
 }
 
-/// Read, write and execute bits, valued as `p_flags` of an ELF segment has them.
+/// Read, write and execute bits, valued as `p_flags` of an ELF segment has them (System V ABI, chapter 5). An image has no
+/// others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, SchemaWrite, SchemaRead)]
 #[serde(transparent)]
-pub struct Permissions(pub u8);
+pub struct Permissions(u8);
+
+bitflags! {
+    impl Permissions: u8 {
+        /// Bit 0: instructions are fetched from it.
+        const EXECUTE = 1 << 0;
+        /// Bit 1: it is written to.
+        const WRITE = 1 << 1;
+        /// Bit 2: it is read.
+        const READ = 1 << 2;
+    }
+}
 
 impl Permissions {
-    /// Bit 0: instructions are fetched from it.
-    pub const EXECUTE: u8 = 1;
-    /// Bit 1: it is written to.
-    pub const WRITE: u8 = 2;
-    /// Bit 2: it is read.
-    pub const READ: u8 = 4;
     /// Read only.
-    pub const R: Self = Self(Self::READ);
+    pub const R: Self = Self::READ;
     /// Read and write.
-    pub const RW: Self = Self(Self::READ | Self::WRITE);
+    pub const RW: Self = Self::READ.union(Self::WRITE);
     /// Read and execute.
-    pub const RX: Self = Self(Self::READ | Self::EXECUTE);
-    /// None: the memory is not to be touched.
-    pub const NONE: Self = Self(0);
+    pub const RX: Self = Self::READ.union(Self::EXECUTE);
 }
 
 /// Shown as `rwx`, with `-` for a bit that is clear.
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (bit, letter) in [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::EXECUTE, 'x')] {
-            write!(f, "{}", if self.0 & bit == 0 { '-' } else { letter })?;
+            write!(f, "{}", if self.contains(bit) { letter } else { '-' })?;
         }
         Ok(())
     }
@@ -105,8 +110,12 @@ pub(crate) fn check_regions(regions: &[Region], memory_size: u64) -> Result<(), 
                 format!("it must begin at or after the end of the region before it, {end:#x}"),
             ));
         }
-        if region.permissions.0 > 7 {
-            return Err(broken(format!("{field}.permissions"), region.permissions.0, "only bits 0 to 2 are defined"));
+        if !Permissions::all().contains(region.permissions) {
+            return Err(broken(
+                format!("{field}.permissions"),
+                region.permissions.bits(),
+                "only bits 0 to 2 are defined",
+            ));
         }
         end = region.range.end();
     }

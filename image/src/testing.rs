@@ -110,7 +110,7 @@ prop_compose! {
                 .map(|(index, (name, size, permissions))| Region {
                     range: GuestRange::new(index * 0x4000, size),
                     kind: kinds[usize::try_from(index).unwrap() % kinds.len()],
-                    permissions: Permissions(permissions),
+                    permissions: Permissions::from_bits_retain(permissions),
                     name,
                 })
                 .collect(),

@@ -42,7 +42,7 @@ pub fn write_guest(path: &Path, entry: &EntryState, pieces: &[(u64, Vec<u8>)]) {
     let region = |start: u32, end: u32| Region {
         range: GuestRange::new(start.into(), (end - start).into()),
         kind: RegionKind::Hole,
-        permissions: Permissions::NONE,
+        permissions: Permissions::empty(),
         name: format!("memory from {start:#x}"),
     };
     let description = Description {

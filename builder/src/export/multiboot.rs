@@ -205,7 +205,7 @@ mod tests {
 
     fn region(start: u64, size: u64, name: &str) -> Region {
         let range = GuestRange::new(start, size);
-        Region { range, kind: RegionKind::Hole, permissions: Permissions::NONE, name: name.to_owned() }
+        Region { range, kind: RegionKind::Hole, permissions: Permissions::empty(), name: name.to_owned() }
     }
 
     fn loaded(description: Description, pieces: &[(u64, Vec<u8>)]) -> LoadedImage {

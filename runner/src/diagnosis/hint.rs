@@ -24,7 +24,7 @@ pub fn is_code(scene: &Scene<'_>, address: u32) -> bool {
     let Some(physical) = scene.memory.physical(address) else { return false };
     scene.region_at(physical).is_none_or(|region| {
         let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
-        is_free || region.permissions.0 & Permissions::EXECUTE != 0
+        is_free || region.permissions.contains(Permissions::EXECUTE)
     })
 }
 
@@ -113,7 +113,7 @@ fn stray_stack(scene: &Scene<'_>) -> Option<String> {
     let is_no_stack = match region.kind {
         RegionKind::Stack | RegionKind::FrameArray => return None,
         RegionKind::Heap => false,
-        RegionKind::Kernel => region.permissions.0 & Permissions::WRITE == 0,
+        RegionKind::Kernel => !region.permissions.contains(Permissions::WRITE),
         _ => true,
     };
     let name = shorten(&region.name);

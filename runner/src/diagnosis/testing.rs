@@ -53,7 +53,7 @@ impl Case {
 
     /// With a region; call it in the order of addresses.
     pub fn with_region(mut self, start: u64, size: u64, kind: RegionKind, permissions: u8, name: &str) -> Self {
-        let permissions = stos_image::Permissions(permissions);
+        let permissions = stos_image::Permissions::from_bits_truncate(permissions);
         self.regions.push(Region { range: GuestRange::new(start, size), kind, permissions, name: name.to_owned() });
         self
     }
