@@ -143,7 +143,7 @@ pub enum ImageError {
         /// Address of the page.
         page: PhysAddr,
     },
-    /// Two pieces of memory handed to the writer claim the same bytes.
+    /// Two chunks of memory handed to the writer claim the same bytes.
     #[error("`{first}` ({first_range}) and `{second}` ({second_range}) both claim guest memory")]
     Overlap {
         /// Name of the lower region.

@@ -37,7 +37,7 @@
 //! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right.
 //!
 //! ```
-//! use stos_image::{Description, EntryState, Image, ParsedImage, Piece, RunDefaults, Symbols};
+//! use stos_image::{Description, EntryState, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
 //!
 //! let description = Description {
 //!     name: "twenty lines".to_owned(),
@@ -52,7 +52,7 @@
 //!     inputs: Vec::new(),
 //!     manifest: String::new(),
 //! };
-//! let code = Piece { start: 0x1000, bytes: &[0xf4] };
+//! let code = MemoryChunk { start: 0x1000, bytes: &[0xf4] };
 //! let image = Image::assemble(description, &Symbols::default(), &[], &[code])?;
 //! let mut file = Vec::new();
 //! image.write_to(&mut file)?;
@@ -117,4 +117,4 @@ pub use metadata::Metadata;
 pub use reader::ParsedImage;
 pub use region::{Permissions, Region, RegionKind};
 pub use symbols::{Line, Symbol, Symbols};
-pub use writer::{Image, Piece};
+pub use writer::{Image, MemoryChunk};

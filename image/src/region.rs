@@ -47,14 +47,14 @@ pub enum RegionKind {
     Heap,
     /// 9: memory for the kernel's array of page frame descriptors.
     FrameArray,
-    /// 10: memory that nothing may be loaded into.
-    Hole,
+    /// 10: reserved: nothing may be loaded there.
+    Reserved,
 }
 
 impl RegionKind {
     /// Whether an image has something to put there. The rest is zero at entry, or not to be touched.
     pub const fn is_loaded(self) -> bool {
-        !matches!(self, Self::Stack | Self::Heap | Self::FrameArray | Self::Hole)
+        !matches!(self, Self::Stack | Self::Heap | Self::FrameArray | Self::Reserved)
     }
 }
 

@@ -98,7 +98,7 @@ prop_compose! {
         inputs in any_inputs(),
         manifest in "[a-zäπ :\n]{0,200}",
     ) -> Description {
-        let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Hole];
+        let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Reserved];
         Description {
             name,
             protocol,

@@ -15,14 +15,14 @@ use crate::wire;
 
 /// A run of bytes that is to lie in guest memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
+pub struct MemoryChunk<'a> {
     /// Guest-physical address of the first byte.
     pub start: u64,
     /// The bytes.
     pub bytes: &'a [u8],
 }
 
-impl Piece<'_> {
+impl MemoryChunk<'_> {
     fn range(&self) -> GuestRange {
         GuestRange::new(self.start, self.bytes.len() as u64)
     }
@@ -41,20 +41,20 @@ pub struct Image {
 }
 
 impl Image {
-    /// Encodes the guest that `description` declares, whose memory holds `pieces` and is zero elsewhere. `kept` are the
+    /// Encodes the guest that `description` declares, whose memory holds `chunks` and is zero elsewhere. `kept` are the
     /// bytes of its inputs that guest memory does not hold.
     ///
     /// # Errors
-    /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two pieces share a byte,
+    /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two chunks share a byte,
     /// [`ImageError::SectionTooLarge`] when a section passes its limit.
     pub fn assemble(
         description: Description,
         symbols: &Symbols,
         kept: &[u8],
-        pieces: &[Piece<'_>],
+        chunks: &[MemoryChunk<'_>],
     ) -> Result<Self, ImageError> {
         check_size("inputs_size", kept.len() as u64, INPUTS_LIMIT)?;
-        let (extents, payload) = collect_pages(&description, pieces)?;
+        let (extents, payload) = collect_pages(&description, chunks)?;
         let metadata = Metadata { description, extents };
         metadata.check(payload.len() as u64, kept.len() as u64)?;
         symbols.check(metadata.description.module_count())?;
@@ -126,10 +126,13 @@ const fn feature(present: bool, bit: u64) -> u64 {
     if present { bit } else { 0 }
 }
 
-/// Cuts `pieces` into pages and keeps those with a byte that is not zero.
-fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec<GuestRange>, Vec<u8>), ImageError> {
-    let mut sorted: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.bytes.is_empty()).collect();
-    sorted.sort_by_key(|piece| piece.start);
+/// Cuts `chunks` into pages and keeps those with a byte that is not zero.
+fn collect_pages(
+    description: &Description,
+    chunks: &[MemoryChunk<'_>],
+) -> Result<(Vec<GuestRange>, Vec<u8>), ImageError> {
+    let mut sorted: Vec<&MemoryChunk<'_>> = chunks.iter().filter(|chunk| !chunk.bytes.is_empty()).collect();
+    sorted.sort_by_key(|chunk| chunk.start);
     for pair in sorted.windows(2) {
         let (first_range, second_range) = (pair[0].range(), pair[1].range());
         if first_range.end() > second_range.start.0 {
@@ -144,8 +147,8 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
     }
 
     let mut pages = Pages::default();
-    for piece in sorted {
-        let (mut address, mut bytes) = (piece.start, piece.bytes);
+    for chunk in sorted {
+        let (mut address, mut bytes) = (chunk.start, chunk.bytes);
         while !bytes.is_empty() {
             let page = address - address % PAGE_SIZE;
             #[allow(clippy::cast_possible_truncation, reason = "less than a page")]
@@ -153,8 +156,8 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
             let (now, later) = bytes.split_at(bytes.len().min(PAGE - offset));
             pages.put(page, offset, now);
             address = address.checked_add(now.len() as u64).ok_or_else(|| ImageError::Metadata {
-                field: "pieces".to_owned(),
-                value: piece.range().to_string(),
+                field: "chunks".to_owned(),
+                value: chunk.range().to_string(),
                 rule: "guest memory must end within 2^64".to_owned(),
             })?;
             bytes = later;
@@ -163,7 +166,7 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
     Ok(pages.finish())
 }
 
-/// The pages so far: complete ones in `payload`, the last one apart because the next piece may add to it.
+/// The pages so far: complete ones in `payload`, the last one apart because the next chunk may add to it.
 struct Pages {
     extents: Vec<GuestRange>,
     payload: Vec<u8>,

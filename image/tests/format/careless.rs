@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use stos_image::{ImageError, ParsedImage, Piece};
+use stos_image::{ImageError, MemoryChunk, ParsedImage};
 
 use crate::guest::{SMALL_IMAGE, encode, read, sections, with_change};
 
@@ -16,8 +16,9 @@ fn read_and_write(image: &[u8]) -> Result<(), ImageError> {
         Ok(())
     };
     let read = ParsedImage::parse(image)?.verify(place)?;
-    let pieces: Vec<Piece<'_>> = memory.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
-    let again = encode(read.description().clone(), read.symbols(), read.kept(), &pieces).unwrap();
+    let chunks: Vec<MemoryChunk<'_>> =
+        memory.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
+    let again = encode(read.description().clone(), read.symbols(), read.kept(), &chunks).unwrap();
     assert!(again == image, "another encoding of {:?} was taken", read.description());
     Ok(())
 }

@@ -2,26 +2,26 @@
 
 use stos_image::{
     CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
-    Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols,
+    MemoryChunk, Permissions, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 
 use crate::guest::{self, description, read};
 
-fn encode(pieces: &[Piece<'_>]) -> Vec<u8> {
-    guest::encode(description(), &Symbols::default(), &[], pieces).unwrap()
+fn encode(chunks: &[MemoryChunk<'_>]) -> Vec<u8> {
+    guest::encode(description(), &Symbols::default(), &[], chunks).unwrap()
 }
 
 #[test]
 fn the_same_memory_in_other_pieces_gives_the_same_bytes() {
     let content: Vec<u8> = (1..=200).collect();
-    let whole = encode(&[Piece { start: 0xff0, bytes: &content }]);
+    let whole = encode(&[MemoryChunk { start: 0xff0, bytes: &content }]);
     let (first, second) = content.split_at(77);
-    let pieces = [
-        Piece { start: 0xff0 + 77, bytes: second },
-        Piece { start: 0xff0, bytes: first },
-        Piece { start: 0x5000, bytes: &[0; 9000] },
+    let chunks = [
+        MemoryChunk { start: 0xff0 + 77, bytes: second },
+        MemoryChunk { start: 0xff0, bytes: first },
+        MemoryChunk { start: 0x5000, bytes: &[0; 9000] },
     ];
-    assert_eq!(encode(&pieces), whole);
+    assert_eq!(encode(&chunks), whole);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn pages_of_zeros_are_not_stored() {
     let mut content = vec![0; 0x5000];
     content[0] = 1;
     content[0x4fff] = 1;
-    let image = read(&encode(&[Piece { start: 0x1000, bytes: &content }])).unwrap();
+    let image = read(&encode(&[MemoryChunk { start: 0x1000, bytes: &content }])).unwrap();
     assert_eq!(image.extents(), [GuestRange::new(0x1000, 0x1000), GuestRange::new(0x5000, 0x1000)]);
 }
 
@@ -49,8 +49,8 @@ fn two_pieces_that_share_a_byte_are_refused_with_their_owners() {
         name: name.to_owned(),
     };
     let description = Description { regions: vec![region(0x1000, "first"), region(0x1010, "second")], ..description() };
-    let pieces = [Piece { start: 0x1000, bytes: &[1; 0x11] }, Piece { start: 0x1010, bytes: &[2; 0x10] }];
-    let message = Image::assemble(description, &Symbols::default(), &[], &pieces).unwrap_err().to_string();
+    let chunks = [MemoryChunk { start: 0x1000, bytes: &[1; 0x11] }, MemoryChunk { start: 0x1010, bytes: &[2; 0x10] }];
+    let message = Image::assemble(description, &Symbols::default(), &[], &chunks).unwrap_err().to_string();
     assert!(message.contains("`first`") && message.contains("`second`"), "{message}");
 }
 
@@ -176,7 +176,8 @@ fn the_small_image_of_the_specification_has_the_id_that_it_says() {
     let entry = EntryState { eip: 0x1000, eflags: EFLAGS_FIXED, cr0: 0x11, ..EntryState::default() };
     let description = Description { name: "x".to_owned(), protocol: "none".to_owned(), entry, ..description() };
     let image =
-        Image::assemble(description, &Symbols::default(), &[], &[Piece { start: 0x1000, bytes: &[0xf4] }]).unwrap();
+        Image::assemble(description, &Symbols::default(), &[], &[MemoryChunk { start: 0x1000, bytes: &[0xf4] }])
+            .unwrap();
     let specification = include_str!("../../../docs/image-format.md");
     assert!(specification.contains(&format!("\n    {}\n", image.id())), "the id is {}", image.id());
     assert_eq!(image.file_size(), 16384);
@@ -184,7 +185,7 @@ fn the_small_image_of_the_specification_has_the_id_that_it_says() {
 
 #[test]
 fn content_outside_guest_memory_is_refused() {
-    let piece = Piece { start: 0xf_fff0, bytes: &[1; 0x20] };
-    let result = Image::assemble(description(), &Symbols::default(), &[], &[piece]);
+    let chunk = MemoryChunk { start: 0xf_fff0, bytes: &[1; 0x20] };
+    let result = Image::assemble(description(), &Symbols::default(), &[], &[chunk]);
     assert!(matches!(result, Err(ImageError::Metadata { field, .. }) if field == "extents[0]"));
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 use stos_image::{
     CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, FaultCatcher, GuestRange, Image, ImageError, Input,
-    Line, MapKind, MapRange, ParsedImage, Permissions, PhysAddr, Piece, Region, RegionKind, RunDefaults, Symbol,
+    Line, MapKind, MapRange, MemoryChunk, ParsedImage, Permissions, PhysAddr, Region, RegionKind, RunDefaults, Symbol,
     Symbols, VerifiedImage,
 };
 
@@ -68,15 +68,15 @@ pub static SMALL_IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         manifest: "version: 1\n".to_owned(),
         ..description()
     };
-    let pieces: Vec<Piece<'_>> =
-        REGIONS.iter().zip(&contents).map(|(&(start, ..), bytes)| Piece { start, bytes }).collect();
+    let chunks: Vec<MemoryChunk<'_>> =
+        REGIONS.iter().zip(&contents).map(|(&(start, ..), bytes)| MemoryChunk { start, bytes }).collect();
     let symbol = |address, module, name: &str| Symbol { address, size: 4, module, name: name.to_owned() };
     let line = |address, file, line| Line { address, file, line };
     let symbols = Symbols::new(vec![symbol(0xc010_0000, 0, "main"), symbol(0xc010_0004, 1, "open")]).with_lines(
         &["main.c", "serial.c"].map(str::to_owned),
         vec![line(0xc010_0000, 0, 3), line(0xc010_0002, 0, 2), line(0xc010_0004, 1, 9), line(0xc010_0008, 0, 0)],
     );
-    encode(description, &symbols, KEPT, &pieces).unwrap()
+    encode(description, &symbols, KEPT, &chunks).unwrap()
 });
 
 /// The file that the writer makes.
@@ -84,10 +84,10 @@ pub fn encode(
     description: Description,
     symbols: &Symbols,
     kept: &[u8],
-    pieces: &[Piece<'_>],
+    chunks: &[MemoryChunk<'_>],
 ) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
-    Image::assemble(description, symbols, kept, pieces)?.write_to(&mut bytes)?;
+    Image::assemble(description, symbols, kept, chunks)?.write_to(&mut bytes)?;
     Ok(bytes)
 }
 

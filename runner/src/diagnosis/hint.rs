@@ -142,7 +142,7 @@ fn physical_address(scene: &Scene<'_>) -> Option<String> {
         return None;
     }
     // Nothing is there to be used: a guard, or addresses without memory.
-    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Hole) {
+    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Reserved) {
         return None;
     }
     let owner = scene.region_at(address.into()).map(|region| format!(" of `{}`", shorten(&region.name)));

@@ -112,7 +112,7 @@ prop_compose! {
         for (address, size, name) in symbols {
             case = case.with_symbol(address, size, &name);
         }
-        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Hole];
+        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Reserved];
         for (page, (permissions, size)) in regions {
             let kind = kinds[usize::try_from(size).unwrap() % kinds.len()];
             case = case.with_region(page << 12, size, kind, permissions, "region");
