@@ -4,7 +4,7 @@ use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::address::{GuestRange, PAGE_SIZE};
-use crate::entry::EntryState;
+use crate::entry::{EntryState, check_entry};
 use crate::error::ImageError;
 use crate::fault::FaultCatcher;
 use crate::input::{Input, check_inputs};
@@ -108,7 +108,7 @@ impl Description {
             }
         }
         check_regions(&self.regions, self.memory_size)?;
-        self.entry.check(self.memory_size)?;
+        check_entry(&self.entry, self.memory_size)?;
         if let Some(catcher) = &self.fault_catcher {
             catcher.check(self.memory_size)?;
         }
