@@ -14,8 +14,8 @@ pub struct Input {
     /// The manifest's key that names it, such as `modules[1]`; 1 to 255 bytes, no control characters.
     pub key: String,
     /// A relative path that can be made below any folder, never a path of the machine that packed; 1 to 4096 bytes, no control
-    /// characters. For a directory, that of the archive made from it. Images of
-    /// others may say anything here: who makes files by this name must check that it begins with no `/` and has no part `..`.
+    /// characters. For a directory, that of the archive made from it. Images of others may say anything here: who makes files
+    /// by this name must check that it begins with no `/` and has no part `..`.
     pub path: String,
     /// Size in bytes; all inputs together have at most 4 GiB. For a directory, of the archive made from it.
     pub size: u64,
