@@ -1,7 +1,7 @@
 //! The plan of a guest's memory: who owns which bytes, and what they hold.
 
 use bytes::Bytes;
-use stos_image::{Description, Image, ImageError, Piece, Symbols};
+use stos_image::{Description, Image, ImageError, MemoryChunk, Symbols};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::manifest::Manifest;
@@ -36,8 +36,8 @@ impl Plan {
     /// # Errors
     /// When the plan breaks a limit of the format.
     pub fn render(&self) -> Result<Image, ImageError> {
-        let pieces: Vec<Piece<'_>> =
-            self.pieces.iter().map(|piece| Piece { start: piece.start.into(), bytes: &piece.bytes }).collect();
+        let pieces: Vec<MemoryChunk<'_>> =
+            self.pieces.iter().map(|piece| MemoryChunk { start: piece.start.into(), bytes: &piece.bytes }).collect();
         Image::assemble(self.description.clone(), &self.symbols, &self.kept, &pieces)
     }
 }

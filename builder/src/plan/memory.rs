@@ -34,7 +34,14 @@ impl Memory {
             // Guest memory ends below 4 GiB, and segments end with it.
             if let Ok(start) = u32::try_from(range.start.0) {
                 let name = format!("segments[{index}]");
-                memory.claims.add(start, range.size, RegionKind::Hole, Permissions::NONE, name, Some(segment.span));
+                memory.claims.add(
+                    start,
+                    range.size,
+                    RegionKind::Reserved,
+                    Permissions::empty(),
+                    name,
+                    Some(segment.span),
+                );
             }
         }
         memory
