@@ -61,7 +61,7 @@ fn wild_jump(scene: &Scene<'_>) -> Option<String> {
                 _ if is_low => "is NULL or nearly so, and what is mapped there was executed up to EIP",
                 _ => "points to no function",
             };
-            let caller = describe_return(scene.symbols, caller);
+            let caller = describe_return(scene.guest.symbols, caller);
             format!("EIP {eip:#010x} {place}: the call of a function pointer that {what}; called from {caller}")
         }
         (None, ..FIRST_PAGE) => {
@@ -118,7 +118,8 @@ fn stray_stack(scene: &Scene<'_>) -> Option<String> {
     };
     let name = shorten(&region.name);
     let physical = scene.memory.physical(esp.wrapping_sub(4))?;
-    let stack = scene.regions.iter().find(|stack| stack.kind == RegionKind::Stack && stack.range.start.0 > physical)?;
+    let stack =
+        scene.guest.regions.iter().find(|stack| stack.kind == RegionKind::Stack && stack.range.start.0 > physical)?;
     let below = stack.range.start.0 - physical;
     match (is_no_stack, region.kind) {
         (true, _) => Some(format!(

@@ -10,6 +10,7 @@ mod gate;
 mod hang;
 mod hint;
 mod instruction;
+mod interrupts;
 mod page_walk;
 mod place;
 mod registers;
@@ -20,18 +21,18 @@ mod triple_fault;
 
 use std::fmt;
 
-use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
+use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind};
 
 pub use hang::Hang;
+pub use interrupts::obstacle;
 pub use place::{Place, describe_address};
 pub use triple_fault::TripleFault;
 
-use crate::machine::GuestMemory;
-use crate::machine::LinearMemory;
+use crate::machine::{CpuState, Machine};
 use error_code::SelectorCode;
 use exception::{CodeKind, Exception, exception};
 use page_walk::Access;
-use scene::Scene;
+use scene::{Guest, Scene};
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,7 @@ pub struct Diagnosis {
     sentence: String,
     details: String,
     exception: CaughtException,
+    cpu: CpuState,
     refuses_paging: bool,
 }
 
@@ -60,19 +62,19 @@ pub struct CaughtException {
 }
 
 impl Diagnosis {
-    /// Explains `record` by what `image` knows and by what `memory` holds.
-    pub fn new(record: &FaultRecord, image: &VerifiedImage, memory: &GuestMemory) -> Self {
-        let memory = LinearMemory::new(memory, record.cr0, record.cr3, record.cr4);
-        Self::of(&Scene { record, memory, symbols: image.symbols(), regions: &image.description().regions })
+    /// Explains `record` by what the image of `machine` knows and by what its memory holds.
+    pub fn new(record: &FaultRecord, machine: &Machine) -> Self {
+        Self::of(&Guest::of(machine).scene(record))
     }
 
     fn of(scene: &Scene<'_>) -> Self {
         let FaultRecord { vector, error_code, eip, cr2, .. } = *scene.record;
         let Exception { mnemonic, name, .. } = exception(vector);
-        let place = Place::new(Some(scene.symbols), eip);
+        let place = Place::new(Some(scene.guest.symbols), eip);
         let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
         let (sentence, details) = (sentence(scene), details(scene));
-        Self { sentence, details, exception, refuses_paging: refuses_paging(scene) }
+        let cpu = CpuState::from_record(scene.record);
+        Self { sentence, details, exception, cpu, refuses_paging: refuses_paging(scene) }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
@@ -83,6 +85,11 @@ impl Diagnosis {
     /// The exception.
     pub fn exception(&self) -> &CaughtException {
         &self.exception
+    }
+
+    /// The CPU at the exception.
+    pub fn cpu(&self) -> &CpuState {
+        &self.cpu
     }
 
     /// True when the CPU refused `mov cr0` with paging in it although the guest did nothing wrong. Some hosts' KVM can't
@@ -98,16 +105,12 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// True when `address` lies in the code that calls the kernel. A CPU that halts there without a fault record does so because
-/// the kernel's entry function has returned.
-pub fn is_in_boot_code(image: &VerifiedImage, memory: &LinearMemory<'_>, address: u32) -> bool {
-    let regions = &image.description().regions;
-    memory.physical(address).is_some_and(|physical| {
-        regions.iter().any(|region| {
-            region.kind == RegionKind::BootCode
-                && physical.checked_sub(region.range.start.0).is_some_and(|offset| offset < region.range.size)
-        })
-    })
+/// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
+/// entry function has returned.
+pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
+    let record = cpu.to_record(0, 0);
+    let region = Guest::of(machine).scene(&record).region(cpu.eip);
+    region.is_some_and(|region| region.kind == RegionKind::BootCode)
 }
 
 /// Why it happened, as the end of the sentence.
@@ -130,7 +133,7 @@ fn cause(scene: &Scene<'_>) -> Option<String> {
 
 fn sentence(scene: &Scene<'_>) -> String {
     let Exception { mnemonic, name, .. } = exception(scene.record.vector);
-    let place = describe_address(scene.symbols, scene.record.eip);
+    let place = describe_address(scene.guest.symbols, scene.record.eip);
     let cause = cause(scene).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{mnemonic} ({name}) at {place} before the kernel had its own IDT{cause}")
 }

@@ -3,26 +3,49 @@
 
 use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
 
-use crate::machine::{LinearMemory, WalkEnd};
+use crate::machine::{GuestMemory, LinearMemory, Machine, WalkEnd};
 
-/// A fault and its surroundings.
+/// A guest that has stopped or stands still, and what its image says of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
-    /// The record.
-    pub record: &'a FaultRecord,
-    /// Memory, through the page tables that the record names.
-    pub memory: LinearMemory<'a>,
+pub struct Guest<'a> {
+    /// Its physical memory.
+    pub memory: &'a GuestMemory,
     /// Names of addresses.
     pub symbols: &'a Symbols,
     /// Owners of physical memory, sorted.
     pub regions: &'a [Region],
 }
 
+impl<'a> Guest<'a> {
+    /// The guest of `machine`.
+    pub fn of(machine: &'a Machine) -> Self {
+        let Machine { image, memory } = machine;
+        Self { memory, symbols: image.symbols(), regions: &image.description().regions }
+    }
+
+    /// The guest as the CPU of `record` saw it.
+    pub fn scene(self, record: &'a FaultRecord) -> Scene<'a> {
+        let memory = LinearMemory::new(self.memory, record.cr0, record.cr3, record.cr4);
+        Scene { record, guest: self, memory }
+    }
+}
+
+/// A fault and its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The record.
+    pub record: &'a FaultRecord,
+    /// The guest.
+    pub guest: Guest<'a>,
+    /// Its memory, through the page tables that the record names.
+    pub memory: LinearMemory<'a>,
+}
+
 impl<'a> Scene<'a> {
     /// The region that holds a physical address.
     pub fn region_at(&self, physical: u64) -> Option<&'a Region> {
-        let after = self.regions.partition_point(|region| region.range.start.0 <= physical);
-        let region = self.regions.get(after.checked_sub(1)?)?;
+        let after = self.guest.regions.partition_point(|region| region.range.start.0 <= physical);
+        let region = self.guest.regions.get(after.checked_sub(1)?)?;
         (physical - region.range.start.0 < region.range.size).then_some(region)
     }
 

@@ -2,19 +2,15 @@
 
 use std::fmt;
 
-use stos_image::VerifiedImage;
-
-use super::chain::{Link, Remains, Step, chain, is_nested};
+use super::chain::{Link, Step, chain, is_nested};
 use super::error_code::SelectorCode;
 use super::exception::{CodeKind, Exception, exception};
 use super::gate::{Gate, Subject};
 use super::page_walk::Access;
 use super::place::describe_address;
-use super::scene::Scene;
+use super::scene::{Guest, Scene};
 use super::{cause, descriptor, facts, indented, page_walk, surroundings};
-use crate::machine::CpuState;
-use crate::machine::GuestMemory;
-use crate::machine::{Delivery, History, Run, Source};
+use crate::machine::{CpuState, Delivery, History, Machine, Run, Source};
 
 const BREAKPOINT: u32 = 3;
 const OVERFLOW: u32 = 4;
@@ -44,45 +40,45 @@ impl Default for TripleFault {
 impl TripleFault {
     /// What the state of a CPU after a triple fault tells: it is that of the instruction whose exception could not be
     /// delivered.
-    pub fn from_state(cpu: &CpuState, image: &VerifiedImage, memory: &GuestMemory) -> Self {
-        Self::of_state(cpu, &remains(image, memory))
+    pub fn from_state(cpu: &CpuState, machine: &Machine) -> Self {
+        Self::of_state(cpu, Guest::of(machine))
     }
 
     /// What the exceptions before a triple fault tell; `None` when there are none.
-    pub fn from_history(history: &History, image: &VerifiedImage, memory: &GuestMemory) -> Option<Self> {
-        Self::of_history(history, &remains(image, memory))
+    pub fn from_history(history: &History, machine: &Machine) -> Option<Self> {
+        Self::of_history(history, Guest::of(machine))
     }
 
-    fn of_state(cpu: &CpuState, remains: &Remains<'_>) -> Self {
+    fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
         let record = cpu.to_record(DOUBLE_FAULT, 0);
-        let scene = remains.scene(&record);
-        let place = describe_address(scene.symbols, record.eip);
+        let scene = guest.scene(&record);
+        let place = describe_address(scene.guest.symbols, record.eip);
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
         let mut lines = vec![format!("CR2, the address of the last page fault, is {:#010x}", record.cr2)];
         lines.extend(table(&scene, &[DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT]));
         Self { sentence, details: indented(&lines) + &surroundings(&scene) }
     }
 
-    fn of_history(history: &History, remains: &Remains<'_>) -> Option<Self> {
-        let (steps, before) = chain(history, remains);
+    fn of_history(history: &History, guest: Guest<'_>) -> Option<Self> {
+        let (steps, before) = chain(history, guest);
         let root = steps.first()?;
         let delivery = &root.run.last;
         let record = delivery.record();
         // Its instruction is shown as the one at EIP, also where the CPU reports the next one to a handler.
-        let scene = remains.scene(&record);
+        let scene = guest.scene(&record);
         let mut lines = vec!["chain:".to_owned()];
         for (index, step) in steps.iter().enumerate() {
             lines.extend(step_lines(step, &scene));
             // What was delivered has no obstacle.
             let is_handled = steps.get(index + 1).is_some_and(|next| next.link == Link::Handler);
-            lines.extend(is_handled.then(|| handler_line(step, remains)).flatten());
+            lines.extend(is_handled.then(|| handler_line(step, guest)).flatten());
         }
         lines.push("  triple fault: the CPU gives up".to_owned());
         let mut vectors: Vec<u32> = steps.iter().map(|step| step.run.last.vector).collect();
         vectors.sort_unstable();
         vectors.dedup();
         lines.extend(table(&scene, &vectors));
-        lines.extend(subject(&steps, remains));
+        lines.extend(about(&steps, guest));
         lines.extend(earlier(&history.runs()[..before], &scene));
         if is_exception(delivery) {
             lines.extend(facts(&scene));
@@ -107,10 +103,6 @@ impl fmt::Display for TripleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "triple fault: {}", self.sentence)
     }
-}
-
-fn remains<'a>(image: &'a VerifiedImage, memory: &'a GuestMemory) -> Remains<'a> {
-    Remains { memory, symbols: image.symbols(), regions: &image.description().regions }
 }
 
 /// True when the vector says what it was.
@@ -145,7 +137,7 @@ fn reason(scene: &Scene<'_>, delivery: &Delivery) -> String {
 fn sentence(steps: &[Step<'_>], scene: &Scene<'_>) -> String {
     let Some(root) = steps.first() else { return String::new() };
     let delivery = &root.run.last;
-    let place = |delivery: &Delivery| describe_address(scene.symbols, delivery.eip);
+    let place = |delivery: &Delivery| describe_address(scene.guest.symbols, delivery.eip);
     let mut text = format!("{} at {}{}; ", name(delivery), place(delivery), reason(scene, delivery));
     // What failed while its handler ran is what was not delivered.
     let failed = steps.iter().rposition(|step| step.link == Link::Handler);
@@ -184,7 +176,7 @@ fn step_lines(step: &Step<'_>, scene: &Scene<'_>) -> Vec<String> {
     let delivery = &run.last;
     let place = match link {
         Link::Delivering => String::new(),
-        Link::First | Link::Handler => format!(" at {}", describe_address(scene.symbols, delivery.eip)),
+        Link::First | Link::Handler => format!(" at {}", describe_address(scene.guest.symbols, delivery.eip)),
     };
     let mut facts = vec![format!("  {}{place}", name(delivery))];
     if *link == Link::Handler {
@@ -210,11 +202,11 @@ fn step_lines(step: &Step<'_>, scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// Where the handler is that was called.
-fn handler_line(step: &Step<'_>, remains: &Remains<'_>) -> Option<String> {
+fn handler_line(step: &Step<'_>, guest: Guest<'_>) -> Option<String> {
     let record = step.run.last.record();
-    let scene = remains.scene(&record);
+    let scene = guest.scene(&record);
     let handler = Gate::new(&scene, record.vector).handler()?;
-    let place = describe_address(scene.symbols, handler);
+    let place = describe_address(scene.guest.symbols, handler);
     let unmapped = if scene.memory.physical(handler).is_none() { ", which is not mapped" } else { "" };
     Some(format!("    IDT entry {} has led to its handler, {place}{unmapped}", record.vector))
 }
@@ -234,12 +226,12 @@ fn table(scene: &Scene<'_>, vectors: &[u32]) -> Vec<String> {
 }
 
 /// More about what kept the exceptions of the chain from their handlers: the segments around a selector, the pages of a stack.
-fn subject(steps: &[Step<'_>], remains: &Remains<'_>) -> Vec<String> {
+fn about(steps: &[Step<'_>], guest: Guest<'_>) -> Vec<String> {
     let Some((step, obstacle)) = steps.iter().find_map(|step| Some((step, step.obstacle.as_ref()?))) else {
         return Vec::new();
     };
     let record = step.run.last.record();
-    let scene = remains.scene(&record);
+    let scene = guest.scene(&record);
     match obstacle.subject {
         Subject::Selector(selector) => descriptor::table(&scene, SelectorCode(selector & !3)),
         Subject::Stack(address) if record.vector != PAGE_FAULT || record.cr2 != address => {
@@ -256,7 +248,7 @@ fn earlier(runs: &[&Run], scene: &Scene<'_>) -> Vec<String> {
         .iter()
         .map(|run| {
             let times = if run.count > 1 { format!(", {} times", run.count) } else { String::new() };
-            let place = describe_address(scene.symbols, run.last.eip);
+            let place = describe_address(scene.guest.symbols, run.last.eip);
             format!("  {} at {place}{times}", name(&run.last))
         })
         .collect();

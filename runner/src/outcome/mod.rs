@@ -1,6 +1,9 @@
 //! Every way in which a run can end, its exit status and its one sentence.
 
+mod ending;
 pub mod report;
+mod run;
+mod start;
 mod verdict;
 
 use std::fmt;
@@ -8,6 +11,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use ending::conclude;
+pub use run::Run;
+pub use start::{HOW_TO_INSTALL_EMULATOR, reason, remark};
 pub use verdict::judge;
 
 use stos_image::ImageError;

@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use stos_image::Description;
 
-use super::super::{CpuLog, CpuModel, Surroundings};
-use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
+use super::CpuLog;
+use crate::devices::{DEBUG_CONSOLE, PVPANIC};
+use crate::machine::{ClockStart, Configuration, CpuModel};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
 /// the largest guest, so that all of it is one run. No
@@ -45,11 +46,11 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// The arguments for a guest as `description` says, in `surroundings`, whose CPU logs `log`.
+/// The arguments for a guest as `description` says, in a machine of this `configuration`, whose CPU logs `log`.
 pub fn arguments(
     connections: &Connections<'_>,
     description: &Description,
-    surroundings: Surroundings,
+    configuration: Configuration,
     log: CpuLog,
 ) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, control, keys } = connections;
@@ -63,7 +64,7 @@ pub fn arguments(
     arguments.option("-display", "none").option("-vga", "none").option("-accel", "tcg");
     arguments.option("-machine", MACHINE).option(
         "-cpu",
-        match surroundings.cpu {
+        match configuration.cpu {
             CpuModel::Fixed => CPU,
             CpuModel::Host => MOST_CAPABLE_CPU,
         },
@@ -75,7 +76,7 @@ pub fn arguments(
     );
     arguments.option(
         "-rtc",
-        match surroundings.clock {
+        match configuration.clock {
             ClockStart::Fixed => "base=2000-01-01T00:00:00,clock=vm",
             ClockStart::Host => "base=utc,clock=host",
         },

@@ -39,8 +39,7 @@ fn double(during: u32) -> Delivery {
 fn told(case: &Case, deliveries: &[Delivery]) -> TripleFault {
     let mut history = History::default();
     deliveries.iter().cloned().for_each(|delivery| history.push(delivery));
-    let remains = Remains { memory: &case.memory, symbols: &case.symbols, regions: &case.regions };
-    TripleFault::of_history(&history, &remains).unwrap()
+    TripleFault::of_history(&history, case.guest()).unwrap()
 }
 
 #[test]
@@ -124,8 +123,7 @@ fn a_selector_is_told_with_its_table() {
 #[test]
 fn a_state_alone_tells_the_place_and_the_gates() {
     let case = case();
-    let remains = Remains { memory: &case.memory, symbols: &case.symbols, regions: &case.regions };
-    let fault = TripleFault::of_state(&delivery(14).cpu, &remains).with_note("a note");
+    let fault = TripleFault::of_state(&delivery(14).cpu, case.guest()).with_note("a note");
     assert!(fault.to_string().starts_with("triple fault: an exception at 0xc0100516 (kernel_main+0x16) found no"));
     for line in ["CR2, the address", "entry 8 at", "entry 13 at", "entry 14 at", "registers:", "a note"] {
         assert!(fault.details().contains(&format!("  {line}")), "{line}: {}", fault.details());
@@ -152,8 +150,7 @@ proptest! {
             })
             .collect();
         for fault in [told(&case, &deliveries), {
-            let remains = Remains { memory: &case.memory, symbols: &case.symbols, regions: &case.regions };
-            TripleFault::of_state(&cpu, &remains)
+            TripleFault::of_state(&cpu, case.guest())
         }] {
             prop_assert!(!fault.to_string().contains('\n'));
             prop_assert!(fault.details().lines().count() <= 140, "{}", fault.details());

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::channel::{InputSink, KeySink, Stroke};
+use super::{InputSink, KeySink, Stroke};
 
 /// Most bytes, and most strokes of keys, that are kept.
 const LIMIT: usize = 1 << 20;
@@ -88,7 +88,8 @@ impl KeySink for Recorded<dyn KeySink> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::terminal::strokes;
+
+    const STROKE: Stroke = Stroke { code: 0x1e, extended: false, pressed: true };
 
     struct Taken(Mutex<Vec<u8>>);
 
@@ -113,8 +114,8 @@ mod tests {
         assert!(recorder.recording().is_empty());
         let taken = Arc::new(Taken(Mutex::default()));
         assert!(recorder.input(Arc::clone(&taken) as Arc<dyn InputSink>).push(b"ls\n"));
-        assert!(!recorder.keyboard(Arc::new(Full)).press(&strokes(b"a")), "the sink's answer is handed on");
-        let expected = Recording { serial: b"ls\n".to_vec(), keys: strokes(b"a"), is_cut: false };
+        assert!(!recorder.keyboard(Arc::new(Full)).press(&[STROKE]), "the sink's answer is handed on");
+        let expected = Recording { serial: b"ls\n".to_vec(), keys: vec![STROKE], is_cut: false };
         assert_eq!(recorder.recording(), expected);
         assert_eq!(*taken.0.lock().unwrap(), b"ls\n");
     }
