@@ -6,6 +6,8 @@
 //! holds what it draws, [`session`] watches over all of it, and one [`Outcome`] comes out, with a [`report`]
 //! of everything that was seen.
 
+#![deny(unsafe_code)]
+
 pub mod backend;
 pub mod channel;
 pub mod cli;

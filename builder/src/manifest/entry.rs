@@ -7,9 +7,9 @@ use super::quantity::parse_size;
 use super::read;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::paging::PageSize;
 use crate::source::{Located, Span};
 use crate::yaml::Node;
+use stos_x86::paging::PageSize;
 
 /// Most mappings.
 pub const MAPPINGS_LIMIT: usize = 256;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use stos_x86::handover::HandoverError;
+
 /// What went wrong, and where it was the system, its reason.
 #[derive(Debug)]
 pub enum StartError {
@@ -13,7 +15,7 @@ pub enum StartError {
     /// The signal that brings a vCPU back can't be made harmless.
     KickSignal(io::Error),
     /// The image's entry state is one into which the emulator can't be brought, because of this.
-    EntryState(String),
+    EntryState(HandoverError),
     /// The emulator's program can't be executed.
     NotExecuted {
         /// The program.
@@ -32,8 +34,6 @@ pub enum StartError {
     },
     /// Guest memory was not made to be shared, and another process is to have it.
     MemoryIsPrivate,
-    /// The emulator was started without a pipe for its messages.
-    NoMessages,
 }
 
 /// A step in putting a machine together on KVM, in their order.

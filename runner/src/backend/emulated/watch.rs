@@ -70,9 +70,9 @@ impl Watcher {
         let seen = catch_unwind(AssertUnwindSafe(|| self.wait_for_an_ending()));
         let Self { emulator, link, requests } = self;
         if !matches!(seen, Ok(None)) {
-            emulator.kill();
+            emulator.process.kill();
         }
-        let end = emulator.wait();
+        let end = emulator.process.wait();
         for reader in emulator.readers {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();

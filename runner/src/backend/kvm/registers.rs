@@ -40,8 +40,8 @@ pub fn system(entry: &EntryState, reset: &kvm_sregs) -> kvm_sregs {
         ss: segment(&segments.ss),
         tr: segment(&segments.tr),
         ldt: kvm_segment { type_: TYPE_LDT, unusable: 1, ..Default::default() },
-        gdt: table(&entry.gdtr),
-        idt: table(&entry.idtr),
+        gdt: table(entry.gdtr),
+        idt: table(entry.idtr),
         cr0: entry.cr0.into(),
         cr2: 0,
         cr3: entry.cr3.into(),
@@ -56,7 +56,7 @@ pub fn fpu() -> kvm_fpu {
     kvm_fpu { fcw: FPU_CONTROL, mxcsr: MXCSR, ..Default::default() }
 }
 
-fn table(register: &TableRegister) -> kvm_dtable {
+fn table(register: TableRegister) -> kvm_dtable {
     kvm_dtable { base: register.base.into(), limit: register.limit, ..Default::default() }
 }
 

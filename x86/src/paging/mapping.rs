@@ -1,29 +1,10 @@
 //! A mapping: virtual addresses, and the physical ones that they lead to.
 
-use super::entry::Access;
 use super::error::{Field, PagingError};
+use super::page::{Access, PageSize};
 
 /// End of the 32-bit address space.
 const ADDRESS_SPACE: u64 = 1 << 32;
-
-/// How much one entry maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageSize {
-    /// 4 KiB, by way of a page table.
-    Small,
-    /// 4 MiB, by the page directory alone. CR4.PSE must be set.
-    Big,
-}
-
-impl PageSize {
-    /// Bytes of a page.
-    pub const fn bytes(self) -> u32 {
-        match self {
-            Self::Small => 4 << 10,
-            Self::Big => 4 << 20,
-        }
-    }
-}
 
 /// Where virtual addresses lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,11 @@
 
 use std::collections::BTreeMap;
 
-use stos_image::GuestRange;
-
-use super::entry::{Access, ENTRIES, TABLE_SIZE, big_page, table_or_page};
+use super::entry::Entry;
 use super::error::PagingError;
-use super::mapping::{Mapping, PageSize, Target};
+use super::mapping::{Mapping, Target};
+use super::page::{Access, PageSize};
+use super::two_level::{ENTRIES, TABLE_SIZE};
 
 /// Most overlaps that are told of.
 const OVERLAPS_SHOWN: usize = 8;
@@ -106,31 +106,31 @@ impl AddressSpace {
         })
     }
 
-    /// The page directory, and the page tables for `room`, from its first byte on.
+    /// The page directory, and the page tables for the `room` bytes of physical memory from `start` on.
     ///
     /// # Errors
     /// [`PagingError::NoRoom`].
-    pub fn build(&self, room: GuestRange) -> Result<PageTables, PagingError> {
+    pub fn build(&self, start: u64, room: u64) -> Result<PageTables, PagingError> {
         let tables = self.with_tables();
-        if self.tables_size() > room.size {
-            return Err(PagingError::NoRoom { needed: tables.len(), room: room.size });
+        if self.tables_size() > room {
+            return Err(PagingError::NoRoom { needed: tables.len(), room });
         }
-        let mut directory = vec![0_u32; ENTRIES as usize];
-        let mut words = vec![0_u32; tables.len() * ENTRIES as usize];
+        let mut directory = vec![Entry::default(); ENTRIES as usize];
+        let mut words = vec![Entry::default(); tables.len() * ENTRIES as usize];
         for (mapping, physical, access) in self.pages_of(PageSize::Big) {
             let first = directory_index(mapping.start.into());
             let last = directory_index(mapping.end() - 1);
             for (page, index) in (first..=last).enumerate() {
                 let page = u32::try_from(page).unwrap_or(0) * PageSize::Big.bytes();
-                set(&mut directory, index as usize, big_page(physical.wrapping_add(page), access));
+                set(&mut directory, index as usize, Entry::big_page(physical.wrapping_add(page), access));
             }
         }
         // Ranks, so that the first table of the room belongs to the lowest addresses.
         let mut ranks = BTreeMap::new();
         for (rank, (&index, &access)) in tables.iter().enumerate() {
-            let address = room.start.0 + rank as u64 * u64::from(TABLE_SIZE);
+            let address = start + rank as u64 * u64::from(TABLE_SIZE);
             let address = u32::try_from(address).unwrap_or(u32::MAX);
-            set(&mut directory, index as usize, table_or_page(address, access));
+            set(&mut directory, index as usize, Entry::table_or_page(address, access));
             ranks.insert(index, rank);
         }
         for (mapping, physical, access) in self.pages_of(PageSize::Small) {
@@ -140,10 +140,10 @@ impl AddressSpace {
                 let address = mapping.start.wrapping_add(offset);
                 let Some(rank) = ranks.get(&directory_index(address.into())) else { continue };
                 let entry = rank * ENTRIES as usize + (address / PageSize::Small.bytes() % ENTRIES) as usize;
-                set(&mut words, entry, table_or_page(physical.wrapping_add(offset), access));
+                set(&mut words, entry, Entry::table_or_page(physical.wrapping_add(offset), access));
             }
         }
-        let bytes = |words: Vec<u32>| words.into_iter().flat_map(u32::to_le_bytes).collect();
+        let bytes = |entries: Vec<Entry>| entries.into_iter().flat_map(|entry| entry.0.to_le_bytes()).collect();
         Ok(PageTables { directory: bytes(directory), tables: bytes(words) })
     }
 }
@@ -153,9 +153,9 @@ fn directory_index(address: u64) -> u32 {
     u32::try_from(address >> 22).unwrap_or(ENTRIES - 1)
 }
 
-fn set(words: &mut [u32], index: usize, value: u32) {
-    if let Some(word) = words.get_mut(index) {
-        *word = value;
+fn set(entries: &mut [Entry], index: usize, value: Entry) {
+    if let Some(entry) = entries.get_mut(index) {
+        *entry = value;
     }
 }
 
@@ -180,6 +180,7 @@ fn overlaps(sorted: &[(usize, Mapping)]) -> Vec<PagingError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TwoLevel;
     use super::super::error::Field;
     use super::*;
     use proptest::prelude::*;
@@ -215,7 +216,7 @@ mod tests {
         let space = AddressSpace::new(list).unwrap();
         assert!(space.has_big_pages());
         assert_eq!(space.tables_size(), 0x2000);
-        let built = space.build(GuestRange::new(0x8000, 0x2000)).unwrap();
+        let built = space.build(0x8000, 0x2000).unwrap();
         let (directory, tables) = (words(&built.directory), words(&built.tables));
         assert_eq!((directory.len(), tables.len()), (1024, 2048));
         let present: Vec<(usize, u32)> = directory.into_iter().enumerate().filter(|(_, word)| *word != 0).collect();
@@ -252,32 +253,47 @@ mod tests {
     #[test]
     fn tables_that_do_not_fit_are_counted() {
         let space = AddressSpace::new(vec![small(0, 12 << 20, 0, USER)]).unwrap();
-        let found = space.build(GuestRange::new(0x8000, 0x2fff)).unwrap_err();
+        let found = space.build(0x8000, 0x2fff).unwrap_err();
         assert_eq!(found, PagingError::NoRoom { needed: 3, room: 0x2fff });
+    }
+
+    prop_compose! {
+        /// Mappings that do not overlap, from the lowest address up, guards and gaps between them.
+        fn any_mappings()(
+            parts in proptest::collection::vec((0..64_u32, 1..64_u32, 0..0x1000_u32, 0..5_u8), 1..32),
+        ) -> Vec<Mapping> {
+            let mut page = 0;
+            let mapping = |(gap, pages, frame, kind): (u32, u32, u32, u8)| {
+                let start = page + gap;
+                page = start + pages;
+                let (start, size) = (start << 12, u64::from(pages) << 12);
+                match kind {
+                    0 => guard(start, size),
+                    _ => small(start, size, frame << 12, Access { writable: kind & 1 != 0, user: kind & 2 != 0 }),
+                }
+            };
+            parts.into_iter().map(mapping).collect()
+        }
     }
 
     proptest! {
         #[test]
-        fn the_tables_lead_where_the_mappings_say(
-            pieces in proptest::collection::vec((0..2048_u32, 1..5_u64, 0..0x1000_u32, 0..5_u8), 1..12),
-            address in 0..0x80_0000_u32,
-        ) {
-            let mapping = |(page, pages, frame, kind): (u32, u64, u32, u8)| match kind {
-                0 => guard(page << 12, pages << 12),
-                _ => small(page << 12, pages << 12, frame << 12, Access { writable: kind & 1 != 0, user: kind & 2 != 0 }),
-            };
-            let Ok(space) = AddressSpace::new(pieces.into_iter().map(mapping).collect()) else { return Ok(()) };
-            let built = space.build(GuestRange::new(0x8000, space.tables_size())).unwrap();
+        fn the_tables_lead_where_the_mappings_say(mappings in any_mappings(), offset in 0..0x1000_u32) {
+            const DIRECTORY: u32 = 0x1000;
+            const TABLES: u64 = 0x8000;
+            let end = mappings.last().map_or(0, |last| u32::try_from(last.end()).unwrap());
+            let space = AddressSpace::new(mappings).unwrap();
+            let built = space.build(TABLES, space.tables_size()).unwrap();
             let (directory, tables) = (words(&built.directory), words(&built.tables));
-            let entry = directory[(address >> 22) as usize];
-            let found = (entry & 1 != 0).then(|| {
-                let table = ((entry & 0xffff_f000) - 0x8000) / 4;
-                tables[(table + (address >> 12 & 0x3ff)) as usize]
-            });
-            let found = found.filter(|page| page & 1 != 0).map(|page| {
-                ((page & 0xffff_f000) | address & 0xfff, Access::of(entry).and(Access::of(page)))
-            });
-            prop_assert_eq!(found, space.translate(address));
+            let read = |address: u64| {
+                let (words, start) = if address < TABLES { (&directory, DIRECTORY.into()) } else { (&tables, TABLES) };
+                words.get(usize::try_from(address - start).unwrap() / 4).copied()
+            };
+            for page in (0..=end).step_by(0x1000) {
+                let found = TwoLevel::new(DIRECTORY, 0).walk(page + offset, read).translation();
+                let found = found.map(|found| (u32::try_from(found.physical).unwrap(), found.access));
+                prop_assert_eq!(found, space.translate(page + offset));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::mapping::PageSize;
+use super::page::PageSize;
 
 /// A mapping, or two, that can't be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
