@@ -2,7 +2,7 @@
 //! timer, which the kernel emulates. On the emulated backend the same devices are QEMU's.
 
 mod bus;
-mod keyboard;
+mod i8042;
 mod pic;
 mod port_log;
 mod ports;
@@ -11,7 +11,7 @@ mod serial;
 mod vga;
 
 pub use bus::{Devices, PortBus, Request};
-pub use keyboard::{Keyboard, KeyboardPort};
+pub use i8042::{I8042, KeyboardPort};
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use ports::{

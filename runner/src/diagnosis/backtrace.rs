@@ -31,7 +31,7 @@ pub fn top_return_address(scene: &Scene<'_>) -> Option<u32> {
 fn frameless_caller(scene: &Scene<'_>) -> Option<u32> {
     let record = scene.record;
     let begins = scene.guest.symbols.find(record.eip).is_some_and(|(_, offset)| offset == 0);
-    let is_wild = !super::hint::is_code(scene, record.eip);
+    let is_wild = !scene.is_code(record.eip);
     (begins || is_wild).then(|| top_return_address(scene))?
 }
 

@@ -1,8 +1,6 @@
 //! Which of the deliveries before a triple fault led to it: the last failed because of the one before it, and so on back to
 //! the one that came while all was well.
 
-use stos_image::FaultRecord;
-
 use super::gate::{Gate, Obstacle};
 use super::scene::Guest;
 use crate::machine::{Delivery, History, Run, Source};
@@ -20,13 +18,6 @@ fn obstacle(guest: Guest<'_>, delivery: &Delivery) -> Option<Obstacle> {
     let record = delivery.record();
     let scene = guest.scene(&record);
     Gate::new(&scene, delivery.vector).obstacle(&scene, delivery)
-}
-
-impl Delivery {
-    /// The CPU as a fault record.
-    pub fn record(&self) -> FaultRecord {
-        self.cpu.to_record(self.vector, self.error_code)
-    }
 }
 
 /// How a step came out of the one before it.
@@ -110,6 +101,7 @@ mod tests {
     use super::super::testing::Case;
     use super::*;
     use crate::machine::CpuState;
+    use stos_image::FaultRecord;
 
     const STACK: u32 = 0xc010_0000;
 

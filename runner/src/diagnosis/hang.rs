@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::interrupts::obstacle;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
-use super::surroundings;
+use super::sections::surroundings;
 use crate::devices::Interrupts;
 use crate::machine::{CpuState, Machine};
 

@@ -19,15 +19,6 @@ const NEAR_STACK: u32 = 4096;
 const PAGE_FAULT: u32 = 14;
 const DOUBLE_FAULT: u32 = 8;
 
-/// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
-pub fn is_code(scene: &Scene<'_>, address: u32) -> bool {
-    let Some(physical) = scene.memory.physical(address) else { return false };
-    scene.region_at(physical).is_none_or(|region| {
-        let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
-        is_free || region.permissions.0 & Permissions::EXECUTE != 0
-    })
-}
-
 /// `address` as text, when its four bytes are printable.
 fn as_text(address: u32) -> Option<String> {
     let bytes = address.to_le_bytes();
@@ -46,7 +37,7 @@ pub fn subject(scene: &Scene<'_>) -> Option<u32> {
 
 fn wild_jump(scene: &Scene<'_>) -> Option<String> {
     let eip = scene.record.eip;
-    if is_code(scene, eip) {
+    if scene.is_code(eip) {
         return None;
     }
     let place = match scene.region(eip) {

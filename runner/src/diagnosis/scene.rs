@@ -1,9 +1,9 @@
 //! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
 //! knows about both.
 
-use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
+use stos_image::{CR0_WP, FaultRecord, Permissions, Region, RegionKind, Symbols};
 
-use crate::machine::{GuestMemory, LinearMemory, Machine, WalkEnd};
+use crate::machine::{CpuState, GuestMemory, LinearMemory, Machine, WalkEnd};
 
 /// A guest that has stopped or stands still, and what its image says of it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,15 @@ impl<'a> Scene<'a> {
         self.region_at(self.memory.physical(address)?)
     }
 
+    /// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
+    pub fn is_code(&self, address: u32) -> bool {
+        let Some(physical) = self.memory.physical(address) else { return false };
+        self.region_at(physical).is_none_or(|region| {
+            let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
+            is_free || region.permissions.0 & Permissions::EXECUTE != 0
+        })
+    }
+
     /// True when CR0.WP makes read-only pages read-only for the kernel.
     pub fn is_write_protected(&self) -> bool {
         self.record.cr0 & CR0_WP != 0
@@ -88,4 +97,12 @@ impl<'a> Scene<'a> {
         let record = self.record;
         record.error_code & 1 << 4 != 0 || (record.error_code & 1 << 1 == 0 && record.cr2 == record.eip)
     }
+}
+
+/// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
+/// entry function has returned.
+pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
+    let record = cpu.to_record(0, 0);
+    let region = Guest::of(machine).scene(&record).region(cpu.eip);
+    region.is_some_and(|region| region.kind == RegionKind::BootCode)
 }

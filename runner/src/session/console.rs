@@ -8,7 +8,8 @@ use std::thread;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Event, Notice};
+use super::event::Event;
+use super::notice::Notice;
 use crate::channel::OutputPipe;
 use crate::options::Options;
 use crate::outcome::Outcome;

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Event, Notice};
+use super::event::Event;
+use super::notice::Notice;
 use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK, with_exception_log};
 use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;

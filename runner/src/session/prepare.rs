@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Notice;
+use super::notice::Notice;
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};

@@ -4,8 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use super::console::Console;
+use super::event::Event;
 use super::explain::explain;
-use super::{Console, Event, Notice, Prepared, View, action_on, left_out};
+use super::files::{action_on, left_out};
+use super::notice::Notice;
+use super::prepare::Prepared;
+use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, TICK};
 use crate::diagnosis::Hang;
 use crate::options::Options;

@@ -5,7 +5,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use stos_image::Description;
 
-use super::CpuLog;
 use crate::devices::{DEBUG_CONSOLE, PVPANIC};
 use crate::machine::{ClockStart, Configuration, CpuModel};
 
@@ -22,6 +21,16 @@ const MOST_CAPABLE_CPU: &str = "max";
 const EXIT_WIDTH: u16 = 4;
 /// Ports that the device behind the fault catcher's port covers.
 const FAULT_WIDTH: u16 = 1;
+
+/// What the emulator logs of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuLog {
+    /// Resets.
+    Resets,
+    /// Resets and every exception and interrupt, for [`Findings::history`](crate::backend::Findings::history): an emulator that logs is
+    /// several times slower at each of them.
+    Exceptions,
+}
 
 /// What the emulator inherits.
 pub struct Connections {

@@ -27,6 +27,8 @@ use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
 use crate::machine::{Configuration, Machine};
+pub use command::CpuLog;
+
 use command::Connections;
 use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
@@ -36,16 +38,6 @@ use watch::{Requests, Watcher};
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
-
-/// What the emulator logs of its CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CpuLog {
-    /// Resets.
-    Resets,
-    /// Resets and every exception and interrupt, for [`Findings::history`](super::Findings::history): an emulator that logs is
-    /// several times slower at each of them.
-    Exceptions,
-}
 
 /// The emulator, if it is installed.
 pub fn find_program() -> Option<PathBuf> {
