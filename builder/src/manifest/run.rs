@@ -8,10 +8,8 @@ use stos_x86::ports;
 use super::Run;
 use super::fields::{self, Fields};
 use super::quantity::{parse_duration, parse_number};
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
 pub fn read(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {
@@ -77,7 +75,7 @@ const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
     (ports::SYSTEM_CONTROL_A..=ports::SYSTEM_CONTROL_A, "the reset port"),
     (ports::PIC2..=ports::PIC2 + 1, "the second 8259A"),
     (ports::DEBUG_CONSOLE..=ports::DEBUG_CONSOLE, "the debug console"),
-    (ports::COM1, "COM1"),
+    (ports::COM1..=ports::COM1_LAST, "COM1"),
     (ports::ELCR, "the interrupt controllers"),
     (ports::PVPANIC..=ports::PVPANIC, "the panic port"),
     (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),

@@ -3,8 +3,9 @@
 use std::io;
 use std::process::ExitStatus;
 
+use stos_x86::registers::CpuState;
+
 use crate::devices::{Interrupts, Request};
-use crate::machine::CpuState;
 
 /// How a machine stopped by itself. What the CPU was like then, where that is known, is in
 /// [`Findings::cpu`](super::Findings::cpu), whatever the ending.

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use stos_x86::registers::CpuState;
+
 use super::Ending;
 use crate::devices::Interrupts;
-use crate::machine::CpuState;
 
 /// How long a CPU must have waited in one place, with nothing that could wake it at any sample, to be halted for good.
 const WAIT_FOR_NOTHING: Duration = Duration::from_secs(1);

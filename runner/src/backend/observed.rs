@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::devices::Interrupts;
-use crate::devices::PortLog;
-use crate::machine::CpuState;
+use stos_x86::registers::CpuState;
+
+use crate::devices::{Interrupts, PortLog};
 use crate::machine::History;
 
 /// How often the guest left the processor, and for what.

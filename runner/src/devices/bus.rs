@@ -3,13 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stos_x86::ports;
+
 use super::port_log::{PortAccess, PortLog};
-use super::ports::{
-    ATA_CONTROL, ATA_FIRST, ATA_SECOND, COM1, COM1_LAST, DEBUG_CONSOLE, EXIT_PORTS, FLOATING, KEYBOARD_COMMAND,
-    KEYBOARD_DATA, POST_CODE, PVPANIC, PVPANIC_PANICKED, RTC_DATA, RTC_INDEX, SYSTEM_A20, SYSTEM_CONTROL, SYSTEM_RESET,
-};
-use super::{InterruptLine, KeyboardPort, Rtc, SerialPort, Vga, vga};
+use super::{InterruptLine, KeyboardPort, Rtc, SerialPort, Vga};
 use crate::channel::{OutputPipe, Stream};
+
+/// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
+const PVPANIC_PANICKED: u8 = 1 << 0;
+/// System control port A bit 0: reset.
+const SYSTEM_RESET: u8 = 1 << 0;
+/// System control port A bit 1: address line 20 is enabled. It always is here, whatever is written.
+pub const SYSTEM_A20: u8 = 1 << 1;
+/// What a read finds where no device answers.
+pub const FLOATING: u8 = 0xff;
 
 /// What a guest asks for with a write that ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +52,7 @@ pub struct Devices<L, C> {
 /// Ports and the devices behind them.
 pub struct PortBus<L, C> {
     devices: Devices<L, C>,
-    /// What was written to [`SYSTEM_CONTROL`].
+    /// What was written to [`ports::SYSTEM_CONTROL_A`].
     system_control: u8,
     log: PortLog,
 }
@@ -87,16 +94,16 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     /// What a read of one byte finds, or `None` where there is no device.
     fn read_byte(&mut self, port: u16) -> Option<u8> {
         Some(match port {
-            COM1..=COM1_LAST => self.devices.serial.read(port - COM1),
-            DEBUG_CONSOLE => 0xe9,
-            PVPANIC => PVPANIC_PANICKED,
-            KEYBOARD_DATA => self.devices.keyboard.read(),
-            KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
-            SYSTEM_CONTROL => self.system_control,
+            ports::COM1..=ports::COM1_LAST => self.devices.serial.read(port - ports::COM1),
+            ports::DEBUG_CONSOLE => 0xe9,
+            ports::PVPANIC => PVPANIC_PANICKED,
+            ports::KEYBOARD_DATA => self.devices.keyboard.read(),
+            ports::KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
+            ports::SYSTEM_CONTROL_A => self.system_control,
             // The index can't be read back.
-            RTC_INDEX | POST_CODE => FLOATING,
-            RTC_DATA => self.devices.rtc.read(),
-            vga::FIRST..=vga::LAST => self.devices.vga.registers().read(port),
+            ports::RTC_INDEX | ports::POST_CODE => FLOATING,
+            ports::RTC_DATA => self.devices.rtc.read(),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().read(port),
             port if is_ata(port) => 0,
             _ => return None,
         })
@@ -106,7 +113,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
         // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
         // to any of them counts, as with QEMU's; a wide one does when it is aligned.
         let exit_offset = port.wrapping_sub(self.devices.exit_port);
-        if exit_offset < EXIT_PORTS {
+        if exit_offset < ports::EXIT_COUNT {
             let aligned = usize::from(exit_offset) % access.len() == 0;
             return aligned.then(|| Request::Exit(number(access)));
         }
@@ -130,23 +137,25 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     fn write_byte(&mut self, port: u16, byte: u8) -> Written {
         let request = |is_asked: bool, request| if is_asked { Written::Request(request) } else { Written::Taken };
         match port {
-            COM1..=COM1_LAST => {
-                if let Some(sent) = self.devices.serial.write(port - COM1, byte) {
+            ports::COM1..=ports::COM1_LAST => {
+                if let Some(sent) = self.devices.serial.write(port - ports::COM1, byte) {
                     self.devices.output.push(Stream::Serial, &[sent]);
                 }
             }
-            DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
-            PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
-            KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
-            KEYBOARD_COMMAND => return request(self.devices.keyboard.controller().command(byte), Request::Reset),
-            SYSTEM_CONTROL => {
+            ports::DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
+            ports::PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
+            ports::KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
+            ports::KEYBOARD_COMMAND => {
+                return request(self.devices.keyboard.controller().command(byte), Request::Reset);
+            }
+            ports::SYSTEM_CONTROL_A => {
                 self.system_control = byte;
                 return request(byte & SYSTEM_RESET != 0, Request::Reset);
             }
-            RTC_INDEX => self.devices.rtc.select(byte),
-            RTC_DATA => self.devices.rtc.write(byte),
-            vga::FIRST..=vga::LAST => self.devices.vga.registers().write(port, byte),
-            POST_CODE => self.log.post(byte),
+            ports::RTC_INDEX => self.devices.rtc.select(byte),
+            ports::RTC_DATA => self.devices.rtc.write(byte),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().write(port, byte),
+            ports::POST_CODE => self.log.post(byte),
             port if is_ata(port) => {}
             _ => return Written::Unknown,
         }
@@ -169,9 +178,9 @@ fn number(access: &[u8]) -> u32 {
 }
 
 fn is_ata(port: u16) -> bool {
-    (ATA_FIRST.0..=ATA_FIRST.1).contains(&port)
-        || (ATA_SECOND.0..=ATA_SECOND.1).contains(&port)
-        || ATA_CONTROL.contains(&port)
+    ports::ATA_PRIMARY.contains(&port)
+        || ports::ATA_SECONDARY.contains(&port)
+        || [ports::ATA_PRIMARY_CONTROL, ports::ATA_SECONDARY_CONTROL].contains(&port)
 }
 
 /// `first` and the ports after it; port numbers wrap at 16 bits.
@@ -254,8 +263,8 @@ mod tests {
     #[test]
     fn a_repeated_write_prints_every_byte() {
         let mut fixture = Fixture::new();
-        assert_eq!(fixture.bus.write(COM1, 1, b"hello "), None);
-        assert_eq!(fixture.bus.write(DEBUG_CONSOLE, 1, b"there"), None);
+        assert_eq!(fixture.bus.write(ports::COM1, 1, b"hello "), None);
+        assert_eq!(fixture.bus.write(ports::DEBUG_CONSOLE, 1, b"there"), None);
         assert_eq!(fixture.printed(), (b"hello ".to_vec(), b"there".to_vec()));
     }
 
@@ -263,9 +272,9 @@ mod tests {
     fn a_wide_access_reaches_one_port_per_byte() {
         let mut fixture = Fixture::new();
         // Data and interrupt enable; then scratch, and nothing beyond it.
-        assert_eq!(fixture.bus.write(COM1, 2, b"A\x01B\x01"), None);
-        assert_eq!(fixture.bus.write(COM1 + 7, 1, &[0x5a]), None);
-        assert_eq!(fixture.read::<4>(COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
+        assert_eq!(fixture.bus.write(ports::COM1, 2, b"A\x01B\x01"), None);
+        assert_eq!(fixture.bus.write(ports::COM1 + 7, 1, &[0x5a]), None);
+        assert_eq!(fixture.read::<4>(ports::COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
         assert_eq!(fixture.printed(), (b"AB".to_vec(), Vec::new()));
     }
 
@@ -290,16 +299,16 @@ mod tests {
     #[test]
     fn known_ports_answer_and_are_not_counted() {
         let mut fixture = Fixture::new();
-        assert_eq!(fixture.read::<1>(DEBUG_CONSOLE, 1), [0xe9]);
-        assert_eq!(fixture.read::<1>(PVPANIC, 1), [1]);
-        assert_eq!(fixture.read::<1>(KEYBOARD_COMMAND, 1), [0x1c]);
-        assert_eq!(fixture.read::<1>(SYSTEM_CONTROL, 1), [2]);
+        assert_eq!(fixture.read::<1>(ports::DEBUG_CONSOLE, 1), [0xe9]);
+        assert_eq!(fixture.read::<1>(ports::PVPANIC, 1), [1]);
+        assert_eq!(fixture.read::<1>(ports::KEYBOARD_COMMAND, 1), [0x1c]);
+        assert_eq!(fixture.read::<1>(ports::SYSTEM_CONTROL_A, 1), [2]);
         // No drive on either channel.
         assert_eq!(fixture.read::<2>(0x1f0, 2), [0; 2]);
         assert_eq!(fixture.read::<1>(0x376, 1), [0]);
         // Index and data of the clock in one access: the day of January the first.
-        assert_eq!(fixture.bus.write(RTC_INDEX, 1, &[7]), None);
-        assert_eq!(fixture.read::<2>(RTC_INDEX, 2), [0xff, 1]);
+        assert_eq!(fixture.bus.write(ports::RTC_INDEX, 1, &[7]), None);
+        assert_eq!(fixture.read::<2>(ports::RTC_INDEX, 2), [0xff, 1]);
         // Index and data of the CRTC in one access.
         assert_eq!(fixture.bus.write(0x3d4, 2, &[0x0f, 0x50]), None);
         assert_eq!(fixture.read::<2>(0x3d4, 2), [0x0f, 0x50]);
@@ -310,21 +319,21 @@ mod tests {
     fn the_last_post_code_is_remembered() {
         let mut fixture = Fixture::new();
         assert_eq!(fixture.bus.log().post_code(), None);
-        assert_eq!(fixture.bus.write(POST_CODE, 1, &[0x11, 0x2a]), None);
+        assert_eq!(fixture.bus.write(ports::POST_CODE, 1, &[0x11, 0x2a]), None);
         assert_eq!(fixture.bus.log().post_code(), Some(0x2a));
-        assert_eq!(fixture.read::<1>(POST_CODE, 1), [0xff]);
+        assert_eq!(fixture.read::<1>(ports::POST_CODE, 1), [0xff]);
     }
 
     #[test]
     fn requests_are_recognised() {
         let mut bus = Fixture::new().bus;
-        assert_eq!(bus.write(PVPANIC, 1, &[1]), Some(Request::Panic));
-        assert_eq!(bus.write(PVPANIC, 1, &[2]), None);
-        assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
-        assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xd1]), None);
-        assert_eq!(bus.write(KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
-        assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[3]), Some(Request::Reset));
-        assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[2]), None);
+        assert_eq!(bus.write(ports::PVPANIC, 1, &[1]), Some(Request::Panic));
+        assert_eq!(bus.write(ports::PVPANIC, 1, &[2]), None);
+        assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xd1]), None);
+        assert_eq!(bus.write(ports::KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[3]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[2]), None);
         assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded(14)));
     }
 

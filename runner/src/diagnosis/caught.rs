@@ -3,12 +3,14 @@
 use std::fmt;
 
 use stos_image::{CR0_PE, CR0_PG, FaultRecord};
+use stos_x86::interrupts::Exception;
+use stos_x86::registers::CpuState;
 
-use super::exception::{Exception, exception};
+use super::exception::exception;
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
-use crate::machine::{CpuState, Machine};
+use crate::machine::Machine;
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +51,7 @@ impl Diagnosis {
         let place = Place::new(Some(scene.guest.symbols), eip);
         let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
         let (sentence, details) = (sentence(scene), details(scene));
-        let cpu = CpuState::from_record(scene.record);
+        let cpu = scene.record.cpu_state();
         Self { sentence, details, exception, cpu, refuses_paging: refuses_paging(scene) }
     }
 

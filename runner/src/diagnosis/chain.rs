@@ -100,8 +100,8 @@ pub fn is_nested(run: &Run) -> bool {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::machine::CpuState;
     use stos_image::FaultRecord;
+    use stos_x86::registers::CpuState;
 
     const STACK: u32 = 0xc010_0000;
 

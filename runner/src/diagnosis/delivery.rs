@@ -1,19 +1,18 @@
 //! An attempt to call a handler, in words.
 
 use stos_image::FaultRecord;
+use stos_x86::interrupts::Exception;
 
-use super::exception::{Exception, exception};
+use super::exception::{BREAKPOINT, OVERFLOW, exception};
 use crate::machine::{Delivery, Source};
 
-const BREAKPOINT: u32 = 3;
-const OVERFLOW: u32 = 4;
 /// Vectors that are the CPU's own.
 const EXCEPTIONS: u32 = 32;
 
 impl Delivery {
     /// The CPU as a fault record.
     pub fn record(&self) -> FaultRecord {
-        self.cpu.to_record(self.vector, self.error_code)
+        FaultRecord::of(&self.cpu, self.vector, self.error_code)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use stos_image::FaultRecord;
+use stos_x86::registers::CpuState;
+
 use super::interrupts::obstacle;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
 use super::sections::surroundings;
 use crate::devices::Interrupts;
-use crate::machine::{CpuState, Machine};
+use crate::machine::Machine;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
@@ -25,7 +28,7 @@ impl Hang {
     /// Explains what `samples` show, the last of which is the latest; `interrupts` are what could have woken the CPU then.
     /// `None` without any sample.
     pub fn new(samples: &[CpuState], interrupts: Option<&Interrupts>, machine: &Machine) -> Option<Self> {
-        let record = samples.last()?.to_record(NO_VECTOR, 0);
+        let record = FaultRecord::of(samples.last()?, NO_VECTOR, 0);
         Some(Self::of(samples, interrupts, &Guest::of(machine).scene(&record)))
     }
 
@@ -129,7 +132,7 @@ mod tests {
     fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
         let samples: Vec<CpuState> =
             eips.iter().map(|&eip| CpuState { eip, eflags: 0x202, is_halted, ..CpuState::default() }).collect();
-        let case = Case::new(samples[samples.len() - 1].to_record(NO_VECTOR, 0))
+        let case = Case::new(FaultRecord::of(&samples[samples.len() - 1], NO_VECTOR, 0))
             .with_symbol(0x1000, 0x100, "spin_lock")
             .with_symbol(0x1100, 0x100, "schedule");
         Hang::of(&samples, interrupts, &case.scene())

@@ -1,18 +1,19 @@
 //! The parts that diagnoses are made of: a cause, the facts around it, and where the CPU was.
 
-use super::error_code::{self, SelectorCode};
-use super::exception::{CodeKind, exception};
+use stos_x86::interrupts::{ErrorCode, SelectorCode};
+
+use super::exception::{exception, meaning};
 use super::page_walk::{self, Access};
 use super::scene::Scene;
-use super::{backtrace, descriptor, hint, instruction, registers};
+use super::{backtrace, descriptor, error_code, hint, instruction, registers};
 
 /// Why it happened, as the end of the sentence.
 pub fn cause(scene: &Scene<'_>) -> Option<String> {
-    match exception(scene.record.vector).code {
-        CodeKind::PageFault => Some(error_code::page_fault(scene)),
-        CodeKind::Selector => Some(SelectorCode(scene.record.error_code).to_string()),
-        CodeKind::ControlProtection => Some(format!("error code {:#x}", scene.record.error_code)),
-        CodeKind::Zero | CodeKind::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
+    match exception(scene.record.vector).error_code {
+        ErrorCode::PageFault => Some(error_code::page_fault(scene)),
+        ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
+        ErrorCode::Number => Some(format!("error code {:#x}", scene.record.error_code)),
+        ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
             Some((address, why)) => {
                 let esp = scene.record.esp;
                 Some(format!(
@@ -28,13 +29,13 @@ pub fn cause(scene: &Scene<'_>) -> Option<String> {
 fn tables(scene: &Scene<'_>) -> Vec<String> {
     let record = scene.record;
     let code = SelectorCode(record.error_code);
-    match exception(record.vector).code {
-        CodeKind::PageFault => {
+    match exception(record.vector).error_code {
+        ErrorCode::PageFault => {
             let bit = |number: u32| record.error_code >> number & 1 == 1;
             let access = Access { write: bit(1), user: bit(2), reserved: bit(3) };
             page_walk::walk(scene, record.cr2, access)
         }
-        CodeKind::Selector if code.names_an_entry() => descriptor::table(scene, code),
+        ErrorCode::Selector if code.names_an_entry() => descriptor::table(scene, code),
         _ => match hint::subject(scene) {
             Some(address) => {
                 let mut lines = page_walk::walk(scene, address, Access { write: true, user: false, reserved: false });
@@ -56,7 +57,7 @@ pub fn indented(lines: &[String]) -> String {
 
 /// What the exception means, its error code, the tables that it is about, and hints.
 pub fn facts(scene: &Scene<'_>) -> Vec<String> {
-    let meaning = format!("meaning: {}", exception(scene.record.vector).meaning);
+    let meaning = format!("meaning: {}", meaning(scene.record.vector));
     let facts = error_code::bits(scene).into_iter().chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
     std::iter::once(meaning).chain(facts).chain(hints).collect()

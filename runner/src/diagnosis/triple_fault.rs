@@ -2,21 +2,21 @@
 
 use std::fmt;
 
+use stos_image::FaultRecord;
+use stos_x86::interrupts::{ErrorCode, SelectorCode};
+use stos_x86::registers::CpuState;
+
 use super::chain::{Link, Step, chain, is_nested};
 use super::delivery::{is_exception, name};
-use super::error_code::SelectorCode;
-use super::exception::{CodeKind, exception};
+use super::exception::{DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT, exception};
 use super::gate::{Gate, Subject};
 use super::page_walk::Access;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
-use super::{descriptor, page_walk};
-use crate::machine::{CpuState, Delivery, History, Machine, Run};
+use super::{descriptor, error_code, page_walk};
+use crate::machine::{Delivery, History, Machine, Run};
 
-const DOUBLE_FAULT: u32 = 8;
-const GENERAL_PROTECTION: u32 = 13;
-const PAGE_FAULT: u32 = 14;
 /// Most runs of deliveries before the chain that are told.
 const EARLIER: usize = 3;
 
@@ -48,7 +48,7 @@ impl TripleFault {
     }
 
     fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
-        let record = cpu.to_record(DOUBLE_FAULT, 0);
+        let record = FaultRecord::of(cpu, DOUBLE_FAULT, 0);
         let scene = guest.scene(&record);
         let place = describe_address(scene.guest.symbols, record.eip);
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
@@ -105,7 +105,7 @@ impl fmt::Display for TripleFault {
 
 /// What it was about, as the end of a sentence.
 fn reason(scene: &Scene<'_>, delivery: &Delivery) -> String {
-    let has_one = !matches!(exception(delivery.vector).code, CodeKind::None | CodeKind::Zero);
+    let has_one = !matches!(exception(delivery.vector).error_code, ErrorCode::None | ErrorCode::Zero);
     let reason = if is_exception(delivery) && has_one { cause(scene) } else { None };
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
@@ -162,15 +162,15 @@ fn step_lines(step: &Step<'_>, scene: &Scene<'_>) -> Vec<String> {
         facts.push(format!("{} times, each in the handler of the one before", run.count));
     }
     let code = SelectorCode(delivery.error_code);
-    match exception(delivery.vector).code {
+    match exception(delivery.vector).error_code {
         _ if !is_exception(delivery) => {}
-        CodeKind::PageFault => facts.push(format!("CR2 {:#010x}", delivery.cpu.cr2)),
-        CodeKind::Selector if code.names_an_entry() => facts.push(code.to_string()),
-        CodeKind::Zero => {
+        ErrorCode::PageFault => facts.push(format!("CR2 {:#010x}", delivery.cpu.cr2)),
+        ErrorCode::Selector if code.names_an_entry() => facts.push(error_code::selector(code)),
+        ErrorCode::Zero => {
             let second = delivery.raised.map(|raised| exception(raised).mnemonic);
             facts.extend(second.map(|second| format!("made of two: the second was {second}")));
         }
-        CodeKind::Selector | CodeKind::ControlProtection | CodeKind::None => {}
+        ErrorCode::Selector | ErrorCode::Number | ErrorCode::None => {}
     }
     let mut lines = vec![facts.join(", ")];
     lines.extend(obstacle.as_ref().map(|obstacle| format!("    while delivering it: {obstacle}")));
@@ -240,7 +240,7 @@ mod tests {
     use crate::diagnosis::testing::{Case, any_case};
     use crate::machine::Source;
     use proptest::prelude::*;
-    use stos_image::{FaultRecord, Segment};
+    use stos_image::Segment;
 
     const MAIN: u32 = 0xc010_0500;
 
@@ -265,7 +265,7 @@ mod tests {
             idtr_limit: 0x7f,
             ..FaultRecord::default()
         };
-        let cpu = CpuState::from_record(&record);
+        let cpu = record.cpu_state();
         Delivery { vector, error_code: 0, source: Source::Exception, during: None, raised: None, eip: cpu.eip, cpu }
     }
 
@@ -375,7 +375,7 @@ mod tests {
             case in any_case(),
             vectors in proptest::collection::vec((0_u32..40, 0_u8..3, any::<bool>(), 0_u32..64), 1..20),
         ) {
-            let cpu = CpuState::from_record(&case.record);
+            let cpu = case.record.cpu_state();
             let deliveries: Vec<Delivery> = vectors
                 .iter()
                 .map(|&(vector, source, is_during, deeper)| {

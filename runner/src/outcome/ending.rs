@@ -4,11 +4,12 @@ use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
     KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
 };
+use stos_x86::registers::CpuState;
 
 use super::Outcome;
 use crate::backend::{BackendKind, CpuFailure, Ending};
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code, obstacle};
-use crate::machine::{CpuState, LinearMemory, Machine};
+use crate::machine::{LinearMemory, Machine};
 
 /// The outcome of a run of `machine`, on such a backend, that came to this `ending`.
 pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome {

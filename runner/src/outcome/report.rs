@@ -3,11 +3,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use stos_x86::registers::CpuState;
 
 use crate::backend::{BackendKind, Exits};
 use crate::devices::{Controller, Interrupts};
 use crate::diagnosis::Place;
-use crate::machine::CpuState;
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.

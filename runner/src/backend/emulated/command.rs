@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use stos_image::Description;
+use stos_x86::ports::{DEBUG_CONSOLE, PVPANIC};
 
-use crate::devices::{DEBUG_CONSOLE, PVPANIC};
 use crate::machine::{ClockStart, Configuration, CpuModel};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above

@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use stos_x86::ports::KEYBOARD_COMMAND;
 
 use super::qmp::{Message, Qmp};
 use crate::channel::{KeySink, ScanCode};
-use crate::devices::KEYBOARD_COMMAND;
 
 /// How long to wait until the guest is asked again whether it has read.
 const POLL: Duration = Duration::from_millis(5);

@@ -10,14 +10,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use stos_x86::registers::CpuState;
 
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
+use super::registers;
 use crate::backend::guest::SAMPLE_GAP;
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
 use crate::devices::Interrupts;
-use crate::machine::CpuState;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
@@ -118,7 +119,7 @@ impl Watcher {
                     ("GUEST_PANICKED", _) => return Some(Ending::Panicked),
                     ("SHUTDOWN", Some("guest-reset")) => {
                         let text = self.emulator.text(REGISTERS, progress.asked.len());
-                        self.link.observed.lock().cpu = text.and_then(|text| CpuState::from_qemu(&text));
+                        self.link.observed.lock().cpu = text.and_then(|text| registers::cpu_state(&text));
                         return Some(Ending::Reset);
                     }
                     // Newer emulators shut down for an exit device, and have its status for whoever asks them to quit.
@@ -153,7 +154,7 @@ impl Watcher {
     fn take_answer(&mut self, progress: &mut Progress, text: &str) -> Option<Ending> {
         let ending = match progress.asked.pop_front()? {
             Question::Glance => {
-                match CpuState::from_qemu(text) {
+                match registers::cpu_state(text) {
                     Some(state) if state.is_halted_for_good() => {
                         let _ = self.emulator.qmp.send("stop");
                         self.ask(progress, Question::Proof, REGISTERS);
@@ -164,7 +165,7 @@ impl Watcher {
                 return None;
             }
             Question::Proof => {
-                let Some(state) = CpuState::from_qemu(text).filter(CpuState::is_halted_for_good) else {
+                let Some(state) = registers::cpu_state(text).filter(CpuState::is_halted_for_good) else {
                     if !progress.is_paused {
                         let _ = self.emulator.qmp.send("cont");
                     }
@@ -192,7 +193,7 @@ impl Watcher {
             let _ = self.emulator.qmp.send("stop");
             let Some(text) = self.emulator.text(REGISTERS, outstanding) else { return };
             outstanding = 0;
-            self.link.observed.lock().samples.extend(CpuState::from_qemu(&text));
+            self.link.observed.lock().samples.extend(registers::cpu_state(&text));
             if number == SAMPLES {
                 let (pics, apic) = (self.emulator.text(PICS, 0), self.emulator.text(APIC, 0));
                 let interrupts = pics.zip(apic).and_then(|(pics, apic)| Interrupts::from_qemu(&pics, &apic));

@@ -7,11 +7,12 @@ use std::time::Duration;
 use kvm_bindings::KVM_MP_STATE_HALTED;
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
+use stos_x86::registers::CpuState;
 
 use super::super::{CpuFailure, Ending, Exits, Idle, Observed};
-use super::raw;
+use super::{raw, registers};
 use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
-use crate::machine::{CpuState, GuestMemory};
+use crate::machine::GuestMemory;
 
 /// EIP after reset (Intel SDM volume 3A, section 9.1.4).
 const RESET_EIP: u32 = 0xfff0;
@@ -144,7 +145,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     fn state(&self) -> Option<CpuState> {
         let (regs, sregs) = (self.fd.get_regs().ok()?, self.fd.get_sregs().ok()?);
         let is_halted = self.fd.get_mp_state().is_ok_and(|state| state.mp_state == KVM_MP_STATE_HALTED);
-        Some(CpuState::from_kvm(&regs, &sregs, is_halted))
+        Some(registers::cpu_state(&regs, &sregs, is_halted))
     }
 
     fn interrupts(&self) -> Option<Interrupts> {

@@ -7,3 +7,6 @@ mod port;
 
 pub use controller::I8042;
 pub use port::KeyboardPort;
+
+/// Interrupt line of the keyboard.
+pub const KEYBOARD_IRQ: u32 = 1;
