@@ -7,7 +7,7 @@ mod descriptors;
 mod draft;
 mod elf;
 mod linux;
-pub mod multiboot;
+pub(crate) mod multiboot;
 pub mod stos;
 
 use crate::diagnostics::Diagnostics;
