@@ -31,5 +31,5 @@ pub mod protocol;
 
 pub use build::{Begun, Order, Packed, init, pack};
 pub use input::lock::{Locked, lock};
-pub use plan::{MemoryChunk, Plan};
+pub use plan::{OwnedChunk, Plan};
 pub use protocol::plan;

@@ -75,7 +75,7 @@ const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
     (ports::SYSTEM_CONTROL_A..=ports::SYSTEM_CONTROL_A, "the reset port"),
     (ports::PIC2..=ports::PIC2 + 1, "the second 8259A"),
     (ports::DEBUG_CONSOLE..=ports::DEBUG_CONSOLE, "the debug console"),
-    (ports::COM1, "COM1"),
+    (ports::COM1..=ports::COM1_LAST, "COM1"),
     (ports::ELCR, "the interrupt controllers"),
     (ports::PVPANIC..=ports::PVPANIC, "the panic port"),
     (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),

@@ -140,7 +140,7 @@ impl Memory {
         }
         for ((file, name), loaded) in files.iter().zip(&names).zip(modules) {
             // The kernel writes section addresses into the files and runs the code in them.
-            let all = Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE);
+            let all = Permissions::all();
             self.put_whole_file(low(*file), loaded, RegionKind::Module, all, name);
         }
         self.put_named(low(segments), segment_bytes(memory_map), structure, Permissions::R, "boot_segments");
