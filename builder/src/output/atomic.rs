@@ -28,10 +28,8 @@ pub fn write_atomically(
         return Err(io::Error::other("it is a directory"));
     }
     let folder = folder_of(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".stos-pack-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".stos-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     let persisted = match existing {
