@@ -10,12 +10,12 @@ use stos_image::{Digest, Input};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::initramfs;
-use crate::manifest::{Initramfs, Manifest, NamedInput, Protocol};
+use crate::manifest::{Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol};
 use crate::observer::{Event, Observer, Watched};
 use crate::source::{Located, Span};
 
 /// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads. An initramfs may have another limit, see [`Protocol::initramfs_limit`].
+/// stos loads. An initramfs may have another limit, see [`initramfs_limit`].
 pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The content of one input.
@@ -164,9 +164,12 @@ fn load_file(
     Ok(loaded(key, path, bytes))
 }
 
-/// Most bytes that an initramfs may have.
+/// Most bytes that an initramfs may have. Linux finds it anywhere in memory, so it may be as large as that.
 fn initramfs_limit(manifest: &Manifest) -> u64 {
-    manifest.kernel.protocol.value.initramfs_limit()
+    match manifest.kernel.protocol.value {
+        Protocol::Stos | Protocol::Multiboot | Protocol::Elf => INPUT_LIMIT,
+        Protocol::Linux => MEMORY_LIMIT,
+    }
 }
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {

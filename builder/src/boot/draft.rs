@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::pages::fault_catcher;
 use crate::diagnostic::Diagnostics;
 use crate::input::Inputs;
-use crate::manifest::{Document, Manifest, RecordedPaths};
+use crate::manifest::{Manifest, RecordedPaths};
 use crate::plan::Plan;
 use crate::recipe::recipes;
 
@@ -45,7 +45,7 @@ impl Draft {
             fault_catcher: Some(fault_catcher()),
             run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
             inputs: origins,
-            manifest: Document::from(manifest).to_yaml()?,
+            manifest: manifest.to_yaml()?,
         };
         Ok(Plan { description, symbols, kept, pieces: memory.pieces, warnings })
     }
