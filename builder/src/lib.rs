@@ -25,7 +25,6 @@ mod manifest;
 mod message;
 mod observer;
 mod output;
-mod paging;
 mod plan;
 mod printable;
 mod quote;

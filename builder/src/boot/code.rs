@@ -6,12 +6,14 @@ use iced_x86::code_asm::{
     edx, es, esi, esp, fs, gs, ptr, ss, word_ptr,
 };
 use iced_x86::{BlockEncoderOptions, IcedError};
-use stos_image::{CR0_PG, FAULT_MAGIC, fault_offset};
+use stos_image::{FAULT_MAGIC, fault_offset};
+use stos_x86::interrupts::{DOUBLE_FAULT, has_error_code};
+use stos_x86::ports;
+use stos_x86::registers::CR0_PG;
+use stos_x86::segments::tss_offset;
 
-use super::descriptors::{RUNNING_TSS_SELECTOR, tss_offset};
-use super::layout::{
-    BOOT_CODE, DOUBLE_FAULT, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, KERNEL_BASE, POINTERS, STACK_TOP, TSS,
-};
+use super::descriptors::RUNNING_TSS_SELECTOR;
+use super::layout::{BOOT_CODE, EXCEPTION_VECTORS, FAULT_RECORD, KERNEL_BASE, POINTERS, STACK_TOP, TSS};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
@@ -29,11 +31,6 @@ pub struct BootCode {
     pub handlers: Vec<u32>,
     /// Physical address of the code that a double fault's task begins with.
     pub double_fault: u32,
-}
-
-/// True for the vectors at which the CPU pushes an error code (Intel SDM volume 3A, table 6-1).
-const fn has_error_code(vector: u8) -> bool {
-    matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30)
 }
 
 /// A call of a kernel's first function with paging on.
@@ -287,7 +284,7 @@ fn complete(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     store_table(asm, fault_offset::idtr_base, fault_offset::idtr_limit)?;
     // The magic comes last: it says that all the rest is there.
     asm.mov(dword_ptr(ebx + fault_offset::magic).ss(), FAULT_MAGIC)?;
-    asm.mov(edx, u32::from(FAULT_PORT))?;
+    asm.mov(edx, u32::from(ports::FAULT_CATCHER))?;
     asm.mov(al, 1)?;
     asm.out(dx, al)?;
     halt(asm)

@@ -1,22 +1,13 @@
 //! GDT, TSS and IDT of the boot pages, and the CPU state that names them.
 
-use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, Segment, Segments, TableRegister,
-};
+use stos_x86::interrupts::{DOUBLE_FAULT, Gate};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::segments::{Descriptor, Segment, Segments, TSS_SIZE, TaskState};
 
 use super::layout::{
-    BOOT_STACK_END, DOUBLE_FAULT, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT,
-    KERNEL_BASE, LOW_IDT, PAGE_DIRECTORY, TSS, UNPAGED_GDT,
+    BOOT_STACK_END, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT, KERNEL_BASE,
+    LOW_IDT, PAGE_DIRECTORY, TSS, UNPAGED_GDT,
 };
-
-/// Bytes of a 32-bit task state segment (Intel SDM volume 3A, figure 8-2).
-pub const TSS_SIZE: u32 = 104;
-/// Access bits in a GDT for a TSS that no CPU uses yet; loading TR sets the busy bit.
-const AVAILABLE_TSS_ACCESS: u16 = 0x0089;
-/// Gate type of a present 32-bit interrupt gate of DPL 0 (Intel SDM volume 3A, section 6.11).
-const INTERRUPT_GATE: u8 = 0x8e;
-/// Gate type of a present task gate of DPL 0 (Intel SDM volume 3A, figure 6-2).
-const TASK_GATE: u8 = 0x85;
 
 /// Entries of the GDT.
 const GDT_ENTRIES: u16 = 6;
@@ -91,8 +82,8 @@ impl Tables {
 
     /// Flat code, flat data, and the task state segments, each at its selector.
     pub fn gdt(self) -> Vec<u8> {
-        let tss = |selector, base| tss_segment(selector, base, AVAILABLE_TSS_ACCESS);
-        let mut table = [0_u64; GDT_ENTRIES as usize];
+        let tss = |selector, base| tss_segment(selector, base, Segment::AVAILABLE_TSS_ACCESS);
+        let mut table = [Descriptor::default(); GDT_ENTRIES as usize];
         for segment in [
             self.code_segment(),
             self.data_segment(),
@@ -107,7 +98,7 @@ impl Tables {
 
     /// A TSS whose only content is the stack for a change to privilege level 0.
     pub fn tss(self) -> Vec<u8> {
-        tss_with(&[(tss_offset::ESP0, BOOT_STACK_END), (tss_offset::ESP0 + 4, self.data.into())])
+        TaskState { esp0: BOOT_STACK_END, ss0: self.data, ..TaskState::default() }.encode()
     }
 
     /// The task of a double fault: `handler` on a stack of its own, with the page directory of the image. That stack is what
@@ -115,46 +106,43 @@ impl Tables {
     /// that page, and nothing further has to be there. A word above it stays free, for the handler to take as an error code when
     /// vector 8 comes from an 8259, without one.
     pub fn double_fault_tss(self, handler: u32) -> Vec<u8> {
-        let mut words = vec![
-            (tss_offset::CR3, self.double_fault_directory),
-            (tss_offset::EIP, self.base + handler),
-            (tss_offset::EFLAGS, EFLAGS_FIXED),
-            (tss_offset::ESP, self.base + DOUBLE_FAULT_STACK_END - 4),
-        ];
-        let selectors = [self.data, self.code, self.data, self.data, self.data, self.data];
-        words.extend((tss_offset::ES..).step_by(4).zip(selectors.map(u32::from)));
-        tss_with(&words)
+        let task = TaskState {
+            cr3: self.double_fault_directory,
+            eip: self.base + handler,
+            eflags: EFLAGS_FIXED,
+            general: GeneralRegisters { esp: self.base + DOUBLE_FAULT_STACK_END - 4, ..GeneralRegisters::default() },
+            cs: self.code,
+            data: self.data,
+            ..TaskState::default()
+        };
+        task.encode()
     }
 
     /// The IDT in force until the trampoline has turned paging on: interrupt gates to `handlers`.
     pub fn idt_before_paging(self, handlers: &[u32]) -> Vec<u8> {
-        handlers.iter().flat_map(|&handler| gate(self.code, handler, INTERRUPT_GATE)).collect()
+        table_of(handlers.iter().map(|&handler| Gate::interrupt(self.code, handler)))
     }
 
     /// The IDT in force while a kernel runs: interrupt gates to `handlers` where the tables are used, and a task gate for the
     /// double fault.
     pub fn idt(self, handlers: &[u32]) -> Vec<u8> {
-        let gates = handlers.iter().zip(0_u8..).map(|(&handler, vector)| match vector {
-            DOUBLE_FAULT => gate(DOUBLE_FAULT_SELECTOR, 0, TASK_GATE),
-            _ => gate(self.code, self.base + handler, INTERRUPT_GATE),
-        });
-        gates.flatten().collect()
+        table_of(handlers.iter().zip(0_u8..).map(|(&handler, vector)| match vector {
+            DOUBLE_FAULT => Gate::task(DOUBLE_FAULT_SELECTOR),
+            _ => Gate::interrupt(self.code, self.base + handler),
+        }))
     }
 
     /// The two pseudo-descriptors, for LGDT and for LIDT, with the tables where they are used; each takes 8 bytes.
     pub fn pointers(self) -> Vec<u8> {
         let pointer = |table: TableRegister| {
-            let mut bytes = [0; 8];
-            bytes[..2].copy_from_slice(&table.limit.to_le_bytes());
-            bytes[2..6].copy_from_slice(&(table.base + self.base).to_le_bytes());
-            bytes
+            let used = TableRegister { base: table.base + self.base, ..table };
+            [&used.pseudo_descriptor()[..], &[0; 2]].concat()
         };
         [pointer(self.gdtr()), pointer(idtr(HIGH_IDT))].concat()
     }
 
     /// The CPU state at the first instruction, at `eip`: paging off, flat segments, the fault catcher in charge.
     pub fn entry_state(self, eip: u32, general: GeneralRegisters) -> EntryState {
-        let data = self.data_segment();
         EntryState {
             general,
             eip,
@@ -164,15 +152,11 @@ impl Tables {
             cr4: if self.is_paged() { CR4_PSE } else { 0 },
             gdtr: self.gdtr(),
             idtr: idtr(LOW_IDT),
-            segments: Segments {
-                cs: self.code_segment(),
-                ds: data.clone(),
-                es: data.clone(),
-                fs: data.clone(),
-                gs: data.clone(),
-                ss: data,
-                tr: tss_segment(self.entry_tss, TSS, Segment::BUSY_TSS_ACCESS),
-            },
+            segments: Segments::new(
+                self.code_segment(),
+                self.data_segment(),
+                tss_segment(self.entry_tss, TSS, Segment::BUSY_TSS_ACCESS),
+            ),
         }
     }
 }
@@ -181,46 +165,13 @@ fn tss_segment(selector: u16, base: u32, access: u16) -> Segment {
     Segment { selector, base, limit: TSS_SIZE - 1, access }
 }
 
+/// The bytes of an IDT.
+fn table_of(gates: impl Iterator<Item = Gate>) -> Vec<u8> {
+    gates.flat_map(|gate| gate.encode().to_le_bytes()).collect()
+}
+
 fn idtr(base: u32) -> TableRegister {
     TableRegister { base, limit: 32 * 8 - 1 }
-}
-
-/// A gate to `offset` in the segment that `selector` names (Intel SDM volume 3A, figure 6-2).
-fn gate(selector: u16, offset: u32, kind: u8) -> [u8; 8] {
-    let (offset, selector) = (offset.to_le_bytes(), selector.to_le_bytes());
-    [offset[0], offset[1], selector[0], selector[1], 0, kind, offset[2], offset[3]]
-}
-
-/// Offsets into a 32-bit task state segment (Intel SDM volume 3A, figure 8-2).
-pub mod tss_offset {
-    /// Stack pointer for a change to privilege level 0; the selector of its segment follows.
-    pub const ESP0: u32 = 4;
-    /// CR3 of the task. The CPU reads it and never writes it.
-    pub const CR3: u32 = 28;
-    /// EIP; EFLAGS, the general registers from EAX to EDI and the segment registers from ES to GS follow.
-    pub const EIP: u32 = 32;
-    /// EFLAGS.
-    pub const EFLAGS: u32 = 36;
-    /// EAX, and ECX, EDX, EBX, ESP, EBP, ESI and EDI after it.
-    pub const EAX: u32 = 40;
-    /// ESP.
-    pub const ESP: u32 = 56;
-    /// ES, and CS, SS, DS, FS and GS after it, each in a word of 32 bits.
-    pub const ES: u32 = 72;
-    /// Offset of the I/O permission map, in the upper half of the last word.
-    pub const IO_MAP: u32 = 102;
-}
-
-/// A TSS with these words and an I/O map base past its limit.
-fn tss_with(words: &[(u32, u32)]) -> Vec<u8> {
-    let mut bytes = vec![0; TSS_SIZE as usize];
-    for &(offset, word) in words {
-        let offset = offset as usize;
-        bytes[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
-    }
-    let io_map = tss_offset::IO_MAP as usize;
-    bytes[io_map..].copy_from_slice(&104_u16.to_le_bytes());
-    bytes
 }
 
 #[cfg(test)]
@@ -267,7 +218,7 @@ mod tests {
     #[test]
     fn a_double_fault_is_a_task_of_its_own_and_nothing_else_is() {
         let idt = Tables::STOS.idt(&[0x3000; 32]);
-        let tasks: Vec<usize> = (0..32).filter(|vector| idt[8 * vector + 5] == TASK_GATE).collect();
+        let tasks: Vec<usize> = (0..32).filter(|vector| idt[8 * vector + 5] == 0x85).collect();
         assert_eq!(tasks, [8]);
         assert_eq!(idt[8 * 8 + 2..8 * 8 + 4], DOUBLE_FAULT_SELECTOR.to_le_bytes());
         let task = Tables::STOS.double_fault_tss(0x3100);

@@ -48,12 +48,8 @@ pub const HOLE_START: u32 = 0x9_fc00;
 /// First byte after the PC's hole.
 pub const HOLE_END: u32 = 0x10_0000;
 
-/// Port that the fault catcher writes to when its record is complete.
-pub const FAULT_PORT: u16 = 0x5f4;
 /// Vectors that the fault catcher handles: all that the CPU itself raises (Intel SDM volume 3A, table 6-1).
 pub const EXCEPTION_VECTORS: u8 = 32;
-/// The vector of a double fault.
-pub const DOUBLE_FAULT: u8 = 8;
 
 /// Virtual address of physical 0 in a stos kernel.
 pub const KERNEL_BASE: u32 = 0xc000_0000;

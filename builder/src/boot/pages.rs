@@ -1,25 +1,24 @@
 //! The boot pages below 1 MiB: descriptor tables, fault catcher, its record, and the first stack.
 
 use stos_image::{FAULT_RECORD_SIZE, FaultCatcher, PAGE_SIZE, Permissions, PhysAddr, RegionKind};
+use stos_x86::paging::{Access, Entry};
+use stos_x86::ports;
 
 use super::code::BootCode;
 use super::descriptors::Tables;
 use super::layout::{
     BOOT_CODE, BOOT_STACK, BOOT_STACK_END, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK, DOUBLE_FAULT_STACK_END,
-    DOUBLE_FAULT_TSS, EXCEPTION_VECTORS, FAULT_PORT, FAULT_RECORD, HIGH_IDT, HOLE_END, HOLE_START, LOW_IDT, NULL_PAGE,
-    POINTERS, TSS,
+    DOUBLE_FAULT_TSS, EXCEPTION_VECTORS, FAULT_RECORD, HIGH_IDT, HOLE_END, HOLE_START, LOW_IDT, NULL_PAGE, POINTERS,
+    TSS,
 };
 use super::memory::Memory;
-
-/// Flags of a page directory or page table entry: present and writable (Intel SDM volume 3A, tables 4-5 and 4-6).
-const TABLE_ENTRY: u32 = 0x3;
 
 /// ESP of a kernel that is entered with paging off. It points to the address of code that halts, for a kernel that returns.
 pub const FIRST_STACK_POINTER: u32 = BOOT_STACK_END - 4;
 
 /// Where the fault catcher leaves its record, for the image's description.
 pub fn fault_catcher() -> FaultCatcher {
-    FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: FAULT_PORT }
+    FaultCatcher { record: PhysAddr(FAULT_RECORD.into()), port: ports::FAULT_CATCHER }
 }
 
 impl Memory {
@@ -73,8 +72,8 @@ impl Memory {
 /// (Intel SDM volume 3A, sections 4.3 and 8.3.) What follows in the page maps addresses that nobody uses.
 fn double_fault_directory() -> Vec<u8> {
     let boot_pages = (0x1000..BOOT_STACK_END).step_by(0x1000);
-    let entries = std::iter::once(DOUBLE_FAULT_DIRECTORY).chain(boot_pages).map(|page| page | TABLE_ENTRY);
-    entries.flat_map(u32::to_le_bytes).collect()
+    let entries = std::iter::once(DOUBLE_FAULT_DIRECTORY).chain(boot_pages);
+    entries.flat_map(|page| Entry::table_or_page(page, Access::KERNEL).0.to_le_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Makes of an image what other programs start or look at: a Multiboot kernel, or guest memory as a flat file.
 
 mod elf;
-mod handover;
+mod fill;
 mod multiboot;
 mod space;
 mod start;
@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use stos_image::{Digest, GuestRange};
+use stos_x86::handover::HandoverError;
 
 use crate::code::STATUS_DATA;
 use crate::diagnostic::Diagnostic;
@@ -66,11 +67,8 @@ pub enum ExportError {
         place: &'static str,
     },
     /// The guest can't be entered as the image says.
-    #[error("the start-up code can't bring about the image's entry state: {reason}")]
-    Entry {
-        /// Which part of the state, and why.
-        reason: String,
-    },
+    #[error("the start-up code can't bring about the image's entry state: {0}")]
+    Entry(#[from] HandoverError),
     /// The result can't be written.
     #[error("{}", .0.message)]
     Output(Diagnostic),
@@ -81,7 +79,7 @@ impl ExportError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Image(error) => error.status(),
-            Self::InHole { .. } | Self::NoRoom { .. } | Self::Entry { .. } => STATUS_DATA,
+            Self::InHole { .. } | Self::NoRoom { .. } | Self::Entry(_) => STATUS_DATA,
             Self::Output(diagnostic) => diagnostic.code.status(),
         }
     }

@@ -13,11 +13,12 @@ use std::io::{self, Write};
 use stos_image::{GuestRange, PAGE_SIZE};
 
 use super::elf::ElfFile;
-use super::handover::{Handover, Move};
+use super::fill::{self, Move};
 use super::space::{fewer, from_to, gaps, pages, within};
 use super::start::{self, Start};
 use super::{ExportError, copy_memory};
 use crate::image_file::LoadedImage;
+use stos_x86::handover::{Handover, HandoverError};
 
 /// Where the memory begins that a loader may load to.
 const HIGH_MEMORY: u64 = 0x10_0000;
@@ -58,7 +59,7 @@ impl<'a> Kernel<'a> {
         code.resize(usize::try_from(home.size).unwrap_or(code.len()), 0);
         let handover = Move { from: handover_from, to: home };
         let start = Start { at, handover, enter, memory_size: image.image.description().memory_size };
-        let mut package_bytes = start.build().map_err(|error| ExportError::Entry { reason: error.to_string() })?;
+        let mut package_bytes = start.build().map_err(HandoverError::from)?;
         package_bytes.extend(code);
         // The extents lie within guest memory, so that it can be read.
         package_bytes.extend(guest.low_extents.iter().filter_map(|&range| image.read(range)).flatten());
@@ -138,7 +139,7 @@ impl<'a> Guest<'a> {
             gaps(from_to(0, FIRMWARE_DATA), &pages(self.low_extents.iter().copied().chain([home]))),
             gaps(self.high_memory, &pages(self.loaded.iter().copied().chain([home]))),
         ];
-        Handover::build(low(home.start.0), &self.image.image.description().entry, &moves, &zeros.concat())
+        Ok(fill::build(low(home.start.0), &self.image.image.description().entry, &moves, &zeros.concat())?)
     }
 
     /// Memory that nothing owns, for the handover: it is what stays of all this when the guest runs.

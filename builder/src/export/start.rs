@@ -5,7 +5,7 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, CodeLabel, ah, al, bl, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, esi};
 use stos_image::PAGE_SIZE;
 
-use super::handover::Move;
+use super::fill::Move;
 
 /// Bytes that it takes.
 pub const SIZE: u32 = 0x1000;

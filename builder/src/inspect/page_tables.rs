@@ -1,11 +1,10 @@
 //! Decodes the page tables that an image enters its guest with. (Intel SDM volume 3A, section 4.3, 32-bit paging.)
 
 use serde::Serialize;
-use stos_image::{CR4_PSE, GuestRange};
+use stos_image::GuestRange;
+use stos_x86::paging::{Found, Page, PageSize, TABLE_SIZE, TwoLevel};
 
 use crate::image_file::LoadedImage;
-use crate::paging::PageSize;
-use crate::paging::entry::{ADDRESS, Access, BIG_PAGE_ADDRESS, PAGE_SIZE, PRESENT, TABLE_SIZE};
 
 /// Most runs of pages that are listed: an image need not be ours, and could have a million.
 const MAPPINGS_LIMIT: usize = 1024;
@@ -60,26 +59,15 @@ impl PageTables {
     pub fn decode(loaded: &LoadedImage) -> Self {
         let entry = &loaded.image.description().entry;
         let mut found = Self::default();
-        let directory = if entry.cr3 == 0 { None } else { words(loaded, entry.cr3 & ADDRESS) };
-        for (index, word) in (0..).zip(directory.unwrap_or_default()) {
-            if word & PRESENT == 0 {
-                continue;
-            }
-            let start = u64::from(index) * u64::from(PageSize::Big.bytes());
-            if word & PAGE_SIZE != 0 && entry.cr4 & CR4_PSE != 0 {
-                found.add(page(index, start, word & BIG_PAGE_ADDRESS, PageSize::Big, Access::of(word)));
-                continue;
-            }
-            let table = words(loaded, word & ADDRESS);
-            found.tables.push(PageTable { entry: index, address: word & ADDRESS, in_memory: table.is_some() });
-            for (page_index, page_word) in (0_u64..).zip(table.unwrap_or_default()) {
-                if page_word & PRESENT != 0 {
-                    let start = start + page_index * u64::from(PageSize::Small.bytes());
-                    let access = Access::of(word).and(Access::of(page_word));
-                    found.add(page(index, start, page_word & ADDRESS, PageSize::Small, access));
-                }
-            }
+        if entry.cr3 == 0 {
+            return found;
         }
+        TwoLevel::new(entry.cr3, entry.cr4).for_each(words(loaded), |each| match each {
+            Found::Table { directory_index: entry, address, in_memory } => {
+                found.tables.push(PageTable { entry, address, in_memory });
+            }
+            Found::Page(page) => found.add(page.into()),
+        });
         found.close();
         found
     }
@@ -103,22 +91,33 @@ impl PageTables {
     }
 }
 
-/// The words of the page directory or page table at `address`; `None` when it does not lie in guest memory.
-fn words(loaded: &LoadedImage, address: u32) -> Option<Vec<u32>> {
-    let bytes = loaded.read(GuestRange::new(address.into(), TABLE_SIZE.into()))?;
-    Some(bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect())
+/// Reads words of guest memory, a table at a time.
+fn words(loaded: &LoadedImage) -> impl FnMut(u64) -> Option<u32> {
+    let size = u64::from(TABLE_SIZE);
+    let mut table: (u64, Option<Vec<u8>>) = (u64::MAX, None);
+    move |address| {
+        let start = address - address % size;
+        if table.0 != start {
+            table = (start, loaded.read(GuestRange::new(start, size)));
+        }
+        let offset = usize::try_from(address - start).ok()?;
+        table.1.as_ref()?.get(offset..)?.first_chunk().copied().map(u32::from_le_bytes)
+    }
 }
 
-fn page(entry: u32, virtual_start: u64, physical: u32, size: PageSize, access: Access) -> Mapping {
-    Mapping {
-        first_entry: entry,
-        last_entry: entry,
-        virtual_start,
-        physical_start: physical.into(),
-        size: size.bytes().into(),
-        writable: access.writable,
-        user: access.user,
-        big_pages: size == PageSize::Big,
+impl From<Page> for Mapping {
+    fn from(page: Page) -> Self {
+        let Page { directory_index, linear, physical, size, access } = page;
+        Self {
+            first_entry: directory_index,
+            last_entry: directory_index,
+            virtual_start: linear.into(),
+            physical_start: physical,
+            size: size.bytes().into(),
+            writable: access.writable,
+            user: access.user,
+            big_pages: size == PageSize::Big,
+        }
     }
 }
 

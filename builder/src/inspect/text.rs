@@ -6,7 +6,7 @@ use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
 
 use super::multiboot::MultibootSections;
 use super::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
-use crate::paging::entry::TABLE_SIZE;
+use stos_x86::paging::TABLE_SIZE;
 
 /// Most owners of the memory behind a mapping that are named.
 const OWNERS_SHOWN: usize = 3;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use stos_image::GeneralRegisters;
+use stos_x86::paging::PageSize;
 
 use super::protocol::Protocol;
-use crate::paging::PageSize;
 use crate::source::{Located, Sources, Span};
 use crate::yaml::Node;
 

@@ -1,12 +1,12 @@
 //! Reads the manifest's mapping `entry`: the CPU at a kernel's first instruction, where no boot protocol says it.
 
 use stos_image::GeneralRegisters;
+use stos_x86::paging::PageSize;
 
 use super::document::{Eip, Entry, MapEntry, PAGE_SIZES, Paging, SegmentMapping};
 use super::fields::Field;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::paging::PageSize;
 use crate::source::Located;
 use crate::yaml::Node;
 

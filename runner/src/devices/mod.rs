@@ -2,6 +2,7 @@
 //! kernel emulates. On the emulated backend the same devices are QEMU's.
 
 mod keyboard;
+mod pic;
 mod port_log;
 mod rtc;
 mod serial;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 pub use keyboard::{Keyboard, KeyboardPort};
+pub use pic::{Controller, Interrupts, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use rtc::Rtc;
 pub use serial::{InterruptLine, Serial, SerialPort};
 pub use vga::Vga;
 
-use crate::console::{OutputPipe, Stream};
+use crate::channel::{OutputPipe, Stream};
 
 /// COM1's first port.
 const COM1: u16 = 0x3f8;

@@ -1,8 +1,8 @@
 //! What guests do to ports.
 
 use super::*;
-use crate::console::{Expectations, Matcher, pump};
-use crate::observed::Observed;
+use crate::backend::Observed;
+use crate::watch::{Expectations, Matcher, pump};
 use proptest::prelude::*;
 use std::sync::mpsc::channel;
 

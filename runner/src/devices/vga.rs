@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::screen::{Adapter, Cursor};
+use crate::channel::{Adapter, Cursor};
 
 /// First port.
 pub const FIRST: u16 = 0x3c0;

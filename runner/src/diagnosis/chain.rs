@@ -3,11 +3,11 @@
 
 use stos_image::{FaultRecord, Region, Symbols};
 
-use super::delivery::{Delivery, History, Run, Source};
 use super::gate::{Gate, Obstacle};
 use super::scene::Scene;
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
+use crate::machine::{Delivery, History, Run, Source};
 
 /// Most steps that are followed back.
 const STEPS: usize = 8;
@@ -130,7 +130,7 @@ pub fn is_nested(run: &Run) -> bool {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::cpu::CpuState;
+    use crate::machine::CpuState;
 
     const STACK: u32 = 0xc010_0000;
 

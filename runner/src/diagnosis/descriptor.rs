@@ -186,7 +186,7 @@ mod tests {
         let text = |descriptor| Descriptor(descriptor).to_string();
         assert_eq!(text(0), "null");
         assert_eq!(
-            text(Segment::flat(8, Segment::CODE_ACCESS).descriptor()),
+            text(Segment::flat(8, Segment::CODE_ACCESS).descriptor().0),
             "32-bit code, readable, base 0x00000000, limit 0xffffffff, DPL 0, present"
         );
         assert_eq!(

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use super::delivery::{Delivery, Source};
 use super::descriptor::{Descriptor, segment};
 use super::place::describe_address;
 use super::scene::Scene;
+use crate::machine::{Delivery, Source};
 
 /// Bytes of an entry.
 const ENTRY_SIZE: u32 = 8;
@@ -203,7 +203,7 @@ fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Opt
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::cpu::CpuState;
+    use crate::machine::CpuState;
     use stos_image::{FaultRecord, Segment};
 
     const IDT: u32 = 0xc000_3000;

@@ -7,10 +7,10 @@ use stos_image::VerifiedImage;
 use super::place::describe_address;
 use super::scene::Scene;
 use super::surroundings;
-use crate::cpu::CpuState;
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
-use crate::pic::Interrupts;
+use crate::devices::Interrupts;
+use crate::machine::CpuState;
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
@@ -135,7 +135,7 @@ fn times(count: usize) -> String {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::pic::{Controller, Pics};
+    use crate::devices::{Controller, Pics};
 
     fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
         let looks: Vec<CpuState> =

@@ -3,7 +3,6 @@
 
 mod backtrace;
 mod chain;
-mod delivery;
 mod descriptor;
 mod error_code;
 mod exception;
@@ -23,13 +22,12 @@ use std::fmt;
 
 use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
 
-pub use delivery::{Delivery, History, Run, Source};
 pub use hang::Hang;
 pub use place::{Place, describe_address};
 pub use triple_fault::TripleFault;
 
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
 use error_code::SelectorCode;
 use exception::{CodeKind, Exception, exception};
 use page_walk::Access;

@@ -1,7 +1,7 @@
 //! How the page tables lead from an address to memory, or fail to, and what they map instead.
 
 use super::scene::Scene;
-use crate::linear::{Entry, Level, WalkEnd};
+use crate::machine::{Entry, Level, WalkEnd};
 
 /// Most ranges of mapped addresses that are listed.
 const RANGES: usize = 6;

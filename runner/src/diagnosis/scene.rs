@@ -3,7 +3,7 @@
 
 use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
 
-use crate::linear::{LinearMemory, WalkEnd};
+use crate::machine::{LinearMemory, WalkEnd};
 
 /// A fault and its surroundings.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,6 @@ use std::fmt;
 use stos_image::VerifiedImage;
 
 use super::chain::{Link, Remains, Step, chain, is_nested};
-use super::delivery::{Delivery, History, Run, Source};
 use super::error_code::SelectorCode;
 use super::exception::{CodeKind, Exception, exception};
 use super::gate::{Gate, Subject};
@@ -13,8 +12,9 @@ use super::page_walk::Access;
 use super::place::describe_address;
 use super::scene::Scene;
 use super::{cause, descriptor, facts, indented, page_walk, surroundings};
-use crate::cpu::CpuState;
-use crate::memory::GuestMemory;
+use crate::machine::CpuState;
+use crate::machine::GuestMemory;
+use crate::machine::{Delivery, History, Run, Source};
 
 const BREAKPOINT: u32 = 3;
 const OVERFLOW: u32 = 4;

@@ -22,8 +22,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, LoadSegment};
 use crate::input::Loaded;
 use crate::manifest::{MapEntry, Paging, SegmentMapping};
-use crate::paging::{Access, AddressSpace, Field, Mapping, PageSize, PagingError, Target};
 use crate::source::{Located, Span};
+use stos_x86::paging::{Access, AddressSpace, Field, Mapping, PageSize, PagingError, Target};
 
 /// Most mappings that are listed.
 const SHOWN: usize = 8;

@@ -6,6 +6,7 @@ mod mappings;
 mod start;
 
 use stos_image::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters, GuestRange, Permissions, RegionKind};
+use stos_x86::paging::{PageSize, TABLE_SIZE};
 
 use self::mappings::{Mappings, Own};
 use self::start::Start;
@@ -19,8 +20,6 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, Names};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::{Manifest, Paging};
-use crate::paging::PageSize;
-use crate::paging::entry::TABLE_SIZE;
 use crate::plan::Plan;
 
 /// Bytes of the stack that a kernel gets when the manifest gives it none.
@@ -157,7 +156,7 @@ impl Memory {
                 tables = room(self, manifest, needed, &format!("{count} page tables"))?;
                 continue;
             }
-            let built = mappings.space.build(tables).map_err(|error| {
+            let built = mappings.space.build(tables.start.0, tables.size).map_err(|error| {
                 Diagnostic::new(Code::DoesNotFit, error.to_string()).at(paging.span, "these page tables")
             })?;
             let (kind, permissions) = (RegionKind::PageTables, Permissions::RW);

@@ -23,8 +23,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::input::{Inputs, Loaded};
 use crate::manifest::Manifest;
-use crate::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 use crate::plan::Plan;
+use stos_x86::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 
 /// Reads and checks a kernel's file.
 ///
@@ -190,5 +190,5 @@ fn page_directory(frame_array: &FrameArray) -> Result<Vec<u8>, Diagnostic> {
         |error: &PagingError| Diagnostic::new(Code::FormatLimit, format!("the page directory can't be built: {error}"));
     let space = AddressSpace::new(vec![map(0, 1, 0), map(KERNEL_BASE, 1, 0), frames]);
     let space = space.map_err(|errors| failed(errors.first().unwrap_or(&PagingError::Empty { index: 0 })))?;
-    Ok(space.build(GuestRange::new(0, 0)).map_err(|error| failed(&error))?.directory)
+    Ok(space.build(0, 0).map_err(|error| failed(&error))?.directory)
 }

@@ -1,8 +1,8 @@
 //! Reads what QEMU logs of exceptions and interrupts (`-d int`), line by line, so that a log of any length takes little
 //! memory.
 
-use crate::cpu::CpuState;
-use crate::diagnosis::{Delivery, History, Source};
+use crate::machine::CpuState;
+use crate::machine::{Delivery, History, Source};
 
 /// What QEMU logs when its CPU gives up.
 pub const TRIPLE_FAULT: &str = "Triple fault";

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::qmp::{Message, Qmp};
-use crate::console::{KeySink, Stroke};
+use crate::channel::{KeySink, Stroke};
 use crate::devices::KEYBOARD_COMMAND;
 
 /// How long to wait until the guest is asked again whether it has read.

@@ -15,13 +15,13 @@ use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
 use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
-use crate::cpu::CpuState;
+use crate::devices::Interrupts;
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::event::Event;
-use crate::linear::LinearMemory;
-use crate::load::Machine;
+use crate::machine::CpuState;
+use crate::machine::LinearMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::pic::Interrupts;
+use crate::session::Event;
 use crate::session::TICK;
 
 /// The monitor's commands.
@@ -103,9 +103,9 @@ impl Watcher {
         let sign = catch_unwind(AssertUnwindSafe(|| self.wait_for_a_sign()));
         let Self { emulator, machine, link, requests } = self;
         if !matches!(sign, Ok(Sign::Ended)) {
-            emulator.kill();
+            emulator.process.kill();
         }
-        let end = emulator.wait();
+        let end = emulator.process.wait();
         for reader in emulator.readers {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();

@@ -9,15 +9,18 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use iced_x86::IcedError;
+use iced_x86::code_asm::{CodeAssembler, al, cr0, eax};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, PhysAddr, Segment, Segments, TableRegister,
+    CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, PhysAddr, Segment, Segments,
+    TableRegister,
 };
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::super::CpuModel;
-use super::{add_memory, cpuid, host, register_kick_signal, registers};
-use crate::memory::{GuestMemory, Sharing};
+use super::{cpuid, host, raw, register_kick_signal, registers};
+use crate::machine::{GuestMemory, Sharing};
 
 /// What the probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +50,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a probe that got stuck is asked to leave.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Turns on paging, takes an exception, comes back and reports.
-const PROGRAM: [u8; 19] = [
-    0x0f, 0x20, 0xc0, // mov eax, cr0
-    0x0d, 0x00, 0x00, 0x00, 0x80, // or eax, 0x80000000
-    0x0f, 0x22, 0xc0, // mov cr0, eax
-    0xeb, 0x00, // jmp to the next instruction
-    0xcc, // int3
-    0xb0, REPORT, // mov al, REPORT
-    0xe6, 0xe0, // out REPORT_PORT, al
-    0xf4, // hlt
-];
-const IRET: u8 = 0xcf;
 /// Page directory entry: present, writable, a 4 MiB page at address 0.
 const IDENTITY_PAGE: u32 = 0x83;
 /// Flat descriptors (Intel SDM volume 3A, figure 3-8).
@@ -83,8 +74,9 @@ fn prepare() -> Result<Probe, String> {
     let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(|error| error.to_string())?;
     let write =
         |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(|error| error.to_string());
-    write(CODE, &PROGRAM)?;
-    write(HANDLER, &[IRET])?;
+    let assembled = |code: Result<Vec<u8>, IcedError>| code.map_err(|error| error.to_string());
+    write(CODE, &assembled(program())?)?;
+    write(HANDLER, &assembled(handler())?)?;
     write(PAGE_DIRECTORY, &IDENTITY_PAGE.to_le_bytes())?;
     write(IDT + 8 * BREAKPOINT, &(u32::from(CODE_SELECTOR) << 16 | HANDLER).to_le_bytes())?;
     write(IDT + 8 * BREAKPOINT + 4, &INTERRUPT_GATE.to_le_bytes())?;
@@ -96,7 +88,7 @@ fn prepare() -> Result<Probe, String> {
     let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
         vm.set_tss_address(super::TSS_ADDRESS)?;
         vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
-        add_memory(&vm, &memory)?;
+        raw::add_memory(&vm, &memory)?;
         let vcpu = vm.create_vcpu(0)?;
         cpuid::set(&vcpu, CpuModel::Fixed)?;
         let entry = entry_state();
@@ -106,6 +98,29 @@ fn prepare() -> Result<Probe, String> {
     };
     let vcpu = enter().map_err(|error| format!("a small guest can't be set up: {error}"))?;
     Ok(Probe { vcpu, _vm: vm, _memory: memory })
+}
+
+/// Turns on paging, takes an exception, comes back and reports.
+fn program() -> Result<Vec<u8>, IcedError> {
+    let mut asm = CodeAssembler::new(32)?;
+    let mut paged = asm.create_label();
+    asm.mov(eax, cr0)?;
+    asm.or(eax, CR0_PG)?;
+    asm.mov(cr0, eax)?;
+    asm.jmp(paged)?;
+    asm.set_label(&mut paged)?;
+    asm.int3()?;
+    asm.mov(al, u32::from(REPORT))?;
+    asm.out(u32::from(REPORT_PORT), al)?;
+    asm.hlt()?;
+    asm.assemble(CODE.into())
+}
+
+/// Comes back from the exception.
+fn handler() -> Result<Vec<u8>, IcedError> {
+    let mut asm = CodeAssembler::new(32)?;
+    asm.iretd()?;
+    asm.assemble(HANDLER.into())
 }
 
 fn entry_state() -> EntryState {
