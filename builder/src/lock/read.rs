@@ -17,28 +17,24 @@ use crate::yaml;
 
 const WHAT: &str = "the lock file";
 
-const NUMBER_OF_ANY_SIZE: Kind = number(&NUMBER, 0, u64::MAX, 1);
+const WHOLE_NUMBER: Kind = number(&NUMBER, 0, u64::MAX, 1);
 const TEXT: Kind = Kind::Text { least: 1, most: TEXT_LIMIT };
+const INPUTS: Kind = Kind::List { of: &Kind::Mapping(&INPUT), most: usize::MAX };
 
 const LOCK: Mapping = mapping(
     "Lock",
-    "The inputs of a manifest in all its variants.",
-    &[
-        key("version", "1", NUMBER_OF_ANY_SIZE).required().about("Version of the lock file's form."),
-        key("inputs", "[]", Kind::List { of: &Kind::Mapping(&INPUT), most: usize::MAX })
-            .required()
-            .about("The inputs."),
-    ],
+    "A lock file.",
+    &[key("version", "1", WHOLE_NUMBER).required(), key("inputs", "[]", INPUTS).required()],
 );
 
 const INPUT: Mapping = mapping(
     "Input",
-    "A file or a directory.",
+    "What an input must be.",
     &[
-        key("path", "kernel.elf", TEXT).required().about("The path as the manifest writes it."),
-        key("manifest", "kernel.yaml", TEXT).required().about("The manifest that writes it."),
-        key("digest", "sha256:…", TEXT).required().about("Digest of the content."),
-        key("size", "4096", NUMBER_OF_ANY_SIZE).required().about("Size in bytes."),
+        key("path", "kernel.elf", TEXT).required(),
+        key("manifest", "kernel.yaml", TEXT).required(),
+        key("digest", "sha256:…", TEXT).required(),
+        key("size", "4096", WHOLE_NUMBER).required(),
     ],
 );
 

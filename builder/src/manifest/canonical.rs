@@ -65,7 +65,7 @@ fn written_value<'a>(kind: Kind, node: &Node, paths: &mut impl Iterator<Item = &
         (Kind::Version, _) => Node::Integer(1),
         (Kind::Path | Kind::Directory, _) => paths.next().map_or(Node::Null, |path| Node::Text(path.to_owned())),
         // What is no number is a symbol.
-        (Kind::Number(_) | Kind::AddressOrSymbol, _) => {
+        (Kind::Number { .. } | Kind::AddressOrSymbol, _) => {
             let notation = kind.notation();
             let value = digits(node).and_then(|text| notation.parse(&text).ok());
             value.map_or_else(|| node.clone(), |value| notation.write(value))

@@ -86,8 +86,8 @@ pub enum Kind {
     Word(fn() -> Vec<&'static str>),
     /// `true` or `false`.
     Flag,
-    /// A whole number.
-    Number(Number),
+    /// A multiple of `step`. The limits are those of a plain number, which has the notation's usual unit.
+    Number { notation: &'static Notation, least: u64, most: u64, step: u64 },
     /// An address, or the name of a symbol.
     AddressOrSymbol,
     /// A mapping.
@@ -112,23 +112,10 @@ impl Kind {
     /// How such a number is written.
     pub fn notation(self) -> &'static Notation {
         match self {
-            Self::Number(number) => number.notation,
+            Self::Number { notation, .. } => notation,
             _ => &ADDRESS,
         }
     }
-}
-
-/// A number's notation and limits. They are those of a plain number: where a unit is missing, of the notation's usual unit.
-#[derive(Clone, Copy, Debug)]
-pub struct Number {
-    /// How it is written.
-    pub notation: &'static Notation,
-    /// The least one.
-    pub least: u64,
-    /// The greatest one.
-    pub most: u64,
-    /// What it is a multiple of.
-    pub step: u64,
 }
 
 pub const fn mapping(name: &'static str, about: &'static str, keys: &'static [Key]) -> Mapping {
@@ -136,7 +123,7 @@ pub const fn mapping(name: &'static str, about: &'static str, keys: &'static [Ke
 }
 
 pub const fn number(notation: &'static Notation, least: u64, most: u64, step: u64) -> Kind {
-    Kind::Number(Number { notation, least, most, step })
+    Kind::Number { notation, least, most, step }
 }
 
 /// A key that need not be there.

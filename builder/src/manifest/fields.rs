@@ -2,7 +2,7 @@
 //! are not what the description of their key says.
 
 use super::description::{Key, Kind, Mapping};
-use super::quantity::{QuantityError, digits};
+use super::quantity::{NoNumber, digits};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{Located, Span};
@@ -142,30 +142,20 @@ impl<'a> Field<'a> {
 
     /// The truth value that it is.
     pub fn flag(&self, found: &mut Diagnostics) -> Option<bool> {
-        match &self.node.value {
-            Node::Bool(value) => Some(*value),
-            other => {
-                found.push(wrong_type(&self.what, "`true` or `false`", other, self.node.span));
-                None
-            }
-        }
+        let value = match &self.node.value {
+            Node::Bool(value) => Ok(*value),
+            other => Err(wrong_type(&self.what, "`true` or `false`", other, self.node.span)),
+        };
+        found.take(value)
     }
 
     /// The number that it is, in bytes or milliseconds where it has a unit. Its range is for the caller to check.
     pub fn number(&self, found: &mut Diagnostics) -> Option<Located<u64>> {
         let notation = self.kind.notation();
         let text = found.take(self.digits(notation.wanted))?;
-        let value = notation.parse(&text).map_err(|error| {
-            let diagnostic = self.bad_number(&error.to_string(), notation.wanted);
-            match &error {
-                QuantityError::UnknownUnit { unit, meant: Some(meant), .. } => {
-                    let number = text.trim_end().trim_end_matches(&**unit).trim_end();
-                    diagnostic.help(format!("did you mean `{number}{meant}`?"))
-                }
-                QuantityError::Fraction { meant: Some(meant), .. } => diagnostic.help(format!("write `{meant}`")),
-                _ => diagnostic,
-            }
-        });
+        let value = notation
+            .parse(&text)
+            .map_err(|NoNumber { reason, help }| Diagnostic { help, ..self.bad_number(&reason, notation.wanted) });
         Some(Located::new(found.take(value)?, self.node.span))
     }
 

@@ -255,17 +255,11 @@ mod tests {
     use crate::manifest::Manifest;
     use crate::source::Source;
 
-    /// A key, where it stands, and a manifest that gives it a value.
-    struct Place<'a> {
-        mapping: &'static Mapping,
-        key: &'static Key,
-        /// Such as `modules[].path`.
-        name: String,
-        manifest: &'a dyn Fn(&str) -> String,
-    }
+    /// A mapping, one of its keys, where that stands (`modules[].path`), and manifests with a value for it.
+    type Check<'a> = &'a mut dyn FnMut(&Mapping, &Key, &str, &dyn Fn(&str) -> String);
 
     /// Shows `check` every key of `mapping` and of those within it; `around` is what is around the mapping.
-    fn each(mapping: &'static Mapping, place: &str, around: &dyn Fn(&str) -> String, check: &mut dyn FnMut(&Place)) {
+    fn each(mapping: &'static Mapping, place: &str, around: &dyn Fn(&str) -> String, check: Check) {
         for key in mapping.keys {
             let others = mapping.keys.iter().filter(|other| other.required && other.name != key.name);
             let others: Vec<String> = others.map(Key::line).collect();
@@ -273,15 +267,15 @@ mod tests {
                 let line = format!("{}: {value}", key.name);
                 around(&format!("{{{}}}", [&*others, &[line]].concat().join(", ")))
             };
-            let name = format!("{place}{}", key.name);
+            let place = format!("{place}{}", key.name);
+            check(mapping, key, &place, &manifest);
             match key.kind {
-                Kind::Mapping(inner) => each(inner, &format!("{name}."), &manifest, check),
+                Kind::Mapping(inner) => each(inner, &format!("{place}."), &manifest, check),
                 Kind::List { of: Kind::Mapping(inner), .. } => {
-                    each(inner, &format!("{name}[]."), &|item| manifest(&format!("[{item}]")), check);
+                    each(inner, &format!("{place}[]."), &|item| manifest(&format!("[{item}]")), check);
                 }
                 _ => {}
             }
-            check(&Place { mapping, key, name, manifest: &manifest });
         }
     }
 
@@ -303,7 +297,7 @@ mod tests {
     fn every_key_of_the_table_is_read_written_and_documented() {
         let schema: serde_json::Value = schema().parse().unwrap();
         let documented = include_str!("../../../docs/manifest.md");
-        each(&MANIFEST, "", &str::to_owned, &mut |Place { mapping, key, name, manifest }| {
+        each(&MANIFEST, "", &str::to_owned, &mut |mapping, key, name, manifest| {
             let definition = if mapping.name == "Manifest" { &schema } else { &schema["$defs"][mapping.name] };
             assert!(definition["properties"][key.name].is_object(), "editors don't know `{name}`");
             let row = if mapping.name == "Registers" { format!("`{}`", key.name) } else { format!("\n| `{name}` |") };
@@ -311,7 +305,7 @@ mod tests {
             let codes = read(&manifest("[[]]")).err().unwrap_or_default();
             assert!(codes.contains(&Code::WrongType), "`{name}` is not read: {codes:?}");
             // Their part is done when a manifest is read.
-            if ["extends", "profile", "profiles"].contains(&&**name) {
+            if ["extends", "profile", "profiles"].contains(&name) {
                 return;
             }
             let text = manifest(key.example);

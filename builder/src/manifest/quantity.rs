@@ -3,33 +3,13 @@
 
 use crate::yaml::Node;
 
-/// Why a text is not a quantity.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QuantityError {
-    /// No digits at the start, or digits of the wrong kind.
-    #[error("`{0}` does not begin with a number")]
-    NotANumber(String),
-    /// A unit that is not known here.
-    #[error("`{unit}` is no unit here; the units are {known}")]
-    UnknownUnit {
-        /// The unit found.
-        unit: String,
-        /// The units known, for a message.
-        known: &'static str,
-        /// The unit that was probably meant.
-        meant: Option<&'static str>,
-    },
-    /// A number with a fraction.
-    #[error("`{text}` has a fraction; only whole numbers are understood")]
-    Fraction {
-        /// The text.
-        text: String,
-        /// The same quantity as a whole number of a smaller unit.
-        meant: Option<String>,
-    },
-    /// The number passes 2^64.
-    #[error("`{0}` is too large")]
-    TooLarge(String),
+/// Why a text is no such number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoNumber {
+    /// What is wrong with it.
+    pub reason: String,
+    /// What to write instead.
+    pub help: Option<String>,
 }
 
 /// A way to write numbers of one sort.
@@ -69,7 +49,8 @@ pub const PORT: Notation = Notation { wanted: "a port number such as 0xF4", hexa
 
 impl Notation {
     /// The number that `text` stands for.
-    pub fn parse(&self, text: &str) -> Result<u64, QuantityError> {
+    pub fn parse(&self, text: &str) -> Result<u64, NoNumber> {
+        let wrong = |reason: String, help| Err(NoNumber { reason, help });
         let trimmed = text.trim();
         let (digits, radix) = match trimmed.strip_prefix("0x").or_else(|| trimmed.strip_prefix("0X")) {
             Some(digits) => (digits, 16),
@@ -78,21 +59,20 @@ impl Notation {
         let end = digits.find(|character: char| !character.is_digit(radix)).unwrap_or(digits.len());
         let (number, unit) = digits.split_at(end);
         if number.is_empty() {
-            return Err(QuantityError::NotANumber(text.to_owned()));
+            return wrong(format!("`{text}` does not begin with a number"), None);
         }
         if radix == 10 && unit.starts_with(['.', ',']) {
-            return Err(QuantityError::Fraction { text: text.to_owned(), meant: self.whole(number, unit) });
+            let help = self.whole(number, unit).map(|whole| format!("write `{whole}`"));
+            return wrong(format!("`{text}` has a fraction; only whole numbers are understood"), help);
         }
         let unit = unit.trim_start();
         let Some(factor) = self.factor(unit) else {
-            return Err(QuantityError::UnknownUnit {
-                unit: unit.to_owned(),
-                known: self.known,
-                meant: meant(unit, self.units),
-            });
+            let without = text.trim_end().trim_end_matches(unit).trim_end();
+            let help = self.meant(unit).map(|meant| format!("did you mean `{without}{meant}`?"));
+            return wrong(format!("`{unit}` is no unit here; the units are {}", self.known), help);
         };
-        let number = u64::from_str_radix(number, radix).ok();
-        number.and_then(|number| number.checked_mul(factor)).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+        let number = u64::from_str_radix(number, radix).ok().and_then(|number| number.checked_mul(factor));
+        number.map_or_else(|| wrong(format!("`{text}` is too large"), None), Ok)
     }
 
     /// The one form of `value`: hexadecimal, or in the largest unit that divides it.
@@ -119,6 +99,12 @@ impl Notation {
 
     fn factor(&self, unit: &str) -> Option<u64> {
         self.units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
+    }
+
+    /// `M`, `MB` and `mib` all mean `MiB` to somebody.
+    fn meant(&self, unit: &str) -> Option<&'static str> {
+        let first = unit.chars().next()?.to_ascii_lowercase();
+        self.named_units().map(|(name, _)| name).find(|name| name.to_ascii_lowercase().starts_with(first))
     }
 
     fn in_largest_unit(&self, value: u64) -> Option<String> {
@@ -153,12 +139,6 @@ pub fn digits(node: &Node) -> Option<String> {
     }
 }
 
-/// `M`, `MB` and `mib` all mean `MiB` to somebody.
-fn meant(unit: &str, units: &[(&'static str, u64)]) -> Option<&'static str> {
-    let first = unit.chars().next()?.to_ascii_lowercase();
-    units.iter().map(|(name, _)| *name).find(|name| name.to_ascii_lowercase().starts_with(first))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,25 +150,26 @@ mod tests {
         }
     }
 
+    fn help(result: Result<u64, NoNumber>) -> Option<String> {
+        result.unwrap_err().help
+    }
+
     #[test]
     fn a_wrong_unit_leads_to_the_right_one() {
-        for text in ["64MB", "64M", "64mib"] {
-            let Err(QuantityError::UnknownUnit { meant, .. }) = SIZE.parse(text) else { panic!("{text} was accepted") };
-            assert_eq!(meant, Some("MiB"), "{text}");
+        for text in ["64MB", "64M", "64mib", "64 MB "] {
+            assert_eq!(help(SIZE.parse(text)).as_deref(), Some("did you mean `64MiB`?"), "{text}");
         }
+        assert_eq!(help(SIZE.parse("64x")), None);
     }
 
     #[test]
     fn a_fraction_leads_to_a_smaller_unit() {
-        let meant = |result| match result {
-            Err(QuantityError::Fraction { meant, .. }) => meant,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(meant(DURATION.parse("1.5s")).as_deref(), Some("1500ms"));
-        assert_eq!(meant(DURATION.parse("0.5")).as_deref(), Some("500ms"));
-        assert_eq!(meant(SIZE.parse("1.5 GiB")).as_deref(), Some("1536MiB"));
-        assert_eq!(meant(SIZE.parse("0.1KiB")), None);
-        assert_eq!(meant(SIZE.parse("1.99999999999999999999999GiB")), None);
+        assert_eq!(help(DURATION.parse("1.5s")).as_deref(), Some("write `1500ms`"));
+        assert_eq!(help(DURATION.parse("0.5")).as_deref(), Some("write `500ms`"));
+        assert_eq!(help(SIZE.parse("1.5 GiB")).as_deref(), Some("write `1536MiB`"));
+        assert_eq!(help(SIZE.parse("0.1KiB")), None);
+        assert_eq!(help(SIZE.parse("1.99999999999999999999999GiB")), None);
+        assert_eq!(help(PORT.parse("1.0")), None);
     }
 
     #[test]
@@ -212,9 +193,10 @@ mod tests {
 
     #[test]
     fn sizes_that_overflow_are_refused() {
-        assert!(matches!(SIZE.parse("0x10000000000000000"), Err(QuantityError::TooLarge(_))));
-        assert!(matches!(SIZE.parse("99999999999GiB"), Err(QuantityError::TooLarge(_))));
-        assert!(matches!(SIZE.parse("-1"), Err(QuantityError::NotANumber(_))));
+        for text in ["0x10000000000000000", "99999999999GiB"] {
+            assert_eq!(SIZE.parse(text).unwrap_err().reason, format!("`{text}` is too large"));
+        }
+        assert_eq!(SIZE.parse("-1").unwrap_err().reason, "`-1` does not begin with a number");
     }
 
     #[test]

@@ -99,9 +99,9 @@ fn value(kind: Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Word(words) => json!({"type": "string", "enum": words()}),
         Kind::Flag => json!({"type": "boolean"}),
         // A pattern can't express the limits of a text with a unit.
-        Kind::Number(number) => json!({"anyOf": [
-            {"type": "integer", "minimum": number.least, "maximum": number.most, "multipleOf": number.step},
-            {"type": "string", "pattern": number.notation.pattern()},
+        Kind::Number { notation, least, most, step } => json!({"anyOf": [
+            {"type": "integer", "minimum": least, "maximum": most, "multipleOf": step},
+            {"type": "string", "pattern": notation.pattern()},
         ]}),
         Kind::AddressOrSymbol => json!({"anyOf": [
             {"type": "integer", "minimum": 0, "maximum": u32::MAX},
