@@ -118,10 +118,12 @@ impl Kind {
     }
 }
 
+/// A mapping whose keys don't exclude each other.
 pub const fn mapping(name: &'static str, about: &'static str, keys: &'static [Key]) -> Mapping {
     Mapping { name, about, keys, exclusive: false, sorted: false }
 }
 
+/// A kind of number.
 pub const fn number(notation: &'static Notation, least: u64, most: u64, step: u64) -> Kind {
     Kind::Number { notation, least, most, step }
 }
