@@ -38,10 +38,14 @@ pub const ATA_PRIMARY_CONTROL: u16 = 0x3f6;
 pub const ATA_SECONDARY: RangeInclusive<u16> = 0x170..=0x177;
 /// Control port of the second ATA channel.
 pub const ATA_SECONDARY_CONTROL: u16 = 0x376;
-/// Registers of a VGA.
-pub const VGA: RangeInclusive<u16> = 0x3c0..=0x3df;
-/// The first serial port, a 16550A.
-pub const COM1: RangeInclusive<u16> = 0x3f8..=0x3ff;
+/// The first register of a VGA.
+pub const VGA: u16 = 0x3c0;
+/// The last register of a VGA.
+pub const VGA_LAST: u16 = 0x3df;
+/// The first register of the first serial port, a 16550A.
+pub const COM1: u16 = 0x3f8;
+/// Its last register.
+pub const COM1_LAST: u16 = 0x3ff;
 /// The pvpanic device (QEMU docs/specs/pvpanic).
 pub const PVPANIC: u16 = 0x505;
 /// Where an image's fault catcher tells that its record is complete.
@@ -68,8 +72,8 @@ pub const TABLE: [&[RangeInclusive<u16>]; 15] = [
         ATA_PRIMARY,
         ATA_PRIMARY_CONTROL..=ATA_PRIMARY_CONTROL,
     ],
-    &[VGA],
-    &[COM1],
+    &[VGA..=VGA_LAST],
+    &[COM1..=COM1_LAST],
     &[PVPANIC..=PVPANIC],
     &[FAULT_CATCHER..=FAULT_CATCHER],
     &[PCI_ADDRESS..=PCI_ADDRESS, PCI_DATA..=PCI_DATA],

@@ -6,9 +6,8 @@ use super::document::Manifest;
 use super::keys::MANIFEST;
 use super::quantity::digits;
 use super::recorded::RecordedPaths;
-use crate::diagnostic::Diagnostic;
-use crate::source::{Located, Span};
-use crate::yaml::{self, Node};
+use super::yaml::{self, Node};
+use crate::diagnostics::{Diagnostic, Located, Span};
 
 impl Manifest {
     /// The manifest that means the same by itself and names every input by its recorded path, as YAML. Of its profiles, the
@@ -100,7 +99,7 @@ fn nowhere<T>(value: T) -> Located<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Source;
+    use crate::diagnostics::Source;
     use proptest::prelude::*;
     use std::path::Path;
 

@@ -3,9 +3,7 @@
 use super::document::{Initramfs, MEMORY_LIMIT, Manifest};
 use super::fields::list;
 use super::protocol::Protocol;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{Located, Span};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
 
 /// Checks that `memory` is whole pages, and neither too small nor too large for `protocol`.
 pub fn check_memory(memory: &Located<u64>, protocol: Protocol) -> Result<(), Diagnostic> {

@@ -3,7 +3,7 @@
 use stos_image::TEXT_LIMIT;
 
 use super::quantity::{ADDRESS, Notation};
-use crate::yaml::Node;
+use super::yaml::Node;
 
 /// A mapping: the keys that stand together.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use stos_image::GeneralRegisters;
 use stos_x86::paging::PageSize;
 
 use super::protocol::Protocol;
-use crate::source::{Located, Sources, Span};
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Located, Sources, Span};
 
 /// Largest guest memory in bytes that a manifest may declare.
 pub const MEMORY_LIMIT: u64 = 3 << 30;

@@ -5,10 +5,8 @@ use stos_x86::paging::PageSize;
 
 use super::document::{Eip, Entry, MapEntry, PAGE_SIZES, Paging, SegmentMapping};
 use super::fields::Field;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `entry`.
 pub fn read(entry: &Field, found: &mut Diagnostics) -> Option<Located<Entry>> {

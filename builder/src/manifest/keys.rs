@@ -8,7 +8,7 @@ use super::description::{Kind, Mapping, Siblings, key, mapping, number};
 use super::document::{MEMORY_LIMIT, PAGE_SIZES, SegmentMapping};
 use super::protocol::Protocol;
 use super::quantity::{ADDRESS, DURATION, PORT, SIZE};
-use crate::yaml::Node;
+use super::yaml::Node;
 
 /// Most profiles: each is checked, whether it is chosen or not.
 pub const PROFILES_LIMIT: usize = 64;
@@ -251,9 +251,9 @@ mod tests {
     use super::super::description::Key;
     use super::super::schema::schema;
     use super::*;
-    use crate::code::Code;
+    use crate::diagnostics::Code;
+    use crate::diagnostics::Source;
     use crate::manifest::Manifest;
-    use crate::source::Source;
 
     /// A mapping, one of its keys, where that stands (`modules[].path`), and manifests with a value for it.
     type Check<'a> = &'a mut dyn FnMut(&Mapping, &Key, &str, &dyn Fn(&str) -> String);

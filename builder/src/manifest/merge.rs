@@ -2,10 +2,8 @@
 
 use super::description::{Key, Kind};
 use super::keys::MANIFEST;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// An entry of a mapping.
 type Entry = (Located<String>, Located<Node>);
@@ -134,8 +132,8 @@ impl Layer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::FileId;
-    use crate::yaml;
+    use crate::diagnostics::FileId;
+    use crate::manifest::yaml;
 
     fn tree(text: &str) -> Located<Node> {
         yaml::parse(FileId::default(), text, &mut Diagnostics::default()).unwrap()

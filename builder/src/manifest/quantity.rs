@@ -1,7 +1,7 @@
 //! Sizes, addresses and durations as people write them: `64MiB`, `0x3000000`, `10s`. How each is read, and the one form in
 //! which it is written.
 
-use crate::yaml::Node;
+use super::yaml::Node;
 
 /// Why a text is no such number.
 #[derive(Clone, Debug, PartialEq, Eq)]

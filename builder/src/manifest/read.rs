@@ -6,12 +6,9 @@ use super::document::{Initramfs, Kernel, Manifest, Module, Segment};
 use super::fields::{Field, Fields, ROOT};
 use super::keys::{MANIFEST, MODULE_NAME_LIMIT, SEGMENT_KINDS};
 use super::protocol::Protocol;
+use super::yaml::Node;
 use super::{consistency, entry, profile, run, tree};
-use crate::Failure;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{Located, Source, Sources, Span};
-use crate::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Failure, Located, Source, Sources, Span};
 
 /// The manifest version that this program reads.
 const EXPECTED_VERSION: u64 = 1;

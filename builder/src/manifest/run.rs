@@ -7,9 +7,7 @@ use stos_x86::ports;
 
 use super::document::Run;
 use super::fields::Field;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
 pub fn read(run: Option<&Field>, found: &mut Diagnostics) -> Run {
@@ -62,7 +60,7 @@ const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
     (ports::SYSTEM_CONTROL_A..=ports::SYSTEM_CONTROL_A, "the reset port"),
     (ports::PIC2..=ports::PIC2 + 1, "the second 8259A"),
     (ports::DEBUG_CONSOLE..=ports::DEBUG_CONSOLE, "the debug console"),
-    (ports::COM1, "COM1"),
+    (ports::COM1..=ports::COM1_LAST, "COM1"),
     (ports::ELCR, "the interrupt controllers"),
     (ports::PVPANIC..=ports::PVPANIC, "the panic port"),
     (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::channel::Stream;
 use crate::devices::Interrupts;
 use crate::devices::PortLog;
-use crate::machine::CpuState;
 use crate::machine::History;
 use crate::watch::Summary;
+use stos_x86::registers::CpuState;
 
 /// How often the guest left the processor, and for what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

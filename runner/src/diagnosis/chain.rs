@@ -46,7 +46,7 @@ impl<'a> Remains<'a> {
 impl Delivery {
     /// The CPU as a fault record.
     pub fn record(&self) -> FaultRecord {
-        self.cpu.to_record(self.vector, self.error_code)
+        FaultRecord::of(&self.cpu, self.vector, self.error_code)
     }
 }
 
@@ -130,7 +130,7 @@ pub fn is_nested(run: &Run) -> bool {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::machine::CpuState;
+    use stos_x86::registers::CpuState;
 
     const STACK: u32 = 0xc010_0000;
 

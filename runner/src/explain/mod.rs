@@ -14,13 +14,13 @@ use crate::backend::Observed;
 use crate::backend::{self, Guest, Link};
 use crate::channel::OutputPipe;
 use crate::diagnosis::TripleFault;
-use crate::machine::CpuState;
 use crate::machine::Sharing;
 use crate::machine::{Machine, load};
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::session::Event;
 use crate::session::{Notice, TICK};
+use stos_x86::registers::CpuState;
 
 /// Longest run that is repeated without being asked.
 const SHORT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::machine::CpuState;
+use stos_x86::registers::CpuState;
 
 /// Most runs of alike deliveries that are kept: the last ones.
 const RUNS: usize = 64;

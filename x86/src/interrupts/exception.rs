@@ -2,6 +2,8 @@
 
 /// #BP.
 pub const BREAKPOINT: u8 = 3;
+/// #OF.
+pub const OVERFLOW: u8 = 4;
 /// #DF.
 pub const DOUBLE_FAULT: u8 = 8;
 /// #GP.

@@ -6,7 +6,7 @@ mod gate;
 
 pub use error_code::{PageFaultCode, SelectorCode};
 pub use exception::{
-    BREAKPOINT, DOUBLE_FAULT, ErrorCode, Exception, ExceptionClass, GENERAL_PROTECTION, PAGE_FAULT, exception,
-    has_error_code,
+    BREAKPOINT, DOUBLE_FAULT, ErrorCode, Exception, ExceptionClass, GENERAL_PROTECTION, OVERFLOW, PAGE_FAULT,
+    exception, has_error_code,
 };
 pub use gate::{Gate, GateKind};

@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use stos_image::Description;
 
 use super::super::{CpuLog, CpuModel, Surroundings};
-use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
+use stos_x86::ports::{DEBUG_CONSOLE, PVPANIC};
+
+use crate::devices::ClockStart;
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
 /// the largest guest, so that all of it is one run. No

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::qmp::{Message, Qmp};
 use crate::channel::{KeySink, Stroke};
-use crate::devices::KEYBOARD_COMMAND;
+use stos_x86::ports::KEYBOARD_COMMAND;
 
 /// How long to wait until the guest is asked again whether it has read.
 const POLL: Duration = Duration::from_millis(5);

@@ -8,6 +8,7 @@ mod keyboard;
 #[allow(unsafe_code)]
 mod process;
 mod qmp;
+mod registers;
 mod rom;
 mod watch;
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, cr0, eax};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
-use stos_image::{
-    CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, PhysAddr, Segment, Segments,
-    TableRegister,
-};
+use stos_image::PhysAddr;
+use stos_x86::interrupts::{BREAKPOINT, Gate};
+use stos_x86::paging::{Access, Entry};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::segments::{Segment, Segments, TSS_SIZE};
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::super::CpuModel;
@@ -40,8 +41,6 @@ const GDT: u32 = 0x4000;
 const STACK_TOP: u32 = 0x8000;
 const CODE_SELECTOR: u16 = 0x08;
 const DATA_SELECTOR: u16 = 0x10;
-/// Vector of INT3, the breakpoint exception.
-const BREAKPOINT: u32 = 3;
 /// Port and value with which the probe reports that it got to its end.
 const REPORT_PORT: u16 = 0xe0;
 const REPORT: u8 = 0x5a;
@@ -49,14 +48,6 @@ const REPORT: u8 = 0x5a;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a probe that got stuck is asked to leave.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Page directory entry: present, writable, a 4 MiB page at address 0.
-const IDENTITY_PAGE: u32 = 0x83;
-/// Flat descriptors (Intel SDM volume 3A, figure 3-8).
-const CODE_DESCRIPTOR: u64 = 0x00cf_9b00_0000_ffff;
-const DATA_DESCRIPTOR: u64 = 0x00cf_9300_0000_ffff;
-/// Upper half of a present 32-bit interrupt gate of DPL 0 (Intel SDM volume 3A, figure 6-2).
-const INTERRUPT_GATE: u32 = 0x8e00;
 
 /// Runs the probe guest.
 pub fn probe() -> Paging {
@@ -77,11 +68,13 @@ fn prepare() -> Result<Probe, String> {
     let assembled = |code: Result<Vec<u8>, IcedError>| code.map_err(|error| error.to_string());
     write(CODE, &assembled(program())?)?;
     write(HANDLER, &assembled(handler())?)?;
-    write(PAGE_DIRECTORY, &IDENTITY_PAGE.to_le_bytes())?;
-    write(IDT + 8 * BREAKPOINT, &(u32::from(CODE_SELECTOR) << 16 | HANDLER).to_le_bytes())?;
-    write(IDT + 8 * BREAKPOINT + 4, &INTERRUPT_GATE.to_le_bytes())?;
-    write(GDT + u32::from(CODE_SELECTOR), &CODE_DESCRIPTOR.to_le_bytes())?;
-    write(GDT + u32::from(DATA_SELECTOR), &DATA_DESCRIPTOR.to_le_bytes())?;
+    write(PAGE_DIRECTORY, &Entry::big_page(0, Access::KERNEL).0.to_le_bytes())?;
+    let gate = Gate::interrupt(CODE_SELECTOR, HANDLER).encode();
+    write(IDT + 8 * u32::from(BREAKPOINT), &gate.to_le_bytes())?;
+    let segments = entry_state().segments;
+    for segment in [segments.cs, segments.ds] {
+        write(GDT + u32::from(segment.selector), &segment.descriptor().to_le_bytes())?;
+    }
 
     let kvm = host::open_device().map_err(|problem| problem.to_string())?;
     let vm = host::create_vm(&kvm).map_err(|problem| problem.to_string())?;
@@ -124,6 +117,9 @@ fn handler() -> Result<Vec<u8>, IcedError> {
 }
 
 fn entry_state() -> EntryState {
+    // The probe never changes its privilege level, but a busy TSS is what every processor's entry checks want.
+    let task = Segment { selector: 0x18, base: 0, limit: TSS_SIZE - 1, access: Segment::BUSY_TSS_ACCESS };
+    let code = Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS);
     let data = Segment::flat(DATA_SELECTOR, Segment::DATA_ACCESS);
     EntryState {
         general: GeneralRegisters { esp: STACK_TOP, ..Default::default() },
@@ -134,16 +130,7 @@ fn entry_state() -> EntryState {
         cr4: CR4_PSE,
         gdtr: TableRegister { base: GDT, limit: 0x1f },
         idtr: TableRegister { base: IDT, limit: 0xff },
-        segments: Segments {
-            cs: Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS),
-            ds: data.clone(),
-            es: data.clone(),
-            fs: data.clone(),
-            gs: data.clone(),
-            ss: data,
-            // The probe never changes its privilege level, but a busy TSS is what every processor's entry checks want.
-            tr: Segment { selector: 0x18, base: 0, limit: 0x67, access: Segment::BUSY_TSS_ACCESS },
-        },
+        segments: Segments::new(code, data, task),
     }
 }
 

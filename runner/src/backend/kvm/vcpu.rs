@@ -12,8 +12,8 @@ use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::super::WAIT_FOR_NOTHING;
-use super::raw;
-use crate::machine::CpuState;
+use super::{raw, registers};
+use stos_x86::registers::CpuState;
 
 use crate::backend::{Exits, Observed};
 use crate::devices::Interrupts;
@@ -76,7 +76,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     fn report(&self, outcome: Option<&Outcome>) {
         let recorded = || self.machine.memory.fault_record(&self.machine.image);
         let cpu = match outcome {
-            Some(Outcome::Exception(_)) => recorded().map(|record| CpuState::from_record(&record)),
+            Some(Outcome::Exception(_)) => recorded().map(|record| record.cpu_state()),
             // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
             _ => self.state().filter(|state| !is_after_reset(state)),
         };
@@ -210,7 +210,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     fn state(&self) -> Option<CpuState> {
         let (regs, sregs) = (self.fd.get_regs().ok()?, self.fd.get_sregs().ok()?);
         let is_halted = self.fd.get_mp_state().is_ok_and(|state| state.mp_state == KVM_MP_STATE_HALTED);
-        Some(CpuState::from_kvm(&regs, &sregs, is_halted))
+        Some(registers::cpu_state(&regs, &sregs, is_halted))
     }
 
     fn interrupts(&self) -> Option<Interrupts> {

@@ -42,7 +42,7 @@ impl Known {
     /// The report of a run of the image at `path` that ended with `outcome` and gives `status`.
     pub fn report(&self, path: &Path, outcome: &Outcome, status: u8) -> Report {
         let findings = self.observed.lock().clone();
-        let place = |eip| Place::new(self.image.as_deref().map(VerifiedImage::symbols), eip);
+        let place = |eip| Place::new(self.image.as_deref().map(|image| image.symbols()), eip);
         let milliseconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
         let stream = |stream: Stream| stream_report(&findings.streams[stream.index()]);
         Report {

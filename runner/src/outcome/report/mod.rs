@@ -11,7 +11,7 @@ pub use known::Known;
 use crate::backend::Exits;
 use crate::devices::{Controller, Interrupts};
 use crate::diagnosis::Place;
-use crate::machine::CpuState;
+use stos_x86::registers::CpuState;
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.
