@@ -63,7 +63,7 @@ pub enum MapKind {
 }
 
 /// The exit port that a guest uses when its manifest names no other.
-pub const DEFAULT_EXIT_PORT: u16 = 0xf4;
+pub const DEFAULT_EXIT_PORT: u16 = stos_x86::ports::EXIT;
 
 /// How to run the image when the command line does not say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]

@@ -14,7 +14,7 @@ impl Manifest {
     /// chosen one is left, as a name: its changes have been made.
     ///
     /// # Errors
-    /// See [`yaml::write`].
+    /// [`FormatLimit`](crate::diagnostics::Code::FormatLimit) for what YAML can't express; nothing that was read from YAML is.
     pub fn to_yaml(&self) -> Result<String, Diagnostic> {
         yaml::write(&written(self))
     }

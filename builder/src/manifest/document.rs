@@ -177,7 +177,7 @@ impl Manifest {
         self.sources.resolve(path)
     }
 
-    /// The files and directories that it names, in the order of [`crate::Inputs::all`].
+    /// The files and directories that it names, in the order of [`crate::input::Inputs::all`].
     pub fn named(&self) -> Vec<NamedInput<'_>> {
         let file = |key: String, path| NamedInput { key, path, is_directory: false };
         let modules = self.modules.iter().enumerate();

@@ -19,10 +19,13 @@ mod schema;
 pub(crate) mod tree;
 pub(crate) mod yaml;
 
-pub(crate) use document::{Eip, MapEntry, Paging, Segment, SegmentMapping};
-pub use document::{Initramfs, MEMORY_LIMIT, Manifest, NamedInput};
-pub use protocol::{INPUT_LIMIT, Protocol};
-pub use quote::quoted;
+pub use document::{
+    Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, Run, Segment,
+    SegmentMapping,
+};
+pub(crate) use protocol::INPUT_LIMIT;
+pub use protocol::Protocol;
+pub(crate) use quote::quoted;
 pub(crate) use read::Variants;
-pub use recorded::{MANIFEST_NAME, RecordedPaths};
+pub(crate) use recorded::{MANIFEST_NAME, RecordedPaths};
 pub use schema::schema;

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 use stos_image::{CR0_PG, CR4_PSE, FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
 
-use super::scene::Scene;
-use crate::machine::LinearMemory;
+use super::scene::{Guest, Scene};
 use crate::machine::{GuestMemory, Sharing};
 
 /// CR0 with paging on.
@@ -58,15 +57,14 @@ impl Case {
         self
     }
 
+    /// The guest.
+    pub fn guest(&self) -> Guest<'_> {
+        Guest { memory: &self.memory, symbols: &self.symbols, regions: &self.regions }
+    }
+
     /// What is diagnosed.
     pub fn scene(&self) -> Scene<'_> {
-        let FaultRecord { cr0, cr3, cr4, .. } = self.record;
-        Scene {
-            record: &self.record,
-            memory: LinearMemory::new(&self.memory, cr0, cr3, cr4),
-            symbols: &self.symbols,
-            regions: &self.regions,
-        }
+        self.guest().scene(&self.record)
     }
 }
 

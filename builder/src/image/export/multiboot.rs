@@ -11,6 +11,7 @@
 use std::io::{self, Write};
 
 use stos_image::{GuestRange, PAGE_SIZE};
+use stos_x86::handover::{Handover, HandoverError};
 
 use super::elf::ElfFile;
 use super::error::ExportError;
@@ -18,7 +19,6 @@ use super::fill::{self, Move};
 use super::space::{fewer, from_to, gaps, pages, within};
 use super::start::{self, Start};
 use crate::image::file::LoadedImage;
-use stos_x86::handover::{Handover, HandoverError};
 
 /// Where the memory begins that a loader may load to.
 const HIGH_MEMORY: u64 = 0x10_0000;
