@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stos_image::Digest;
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+use stos_run::outcome::{Outcome, reason};
 use stos_tests::guests::{self, Guest, Place, REPORT_MARK};
 use stos_tests::nested::{self, Case, NestedError, Payload};
 use stos_tests::tools::{Run, tool_path};
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     let (way, kvm) = match choose(BackendChoice::Auto) {
         Ok(Choice { backend: Backend::Kvm(_), .. }) => ("this machine's KVM", Kvm::Host),
         other => {
-            let reason = other.map_or_else(|outcome| outcome.to_string(), |choice| choice.reason);
+            let reason = other.map_or_else(|error| Outcome::from(error).to_string(), |choice| reason(&choice));
             println!("the nested VM's KVM is used, not this machine's: {reason}");
             let packed = Arc::clone(&packed);
             ("nested KVM", Kvm::Nested(Arc::new(LazyLock::new(Box::new(move || run_nested(&packed))))))
