@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use stos_image::Digest;
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+use stos_run::outcome::{Outcome, reason};
 use stos_tests::guests::{Guest, flood};
 use stos_tests::nested::{self, Case, Payload};
 use stos_tests::tools::{run, tool, tool_path};
@@ -81,7 +82,7 @@ fn main() {
     match choose(BackendChoice::Auto) {
         Ok(Choice { backend: Backend::Kvm(_), .. }) => time("kvm", folder.path()),
         other => {
-            let reason = other.map_or_else(|outcome| outcome.to_string(), |choice| choice.reason);
+            let reason = other.map_or_else(|error| Outcome::from(error).to_string(), |choice| reason(&choice));
             println!("the nested VM's KVM is measured, not this machine's: {reason}");
             time_nested(folder.path());
         }
