@@ -9,8 +9,8 @@ use iced_x86::code_asm::{
     CodeAssembler, al, ax, cr0, cr3, cr4, cs, dr7, ds, dword_ptr, dx, eax, ebx, ecx, edx, es, esi, esp, fs, gs, ptr, ss,
 };
 use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, GeneralRegisters, GuestRange, Image, Permissions,
-    Piece, Region, RegionKind, RunDefaults, Segment, Segments, Symbols, TableRegister,
+    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, GeneralRegisters, GuestRange, Image, MemoryChunk,
+    Permissions, Region, RegionKind, RunDefaults, Segment, Segments, Symbols, TableRegister,
 };
 
 /// Where the witness begins, and its memory ends.
@@ -41,8 +41,8 @@ pub fn image(folder: &Path) -> PathBuf {
 pub fn write_guest(path: &Path, entry: &EntryState, pieces: &[(u64, Vec<u8>)]) {
     let region = |start: u32, end: u32| Region {
         range: GuestRange::new(start.into(), (end - start).into()),
-        kind: RegionKind::Hole,
-        permissions: Permissions::NONE,
+        kind: RegionKind::Reserved,
+        permissions: Permissions::empty(),
         name: format!("memory from {start:#x}"),
     };
     let description = Description {
@@ -58,7 +58,8 @@ pub fn write_guest(path: &Path, entry: &EntryState, pieces: &[(u64, Vec<u8>)]) {
         inputs: Vec::new(),
         manifest: String::new(),
     };
-    let pieces: Vec<Piece<'_>> = pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
+    let pieces: Vec<MemoryChunk<'_>> =
+        pieces.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
     let written = Image::assemble(description, &Symbols::default(), &[], &pieces)
         .and_then(|image| Ok(image.write_to(File::create(path)?)?));
     assert!(written.is_ok(), "{}: {written:?}", path.display());

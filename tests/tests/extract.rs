@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use stos_image::{
-    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, Input, Piece, RunDefaults,
+    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, Input, MemoryChunk, RunDefaults,
     Symbols,
 };
 use stos_tests::elf::Elf;
@@ -187,7 +187,7 @@ fn foreign_image(paths: &[&str], manifest: &str) -> Vec<u8> {
         manifest: manifest.to_owned(),
     };
     let mut bytes = Vec::new();
-    let piece = Piece { start: 0x1000, bytes: b"no good" };
+    let piece = MemoryChunk { start: 0x1000, bytes: b"no good" };
     Image::assemble(description, &Symbols::default(), &[], &[piece]).unwrap().write_to(&mut bytes).unwrap();
     bytes
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cpio::newc::Reader;
-use stos_pack::{Inputs, Manifest, nobody};
+use stos_pack::input::Inputs;
+use stos_pack::manifest::Manifest;
+use stos_pack::output::nobody;
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, run, tool, tool_path};
 
@@ -32,7 +34,7 @@ fn pack(folder: &Path) -> Run {
 /// The archive that goes into the image.
 fn archive_of(folder: &Path) -> Vec<u8> {
     let manifest = Manifest::load(&folder.join("manifest.yaml"), None).unwrap();
-    Inputs::load(&manifest, &nobody).unwrap().initramfs.unwrap().bytes.to_vec()
+    Inputs::load(&manifest, &nobody).unwrap().initramfs.unwrap().file.bytes.to_vec()
 }
 
 /// Every sort of entry, with the modes that an archive has.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use roxmltree::{Document, Node};
 use snapbox::Data;
 use stos_image::{Description, Region, RegionKind};
-use stos_pack::{LoadedImage, Mapping, Report};
+use stos_pack::image::{LoadedImage, Mapping, Report};
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, run, tool};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use stos_image::{MapKind, ParsedImage, VerifiedImage};
-use stos_pack::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader};
+use stos_pack::protocol::stos::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader};
 use stos_tests::elf::{Elf, Segment};
 use stos_tests::tools::{root, run, tool};
 

@@ -102,7 +102,7 @@ fn stray_stack(scene: &Scene<'_>) -> Option<String> {
     let is_no_stack = match region.kind {
         RegionKind::Stack | RegionKind::FrameArray => return None,
         RegionKind::Heap => false,
-        RegionKind::Kernel => region.permissions.0 & Permissions::WRITE == 0,
+        RegionKind::Kernel => !region.permissions.contains(Permissions::WRITE),
         _ => true,
     };
     let name = shorten(&region.name);
@@ -132,7 +132,7 @@ fn physical_address(scene: &Scene<'_>) -> Option<String> {
         return None;
     }
     // Nothing is there to be used: a guard, or addresses without memory.
-    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Hole) {
+    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Reserved) {
         return None;
     }
     let owner = scene.region_at(address.into()).map(|region| format!(" of `{}`", shorten(&region.name)));

@@ -62,7 +62,7 @@ impl<'a> Scene<'a> {
         let Some(physical) = self.memory.physical(address) else { return false };
         self.region_at(physical).is_none_or(|region| {
             let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
-            is_free || region.permissions.0 & Permissions::EXECUTE != 0
+            is_free || region.permissions.contains(Permissions::EXECUTE)
         })
     }
 

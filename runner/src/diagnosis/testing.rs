@@ -52,7 +52,7 @@ impl Case {
 
     /// With a region; call it in the order of addresses.
     pub fn with_region(mut self, start: u64, size: u64, kind: RegionKind, permissions: u8, name: &str) -> Self {
-        let permissions = stos_image::Permissions(permissions);
+        let permissions = stos_image::Permissions::from_bits_truncate(permissions);
         self.regions.push(Region { range: GuestRange::new(start, size), kind, permissions, name: name.to_owned() });
         self
     }
@@ -110,7 +110,7 @@ prop_compose! {
         for (address, size, name) in symbols {
             case = case.with_symbol(address, size, &name);
         }
-        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Hole];
+        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Reserved];
         for (page, (permissions, size)) in regions {
             let kind = kinds[usize::try_from(size).unwrap() % kinds.len()];
             case = case.with_region(page << 12, size, kind, permissions, "region");

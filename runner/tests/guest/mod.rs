@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, FaultCatcher, GeneralRegisters, Image, Piece,
+    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, FaultCatcher, GeneralRegisters, Image, MemoryChunk,
     RunDefaults, Segment, Segments, Symbol, Symbols, TableRegister,
 };
 use tempfile::TempDir;
@@ -95,7 +95,8 @@ impl Guest {
 
     /// The image's bytes.
     pub fn image(self) -> Vec<u8> {
-        let pieces: Vec<Piece<'_>> = self.pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
+        let pieces: Vec<MemoryChunk<'_>> =
+            self.pieces.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
         let mut file = Vec::new();
         Image::assemble(self.description, &self.symbols, &[], &pieces).unwrap().write_to(&mut file).unwrap();
         file
