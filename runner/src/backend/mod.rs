@@ -30,4 +30,4 @@ pub use idle::Idle;
 pub use kvm::host::{KvmCapability, KvmProblem};
 pub use kvm::probe::ProbeFailure;
 pub use observed::{Exits, Findings, Observed};
-pub use start::{KvmStep, ProcessStep, StartError};
+pub use start::{KvmStep, NotBegun, ProcessStep, StartError};

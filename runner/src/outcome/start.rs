@@ -7,8 +7,8 @@ use stos_image::ImageError;
 
 use super::Outcome;
 use crate::backend::{
-    Backend, BackendKind, Choice, KvmCapability, KvmProblem, KvmStep, NoBackend, NoKvm, ProbeFailure, ProcessStep,
-    Reason, StartError,
+    Backend, BackendKind, Choice, KvmCapability, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure,
+    ProcessStep, Reason, StartError,
 };
 use crate::machine::CpuModel;
 use crate::machine::load::LoadError;
@@ -135,8 +135,12 @@ impl From<StartError> for Outcome {
             StartError::NotExecuted { program, source } => {
                 Self::NoBackend(format!("the emulator {} can't be started: {source}", program.display()))
             }
-            StartError::NotBegun { program, complaint, source } => {
-                let why = complaint.unwrap_or_else(|| source.to_string());
+            StartError::NotBegun { program, complaint, why } => {
+                let why = complaint.unwrap_or_else(|| match why {
+                    NotBegun::Silent(source) => source.to_string(),
+                    NotBegun::OtherProtocol => "it does not speak the machine protocol".to_owned(),
+                    NotBegun::Refused(words) => words,
+                });
                 Self::NoBackend(format!("{} did not start: {why}", program.display()))
             }
             StartError::MemoryIsPrivate => Self::Bug("guest memory is not shared".to_owned()),
