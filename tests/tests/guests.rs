@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let (way, kvm) = match choose(BackendChoice::Auto) {
         Ok(Choice { backend: Backend::Kvm(_), .. }) => ("this machine's KVM", Kvm::Host),
         other => {
-            let reason = other.map_or_else(|none| Outcome::from(none).to_string(), |choice| reason(&choice));
+            let reason = other.map_or_else(|error| Outcome::from(error).to_string(), |choice| reason(&choice));
             println!("the nested VM's KVM is used, not this machine's: {reason}");
             let packed = Arc::clone(&packed);
             ("nested KVM", Kvm::Nested(Arc::new(LazyLock::new(Box::new(move || run_nested(&packed))))))
