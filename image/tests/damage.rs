@@ -4,9 +4,11 @@
 
 use proptest::prelude::*;
 use stos_image::{
-    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
-    ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols,
+    Content, Description, Digest, GuestRange, Image, ImageError, Input, Line, ParsedImage, Permissions, PhysAddr,
+    Piece, Region, RegionKind, Symbol, Symbols,
 };
+use stos_tests::bare::{description, flat_entry};
+use stos_tests::seal::seal;
 
 const REGIONS: [(u64, &str); 4] =
     [(0x1000, "page directory"), (0x2000, "trampoline"), (0x10_0000, "kernel .text"), (0x13_0000, "module serial.ko")];
@@ -24,28 +26,18 @@ fn small_image() -> Vec<u8> {
         permissions: Permissions::RX,
         name: (*name).to_owned(),
     });
-    let description = Description {
-        name: "small".to_owned(),
-        protocol: "test".to_owned(),
-        profile: None,
-        memory_size: 2 << 20,
-        memory_map: Vec::new(),
-        regions: regions.collect(),
-        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
-        fault_catcher: None,
-        run: RunDefaults::default(),
-        inputs: vec![Input {
-            key: "kernel".to_owned(),
-            path: "kernel.elf".to_owned(),
-            size: 0x1000 + KEPT.len() as u64,
-            digest: Digest::of(&[&*contents[0], KEPT].concat()),
-            content: vec![
-                Content::Memory(GuestRange::new(0x1000, 0x1000)),
-                Content::Kept { offset: 0, size: KEPT.len() as u64 },
-            ],
-        }],
-        manifest: String::new(),
-    };
+    let mut description = Description { memory_size: 2 << 20, ..description(flat_entry(0x1000)) };
+    description.regions = regions.collect();
+    description.inputs = vec![Input {
+        key: "kernel".to_owned(),
+        path: "kernel.elf".to_owned(),
+        size: 0x1000 + KEPT.len() as u64,
+        digest: Digest::of(&[&*contents[0], KEPT].concat()),
+        content: vec![
+            Content::Memory(GuestRange::new(0x1000, 0x1000)),
+            Content::Kept { offset: 0, size: KEPT.len() as u64 },
+        ],
+    }];
     let pieces: Vec<Piece<'_>> =
         REGIONS.iter().zip(&contents).map(|((start, _), bytes)| Piece { start: *start, bytes }).collect();
     let symbols = Symbols::new(vec![Symbol { address: 0xc010_0000, size: 4, module: 0, name: "main".to_owned() }])
@@ -106,9 +98,62 @@ proptest! {
     }
 
     #[test]
-    fn a_reader_never_panics_on_what_it_is_given(bytes: Vec<u8>) {
-        prop_assert!(read(&bytes).is_err());
+    fn an_image_that_lies_under_right_digests_is_refused_for_the_lie_or_is_another_image(
+        lies in prop::collection::vec((any::<prop::sample::Index>(), lie()), 1..4),
+    ) {
+        let mut image = small_image();
+        let places = places_for_lies(&image);
+        for (at, lie) in lies {
+            let at = places[at.index(places.len())];
+            for (byte, lie) in image[at..].iter_mut().zip(lie) {
+                *byte = lie;
+            }
+        }
+        seal(&mut image);
+        match read_back(&image) {
+            Ok(again) => prop_assert!(again == image, "a writer would encode this guest in another way"),
+            Err(error) => {
+                use ImageError::{BlockDamaged, HeaderDamaged, SectionDamaged};
+                let of_digest = matches!(error, HeaderDamaged | SectionDamaged { .. } | BlockDamaged { .. });
+                prop_assert!(!of_digest, "{error}");
+            }
+        }
     }
+}
+
+/// What may stand in the place of a byte and those behind it: another byte, or a number that is small, huge or about a page.
+fn lie() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop_oneof![0..4_u64, u64::MAX - 4..=u64::MAX, 4090..4100_u64, any::<u64>()];
+    prop_oneof![any::<u8>().prop_map(|byte| vec![byte]), words.prop_map(|word| word.to_le_bytes().to_vec())]
+}
+
+/// Where a lie goes: all bytes that mean something, but for the magic number, the features and the digests that are made right
+/// again.
+fn places_for_lies(image: &[u8]) -> Vec<usize> {
+    let size = |at: usize| usize::try_from(u64::from_le_bytes(image[at..at + 8].try_into().unwrap())).unwrap();
+    let (metadata, symbols, inputs) = (size(72), size(80), size(200));
+    let symbols_start = 4096 + metadata.next_multiple_of(4096);
+    let inputs_start = symbols_start + symbols.next_multiple_of(4096);
+    let header = (8..16).chain(64..104).chain(200..208).chain(240..256);
+    header
+        .chain(4096..4096 + metadata)
+        .chain(symbols_start..symbols_start + symbols)
+        .chain(inputs_start..inputs_start + inputs)
+        .collect()
+}
+
+/// Reads an image and writes it again.
+fn read_back(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let mut content = Vec::new();
+    let keep = |address: PhysAddr, bytes: &[u8]| {
+        content.push((address.0, bytes.to_vec()));
+        Ok(())
+    };
+    let image = ParsedImage::parse(bytes)?.verify(keep)?;
+    let pieces: Vec<Piece<'_>> = content.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
+    let mut again = Vec::new();
+    Image::assemble(image.description().clone(), image.symbols(), image.kept(), &pieces)?.write_to(&mut again)?;
+    Ok(again)
 }
 
 #[test]
@@ -176,14 +221,11 @@ fn a_truncated_image_says_where_it_ends() {
     assert!(message.contains("truncated") && message.contains(&end), "{message}");
 }
 
-/// The image with some header bytes replaced and the image id made right again, as a careless writer would leave it.
+/// The image with some header bytes replaced and the image id made right again.
 fn with_header(offset: usize, bytes: &[u8]) -> Vec<u8> {
-    use sha2::{Digest as _, Sha256};
     let mut image = small_image();
     image[offset..offset + bytes.len()].copy_from_slice(bytes);
-    image[32..64].fill(0);
-    let id = Sha256::digest(&image[..4096]);
-    image[32..64].copy_from_slice(&id);
+    seal(&mut image);
     image
 }
 

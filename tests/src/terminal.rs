@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-/// How long a command may take to print what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::PATIENCE;
 
 /// Rows of a terminal on which something is drawn: there is room below a guest's screen.
 pub const ROWS: u16 = 40;

@@ -1,7 +1,7 @@
 //! The witness: a guest that prints the state in which it is entered, and a sum of its memory, and ends with status 0. Whoever
 //! enters it rightly gets the same text.
 
-use std::fs::File;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use iced_x86::IcedError;
@@ -9,9 +9,11 @@ use iced_x86::code_asm::{
     CodeAssembler, al, ax, cr0, cr3, cr4, cs, dr7, ds, dword_ptr, dx, eax, ebx, ecx, edx, es, esi, esp, fs, gs, ptr, ss,
 };
 use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, GeneralRegisters, GuestRange, Image, Permissions,
-    Piece, Region, RegionKind, RunDefaults, Segment, Segments, Symbols, TableRegister,
+    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, GuestRange, Permissions, Region, RegionKind,
+    Segment, Segments, TableRegister,
 };
+
+use crate::bare::{BareGuest, flat_entry};
 
 /// Where the witness begins, and its memory ends.
 const CODE: u32 = 0x10_0000;
@@ -45,38 +47,11 @@ pub fn write_guest(path: &Path, entry: &EntryState, pieces: &[(u64, Vec<u8>)]) {
         permissions: Permissions::NONE,
         name: format!("memory from {start:#x}"),
     };
-    let description = Description {
-        name: "witness".to_owned(),
-        protocol: "none".to_owned(),
-        profile: None,
-        memory_size: MEMORY.into(),
-        memory_map: Vec::new(),
-        regions: vec![region(0, HANDOVER), region(HANDOVER + 0x1000, 0xa_0000)],
-        entry: entry.clone(),
-        fault_catcher: None,
-        run: RunDefaults::default(),
-        inputs: Vec::new(),
-        manifest: String::new(),
-    };
-    let pieces: Vec<Piece<'_>> = pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
-    let written = Image::assemble(description, &Symbols::default(), &[], &pieces)
-        .and_then(|image| Ok(image.write_to(File::create(path)?)?));
-    assert!(written.is_ok(), "{}: {written:?}", path.display());
-}
-
-/// The plainest state in which a guest can be entered at `eip`.
-pub fn flat_entry(eip: u32) -> EntryState {
-    let data = Segment::flat(0x10, Segment::DATA_ACCESS);
-    let segments = Segments {
-        cs: Segment::flat(0x08, Segment::CODE_ACCESS),
-        ds: data.clone(),
-        es: data.clone(),
-        fs: data.clone(),
-        gs: data.clone(),
-        ss: data,
-        tr: Segment { selector: 0x28, base: 0x5000, limit: 0x67, access: Segment::BUSY_TSS_ACCESS },
-    };
-    EntryState { eip, eflags: EFLAGS_FIXED, cr0: CR0_PE | CR0_ET, segments, ..EntryState::default() }
+    let mut guest = BareGuest::entered_in(entry.clone());
+    guest.description.memory_size = MEMORY.into();
+    guest.description.regions = vec![region(0, HANDOVER), region(HANDOVER + 0x1000, 0xa_0000)];
+    let guest = pieces.iter().fold(guest, |guest, (start, bytes)| guest.with(*start, bytes));
+    fs::write(path, guest.image()).unwrap();
 }
 
 /// A state in which no two registers are alike.
@@ -109,7 +84,8 @@ fn entry() -> EntryState {
             es: data,
             fs: Segment { selector: 0x40, base: FS, limit: 0xff, access: 0x4093 },
             gs: Segment::default(),
-            ..flat.segments
+            tr: Segment { selector: 0x28, ..flat.segments.tr },
+            ss: flat.segments.ss,
         },
     }
 }

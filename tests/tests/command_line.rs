@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use stos_tests::files::names_in;
 use stos_tests::tools::{run, tool};
 
 /// Every verb, as help lists them.
@@ -133,13 +134,10 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     let result = run(tool("stos-pack").arg("man").arg(&pages));
     let verbs = verbs();
     assert_eq!(result.stdout, format!("{}: {} pages\n", pages.display(), verbs.len() + 1));
-    let mut files: Vec<String> =
-        fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let mut expected: Vec<String> = verbs.iter().map(|verb| format!("stos-pack-{verb}.1")).collect();
     expected.push("stos-pack.1".to_owned());
-    files.sort();
     expected.sort();
-    assert_eq!(files, expected);
+    assert_eq!(names_in(&pages), expected);
     for verb in &verbs {
         let own = fs::read_to_string(pages.join(format!("stos-pack-{verb}.1"))).unwrap();
         assert!(own.contains(&format!(".TH stos-pack-{verb} 1")), "{own}");
@@ -157,6 +155,5 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     assert_eq!((refused.status, &*refused.stdout), (Some(74), ""));
     let reason = format!("can't write the manual page to `{}/stos-pack-init.1`: it is a dir", blocked.display());
     assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
-    let hidden = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    assert!(!fs::read_dir(&blocked).unwrap().any(|entry| hidden(entry.unwrap())));
+    assert!(!names_in(&blocked).iter().any(|name| name.starts_with('.')));
 }

@@ -12,8 +12,9 @@ use object::LittleEndian;
 use object::read::elf::ElfFile32;
 use object::{Object, ObjectSegment};
 use stos_image::ParsedImage;
+use stos_tests::bare::flat_entry;
 use stos_tests::emulator::{boot, machine, with_kernel};
-use stos_tests::fixtures;
+use stos_tests::fixtures::golden_image;
 use stos_tests::guests::{self, Guest};
 use stos_tests::tools::{Run, run, tool};
 use stos_tests::witness;
@@ -101,7 +102,7 @@ fn a_loader_that_is_none_is_told_so_on_the_screen_and_the_serial_port() {
     // Loaded as it should be, but without the loader's magic in EAX.
     let entry = u32::try_from(file.entry()).unwrap();
     let image = folder.path().join("loaded.img");
-    witness::write_guest(&image, &witness::flat_entry(entry), &segments.collect::<Vec<_>>());
+    witness::write_guest(&image, &flat_entry(entry), &segments.collect::<Vec<_>>());
     let options = ["--backend", "emulated", "--timeout", "60s", "--screen", "final"];
     let result = run(tool("stos-run").args(options).arg(&image));
     let text = "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.";
@@ -202,18 +203,10 @@ fn id_of(image: &Path) -> String {
     verified.trim().rsplit(' ').next().unwrap().to_owned()
 }
 
-/// The golden image in `folder`.
-fn golden(folder: &Path) -> PathBuf {
-    let image = folder.join("golden.img");
-    let packed = run(tool("stos-pack").arg(fixtures::folder().join("golden/golden.yaml")).arg("-o").arg(&image));
-    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
-    image
-}
-
 #[test]
 fn the_same_image_gives_the_same_kernel_and_standard_output_takes_it() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let kernel = fs::read(kernel_of(&image)).unwrap();
     let mut to_stdout = tool("stos-pack");
     to_stdout.arg("export").arg(&image).args(["--to", "multiboot", "-o", "-"]);
@@ -233,7 +226,7 @@ fn the_same_image_gives_the_same_kernel_and_standard_output_takes_it() {
 #[test]
 fn nothing_is_made_of_a_damaged_image_or_put_in_the_place_of_a_good_one() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let good = fs::read(&image).unwrap();
     for form in ["multiboot", "raw"] {
         let result = export(&image, form, &image);
@@ -261,7 +254,7 @@ fn nothing_is_made_of_a_damaged_image_or_put_in_the_place_of_a_good_one() {
 #[test]
 fn forms_and_places_that_do_not_go_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let result = export(&image, "iso", &folder.path().join("k.iso"));
     assert_eq!((result.status, &*result.stdout), (Some(64), ""));
     assert!(result.stderr.contains("invalid value 'iso' for '--to <FORM>'"), "{}", result.stderr);
