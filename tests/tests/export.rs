@@ -96,7 +96,7 @@ fn a_machine_with_too_little_memory_says_what_is_needed() {
 #[test]
 fn a_loader_that_is_none_is_told_so_on_the_screen_and_the_serial_port() {
     let folder = tempfile::tempdir().unwrap();
-    let kernel = fs::read(kernel_of(&witness::image(folder.path()))).unwrap();
+    let kernel = fs::read(kernel_of(&witness::image(folder.path(), witness::MEMORY))).unwrap();
     let file = ElfFile32::<LittleEndian>::parse(&*kernel).unwrap();
     let segments = file.segments().map(|segment| (segment.address(), segment.data().unwrap().to_vec()));
     // Loaded as it should be, but without the loader's magic in EAX.
@@ -136,19 +136,17 @@ fn memory_that_is_not_zero_becomes_zero() {
     assert!(booted.serial.contains("check: heap: zero from first_useable_addr: ok"), "{}", booted.serial);
     assert_eq!(booted.status, SUCCESS);
 
-    let image = witness::image(folder.path());
-    let expected = run_witness(&image);
+    let image = witness::image(folder.path(), witness::MEMORY);
     let mut machine = with_kernel(&kernel_of(&image), 16);
     machine.arg("-device").arg(format!("loader,file={},addr=0x800000,force-raw=on", garbage.display()));
-    assert_eq!(boot(machine, None).serial, expected);
+    assert_eq!(boot(machine, None).serial, witness::expected(witness::MEMORY));
 }
 
 #[test]
 fn a_loader_enters_a_guest_in_the_state_and_with_the_memory_that_a_runner_gives_it() {
     let folder = tempfile::tempdir().unwrap();
-    let image = witness::image(folder.path());
-    let expected = run_witness(&image);
-    assert!(expected.contains("0B0B0B0B 0D0D0D0D 0C0C0C0C 0A0A0A0A"), "{expected}");
+    let image = witness::image(folder.path(), witness::MEMORY);
+    let expected = witness::expected(witness::MEMORY);
     let kernel = kernel_of(&image);
     let from_qemu = boot(with_kernel(&kernel, 16), None);
     assert_eq!((&*from_qemu.serial, from_qemu.status), (&*expected, SUCCESS));
@@ -157,17 +155,13 @@ fn a_loader_enters_a_guest_in_the_state_and_with_the_memory_that_a_runner_gives_
     assert_eq!((&*from_grub.serial, from_grub.status), (&*expected, SUCCESS));
 }
 
-/// What the witness prints in `stos-run`.
-fn run_witness(image: &Path) -> String {
-    let result = run(tool("stos-run").args(["--backend", "emulated", "--timeout", "60s"]).arg(image));
-    assert_eq!(result.status, Some(0), "{}", result.stderr);
-    result.stdout
-}
-
 #[test]
 fn raw_memory_is_that_of_the_image_with_holes_for_the_rest() {
     let folder = tempfile::tempdir().unwrap();
-    for image in [Guest { memory: "3GiB", ..guest("ministos") }.pack(folder.path()), witness::image(folder.path())] {
+    for image in [
+        Guest { memory: "3GiB", ..guest("ministos") }.pack(folder.path()),
+        witness::image(folder.path(), witness::MEMORY),
+    ] {
         let memory = image.with_extension("raw");
         let result = export(&image, "raw", &memory);
         assert_eq!((result.status, &*result.stderr), (Some(0), ""));
@@ -193,7 +187,7 @@ fn raw_memory_is_that_of_the_image_with_holes_for_the_rest() {
     // All of the small one: what is in no extent is zero.
     let bytes = fs::read(folder.path().join("witness.raw")).unwrap();
     let found = bytes.iter().filter(|&&byte| byte != 0).count();
-    let pieces = witness::pieces();
+    let pieces = witness::pieces(witness::MEMORY);
     let expected: usize = pieces.iter().map(|(_, bytes)| bytes.iter().filter(|&&byte| byte != 0).count()).sum();
     assert_eq!(found, expected);
 }
