@@ -6,10 +6,21 @@ use stos_image::{
     CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
     ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
 };
-use stos_tests::bare::{self, flat_entry};
 
 fn description() -> Description {
-    Description { memory_size: 1 << 20, ..bare::description(flat_entry(0x1000)) }
+    Description {
+        name: "encoding".to_owned(),
+        protocol: "test".to_owned(),
+        profile: None,
+        memory_size: 1 << 20,
+        memory_map: Vec::new(),
+        regions: Vec::new(),
+        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
+        fault_catcher: None,
+        run: RunDefaults::default(),
+        inputs: Vec::new(),
+        manifest: String::new(),
+    }
 }
 
 fn encode(pieces: &[Piece<'_>]) -> Vec<u8> {

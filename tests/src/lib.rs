@@ -16,7 +16,6 @@ pub mod memory;
 pub mod multiboot;
 pub mod nested;
 pub mod process;
-pub mod seal;
 pub mod terminal;
 pub mod tools;
 pub mod witness;
