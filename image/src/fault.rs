@@ -2,6 +2,7 @@
 //! has an interrupt descriptor table of its own.
 
 use serde::Serialize;
+use stos_x86::registers::{CpuState, GeneralRegisters, Selectors, TableRegister};
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::address::PhysAddr;
@@ -115,6 +116,74 @@ fault_record! {
 const _: () = assert!(fault_offset::tr as usize + 4 <= FAULT_RECORD_SIZE);
 const _: () = assert!(size_of::<FaultRecord>() == fault_offset::tr as usize + 4);
 
+impl FaultRecord {
+    /// The state in which the fault catcher found the CPU.
+    pub fn cpu_state(&self) -> CpuState {
+        let FaultRecord { eip, eflags, cr0, cr2, cr3, cr4, .. } = *self;
+        let general = GeneralRegisters {
+            eax: self.eax,
+            ebx: self.ebx,
+            ecx: self.ecx,
+            edx: self.edx,
+            esi: self.esi,
+            edi: self.edi,
+            ebp: self.ebp,
+            esp: self.esp,
+        };
+        // The catcher stores these with zeros above them; a guest that has written over the record may have put anything.
+        let low = |value: u32| u16::try_from(value & 0xffff).unwrap_or(0);
+        let selectors = Selectors {
+            cs: low(self.cs),
+            ds: low(self.ds),
+            es: low(self.es),
+            fs: low(self.fs),
+            gs: low(self.gs),
+            ss: low(self.ss),
+            ldtr: low(self.ldtr),
+            tr: low(self.tr),
+        };
+        let gdtr = TableRegister { base: self.gdtr_base, limit: low(self.gdtr_limit) };
+        let idtr = TableRegister { base: self.idtr_base, limit: low(self.idtr_limit) };
+        CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: false }
+    }
+
+    /// A CPU in the state `cpu`, as the record of an exception with this vector and error code.
+    pub fn of(cpu: &CpuState, vector: u32, error_code: u32) -> Self {
+        let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: _ } = cpu;
+        Self {
+            magic: FAULT_MAGIC,
+            vector,
+            error_code,
+            eip: *eip,
+            cs: selectors.cs.into(),
+            eflags: *eflags,
+            eax: general.eax,
+            ecx: general.ecx,
+            edx: general.edx,
+            ebx: general.ebx,
+            esp: general.esp,
+            ebp: general.ebp,
+            esi: general.esi,
+            edi: general.edi,
+            cr0: *cr0,
+            cr2: *cr2,
+            cr3: *cr3,
+            cr4: *cr4,
+            ds: selectors.ds.into(),
+            es: selectors.es.into(),
+            fs: selectors.fs.into(),
+            gs: selectors.gs.into(),
+            ss: selectors.ss.into(),
+            gdtr_base: gdtr.base,
+            gdtr_limit: gdtr.limit.into(),
+            idtr_base: idtr.base,
+            idtr_limit: idtr.limit.into(),
+            ldtr: selectors.ldtr.into(),
+            tr: selectors.tr.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +203,25 @@ mod tests {
         bytes[112] = 0x20;
         let record = FaultRecord::decode(&bytes).unwrap();
         assert_eq!((record.vector, record.eip, record.ss, record.tr), (14, 0xc010_0516, 0x10, 0x20));
+    }
+
+    #[test]
+    fn a_record_holds_all_of_a_cpu_that_runs() {
+        let cpu = CpuState {
+            general: GeneralRegisters { eax: 1, ebx: 2, ecx: 3, edx: 4, esi: 5, edi: 6, ebp: 7, esp: 8 },
+            eip: 0x10_0003,
+            eflags: 0x206,
+            selectors: Selectors { cs: 8, ds: 0x20, es: 0x10, fs: 0x28, gs: 0x30, ss: 0x18, ldtr: 0x38, tr: 0x40 },
+            cr0: 0x8000_0011,
+            cr2: 0xdead_beef,
+            cr3: 0x1000,
+            cr4: 0x10,
+            gdtr: TableRegister { base: 0xc000_2000, limit: 0x2f },
+            idtr: TableRegister { base: 0xc000_2300, limit: 0xff },
+            is_halted: false,
+        };
+        let record = FaultRecord::of(&cpu, 14, 2);
+        assert_eq!((record.vector, record.error_code), (14, 2));
+        assert_eq!(record.cpu_state(), cpu);
     }
 }

@@ -133,7 +133,7 @@ impl Description {
             }
         }
         self.check_regions()?;
-        self.entry.check(self.memory_size)?;
+        check_entry(&self.entry, self.memory_size)?;
         if let Some(catcher) = &self.fault_catcher {
             let end = catcher.record.0.checked_add(FAULT_RECORD_SIZE as u64);
             if end.is_none_or(|end| end > self.memory_size) {
@@ -260,41 +260,39 @@ impl Description {
     }
 }
 
-impl EntryState {
-    fn check(&self, memory_size: u64) -> Result<(), ImageError> {
-        let hex = |value: u32| format!("{value:#x}");
-        if self.cr0 & CR0_PE == 0 || self.cr0 & CR0_PG != 0 {
-            return Err(broken("entry.cr0", hex(self.cr0), "bit 0 (PE) must be set and bit 31 (PG) clear"));
-        }
-        if self.cr4 & !CR4_ALLOWED != 0 {
-            return Err(broken("entry.cr4", hex(self.cr4), format!("only bits in {CR4_ALLOWED:#x} may be set")));
-        }
-        if self.eflags & EFLAGS_FIXED == 0 {
-            return Err(broken("entry.eflags", hex(self.eflags), "bit 1 must be set"));
-        }
-        if u64::from(self.cr3) >= memory_size {
-            return Err(broken("entry.cr3", hex(self.cr3), "it must lie within guest memory"));
-        }
-        for (name, segment) in self.segments.named() {
-            let name = name.to_lowercase();
-            if segment.access & 0x0f00 != 0 {
-                return Err(broken(
-                    format!("entry.segments.{name}.access"),
-                    format!("{:#x}", segment.access),
-                    "bits 8 to 11 must be zero",
-                ));
-            }
-            if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
-                let rule = "a limit with page granularity must end in 0xfff";
-                return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
-            }
-            if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
-                let rule = "a limit with byte granularity must be at most 0xfffff";
-                return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
-            }
-        }
-        Ok(())
+fn check_entry(entry: &EntryState, memory_size: u64) -> Result<(), ImageError> {
+    let hex = |value: u32| format!("{value:#x}");
+    if entry.cr0 & CR0_PE == 0 || entry.cr0 & CR0_PG != 0 {
+        return Err(broken("entry.cr0", hex(entry.cr0), "bit 0 (PE) must be set and bit 31 (PG) clear"));
     }
+    if entry.cr4 & !CR4_ALLOWED != 0 {
+        return Err(broken("entry.cr4", hex(entry.cr4), format!("only bits in {CR4_ALLOWED:#x} may be set")));
+    }
+    if entry.eflags & EFLAGS_FIXED == 0 {
+        return Err(broken("entry.eflags", hex(entry.eflags), "bit 1 must be set"));
+    }
+    if u64::from(entry.cr3) >= memory_size {
+        return Err(broken("entry.cr3", hex(entry.cr3), "it must lie within guest memory"));
+    }
+    for (name, segment) in entry.segments.named() {
+        let name = name.to_lowercase();
+        if segment.access & 0x0f00 != 0 {
+            return Err(broken(
+                format!("entry.segments.{name}.access"),
+                format!("{:#x}", segment.access),
+                "bits 8 to 11 must be zero",
+            ));
+        }
+        if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
+            let rule = "a limit with page granularity must end in 0xfff";
+            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+        }
+        if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
+            let rule = "a limit with byte granularity must be at most 0xfffff";
+            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+        }
+    }
+    Ok(())
 }
 
 impl RunDefaults {

@@ -7,10 +7,10 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::backend::{BackendChoice, CpuModel, Surroundings};
-use crate::console::{KeyboardChoice, SerialTarget};
 use crate::devices::ClockStart;
 use crate::options::{Options, TimeLimit};
-use crate::screen::ScreenMode;
+use crate::serial::SerialTarget;
+use crate::terminal::{KeyboardChoice, ScreenMode};
 
 /// Run a stos boot image in a virtual machine.
 ///
@@ -150,7 +150,7 @@ impl Arguments {
 }
 
 fn parse_pattern(text: &str) -> Result<String, String> {
-    crate::console::Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned()).map_err(|error| error.reason)
+    crate::watch::Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned()).map_err(|error| error.reason)
 }
 
 fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {

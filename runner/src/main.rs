@@ -1,5 +1,7 @@
 //! The `stos-run` command: reads its arguments, runs one image, says how it ended and exits with that status.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::process::ExitCode;

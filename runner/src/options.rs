@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::{BackendChoice, Surroundings};
-use crate::console::{KeyboardChoice, SerialTarget};
 use crate::outcome::Outcome;
-use crate::screen::ScreenMode;
+use crate::serial::SerialTarget;
+use crate::terminal::{KeyboardChoice, ScreenMode};
 
 /// When a run is ended at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

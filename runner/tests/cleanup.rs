@@ -3,8 +3,11 @@
 // Clippy allows unwrap in test functions, but not in what they call.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -37,21 +40,24 @@ impl Running {
     /// Starts a guest that spins.
     fn start(backend: &str) -> Self {
         let image = ImageFile::new(&BareGuest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+        let running = Self::from_command(command(&["--backend", backend, "--timeout", "120s"], &image.path()), image);
+        let children = &running.children;
+        assert_eq!(children.len(), usize::from(backend == "emulated"), "{backend}: {children:?}");
+        running
+    }
+
+    fn from_command(mut runner: Command, image: ImageFile) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut runner = command(&["--backend", backend, "--timeout", "120s"], &image.path())
-            .current_dir(folder.path())
-            .env("TMPDIR", folder.path())
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        runner.current_dir(folder.path()).env("TMPDIR", folder.path()).stdin(Stdio::piped());
+        let mut runner = runner.spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(runner.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, "up\n", "{backend}");
         runner.stdout = Some(stdout.into_inner());
         let children = children_of(runner.id());
-        assert_eq!(children.len(), usize::from(backend == "emulated"), "{backend}: {children:?}");
-        Self { runner, children, folder, _image: image }
+        let running = Self { runner, children, folder, _image: image };
+        assert_eq!(line, "up\n");
+        running
     }
 
     fn signal(&self, signal: Signal) {
@@ -117,6 +123,40 @@ fn an_emulator_that_is_killed_is_an_outcome() {
     let emulator = Pid::from_raw(i32::try_from(running.children[0]).unwrap()).unwrap();
     kill_process(emulator, Signal::KILL).unwrap();
     assert_eq!(running.end().code(), Some(103));
+}
+
+/// An emulator that has nothing to do with its runner any more, and stays.
+const LINGERING_EMULATOR: &str = r#"#!/usr/bin/env bash
+for argument; do
+    case $argument in socket,id=control,fd=*) control=${argument##*=} ;; esac
+done
+echo '{"QMP": {}}' >&"$control"
+read -r _ <&"$control"
+echo '{"return": {}}' >&"$control"
+read -r _ <&"$control"
+trap '' HUP INT QUIT TERM
+exec {control}>&-
+echo up
+exec sleep 600
+"#;
+
+#[test]
+fn an_emulator_that_lingers_is_ended_by_time_limit_and_signal() {
+    let programs = tempfile::tempdir().unwrap();
+    let emulator = programs.path().join("qemu-system-i386");
+    fs::write(&emulator, LINGERING_EMULATOR).unwrap();
+    fs::set_permissions(&emulator, Permissions::from_mode(0o755)).unwrap();
+    let path = [programs.path().as_os_str(), &env::var_os("PATH").unwrap()].join(OsStr::new(":"));
+    for (limit, signal, status) in [("3s", None, 124), ("120s", Some(Signal::INT), 130)] {
+        let image = ImageFile::new(&BareGuest::new(&code::SPIN).image());
+        let mut runner = command(&["--backend", "emulated", "--timeout", limit], &image.path());
+        runner.env("PATH", &path);
+        let running = Running::from_command(runner, image);
+        if let Some(signal) = signal {
+            running.signal(signal);
+        }
+        assert_eq!(running.end().code(), Some(status));
+    }
 }
 
 #[test]

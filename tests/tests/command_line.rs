@@ -4,8 +4,13 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat, openat};
+use rustix::process::{Pid, Signal, kill_process};
 use stos_tests::files::names_in;
 use stos_tests::tools::{run, tool};
 
@@ -156,4 +161,23 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     let reason = format!("can't write the manual page to `{}/stos-pack-init.1`: it is a dir", blocked.display());
     assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
     assert!(!names_in(&blocked).iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn a_signal_between_two_files_ends_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second page: a pipe, at which the program waits for a reader, with the first page in its place.
+    let pipe = folder.path().join("stos-pack-verify.1");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let mut child = tool("stos-pack").arg("man").arg(folder.path()).stdout(Stdio::null()).spawn().unwrap();
+    while !folder.path().join("stos-pack.1").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it wrote a page");
+        thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    // If it went on, it would find a reader, and come to its end.
+    let _reader = openat(CWD, &pipe, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
+    assert!(!names_in(folder.path()).iter().any(|name| name.starts_with('.')));
 }

@@ -32,7 +32,7 @@ fn pack(folder: &Path) -> Run {
 /// The archive that goes into the image.
 fn archive_of(folder: &Path) -> Vec<u8> {
     let manifest = Manifest::load(&folder.join("manifest.yaml"), None).unwrap();
-    Inputs::load(&manifest, &nobody).unwrap().initramfs.unwrap().bytes.to_vec()
+    Inputs::load(&manifest, &nobody).unwrap().initramfs.unwrap().file.bytes.to_vec()
 }
 
 /// Every sort of entry, with the modes that an archive has.

@@ -90,6 +90,29 @@ fn the_difference_of_two_images_is_told_in_the_words_of_the_manifest() {
 }
 
 #[test]
+fn symbols_are_compared_where_the_kernel_is_loaded_whatever_its_protocol() {
+    let folder = tempfile::tempdir().unwrap();
+    // Linked where no stos kernel is, and loaded at 1 MiB.
+    let mut kernel = Elf::kernel();
+    let moved = |address: u32| address + 0x2000_0000;
+    kernel.entry = moved(kernel.entry);
+    kernel.segments.iter_mut().for_each(|segment| segment.vaddr = moved(segment.vaddr));
+    kernel.sections.iter_mut().for_each(|section| section.vaddr = moved(section.vaddr));
+    kernel.symbols.iter_mut().for_each(|symbol| symbol.value = moved(symbol.value));
+    for (name, code) in [("one", 0xf4), ("two", 0x90)] {
+        kernel.segments[0].bytes[1] = code;
+        fs::write(folder.path().join("kernel.elf"), kernel.to_bytes()).unwrap();
+        let manifest = "version: 1\nname: high\nmemory: 16MiB\nkernel: {path: kernel.elf, protocol: elf}\n";
+        fs::write(folder.path().join(name).with_extension("yaml"), manifest).unwrap();
+        let packed = in_folder(folder.path(), &[&format!("{name}.yaml")]);
+        assert_eq!(packed.status, Some(0), "{}", packed.stderr);
+    }
+    let different = in_folder(folder.path(), &["diff", "one.img", "two.img"]);
+    let line = "kernel symbols\n  kernel_main: other content\n";
+    assert!(different.stdout.contains(line), "{line:?} is missing in\n{}", different.stdout);
+}
+
+#[test]
 fn files_that_are_no_images_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for verb in ["verify", "inspect"] {

@@ -12,8 +12,7 @@ use super::document::{
 use super::entry::{PAGE_SIZES, SEGMENT_MAPPINGS};
 use super::recorded::RecordedPaths;
 use super::{Eip, Entry, Manifest, MapEntry, Module, Paging, Segment};
-use crate::code::Code;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostics::{Code, Diagnostic};
 
 impl From<&Manifest> for Document {
     /// The manifest that means the same by itself and names every input by its recorded path. Of its profiles, the chosen one
@@ -130,7 +129,7 @@ fn with_unit(value: u64, units: &[(u64, &str)]) -> Option<Quantity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Source;
+    use crate::diagnostics::Source;
     use proptest::prelude::*;
     use std::path::Path;
 

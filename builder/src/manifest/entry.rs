@@ -5,11 +5,9 @@ use stos_image::{GeneralRegisters, TEXT_LIMIT};
 use super::fields::{self, Fields};
 use super::quantity::parse_size;
 use super::read;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::paging::PageSize;
-use crate::source::{Located, Span};
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
+use stos_x86::paging::PageSize;
 
 /// Most mappings.
 pub const MAPPINGS_LIMIT: usize = 256;

@@ -2,10 +2,8 @@
 //! type.
 
 use super::quantity::QuantityError;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{Located, Span};
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
 /// A mapping that is being read. Every key that is asked for counts as known; [`Fields::finish`] complains of the others.
 pub struct Fields<'a> {
@@ -77,18 +75,6 @@ impl<'a> Fields<'a> {
 
 /// What the outermost mapping is called.
 pub const ROOT: &str = "the manifest";
-
-/// The word of `words` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let length = word.chars().count();
-    words
-        .iter()
-        .filter(|candidate| candidate.chars().count().abs_diff(length) <= 1 + candidate.len() / 4)
-        .map(|&candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
 
 /// `` `a`, `b` and `c` ``.
 pub fn list(words: &[&str]) -> String {

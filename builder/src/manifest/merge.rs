@@ -1,9 +1,7 @@
 //! Lays one mapping over another: a manifest over the one that it extends, a profile over its manifest.
 
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// An entry of a mapping.
 type Entry = (Located<String>, Located<Node>);
@@ -128,8 +126,8 @@ impl Layer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::FileId;
-    use crate::yaml;
+    use crate::diagnostics::FileId;
+    use crate::manifest::yaml;
 
     fn tree(text: &str) -> Located<Node> {
         yaml::parse(FileId::default(), text, &mut Diagnostics::default()).unwrap()

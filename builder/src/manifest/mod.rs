@@ -8,22 +8,25 @@ mod merge;
 mod profile;
 mod protocol;
 pub(crate) mod quantity;
+mod quote;
 mod read;
 mod recorded;
 mod run;
 mod schema;
 pub(crate) mod tree;
+pub(crate) mod yaml;
 
 pub(crate) use document::Document;
 pub(crate) use entry::{Eip, Entry, MapEntry, Paging, SegmentMapping};
-pub use fields::nearest;
+pub use protocol::INPUT_LIMIT;
+pub use quote::quoted;
 pub(crate) use read::Variants;
 pub use recorded::{MANIFEST_NAME, RecordedPaths};
 pub use schema::schema;
 
 use std::path::PathBuf;
 
-use crate::source::{Located, Sources};
+use crate::diagnostics::{Located, Sources};
 
 /// Largest guest memory in bytes that a manifest may declare.
 pub const MEMORY_LIMIT: u64 = 3 << 30;

@@ -2,10 +2,8 @@
 
 use super::fields::{self, Fields};
 use super::merge::{merge, settle};
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{Located, Span};
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
 /// Longest name of a profile in bytes.
 const NAME_LIMIT: usize = 63;
@@ -74,7 +72,7 @@ fn unknown_profile(name: &str, span: Option<Span>, names: &[&str]) -> Diagnostic
     if let Some(span) = span {
         diagnostic = diagnostic.at(span, "unknown profile");
     }
-    diagnostic.help(match fields::nearest(name, names) {
+    diagnostic.help(match nearest(name, names) {
         Some(name) => format!("did you mean `{name}`?"),
         None if names.is_empty() => "it has none at all; add `profiles:`, or name no profile".to_owned(),
         None => format!("the profiles are {}", fields::list(names)),

@@ -2,10 +2,11 @@
 
 use super::fields::list;
 use super::{Initramfs, MEMORY_LIMIT, Manifest, Protocol};
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::INPUT_LIMIT;
-use crate::source::Span;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Span};
+
+/// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
+/// stos loads. An initramfs may have another limit, see [`Protocol::initramfs_limit`].
+pub const INPUT_LIMIT: u64 = 256 << 20;
 
 impl Protocol {
     /// True when kernels get a command line.

@@ -6,14 +6,11 @@ use stos_image::{NAME_LIMIT, TEXT_LIMIT};
 
 use super::fields::{self, Fields, ROOT};
 use super::quantity::parse_size;
+use super::yaml::Node;
 use super::{
     Initramfs, Kernel, MEMORY_LIMIT, Manifest, Module, Protocol, Segment, entry, profile, protocol, run, tree,
 };
-use crate::Failure;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::{Located, Source, Sources, Span};
-use crate::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Failure, Located, Source, Sources, Span, nearest};
 
 /// The manifest version that this program reads.
 const EXPECTED_VERSION: u64 = 1;
@@ -202,7 +199,7 @@ pub(super) fn word<T: Copy>(
     }
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let message = format!("{what} can't be `{}`", text.value.escape_debug());
-    let help = match fields::nearest(&text.value, &names) {
+    let help = match nearest(&text.value, &names) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("it can be {}", fields::list(&names)),
     };

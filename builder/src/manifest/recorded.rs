@@ -4,7 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{Initramfs, Manifest};
-use crate::source::{FileId, Located};
+use crate::diagnostics::{FileId, Located};
 
 /// Files that lie beside extracted inputs: the manifest, and the image that is packed from it.
 const TAKEN: [&str; 2] = [MANIFEST_NAME, "manifest.img"];
@@ -102,7 +102,7 @@ fn normalised(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Span;
+    use crate::diagnostics::Span;
 
     fn recorded(paths: &[(&str, &'static str)]) -> Vec<String> {
         let mut names = Names::default();

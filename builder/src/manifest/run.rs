@@ -1,15 +1,15 @@
 //! The manifest's mapping `run`: defaults for the runner.
 
+use std::ops::RangeInclusive;
+
 use stos_image::{DEFAULT_EXIT_PORT, EXPECT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
+use stos_x86::ports;
 
 use super::Run;
 use super::fields::{self, Fields};
 use super::quantity::{parse_duration, parse_number};
-use crate::boot::layout::FAULT_PORT;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::Located;
-use crate::yaml::Node;
+use super::yaml::Node;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
 pub fn read(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {
@@ -67,18 +67,18 @@ fn read_expect(node: &Located<Node>, found: &mut Diagnostics) -> Vec<String> {
 }
 
 /// Ports that the machine uses itself, so that a guest could not exit through them.
-const PORTS_IN_USE: &[(std::ops::RangeInclusive<u16>, &str)] = &[
-    (0x20..=0x21, "the first 8259A"),
-    (0x40..=0x43, "the 8254"),
-    (0x60..=0x64, "the keyboard controller"),
-    (0x70..=0x71, "the real-time clock"),
-    (0x92..=0x92, "the reset port"),
-    (0xa0..=0xa1, "the second 8259A"),
-    (0xe9..=0xe9, "the debug console"),
-    (0x3f8..=0x3ff, "COM1"),
-    (0x4d0..=0x4d1, "the interrupt controllers"),
-    (0x505..=0x505, "the panic port"),
-    (FAULT_PORT..=FAULT_PORT, "the fault catcher"),
+const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
+    (ports::PIC1..=ports::PIC1 + 1, "the first 8259A"),
+    (ports::PIT, "the 8254"),
+    (ports::KEYBOARD_DATA..=ports::KEYBOARD_COMMAND, "the keyboard controller"),
+    (ports::RTC_INDEX..=ports::RTC_DATA, "the real-time clock"),
+    (ports::SYSTEM_CONTROL_A..=ports::SYSTEM_CONTROL_A, "the reset port"),
+    (ports::PIC2..=ports::PIC2 + 1, "the second 8259A"),
+    (ports::DEBUG_CONSOLE..=ports::DEBUG_CONSOLE, "the debug console"),
+    (ports::COM1..=ports::COM1_LAST, "COM1"),
+    (ports::ELCR, "the interrupt controllers"),
+    (ports::PVPANIC..=ports::PVPANIC, "the panic port"),
+    (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),
 ];
 
 fn read_port(node: &Located<Node>) -> Result<u16, Diagnostic> {
@@ -89,7 +89,7 @@ fn read_port(node: &Located<Node>) -> Result<u16, Diagnostic> {
         return Err(out_of_range(format!("run.exit_port is {:#x}, a port is 0 to 0xffff", port.value)));
     };
     // The exit port takes values of up to 32 bits, so it occupies four ports.
-    let Some(last) = number.checked_add(3) else {
+    let Some(last) = number.checked_add(ports::EXIT_COUNT - 1) else {
         return Err(out_of_range(format!(
             "run.exit_port is {number:#x}, but it takes four ports and the last is 0xffff"
         )));

@@ -332,8 +332,8 @@ fn quantity(pattern: &str, least: u64, most: u64, step: u64) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::Source;
     use crate::manifest::Manifest;
-    use crate::source::Source;
     use serde_json::Value;
 
     /// The keys that the reader names when it refuses another one in the mapping at `place`.

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use super::fields;
 use super::merge::merge;
 use super::profile::take;
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::{read_failure, with_home_help};
-use crate::source::{Located, Source, Sources, Span};
-use crate::yaml::{self, Node};
+use super::yaml::{self, Node};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Source, Sources, Span, read_failure, with_home_help};
 
 /// Largest manifest in bytes.
 const SOURCE_LIMIT: u64 = 1 << 20;

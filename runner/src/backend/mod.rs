@@ -3,6 +3,7 @@
 mod choose;
 mod emulated;
 pub mod kvm;
+mod observed;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -12,16 +13,15 @@ use clap::ValueEnum;
 
 pub use choose::{Backend, Choice, choose};
 pub use emulated::{HOW_TO_INSTALL as HOW_TO_INSTALL_EMULATOR, find_program as find_emulator};
+pub use observed::{Exits, Findings, Observed};
 
-use crate::console::{InputSink, KeySink, OutputPipe};
+use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
 use crate::devices::ClockStart;
-use crate::event::Event;
-use crate::load::Machine;
-use crate::memory::Sharing;
-use crate::observed::Observed;
+use crate::machine::Machine;
+use crate::machine::Sharing;
 use crate::outcome::Outcome;
-use crate::report::BackendKind;
-use crate::screen::Adapter;
+use crate::outcome::report::BackendKind;
+use crate::session::Event;
 
 /// The backend that the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -70,7 +70,7 @@ pub struct Link {
 pub enum CpuLog {
     /// Resets.
     Resets,
-    /// Resets and every exception and interrupt, for [`Findings::history`](crate::observed::Findings::history): an emulator
+    /// Resets and every exception and interrupt, for [`Findings::history`](crate::backend::Findings::history): an emulator
     /// that logs is several times slower at each of them.
     Exceptions,
 }
@@ -99,7 +99,7 @@ pub trait Guest {
     /// Called every [`crate::session::TICK`] while the guest runs, to look for what does not show by itself.
     fn tick(&mut self);
 
-    /// Looks a few times where the CPU is, for [`Findings::looks`](crate::observed::Findings::looks). Takes a fraction of a
+    /// Looks a few times where the CPU is, for [`Findings::looks`](crate::backend::Findings::looks). Takes a fraction of a
     /// second, during which the guest goes on.
     fn look_closely(&mut self);
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::InterruptLine;
-use crate::console::{KeySink, Stroke};
+use crate::channel::{KeySink, Stroke};
 
 /// Status bit 0: a byte can be read from the data port.
 const OUTPUT_FULL: u8 = 1 << 0;

@@ -2,6 +2,7 @@
 //! kernel emulates. On the emulated backend the same devices are QEMU's.
 
 mod keyboard;
+mod pic;
 mod port_log;
 mod rtc;
 mod serial;
@@ -11,49 +12,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
+use stos_x86::ports;
 
 pub use keyboard::{Keyboard, KeyboardPort};
+pub use pic::{Controller, Interrupts, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use rtc::Rtc;
 pub use serial::{InterruptLine, Serial, SerialPort};
 pub use vga::Vga;
 
-use crate::console::{OutputPipe, Stream};
+use crate::channel::{OutputPipe, Stream};
 
-/// COM1's first port.
-const COM1: u16 = 0x3f8;
-/// COM1's last port.
-const COM1_LAST: u16 = 0x3ff;
 /// Interrupt line of COM1.
 pub const COM1_IRQ: u32 = 4;
-/// Ports that the exit device takes.
-const EXIT_PORTS: u16 = 4;
-/// The debug console of Bochs and QEMU: a byte written appears, and reading gives the port's number.
-pub const DEBUG_CONSOLE: u16 = 0xe9;
-/// Port of the pvpanic device (QEMU docs/specs/pvpanic).
-pub const PVPANIC: u16 = 0x505;
 /// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
 const PVPANIC_PANICKED: u8 = 1 << 0;
-/// Data port of the keyboard controller.
-pub const KEYBOARD_DATA: u16 = 0x60;
-/// Command and status port of the keyboard controller.
-pub const KEYBOARD_COMMAND: u16 = 0x64;
 /// Interrupt line of the keyboard.
 pub const KEYBOARD_IRQ: u32 = 1;
-/// Index port of the clock.
-const RTC_INDEX: u16 = 0x70;
-/// Data port of the clock.
-const RTC_DATA: u16 = 0x71;
-/// Firmware writes to this port how far it has come; what reads it finds nothing.
-const POST_CODE: u16 = 0x80;
-/// Ports of the first ATA channel, which has no drives: all its registers read 0.
-const ATA_FIRST: (u16, u16) = (0x1f0, 0x1f7);
-/// Ports of the second.
-const ATA_SECOND: (u16, u16) = (0x170, 0x177);
-/// Control ports of both.
-const ATA_CONTROL: [u16; 2] = [0x3f6, 0x376];
-/// System control port A of the PS/2.
-pub const SYSTEM_CONTROL: u16 = 0x92;
 /// System control port A bit 0: reset.
 const SYSTEM_RESET: u8 = 1 << 0;
 /// System control port A bit 1: address line 20 is enabled. It always is here, whatever is written.
@@ -118,7 +93,7 @@ pub struct Devices<L, C> {
 /// Ports and the devices behind them.
 pub struct PortBus<L, C> {
     devices: Devices<L, C>,
-    /// What was written to [`SYSTEM_CONTROL`].
+    /// What was written to [`ports::SYSTEM_CONTROL_A`].
     system_control: u8,
     log: PortLog,
 }
@@ -160,16 +135,16 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     /// What a read of one byte finds, or `None` where there is no device.
     fn read_byte(&mut self, port: u16) -> Option<u8> {
         Some(match port {
-            COM1..=COM1_LAST => self.devices.serial.read(port - COM1),
-            DEBUG_CONSOLE => 0xe9,
-            PVPANIC => PVPANIC_PANICKED,
-            KEYBOARD_DATA => self.devices.keyboard.read(),
-            KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
-            SYSTEM_CONTROL => self.system_control,
+            ports::COM1..=ports::COM1_LAST => self.devices.serial.read(port - ports::COM1),
+            ports::DEBUG_CONSOLE => 0xe9,
+            ports::PVPANIC => PVPANIC_PANICKED,
+            ports::KEYBOARD_DATA => self.devices.keyboard.read(),
+            ports::KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
+            ports::SYSTEM_CONTROL_A => self.system_control,
             // The index can't be read back.
-            RTC_INDEX | POST_CODE => FLOATING,
-            RTC_DATA => self.devices.rtc.read(),
-            vga::FIRST..=vga::LAST => self.devices.vga.registers().read(port),
+            ports::RTC_INDEX | ports::POST_CODE => FLOATING,
+            ports::RTC_DATA => self.devices.rtc.read(),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().read(port),
             port if is_ata(port) => 0,
             _ => return None,
         })
@@ -179,7 +154,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
         // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
         // to any of them counts, as with QEMU's; a wide one does when it is aligned.
         let exit_offset = port.wrapping_sub(self.devices.exit_port);
-        if exit_offset < EXIT_PORTS {
+        if exit_offset < ports::EXIT_COUNT {
             let aligned = usize::from(exit_offset) % access.len() == 0;
             return aligned.then(|| Request::Exit(number(access)));
         }
@@ -203,23 +178,25 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     fn write_byte(&mut self, port: u16, byte: u8) -> Written {
         let request = |is_asked: bool, request| if is_asked { Written::Request(request) } else { Written::Taken };
         match port {
-            COM1..=COM1_LAST => {
-                if let Some(sent) = self.devices.serial.write(port - COM1, byte) {
+            ports::COM1..=ports::COM1_LAST => {
+                if let Some(sent) = self.devices.serial.write(port - ports::COM1, byte) {
                     self.devices.output.push(Stream::Serial, &[sent]);
                 }
             }
-            DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
-            PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
-            KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
-            KEYBOARD_COMMAND => return request(self.devices.keyboard.controller().command(byte), Request::Reset),
-            SYSTEM_CONTROL => {
+            ports::DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
+            ports::PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
+            ports::KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
+            ports::KEYBOARD_COMMAND => {
+                return request(self.devices.keyboard.controller().command(byte), Request::Reset);
+            }
+            ports::SYSTEM_CONTROL_A => {
                 self.system_control = byte;
                 return request(byte & SYSTEM_RESET != 0, Request::Reset);
             }
-            RTC_INDEX => self.devices.rtc.select(byte),
-            RTC_DATA => self.devices.rtc.write(byte),
-            vga::FIRST..=vga::LAST => self.devices.vga.registers().write(port, byte),
-            POST_CODE => self.log.post(byte),
+            ports::RTC_INDEX => self.devices.rtc.select(byte),
+            ports::RTC_DATA => self.devices.rtc.write(byte),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().write(port, byte),
+            ports::POST_CODE => self.log.post(byte),
             port if is_ata(port) => {}
             _ => return Written::Unknown,
         }
@@ -242,9 +219,9 @@ fn number(access: &[u8]) -> u32 {
 }
 
 fn is_ata(port: u16) -> bool {
-    (ATA_FIRST.0..=ATA_FIRST.1).contains(&port)
-        || (ATA_SECOND.0..=ATA_SECOND.1).contains(&port)
-        || ATA_CONTROL.contains(&port)
+    ports::ATA_PRIMARY.contains(&port)
+        || ports::ATA_SECONDARY.contains(&port)
+        || [ports::ATA_PRIMARY_CONTROL, ports::ATA_SECONDARY_CONTROL].contains(&port)
 }
 
 /// `first` and the ports after it; port numbers wrap at 16 bits.

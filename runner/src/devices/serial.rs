@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::console::InputSink;
+use crate::channel::InputSink;
 
 /// Receive buffer when read, transmit holding register when written; divisor low byte while DLAB is set.
 const DATA: u16 = 0;

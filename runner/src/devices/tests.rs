@@ -1,8 +1,8 @@
 //! What guests do to ports.
 
 use super::*;
-use crate::console::{Expectations, Matcher, pump};
-use crate::observed::Observed;
+use crate::backend::Observed;
+use crate::watch::{Expectations, Matcher, pump};
 use proptest::prelude::*;
 use std::sync::mpsc::channel;
 
@@ -80,8 +80,8 @@ fn a_repeated_write_ends_at_its_first_request() {
 #[test]
 fn a_repeated_write_prints_every_byte() {
     let mut fixture = Fixture::new();
-    assert_eq!(fixture.bus.write(COM1, 1, b"hello "), None);
-    assert_eq!(fixture.bus.write(DEBUG_CONSOLE, 1, b"there"), None);
+    assert_eq!(fixture.bus.write(ports::COM1, 1, b"hello "), None);
+    assert_eq!(fixture.bus.write(ports::DEBUG_CONSOLE, 1, b"there"), None);
     assert_eq!(fixture.printed(), (b"hello ".to_vec(), b"there".to_vec()));
 }
 
@@ -89,9 +89,9 @@ fn a_repeated_write_prints_every_byte() {
 fn a_wide_access_reaches_one_port_per_byte() {
     let mut fixture = Fixture::new();
     // Data and interrupt enable; then scratch, and nothing beyond it.
-    assert_eq!(fixture.bus.write(COM1, 2, b"A\x01B\x01"), None);
-    assert_eq!(fixture.bus.write(COM1 + 7, 1, &[0x5a]), None);
-    assert_eq!(fixture.read::<4>(COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
+    assert_eq!(fixture.bus.write(ports::COM1, 2, b"A\x01B\x01"), None);
+    assert_eq!(fixture.bus.write(ports::COM1 + 7, 1, &[0x5a]), None);
+    assert_eq!(fixture.read::<4>(ports::COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
     assert_eq!(fixture.printed(), (b"AB".to_vec(), Vec::new()));
 }
 
@@ -116,16 +116,16 @@ fn ports_without_a_device_read_all_ones_and_are_counted() {
 #[test]
 fn known_ports_answer_and_are_not_counted() {
     let mut fixture = Fixture::new();
-    assert_eq!(fixture.read::<1>(DEBUG_CONSOLE, 1), [0xe9]);
-    assert_eq!(fixture.read::<1>(PVPANIC, 1), [1]);
-    assert_eq!(fixture.read::<1>(KEYBOARD_COMMAND, 1), [0x1c]);
-    assert_eq!(fixture.read::<1>(SYSTEM_CONTROL, 1), [2]);
+    assert_eq!(fixture.read::<1>(ports::DEBUG_CONSOLE, 1), [0xe9]);
+    assert_eq!(fixture.read::<1>(ports::PVPANIC, 1), [1]);
+    assert_eq!(fixture.read::<1>(ports::KEYBOARD_COMMAND, 1), [0x1c]);
+    assert_eq!(fixture.read::<1>(ports::SYSTEM_CONTROL_A, 1), [2]);
     // No drive on either channel.
     assert_eq!(fixture.read::<2>(0x1f0, 2), [0; 2]);
     assert_eq!(fixture.read::<1>(0x376, 1), [0]);
     // Index and data of the clock in one access: the day of January the first.
-    assert_eq!(fixture.bus.write(RTC_INDEX, 1, &[7]), None);
-    assert_eq!(fixture.read::<2>(RTC_INDEX, 2), [0xff, 1]);
+    assert_eq!(fixture.bus.write(ports::RTC_INDEX, 1, &[7]), None);
+    assert_eq!(fixture.read::<2>(ports::RTC_INDEX, 2), [0xff, 1]);
     // Index and data of the CRTC in one access.
     assert_eq!(fixture.bus.write(0x3d4, 2, &[0x0f, 0x50]), None);
     assert_eq!(fixture.read::<2>(0x3d4, 2), [0x0f, 0x50]);
@@ -136,21 +136,21 @@ fn known_ports_answer_and_are_not_counted() {
 fn the_last_post_code_is_remembered() {
     let mut fixture = Fixture::new();
     assert_eq!(fixture.bus.log().post_code(), None);
-    assert_eq!(fixture.bus.write(POST_CODE, 1, &[0x11, 0x2a]), None);
+    assert_eq!(fixture.bus.write(ports::POST_CODE, 1, &[0x11, 0x2a]), None);
     assert_eq!(fixture.bus.log().post_code(), Some(0x2a));
-    assert_eq!(fixture.read::<1>(POST_CODE, 1), [0xff]);
+    assert_eq!(fixture.read::<1>(ports::POST_CODE, 1), [0xff]);
 }
 
 #[test]
 fn requests_are_recognised() {
     let mut bus = Fixture::new().bus;
-    assert_eq!(bus.write(PVPANIC, 1, &[1]), Some(Request::Panic));
-    assert_eq!(bus.write(PVPANIC, 1, &[2]), None);
-    assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
-    assert_eq!(bus.write(KEYBOARD_COMMAND, 1, &[0xd1]), None);
-    assert_eq!(bus.write(KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
-    assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[3]), Some(Request::Reset));
-    assert_eq!(bus.write(SYSTEM_CONTROL, 1, &[2]), None);
+    assert_eq!(bus.write(ports::PVPANIC, 1, &[1]), Some(Request::Panic));
+    assert_eq!(bus.write(ports::PVPANIC, 1, &[2]), None);
+    assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
+    assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xd1]), None);
+    assert_eq!(bus.write(ports::KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
+    assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[3]), Some(Request::Reset));
+    assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[2]), None);
     assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded(14)));
 }
 

@@ -2,12 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::screen::{Adapter, Cursor};
-
-/// First port.
-pub const FIRST: u16 = 0x3c0;
-/// Last port.
-pub const LAST: u16 = 0x3df;
+use crate::channel::{Adapter, Cursor};
 
 /// Attribute controller: index and data in turn when written.
 const ATTRIBUTE: u16 = 0x3c0;
@@ -191,6 +186,7 @@ impl Adapter for Vga {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use stos_x86::ports;
 
     fn set_crtc(vga: &Vga, index: u8, value: u8) {
         vga.registers().write(CRTC, index);
@@ -235,7 +231,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_a_guest_writes_does_harm(
-            accesses in prop::collection::vec((FIRST..=LAST, prop::option::of(any::<u8>())), 0..300)
+            accesses in prop::collection::vec((ports::VGA..=ports::VGA_LAST, prop::option::of(any::<u8>())), 0..300)
         ) {
             let vga = Vga::default();
             for (port, value) in accesses {

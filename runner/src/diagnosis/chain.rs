@@ -3,11 +3,11 @@
 
 use stos_image::{FaultRecord, Region, Symbols};
 
-use super::delivery::{Delivery, History, Run, Source};
 use super::gate::{Gate, Obstacle};
 use super::scene::Scene;
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
+use crate::machine::{Delivery, History, Run, Source};
 
 /// Most steps that are followed back.
 const STEPS: usize = 8;
@@ -46,7 +46,7 @@ impl<'a> Remains<'a> {
 impl Delivery {
     /// The CPU as a fault record.
     pub fn record(&self) -> FaultRecord {
-        self.cpu.to_record(self.vector, self.error_code)
+        FaultRecord::of(&self.cpu, self.vector, self.error_code)
     }
 }
 
@@ -130,7 +130,7 @@ pub fn is_nested(run: &Run) -> bool {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::cpu::CpuState;
+    use stos_x86::registers::CpuState;
 
     const STACK: u32 = 0xc010_0000;
 

@@ -1,131 +1,83 @@
 //! Segment descriptors and gates, and the tables that they are in (Intel SDM volume 3A, sections 3.4.5, 3.5 and 6.11).
 
-use std::fmt;
+use stos_x86::interrupts::SelectorCode;
+use stos_x86::registers::{CpuState, TableRegister};
+use stos_x86::segments::{Descriptor, DescriptorKind, Selector, SystemType, Table};
 
-use stos_image::FaultRecord;
-
-use super::error_code::{SelectorCode, Table};
 use super::scene::Scene;
 
 /// Entries that are shown before and after the one at fault.
 const NEIGHBOURS: u32 = 2;
 
-/// An entry of a descriptor table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Descriptor(pub u64);
-
-impl Descriptor {
-    fn bits(self, from: u32, count: u32) -> u32 {
-        u32::try_from(self.0 >> from & ((1 << count) - 1)).unwrap_or(0)
+/// A descriptor in words.
+pub fn describe(descriptor: Descriptor) -> String {
+    if descriptor == Descriptor(0) {
+        return "null".to_owned();
     }
-
-    /// First linear address of a segment.
-    pub fn base(self) -> u32 {
-        self.bits(16, 24) | self.bits(56, 8) << 24
-    }
-
-    /// The present bit.
-    pub fn is_present(self) -> bool {
-        self.bits(47, 1) == 1
-    }
-
-    /// The privilege level.
-    pub fn dpl(self) -> u32 {
-        self.bits(45, 2)
-    }
-
-    /// The type of a system descriptor, of which gates and task state segments are some; `None` for code and data.
-    pub fn system_type(self) -> Option<u32> {
-        (self.bits(44, 1) == 0).then(|| self.bits(40, 4))
-    }
-
-    /// The type of a segment that holds code; `None` for others.
-    pub fn code_type(self) -> Option<u32> {
-        let kind = self.bits(40, 4);
-        (self.bits(44, 1) == 1 && kind & 8 != 0).then_some(kind)
-    }
-
-    /// Last valid offset of a segment.
-    pub fn limit(self) -> u32 {
-        let limit = self.bits(0, 16) | self.bits(48, 4) << 16;
-        if self.bits(55, 1) == 1 { limit << 12 | 0xfff } else { limit }
-    }
-
-    /// Where a gate leads to: selector and offset.
-    pub fn target(self) -> (u32, u32) {
-        (self.bits(16, 16), self.bits(0, 16) | self.bits(48, 16) << 16)
-    }
-}
-
-impl fmt::Display for Descriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("null");
+    let (selector, offset) = descriptor.target();
+    let kind = descriptor.kind();
+    let what = match kind {
+        DescriptorKind::Code { conforming, readable } => {
+            let size = if descriptor.is_32_bit() { "32-bit" } else { "16-bit" };
+            let readable = if readable { "readable" } else { "execute-only" };
+            format!("{size} code, {readable}{}", if conforming { ", conforming" } else { "" })
         }
-        let kind = self.bits(40, 4);
-        let is_system = self.bits(44, 1) == 0;
-        let wide = if kind & 8 != 0 { "32-bit" } else { "16-bit" };
-        let (selector, offset) = self.target();
-        match (is_system, kind) {
-            (true, 1 | 9) => write!(f, "{wide} task state segment, free")?,
-            (true, 3 | 11) => write!(f, "{wide} task state segment, busy")?,
-            (true, 2) => f.write_str("local descriptor table")?,
-            (true, 5) => write!(f, "task gate to {selector:#06x}")?,
-            (true, 4 | 12) => write!(f, "{wide} call gate to {selector:#06x}:{offset:#010x}")?,
-            (true, 6 | 14) => write!(f, "{wide} interrupt gate to {selector:#06x}:{offset:#010x}")?,
-            (true, 7 | 15) => write!(f, "{wide} trap gate to {selector:#06x}:{offset:#010x}")?,
-            (true, _) => write!(f, "reserved type {kind}")?,
-            (false, 8..) => {
-                let readable = if kind & 2 != 0 { "readable" } else { "execute-only" };
-                let conforming = if kind & 4 != 0 { ", conforming" } else { "" };
-                let size = if self.bits(54, 1) == 1 { "32-bit" } else { "16-bit" };
-                write!(f, "{size} code, {readable}{conforming}")?;
-            }
-            (false, _) => {
-                let writable = if kind & 2 != 0 { "writable" } else { "read-only" };
-                let down = if kind & 4 != 0 { ", expand-down" } else { "" };
-                write!(f, "data, {writable}{down}")?;
+        DescriptorKind::Data { expand_down, writable } => {
+            let writable = if writable { "writable" } else { "read-only" };
+            format!("data, {writable}{}", if expand_down { ", expand-down" } else { "" })
+        }
+        DescriptorKind::System(SystemType::Ldt) => "local descriptor table".to_owned(),
+        DescriptorKind::System(SystemType::TaskGate) => format!("task gate to {selector:#06x}"),
+        DescriptorKind::System(SystemType::Reserved) => format!("reserved type {}", descriptor.type_code()),
+        DescriptorKind::System(system) => {
+            let wide = if descriptor.type_code() & 8 != 0 { "32-bit" } else { "16-bit" };
+            match system {
+                SystemType::AvailableTss16 | SystemType::AvailableTss32 => format!("{wide} task state segment, free"),
+                SystemType::BusyTss16 | SystemType::BusyTss32 => format!("{wide} task state segment, busy"),
+                SystemType::CallGate16 | SystemType::CallGate32 => {
+                    format!("{wide} call gate to {selector:#06x}:{offset:#010x}")
+                }
+                SystemType::InterruptGate16 | SystemType::InterruptGate32 => {
+                    format!("{wide} interrupt gate to {selector:#06x}:{offset:#010x}")
+                }
+                _ => format!("{wide} trap gate to {selector:#06x}:{offset:#010x}"),
             }
         }
-        if !is_system || matches!(kind, 1 | 2 | 3 | 9 | 11) {
-            write!(f, ", base {:#010x}, limit {:#010x}", self.base(), self.limit())?;
-        }
-        let present = if self.is_present() { "present" } else { "not present" };
-        write!(f, ", DPL {}, {present}", self.dpl())
-    }
+    };
+    let is_segment = match kind {
+        DescriptorKind::System(system) => system == SystemType::Ldt || system.is_tss(),
+        DescriptorKind::Code { .. } | DescriptorKind::Data { .. } => true,
+    };
+    let range = if is_segment {
+        format!(", base {:#010x}, limit {:#010x}", descriptor.base(), descriptor.limit())
+    } else {
+        String::new()
+    };
+    let present = if descriptor.is_present() { "present" } else { "not present" };
+    format!("{what}{range}, DPL {}, {present}", descriptor.dpl())
 }
 
-/// Where a table is and how large it is, by the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    base: u32,
-    limit: u32,
+/// The entry of `table` with this number; `None` past its end, or where it is not mapped.
+fn entry(scene: &Scene<'_>, table: TableRegister, index: u32) -> Option<Descriptor> {
+    let bytes = scene.memory.bytes(table.entry(index)?, 8);
+    bytes.try_into().ok().map(Descriptor::from_le_bytes)
 }
 
-impl Place {
-    fn entry(self, scene: &Scene<'_>, index: u32) -> Option<Descriptor> {
-        let offset = index * 8;
-        if offset + 7 > self.limit {
-            return None;
-        }
-        let bytes = scene.memory.bytes(self.base.wrapping_add(offset), 8);
-        bytes.try_into().ok().map(|bytes| Descriptor(u64::from_le_bytes(bytes)))
-    }
-
-    fn entries(self) -> u32 {
-        (self.limit + 1) / 8
-    }
+/// Whole entries of a table.
+fn entries(table: TableRegister) -> u32 {
+    (u32::from(table.limit) + 1) / 8
 }
 
-fn place(scene: &Scene<'_>, table: Table) -> Option<Place> {
-    let FaultRecord { gdtr_base, gdtr_limit, idtr_base, idtr_limit, ldtr, .. } = *scene.record;
-    let gdt = Place { base: gdtr_base, limit: gdtr_limit & 0xffff };
+/// Where a table is, by the record; `None` for one that is not there.
+fn place(scene: &Scene<'_>, table: Table) -> Option<TableRegister> {
+    let CpuState { gdtr, idtr, selectors, .. } = scene.record.cpu_state();
     let place = match table {
-        Table::Gdt => gdt,
-        Table::Idt => Place { base: idtr_base, limit: idtr_limit & 0xffff },
+        Table::Gdt => gdtr,
+        Table::Idt => idtr,
         Table::Ldt => {
-            let descriptor = gdt.entry(scene, (ldtr >> 3 & 0x1fff).max(1)).filter(|_| ldtr & 0xfffc != 0)?;
-            Place { base: descriptor.base(), limit: descriptor.limit().min(0xffff) }
+            let index = u32::from(Selector(selectors.ldtr).index()).max(1);
+            let descriptor = entry(scene, gdtr, index).filter(|_| !Selector(selectors.ldtr).is_null())?;
+            TableRegister { base: descriptor.base(), limit: u16::try_from(descriptor.limit()).unwrap_or(u16::MAX) }
         }
     };
     (place.limit != 0).then_some(place)
@@ -145,10 +97,10 @@ pub fn segment(scene: &Scene<'_>, selector: u32) -> Result<Descriptor, String> {
     let code = SelectorCode(selector & !3);
     let table = code.table();
     let Some(place) = place(scene, table) else { return Err(format!("is in the {table}, and there is none")) };
-    if code.index() >= place.entries() {
+    if code.index() >= entries(place) {
         return Err(format!("lies past the {table}'s limit {:#x}", place.limit));
     }
-    place.entry(scene, code.index()).ok_or_else(|| format!("is in the {table}, which is not mapped there"))
+    entry(scene, place, code.index()).ok_or_else(|| format!("is in the {table}, which is not mapped there"))
 }
 
 /// The table that an error code names, with the entry at fault and its neighbours.
@@ -160,8 +112,8 @@ pub fn table(scene: &Scene<'_>, code: SelectorCode) -> Vec<String> {
             Table::Gdt | Table::Idt => Vec::new(),
         };
     };
-    let Place { base, limit } = place;
-    let entries = place.entries();
+    let TableRegister { base, limit } = place;
+    let entries = entries(place);
     let past = if index >= entries { format!("; entry {index} lies past its end") } else { String::new() };
     let mut lines = vec![format!("the {table} at {base:#010x} has {entries} entries (limit {limit:#x}){past}")];
     let nearest = index.min(entries.saturating_sub(1));
@@ -169,7 +121,7 @@ pub fn table(scene: &Scene<'_>, code: SelectorCode) -> Vec<String> {
         let mark = if shown == index { '>' } else { ' ' };
         let selector = shown * 8 + if table == Table::Ldt { 4 } else { 0 };
         let name = if table == Table::Idt { format!("vector {shown:#04x}") } else { format!("{selector:#06x}") };
-        let entry = place.entry(scene, shown).map_or_else(|| "not mapped".to_owned(), |entry| entry.to_string());
+        let entry = entry(scene, place, shown).map_or_else(|| "not mapped".to_owned(), describe);
         lines.push(format!("{mark} {name}  {entry}"));
     }
     lines
@@ -179,14 +131,15 @@ pub fn table(scene: &Scene<'_>, code: SelectorCode) -> Vec<String> {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use stos_image::Segment;
+    use stos_image::FaultRecord;
+    use stos_x86::segments::Segment;
 
     #[test]
     fn descriptors_are_told_in_words() {
-        let text = |descriptor| Descriptor(descriptor).to_string();
+        let text = |descriptor| describe(Descriptor(descriptor));
         assert_eq!(text(0), "null");
         assert_eq!(
-            text(Segment::flat(8, Segment::CODE_ACCESS).descriptor()),
+            text(Segment::flat(8, Segment::CODE_ACCESS).descriptor().0),
             "32-bit code, readable, base 0x00000000, limit 0xffffffff, DPL 0, present"
         );
         assert_eq!(

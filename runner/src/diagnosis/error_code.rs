@@ -1,87 +1,35 @@
 //! Error codes of exceptions, bit by bit.
 
-use std::fmt;
+use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode};
+use stos_x86::segments::Table;
 
-use super::exception::{CodeKind, exception};
+use super::exception::exception;
 use super::scene::Scene;
 
-/// An error code that names a selector or a gate (Intel SDM volume 3A, section 6.13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SelectorCode(pub u32);
-
-/// A table of descriptors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// The global descriptor table.
-    Gdt,
-    /// The local descriptor table.
-    Ldt,
-    /// The interrupt descriptor table.
-    Idt,
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gdt => "GDT",
-            Self::Ldt => "LDT",
-            Self::Idt => "IDT",
-        })
-    }
-}
-
-impl SelectorCode {
-    /// The entry's number, 0 to 8191.
-    pub fn index(self) -> u32 {
-        self.0 >> 3 & 0x1fff
-    }
-
-    /// The table that it is an entry of.
-    pub fn table(self) -> Table {
-        match (self.0 >> 1 & 1, self.0 >> 2 & 1) {
-            (1, _) => Table::Idt,
-            (_, 1) => Table::Ldt,
-            _ => Table::Gdt,
-        }
-    }
-
-    /// True when an interrupt or an earlier exception was being delivered.
-    pub fn is_external(self) -> bool {
-        self.0 & 1 == 1
-    }
-
-    /// True when a selector or a gate is named at all.
-    pub fn names_an_entry(self) -> bool {
-        self.0 & 0xfffe != 0
-    }
-}
-
-impl fmt::Display for SelectorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let external =
-            if self.is_external() { ", while an interrupt or an earlier exception was being delivered" } else { "" };
-        let (index, table) = (self.index(), self.table());
-        match table {
-            _ if !self.names_an_entry() => write!(f, "no segment is involved{external}"),
-            Table::Idt => write!(f, "through entry {index:#x} of the IDT{external}"),
-            Table::Gdt | Table::Ldt => {
-                write!(f, "through selector {:#x} (entry {index} of the {table}){external}", self.0 & 0xfffc)
-            }
+/// What an error code names, as the end of a clause.
+pub fn selector(code: SelectorCode) -> String {
+    let external =
+        if code.is_external() { ", while an interrupt or an earlier exception was being delivered" } else { "" };
+    let (index, table) = (code.index(), code.table());
+    match table {
+        _ if !code.names_an_entry() => format!("no segment is involved{external}"),
+        Table::Idt => format!("through entry {index:#x} of the IDT{external}"),
+        Table::Gdt | Table::Ldt => {
+            format!("through selector {:#x} (entry {index} of the {table}){external}", code.0 & 0xfffc)
         }
     }
 }
 
 /// What a page fault was about, as the end of a sentence (Intel SDM volume 3A, section 4.7).
 pub fn page_fault(scene: &Scene<'_>) -> String {
-    let code = scene.record.error_code;
-    let bit = |number: u32| code >> number & 1 == 1;
-    let access = match (scene.is_fetch(), bit(1)) {
+    let code = PageFaultCode::from_bits_retain(scene.record.error_code);
+    let access = match (scene.is_fetch(), code.contains(PageFaultCode::WRITE)) {
         (true, _) => "instruction fetch from",
         (false, true) => "write to",
         (false, false) => "read of",
     };
-    let mode = if bit(2) { "user" } else { "supervisor" };
-    let why = match (bit(3), bit(0)) {
+    let mode = if code.contains(PageFaultCode::USER) { "user" } else { "supervisor" };
+    let why = match (code.contains(PageFaultCode::RESERVED_BIT), code.contains(PageFaultCode::PROTECTION)) {
         (true, _) => "a reserved bit is set in its page table entry",
         (false, true) => "the page's protection forbids it",
         (false, false) => "no page is mapped there",
@@ -96,11 +44,11 @@ pub fn bits(scene: &Scene<'_>) -> Option<String> {
         let value = code >> number & 1;
         format!("{value} ({})", if value == 1 { set } else { clear })
     };
-    let meaning = match exception(scene.record.vector).code {
-        CodeKind::None => return None,
-        CodeKind::Zero => "always 0 for this exception".to_owned(),
-        CodeKind::ControlProtection => "see the CPU's manual".to_owned(),
-        CodeKind::PageFault => format!(
+    let meaning = match exception(scene.record.vector).error_code {
+        ErrorCode::None => return None,
+        ErrorCode::Zero => "always 0 for this exception".to_owned(),
+        ErrorCode::Number => "see the CPU's manual".to_owned(),
+        ErrorCode::PageFault => format!(
             "P {}, W/R {}, U/S {}, RSVD {}, I/D {}",
             bit(0, "not present", "present"),
             bit(1, "read", "write"),
@@ -108,10 +56,9 @@ pub fn bits(scene: &Scene<'_>) -> Option<String> {
             bit(3, "no", "reserved bit set"),
             bit(4, "not known to be a fetch", "instruction fetch"),
         ),
-        CodeKind::Selector if code == 0 => "no selector is at fault".to_owned(),
-        CodeKind::Selector => {
-            let selector = SelectorCode(code);
-            let (index, table) = (selector.index(), selector.table());
+        ErrorCode::Selector if code == 0 => "no selector is at fault".to_owned(),
+        ErrorCode::Selector => {
+            let (index, table) = (SelectorCode(code).index(), SelectorCode(code).table());
             format!(
                 "EXT {}, IDT {}, TI {}, index {index}: entry {index} of the {table}",
                 bit(0, "by the program", "external"),
@@ -165,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_selector_error_names_table_and_entry() {
-        let words = |code| SelectorCode(code).to_string();
+        let words = |code| selector(SelectorCode(code));
         assert_eq!(words(0), "no segment is involved");
         assert_eq!(words(0x28), "through selector 0x28 (entry 5 of the GDT)");
         assert_eq!(words(0x2c), "through selector 0x2c (entry 5 of the LDT)");

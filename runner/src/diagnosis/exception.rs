@@ -1,82 +1,52 @@
-//! The CPU's exceptions: mnemonic, name, meaning, and what sort of error code each has (Intel SDM volume 3A, table 6-1 and
-//! section 6.15).
+//! What each of the CPU's exceptions means.
 
-/// One of the vectors 0 to 31.
-#[derive(Clone, Copy, Debug)]
-pub struct Exception {
-    /// The manual's short name, such as `#PF`.
-    pub mnemonic: &'static str,
-    /// Its name in words.
-    pub name: &'static str,
-    /// What it means, in one sentence without a full stop.
-    pub meaning: &'static str,
-    /// What its error code is.
-    pub code: CodeKind,
-}
+use stos_x86::interrupts::{self, Exception};
 
-/// What an error code is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeKind {
-    /// There is none.
-    None,
-    /// A selector, or 0.
-    Selector,
-    /// Always 0.
-    Zero,
-    /// Bits that describe an access.
-    PageFault,
-    /// A number.
-    ControlProtection,
-}
+/// Vectors as a fault record has them.
+pub const BREAKPOINT: u32 = interrupts::BREAKPOINT as u32;
+/// `into`.
+pub const OVERFLOW: u32 = interrupts::OVERFLOW as u32;
+/// #DF.
+pub const DOUBLE_FAULT: u32 = interrupts::DOUBLE_FAULT as u32;
+/// #GP.
+pub const GENERAL_PROTECTION: u32 = interrupts::GENERAL_PROTECTION as u32;
+/// #PF.
+pub const PAGE_FAULT: u32 = interrupts::PAGE_FAULT as u32;
 
-/// The exception of a vector.
+/// The exception of a vector as a fault record has it, which may be any number.
 pub fn exception(vector: u32) -> Exception {
-    use CodeKind::{ControlProtection, None, PageFault, Selector, Zero};
-    let (mnemonic, name, code, meaning) = match vector {
-        0 => ("#DE", "divide error", None, "a division by zero, or one whose quotient does not fit into its register"),
-        1 => ("#DB", "debug exception", None, "a breakpoint of the debug registers, or a single step (EFLAGS.TF)"),
-        2 => ("NMI", "non-maskable interrupt", None, "the hardware reports what can't wait"),
-        3 => ("#BP", "breakpoint", None, "`int3` was executed, and nobody handles breakpoints yet"),
-        4 => ("#OF", "overflow", None, "`into` was executed with the overflow flag set"),
-        5 => ("#BR", "bound range exceeded", None, "`bound` found an index outside its limits"),
-        6 => (
-            "#UD",
-            "invalid opcode",
-            None,
-            "the bytes at EIP are no instruction of this CPU, or they are `ud2`, which compilers put where code must not get",
-        ),
-        7 => ("#NM", "no floating-point unit", None, "a floating-point instruction while CR0.EM or CR0.TS is set"),
-        8 => (
-            "#DF",
-            "double fault",
-            Zero,
-            "a second exception came while the CPU was calling the handler of a first one",
-        ),
-        9 => ("vector 9", "coprocessor segment overrun", None, "no CPU since the 386 raises it"),
-        10 => {
-            ("#TS", "invalid task state segment", Selector, "the task state segment or a selector in it is of no use")
+    interrupts::exception(u8::try_from(vector).unwrap_or(u8::MAX))
+}
+
+/// What an exception means, in one sentence without a full stop.
+pub fn meaning(vector: u32) -> &'static str {
+    match vector {
+        0 => "a division by zero, or one whose quotient does not fit into its register",
+        1 => "a breakpoint of the debug registers, or a single step (EFLAGS.TF)",
+        2 => "the hardware reports what can't wait",
+        3 => "`int3` was executed, and nobody handles breakpoints yet",
+        4 => "`into` was executed with the overflow flag set",
+        5 => "`bound` found an index outside its limits",
+        6 => {
+            "the bytes at EIP are no instruction of this CPU, or they are `ud2`, which compilers put where code must not get"
         }
-        11 => ("#NP", "segment not present", Selector, "a segment or gate was used whose descriptor is not present"),
-        12 => (
-            "#SS",
-            "stack segment fault",
-            Selector,
-            "the stack went past its segment's limit, or SS was loaded with a segment that is not present",
-        ),
-        13 => (
-            "#GP",
-            "general protection",
-            Selector,
+        7 => "a floating-point instruction while CR0.EM or CR0.TS is set",
+        8 => "a second exception came while the CPU was calling the handler of a first one",
+        9 => "no CPU since the 386 raises it",
+        10 => "the task state segment or a selector in it is of no use",
+        11 => "a segment or gate was used whose descriptor is not present",
+        12 => "the stack went past its segment's limit, or SS was loaded with a segment that is not present",
+        13 => {
             "an instruction broke a rule of protection: a bad selector, a value that a register does not take, or an address \
-             past its segment's limit",
-        ),
-        14 => ("#PF", "page fault", PageFault, "an address was used that no page maps, or whose page forbids that use"),
-        16 => ("#MF", "floating-point error", None, "an earlier floating-point instruction failed"),
-        17 => ("#AC", "alignment check", Zero, "a misaligned access in user mode with EFLAGS.AC and CR0.AM set"),
-        18 => ("#MC", "machine check", None, "the hardware found a fault in itself"),
-        19 => ("#XM", "SIMD floating-point error", None, "an SSE instruction failed"),
-        21 => ("#CP", "control protection", ControlProtection, "a return or a jump broke the shadow stack's rules"),
-        _ => ("reserved vector", "reserved exception", None, "no CPU raises it by itself"),
-    };
-    Exception { mnemonic, name, meaning, code }
+             past its segment's limit"
+        }
+        14 => "an address was used that no page maps, or whose page forbids that use",
+        16 => "an earlier floating-point instruction failed",
+        17 => "a misaligned access in user mode with EFLAGS.AC and CR0.AM set",
+        18 => "the hardware found a fault in itself",
+        19 => "an SSE instruction failed",
+        21 => "a return or a jump broke the shadow stack's rules",
+        20 | 28..=30 => "the CPU raises it for a hypervisor only",
+        _ => "no CPU raises it by itself",
+    }
 }

@@ -3,20 +3,15 @@
 
 use std::fmt;
 
-use super::delivery::{Delivery, Source};
-use super::descriptor::{Descriptor, segment};
+use stos_x86::interrupts::{self, GateKind};
+use stos_x86::segments::{Descriptor, DescriptorKind, SystemType, tss_offset};
+
+use super::descriptor::{describe, segment};
+use super::exception::exception;
 use super::place::describe_address;
 use super::scene::Scene;
+use crate::machine::{Delivery, Source};
 
-/// Bytes of an entry.
-const ENTRY_SIZE: u32 = 8;
-/// Types of system descriptors (Intel SDM volume 3A, table 3-2).
-const TASK_GATE: u32 = 5;
-const FREE_TSS: [u32; 2] = [1, 9];
-/// Type bit of code that runs with its caller's privileges.
-const CONFORMING: u32 = 4;
-/// Places in a 32-bit task state segment of the stack for privilege level 0 (Intel SDM volume 3A, figure 8-2).
-const TSS_ESP0: u32 = 4;
 /// Bytes that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
 const FRAME: u32 = 12;
 const OUTER_FRAME: u32 = 8;
@@ -77,12 +72,12 @@ pub enum Subject {
 impl Gate {
     /// The entry for `vector` of the table that IDTR names.
     pub fn new(scene: &Scene<'_>, vector: u32) -> Self {
-        let offset = vector.wrapping_mul(ENTRY_SIZE);
+        let offset = vector.wrapping_mul(8);
         let address = scene.record.idtr_base.wrapping_add(offset);
-        let is_within = offset.checked_add(ENTRY_SIZE - 1).is_some_and(|last| last <= scene.record.idtr_limit & 0xffff);
-        let entry = match scene.memory.bytes(address, ENTRY_SIZE).try_into() {
+        let is_within = offset.checked_add(7).is_some_and(|last| last <= scene.record.idtr_limit & 0xffff);
+        let entry = match scene.memory.bytes(address, 8).try_into() {
             _ if !is_within => Entry::PastEnd,
-            Ok(bytes) => Entry::Read(Descriptor(u64::from_le_bytes(bytes))),
+            Ok(bytes) => Entry::Read(Descriptor::from_le_bytes(bytes)),
             Err(_) => Entry::NotMapped,
         };
         Self { vector, address, entry }
@@ -90,12 +85,9 @@ impl Gate {
 
     /// Where it leads to, when it leads to code.
     pub fn handler(&self) -> Option<u32> {
-        match self.entry {
-            Entry::Read(entry) if entry.is_present() && matches!(entry.system_type(), Some(6 | 7 | 14 | 15)) => {
-                Some(entry.target().1)
-            }
-            _ => None,
-        }
+        let Entry::Read(entry) = self.entry else { return None };
+        let gate = interrupts::Gate::decode(entry)?;
+        (gate.is_present && gate.kind != GateKind::Task).then_some(gate.offset)
     }
 
     /// The entry itself, with the bytes that it has in memory.
@@ -107,7 +99,7 @@ impl Gate {
             Entry::NotMapped => format!("entry {vector} would be at {address:#010x}, which is not mapped"),
             Entry::Read(entry) => {
                 let bytes: Vec<String> = entry.0.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-                let meaning = if entry.0 == 0 { "not present: all zeros".to_owned() } else { entry.to_string() };
+                let meaning = if entry.0 == 0 { "not present: all zeros".to_owned() } else { describe(*entry) };
                 let handler = self.handler().map(|handler| match scene.symbols.find(handler) {
                     Some(_) => format!("; the handler is {}", describe_address(scene.symbols, handler)),
                     None => String::new(),
@@ -126,7 +118,7 @@ impl Gate {
             Ok(entry) => entry,
             Err(fault) => return Some(Obstacle { subject: Subject::Entry, name, fault }),
         };
-        let selector = entry.target().0;
+        let selector = u32::from(entry.target().0);
         let refused = |why: String| {
             let fault = format!("names selector {selector:#x}, {why}");
             Some(Obstacle { subject: Subject::Selector(selector), name: name.clone(), fault })
@@ -135,18 +127,24 @@ impl Gate {
             Ok(target) => target,
             Err(why) => return refused(format!("which {why}")),
         };
-        if entry.system_type() == Some(TASK_GATE) {
-            let is_free = target.system_type().is_some_and(|kind| FREE_TSS.contains(&kind)) && target.is_present();
-            return if is_free { None } else { refused(format!("which is no task that is free: {target}")) };
+        if entry.system_type() == Some(SystemType::TaskGate) {
+            let is_free = target.system_type().is_some_and(SystemType::is_available_tss) && target.is_present();
+            return if is_free {
+                None
+            } else {
+                refused(format!("which is no task that is free: {}", describe(target)))
+            };
         }
-        let Some(code) = target.code_type() else { return refused(format!("which is no code segment: {target}")) };
+        let DescriptorKind::Code { conforming, .. } = target.kind() else {
+            return refused(format!("which is no code segment: {}", describe(target)));
+        };
         if !target.is_present() {
             return refused("whose segment is not present".to_owned());
         }
         if target.dpl() > privilege {
             return refused(format!("whose DPL {} has fewer privileges than the code before it", target.dpl()));
         }
-        stack_obstacle(scene, delivery, target.dpl() < privilege && code & CONFORMING == 0)
+        stack_obstacle(scene, delivery, target.dpl() < privilege && !conforming)
     }
 
     /// The entry, unless something is wrong with it alone, as the end of a sentence.
@@ -158,8 +156,8 @@ impl Gate {
             Entry::Read(entry) => entry,
         };
         match entry.system_type() {
-            Some(TASK_GATE | 6 | 7 | 14 | 15) => {}
-            Some(kind) => return Err(format!("is no gate: its type is {kind:#x}")),
+            Some(kind) if kind == SystemType::TaskGate || kind.is_interrupt_or_trap_gate() => {}
+            Some(_) => return Err(format!("is no gate: its type is {:#x}", entry.type_code())),
             None => return Err("is no gate: its S bit is set, as in a descriptor of code or data".to_owned()),
         }
         if source == Source::Software && entry.dpl() < privilege {
@@ -171,7 +169,7 @@ impl Gate {
 
 /// True when the CPU pushes an error code for the handler.
 fn has_error_code(delivery: &Delivery) -> bool {
-    delivery.source == Source::Exception && matches!(delivery.vector, 8 | 10..=14 | 17 | 21)
+    delivery.source == Source::Exception && exception(delivery.vector).error_code.is_pushed()
 }
 
 /// Why the CPU can't push a frame for a handler.
@@ -183,7 +181,7 @@ fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Opt
             Some(Obstacle { subject: Subject::Task, name, fault })
         };
         let place = match segment(scene, scene.record.tr) {
-            Ok(tss) => tss.base().wrapping_add(TSS_ESP0),
+            Ok(tss) => tss.base().wrapping_add(tss_offset::ESP0),
             Err(why) => return no_stack(format!("TR {:#x} {why}", scene.record.tr)),
         };
         match scene.memory.word(place) {
@@ -203,8 +201,8 @@ fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Opt
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::cpu::CpuState;
     use stos_image::{FaultRecord, Segment};
+    use stos_x86::registers::CpuState;
 
     const IDT: u32 = 0xc000_3000;
     const GDT: u32 = 0xc000_2000;

@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
+use stos_image::FaultRecord;
 use stos_image::VerifiedImage;
 
 use super::place::describe_address;
 use super::scene::Scene;
 use super::surroundings;
-use crate::cpu::CpuState;
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
-use crate::pic::Interrupts;
+use crate::devices::Interrupts;
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
+use stos_x86::registers::CpuState;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
@@ -34,7 +35,7 @@ impl Hang {
         memory: &GuestMemory,
     ) -> Option<Self> {
         let last = looks.last()?;
-        let record = last.to_record(NO_VECTOR, 0);
+        let record = FaultRecord::of(last, NO_VECTOR, 0);
         let memory = LinearMemory::new(memory, last.cr0, last.cr3, last.cr4);
         let scene = Scene { record: &record, memory, symbols: image.symbols(), regions: &image.description().regions };
         Some(Self::of(looks, interrupts, &scene))
@@ -135,12 +136,12 @@ fn times(count: usize) -> String {
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::pic::{Controller, Pics};
+    use crate::devices::{Controller, Pics};
 
     fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
         let looks: Vec<CpuState> =
             eips.iter().map(|&eip| CpuState { eip, eflags: 0x202, is_halted, ..CpuState::default() }).collect();
-        let case = Case::new(looks[looks.len() - 1].to_record(NO_VECTOR, 0))
+        let case = Case::new(FaultRecord::of(&looks[looks.len() - 1], NO_VECTOR, 0))
             .with_symbol(0x1000, 0x100, "spin_lock")
             .with_symbol(0x1100, 0x100, "schedule");
         Hang::of(&looks, interrupts, &case.scene())

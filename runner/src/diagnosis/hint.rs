@@ -1,10 +1,11 @@
 //! What students' mistakes look like: sentences that say what a fault probably comes from.
 
 use stos_image::{EFLAGS_IF, Permissions, RegionKind};
+use stos_x86::interrupts::{ErrorCode, SelectorCode};
+use stos_x86::segments::Table;
 
 use super::backtrace::top_return_address;
-use super::error_code::{SelectorCode, Table};
-use super::exception::{CodeKind, exception};
+use super::exception::{DOUBLE_FAULT, PAGE_FAULT, exception};
 use super::page_walk::alias;
 use super::place::{describe_return, shorten};
 use super::scene::Scene;
@@ -15,9 +16,6 @@ const FIRST_PAGE: u32 = 4096;
 const LOW: u32 = 64 << 10;
 /// How far from ESP an access still is one to the stack.
 const NEAR_STACK: u32 = 4096;
-
-const PAGE_FAULT: u32 = 14;
-const DOUBLE_FAULT: u32 = 8;
 
 /// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
 pub fn is_code(scene: &Scene<'_>, address: u32) -> bool {
@@ -166,7 +164,7 @@ fn text_as_pointer(scene: &Scene<'_>) -> Option<String> {
 
 fn no_gate(scene: &Scene<'_>) -> Option<String> {
     let code = SelectorCode(scene.record.error_code);
-    let is_gate = exception(scene.record.vector).code == CodeKind::Selector && code.table() == Table::Idt;
+    let is_gate = exception(scene.record.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
     let vector = code.index();
     (is_gate && vector >= 32).then(|| {
         let source = if code.is_external() { "a hardware interrupt" } else { "an `int` instruction" };
@@ -179,7 +177,7 @@ fn no_gate(scene: &Scene<'_>) -> Option<String> {
 /// Until the 8259s are programmed, their interrupts come with vectors that belong to exceptions.
 pub fn possible_interrupt(scene: &Scene<'_>) -> Option<String> {
     let record = scene.record;
-    let has_code = !matches!(exception(record.vector).code, CodeKind::None | CodeKind::Zero);
+    let has_code = !matches!(exception(record.vector).error_code, ErrorCode::None | ErrorCode::Zero);
     (record.eflags & EFLAGS_IF != 0 && record.vector < 16 && !has_code).then(|| {
         let line = record.vector % 8;
         format!("or hardware interrupt {line}, as interrupts are on: program the 8259s before `sti`")

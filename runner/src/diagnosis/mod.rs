@@ -3,7 +3,6 @@
 
 mod backtrace;
 mod chain;
-mod delivery;
 mod descriptor;
 mod error_code;
 mod exception;
@@ -22,16 +21,15 @@ mod triple_fault;
 use std::fmt;
 
 use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
+use stos_x86::interrupts::{ErrorCode, Exception, SelectorCode};
 
-pub use delivery::{Delivery, History, Run, Source};
 pub use hang::Hang;
 pub use place::{Place, describe_address};
 pub use triple_fault::TripleFault;
 
-use crate::linear::LinearMemory;
-use crate::memory::GuestMemory;
-use error_code::SelectorCode;
-use exception::{CodeKind, Exception, exception};
+use crate::machine::GuestMemory;
+use crate::machine::LinearMemory;
+use exception::{exception, meaning};
 use page_walk::Access;
 use scene::Scene;
 
@@ -114,11 +112,11 @@ pub fn is_in_boot_code(image: &VerifiedImage, memory: &LinearMemory<'_>, address
 
 /// Why it happened, as the end of the sentence.
 fn cause(scene: &Scene<'_>) -> Option<String> {
-    match exception(scene.record.vector).code {
-        CodeKind::PageFault => Some(error_code::page_fault(scene)),
-        CodeKind::Selector => Some(SelectorCode(scene.record.error_code).to_string()),
-        CodeKind::ControlProtection => Some(format!("error code {:#x}", scene.record.error_code)),
-        CodeKind::Zero | CodeKind::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
+    match exception(scene.record.vector).error_code {
+        ErrorCode::PageFault => Some(error_code::page_fault(scene)),
+        ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
+        ErrorCode::Number => Some(format!("error code {:#x}", scene.record.error_code)),
+        ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
             Some((address, why)) => {
                 let esp = scene.record.esp;
                 Some(format!(
@@ -141,13 +139,13 @@ fn sentence(scene: &Scene<'_>) -> String {
 fn tables(scene: &Scene<'_>) -> Vec<String> {
     let record = scene.record;
     let code = SelectorCode(record.error_code);
-    match exception(record.vector).code {
-        CodeKind::PageFault => {
+    match exception(record.vector).error_code {
+        ErrorCode::PageFault => {
             let bit = |number: u32| record.error_code >> number & 1 == 1;
             let access = Access { write: bit(1), user: bit(2), reserved: bit(3) };
             page_walk::walk(scene, record.cr2, access)
         }
-        CodeKind::Selector if code.names_an_entry() => descriptor::table(scene, code),
+        ErrorCode::Selector if code.names_an_entry() => descriptor::table(scene, code),
         _ => match hint::subject(scene) {
             Some(address) => {
                 let mut lines = page_walk::walk(scene, address, Access { write: true, user: false, reserved: false });
@@ -173,7 +171,7 @@ fn indented(lines: &[String]) -> String {
 
 /// What the exception means, its error code, the tables that it is about, and hints.
 fn facts(scene: &Scene<'_>) -> Vec<String> {
-    let meaning = format!("meaning: {}", exception(scene.record.vector).meaning);
+    let meaning = format!("meaning: {}", meaning(scene.record.vector));
     let facts = error_code::bits(scene).into_iter().chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
     std::iter::once(meaning).chain(facts).chain(hints).collect()

@@ -1,7 +1,8 @@
 //! How the page tables lead from an address to memory, or fail to, and what they map instead.
 
+use stos_x86::paging::{Level, Step, Translation, WalkEnd};
+
 use super::scene::Scene;
-use crate::linear::{Entry, Level, WalkEnd};
 
 /// Most ranges of mapped addresses that are listed.
 const RANGES: usize = 6;
@@ -17,21 +18,16 @@ pub struct Access {
     pub reserved: bool,
 }
 
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Directory => "page directory",
-            Self::Table => "page table",
-        }
-    }
-}
-
-fn describe_entry(entry: &Entry) -> String {
-    let Entry { level, index, address, value } = entry;
-    let mut text = format!("{} entry {index} at {address:#x} = {value:#010x}: ", level.name());
+fn describe_step(step: &Step) -> String {
+    let Step { level, index, address, entry } = step;
+    let table = match level {
+        Level::Directory => "page directory",
+        Level::Table => "page table",
+    };
+    let mut text = format!("{table} entry {index} at {address:#x} = {:#010x}: ", entry.0);
     if entry.is_present() {
-        text += if entry.is_writable() { "present, writable, " } else { "present, read-only, " };
-        text += if entry.is_user() { "user" } else { "supervisor" };
+        text += if entry.access().writable { "present, writable, " } else { "present, read-only, " };
+        text += if entry.access().user { "user" } else { "supervisor" };
     } else {
         text += "not present";
     }
@@ -41,23 +37,23 @@ fn describe_entry(entry: &Entry) -> String {
 /// The walk of `address`, a line for each entry, and what came of it.
 pub fn walk(scene: &Scene<'_>, address: u32, access: Access) -> Vec<String> {
     let walk = scene.memory.walk(address);
-    let mut lines: Vec<String> = walk.entries.iter().map(describe_entry).collect();
+    let mut lines: Vec<String> = walk.steps.iter().map(describe_step).collect();
     match walk.end {
         WalkEnd::NotPresent => lines.push(mapped_ranges(scene)),
         WalkEnd::OutsideMemory(entry) => {
             lines.push(format!("the next entry would be at {entry:#x}, where no memory is"));
         }
         WalkEnd::Pae => lines.push("CR4.PAE is set: stos-run does not follow page tables of that form".to_owned()),
-        WalkEnd::Mapped { .. } if walk.entries.is_empty() => {}
-        WalkEnd::Mapped { physical, writable, user } => {
+        WalkEnd::Mapped(_) if walk.steps.is_empty() => {}
+        WalkEnd::Mapped(Translation { physical, access: allowed, .. }) => {
             let problem = if access.reserved {
                 "a reserved bit is set in an entry: bits 13 to 20 of a 4 MiB page must be clear where no memory above 4 GiB is, \
                  bit 21 always"
-            } else if access.user && !user {
+            } else if access.user && !allowed.user {
                 "user mode may not use it"
-            } else if access.write && !writable && access.user {
+            } else if access.write && !allowed.writable && access.user {
                 "it is read-only"
-            } else if access.write && !writable && scene.is_write_protected() {
+            } else if access.write && !allowed.writable && scene.is_write_protected() {
                 "it is read-only, for the kernel too as CR0.WP is set"
             } else if physical >= scene.memory.physical_size() {
                 "no memory is there"

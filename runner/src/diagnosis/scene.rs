@@ -3,7 +3,10 @@
 
 use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
 
-use crate::linear::{LinearMemory, WalkEnd};
+use stos_x86::interrupts::PageFaultCode;
+use stos_x86::paging::{Translation, WalkEnd};
+
+use crate::machine::LinearMemory;
 
 /// A fault and its surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +42,11 @@ impl<'a> Scene<'a> {
     /// Why the supervisor can't write to `address`, as the end of a sentence.
     pub fn refuses_write(&self, address: u32) -> Option<&'static str> {
         match self.memory.walk(address).end {
-            WalkEnd::Mapped { writable: false, .. } if self.is_write_protected() => Some("is read-only"),
-            WalkEnd::Mapped { physical, .. } if physical >= self.memory.physical_size() => {
+            WalkEnd::Mapped(to) if !to.access.writable && self.is_write_protected() => Some("is read-only"),
+            WalkEnd::Mapped(Translation { physical, .. }) if physical >= self.memory.physical_size() => {
                 Some("is mapped to where no memory is")
             }
-            WalkEnd::Mapped { .. } | WalkEnd::Pae => None,
+            WalkEnd::Mapped(_) | WalkEnd::Pae => None,
             WalkEnd::NotPresent | WalkEnd::OutsideMemory(_) => Some("is not mapped"),
         }
     }
@@ -62,7 +65,8 @@ impl<'a> Scene<'a> {
     /// True when the address that a page fault is about is that of the instruction itself.
     pub fn is_fetch(&self) -> bool {
         // Without NX and SMEP, the CPU leaves bit 4 of the error code clear at fetches, too.
-        let record = self.record;
-        record.error_code & 1 << 4 != 0 || (record.error_code & 1 << 1 == 0 && record.cr2 == record.eip)
+        let code = PageFaultCode::from_bits_retain(self.record.error_code);
+        let is_write = code.contains(PageFaultCode::WRITE);
+        code.contains(PageFaultCode::FETCH) || (!is_write && self.record.cr2 == self.record.eip)
     }
 }

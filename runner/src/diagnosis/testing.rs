@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use stos_image::{CR0_PG, CR4_PSE, FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
 
 use super::scene::Scene;
-use crate::linear::LinearMemory;
-use crate::memory::{GuestMemory, Sharing};
+use crate::machine::LinearMemory;
+use crate::machine::{GuestMemory, Sharing};
 
 /// CR0 with paging on.
 pub const PAGED: u32 = CR0_PG | 0x11;

@@ -2,25 +2,21 @@
 
 use std::fmt;
 
-use stos_image::VerifiedImage;
+use stos_image::{FaultRecord, VerifiedImage};
+use stos_x86::interrupts::{ErrorCode, Exception, SelectorCode};
 
 use super::chain::{Link, Remains, Step, chain, is_nested};
-use super::delivery::{Delivery, History, Run, Source};
-use super::error_code::SelectorCode;
-use super::exception::{CodeKind, Exception, exception};
+use super::error_code;
+use super::exception::{BREAKPOINT, DOUBLE_FAULT, GENERAL_PROTECTION, OVERFLOW, PAGE_FAULT, exception};
 use super::gate::{Gate, Subject};
 use super::page_walk::Access;
 use super::place::describe_address;
 use super::scene::Scene;
 use super::{cause, descriptor, facts, indented, page_walk, surroundings};
-use crate::cpu::CpuState;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::{Delivery, History, Run, Source};
+use stos_x86::registers::CpuState;
 
-const BREAKPOINT: u32 = 3;
-const OVERFLOW: u32 = 4;
-const DOUBLE_FAULT: u32 = 8;
-const GENERAL_PROTECTION: u32 = 13;
-const PAGE_FAULT: u32 = 14;
 /// Vectors that are the CPU's own.
 const EXCEPTIONS: u32 = 32;
 /// Most runs of deliveries before the chain that are told.
@@ -54,7 +50,7 @@ impl TripleFault {
     }
 
     fn of_state(cpu: &CpuState, remains: &Remains<'_>) -> Self {
-        let record = cpu.to_record(DOUBLE_FAULT, 0);
+        let record = FaultRecord::of(cpu, DOUBLE_FAULT, 0);
         let scene = remains.scene(&record);
         let place = describe_address(scene.symbols, record.eip);
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
@@ -137,7 +133,7 @@ fn name(delivery: &Delivery) -> String {
 
 /// What it was about, as the end of a sentence.
 fn reason(scene: &Scene<'_>, delivery: &Delivery) -> String {
-    let has_one = !matches!(exception(delivery.vector).code, CodeKind::None | CodeKind::Zero);
+    let has_one = !matches!(exception(delivery.vector).error_code, ErrorCode::None | ErrorCode::Zero);
     let reason = if is_exception(delivery) && has_one { cause(scene) } else { None };
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
@@ -194,15 +190,15 @@ fn step_lines(step: &Step<'_>, scene: &Scene<'_>) -> Vec<String> {
         facts.push(format!("{} times, each in the handler of the one before", run.count));
     }
     let code = SelectorCode(delivery.error_code);
-    match exception(delivery.vector).code {
+    match exception(delivery.vector).error_code {
         _ if !is_exception(delivery) => {}
-        CodeKind::PageFault => facts.push(format!("CR2 {:#010x}", delivery.cpu.cr2)),
-        CodeKind::Selector if code.names_an_entry() => facts.push(code.to_string()),
-        CodeKind::Zero => {
+        ErrorCode::PageFault => facts.push(format!("CR2 {:#010x}", delivery.cpu.cr2)),
+        ErrorCode::Selector if code.names_an_entry() => facts.push(error_code::selector(code)),
+        ErrorCode::Zero => {
             let second = delivery.raised.map(|raised| exception(raised).mnemonic);
             facts.extend(second.map(|second| format!("made of two: the second was {second}")));
         }
-        CodeKind::Selector | CodeKind::ControlProtection | CodeKind::None => {}
+        ErrorCode::Selector | ErrorCode::Number | ErrorCode::None => {}
     }
     let mut lines = vec![facts.join(", ")];
     lines.extend(obstacle.as_ref().map(|obstacle| format!("    while delivering it: {obstacle}")));

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 pub use recorder::{Recorder, Recording};
 
+use crate::backend::Observed;
 use crate::backend::{self, Guest, Link};
-use crate::console::OutputPipe;
-use crate::cpu::CpuState;
+use crate::channel::OutputPipe;
 use crate::diagnosis::TripleFault;
-use crate::event::Event;
-use crate::load::{self, Machine};
-use crate::memory::Sharing;
-use crate::observed::Observed;
+use crate::machine::Sharing;
+use crate::machine::{Machine, load};
 use crate::options::Options;
 use crate::outcome::Outcome;
+use crate::session::Event;
 use crate::session::{Notice, TICK};
+use stos_x86::registers::CpuState;
 
 /// Longest run that is repeated without being asked.
 const SHORT: Duration = Duration::from_secs(10);

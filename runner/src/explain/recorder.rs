@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::console::{InputSink, KeySink, Stroke};
+use crate::channel::{InputSink, KeySink, Stroke};
 
 /// Most bytes, and most strokes of keys, that are kept.
 const LIMIT: usize = 1 << 20;
@@ -88,7 +88,7 @@ impl KeySink for Recorded<dyn KeySink> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::strokes;
+    use crate::terminal::strokes;
 
     struct Taken(Mutex<Vec<u8>>);
 

@@ -1,7 +1,8 @@
 //! One moment of the screen: its cells, and where the cursor is.
 
+use super::TEXT_MEMORY_SIZE;
 use super::code_page::character;
-use super::{Cursor, TEXT_MEMORY_SIZE};
+use crate::channel::Cursor;
 
 /// Characters in a row.
 pub const COLUMNS: usize = 80;

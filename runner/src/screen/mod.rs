@@ -2,57 +2,20 @@
 
 mod code_page;
 mod frame;
-mod live;
 mod picture;
-mod rows;
-mod show;
 
 use std::sync::Arc;
 
 pub use frame::{COLUMNS, Cell, Frame, ROWS};
-pub use live::LiveScreen;
 pub use picture::write_png;
-pub use rows::Rows;
-pub use show::{LastWords, ScreenMode, Show};
 
-use crate::memory::GuestMemory;
+use crate::channel::Adapter;
+use crate::machine::GuestMemory;
 
 /// Guest-physical address of the text memory.
 const TEXT_MEMORY: u64 = 0xb_8000;
 /// Its size in bytes. What is shown begins anywhere in it and goes on at its beginning.
-const TEXT_MEMORY_SIZE: usize = 0x8000;
-
-/// Where the cursor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// Nowhere.
-    Hidden,
-    /// In this cell of the text memory.
-    At(u16),
-}
-
-/// The registers of a display adapter that say what of the text memory is shown.
-pub trait Adapter: Send + Sync {
-    /// The cell of the text memory that is shown first.
-    fn start(&self) -> u16;
-
-    /// The cursor.
-    fn cursor(&self) -> Cursor;
-}
-
-/// The screen of a machine without registers: the text memory from its beginning, and no cursor.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoAdapter;
-
-impl Adapter for NoAdapter {
-    fn start(&self) -> u16 {
-        0
-    }
-
-    fn cursor(&self) -> Cursor {
-        Cursor::Hidden
-    }
-}
+pub const TEXT_MEMORY_SIZE: usize = 0x8000;
 
 /// A guest's screen. Clones are the same screen.
 #[derive(Clone)]

@@ -61,7 +61,8 @@ fn is_set(cell: Cell, line: usize, column: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::{Cursor, TEXT_MEMORY_SIZE};
+    use crate::channel::Cursor;
+    use crate::screen::TEXT_MEMORY_SIZE;
 
     #[test]
     fn the_font_has_every_character() {

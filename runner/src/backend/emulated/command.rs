@@ -1,12 +1,14 @@
 //! The emulator's command line: a machine as close as QEMU has one to what KVM gives a guest.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use stos_image::Description;
 
 use super::super::{CpuLog, CpuModel, Surroundings};
-use crate::devices::{ClockStart, DEBUG_CONSOLE, PVPANIC};
+use stos_x86::ports::{DEBUG_CONSOLE, PVPANIC};
+
+use crate::devices::ClockStart;
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
 /// the largest guest, so that all of it is one run. No
@@ -23,37 +25,37 @@ const EXIT_WIDTH: u16 = 4;
 const FAULT_WIDTH: u16 = 1;
 
 /// What the emulator inherits.
-pub struct Connections<'a> {
+pub struct Connections {
     /// Guest memory.
-    pub memory: BorrowedFd<'a>,
+    pub memory: OwnedFd,
     /// Its size in bytes.
     pub memory_size: u64,
     /// The firmware.
-    pub rom: BorrowedFd<'a>,
+    pub rom: OwnedFd,
     /// What the debug console prints.
-    pub debug: BorrowedFd<'a>,
+    pub debug: OwnedFd,
     /// The machine protocol.
-    pub control: BorrowedFd<'a>,
+    pub control: OwnedFd,
     /// The machine protocol again, for keys: they wait for a guest that is slow to take them.
-    pub keys: BorrowedFd<'a>,
+    pub keys: OwnedFd,
 }
 
-impl<'a> Connections<'a> {
+impl Connections {
     /// All of the files.
-    pub fn files(&self) -> [BorrowedFd<'a>; 5] {
-        [self.memory, self.rom, self.debug, self.control, self.keys]
+    pub fn into_files(self) -> Vec<OwnedFd> {
+        vec![self.memory, self.rom, self.debug, self.control, self.keys]
     }
 }
 
 /// The arguments for a guest as `description` says, in `surroundings`, whose CPU logs `log`.
 pub fn arguments(
-    connections: &Connections<'_>,
+    connections: &Connections,
     description: &Description,
     surroundings: Surroundings,
     log: CpuLog,
 ) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, control, keys } = connections;
-    let path = |file: &BorrowedFd<'_>| format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd());
     let exit_port = description.run.exit_port;
     let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit_port);
 

@@ -1,18 +1,15 @@
-//! The emulator's process and the connections to it.
+//! The emulator and the connections to it.
 
-use std::io::{self, Read};
-use std::process::{Child, ChildStderr, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, PipeReader, Read};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::param::clock_ticks_per_second;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 
 use super::exception_log::ExceptionLog;
+use super::process::Process;
 use super::qmp::{Message, Qmp};
-use crate::diagnosis::History;
+use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -21,13 +18,13 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the emulator's standard error that are kept: its last.
 const MESSAGES_LIMIT: usize = 64 * 1024;
 
-/// The child process and the connections to it.
+/// The process and the connections to it.
 pub struct Emulator {
     pub qmp: Qmp,
-    pub child: Arc<Mutex<Child>>,
-    /// They carry the guest's output and end with the child.
+    pub process: Process,
+    /// They carry the guest's output and end with the process.
     pub readers: Vec<JoinHandle<()>>,
-    /// Gives the child's standard error, once it has ended.
+    /// Gives its standard error, once it has ended.
     pub messages: JoinHandle<Messages>,
 }
 
@@ -41,7 +38,7 @@ pub struct Messages {
 }
 
 /// Collects the emulator's standard error.
-pub fn spawn_collector(mut source: ChildStderr) -> io::Result<JoinHandle<Messages>> {
+pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages>> {
     let body = move || {
         let (mut kept, mut log) = (Vec::new(), ExceptionLog::default());
         let mut buffer = [0; 4096];
@@ -81,27 +78,10 @@ impl Emulator {
         self.qmp.receive(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }
 
-    /// Ends the emulator.
-    pub fn kill(&self) {
-        // Fails only when it has ended.
-        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
-    }
-
-    /// Waits for its end; gives its status and the processor time that it took, in steps of the kernel's clock tick.
-    pub fn wait(&self) -> io::Result<(ExitStatus, Option<Duration>)> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // The time is told while the process has ended and has not been waited for.
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let has_ended =
-            pid.is_some_and(|pid| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).is_ok());
-        let time = if has_ended { processor_time(child.id()) } else { None };
-        Ok((child.wait()?, time))
-    }
-
     /// Waits for an emulator that has ended or is about to, and gives what it complained about, or else `reason`.
     pub fn last_words(self, reason: &io::Error) -> String {
         // The status of an emulator that never ran a guest says nothing.
-        let _ = self.wait();
+        let _ = self.process.wait();
         let messages = self.messages.join().unwrap_or_default();
         complaint(&messages.text).map_or_else(|| reason.to_string(), str::to_owned)
     }
@@ -127,15 +107,4 @@ impl Emulator {
 pub fn complaint(messages: &str) -> Option<&str> {
     let is_complaint = |line: &&str| ["qemu", "ERROR:"].iter().any(|start| line.starts_with(start));
     messages.lines().rev().filter(is_complaint).find(|line| !line.contains(": warning: "))
-}
-
-/// Processor time of a process, all its threads together (`man 5 proc`, `/proc/pid/stat`).
-fn processor_time(pid: u32) -> Option<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name, in parentheses, may hold anything. Behind it, utime and stime are fields 12 and 13 from 0.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: Vec<u64> =
-        fields.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    let ticks: u64 = (ticks.len() == 2).then(|| ticks.iter().sum())?;
-    Some(Duration::from_millis(ticks.checked_mul(1000)? / clock_ticks_per_second().max(1)))
 }

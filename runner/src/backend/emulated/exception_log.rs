@@ -1,8 +1,8 @@
 //! Reads what QEMU logs of exceptions and interrupts (`-d int`), line by line, so that a log of any length takes little
 //! memory.
 
-use crate::cpu::CpuState;
-use crate::diagnosis::{Delivery, History, Source};
+use super::registers;
+use crate::machine::{Delivery, History, Source};
 
 /// What QEMU logs when its CPU gives up.
 pub const TRIPLE_FAULT: &str = "Triple fault";
@@ -67,7 +67,7 @@ impl ExceptionLog {
 
     /// What has been read.
     pub fn into_history(self) -> History {
-        self.history.convert(|text| CpuState::from_qemu(&text))
+        self.history.convert(|text| registers::cpu_state(&text))
     }
 
     /// Such as `     1: v=0d e=001a i=0 cpl=0 IP=0008:c010004a pc=c010004a SP=0010:c03fffe4 env->regs[R_EAX]=c010200a`.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::qmp::{Message, Qmp};
-use crate::console::{KeySink, Stroke};
-use crate::devices::KEYBOARD_COMMAND;
+use crate::channel::{KeySink, Stroke};
+use stos_x86::ports::KEYBOARD_COMMAND;
 
 /// How long to wait until the guest is asked again whether it has read.
 const POLL: Duration = Duration::from_millis(5);

@@ -5,19 +5,19 @@ mod command;
 mod emulator;
 mod exception_log;
 mod keyboard;
+#[allow(unsafe_code)]
 mod process;
 mod qmp;
+mod registers;
 mod rom;
 mod watch;
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -25,13 +25,13 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::{CpuLog, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
-use crate::console::{InputSink, KeySink, OutputPipe, Stream};
-use crate::load::Machine;
+use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::screen::{Adapter, NoAdapter};
 use command::Connections;
 use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
+use process::Process;
 use qmp::Qmp;
 use watch::{Requests, Watcher};
 
@@ -58,7 +58,7 @@ pub fn find_program() -> Option<PathBuf> {
 pub struct EmulatedGuest {
     input: Arc<SerialInput>,
     keyboard: Arc<EmulatedKeyboard>,
-    child: Arc<Mutex<Child>>,
+    process: Process,
     requests: Arc<Requests>,
     watcher: Option<JoinHandle<()>>,
 }
@@ -100,44 +100,41 @@ impl EmulatedGuest {
         let connecting = || failed("connecting to the emulator");
         let (input_end, input) = io::pipe().map_err(connecting())?;
         let (serial, serial_end) = large_pipe().map_err(connecting())?;
+        let (messages, messages_end) = io::pipe().map_err(connecting())?;
         let (debug, debug_end) = large_pipe().map_err(connecting())?;
         let (control, control_end) = UnixStream::pair().map_err(connecting())?;
         let (keys, keys_end) = UnixStream::pair().map_err(connecting())?;
 
         let connections = Connections {
-            memory: memory.as_fd(),
+            memory: memory.try_clone().map_err(connecting())?.into(),
             memory_size: machine.memory.size(),
-            rom: rom.as_fd(),
-            debug: debug_end.as_fd(),
-            control: control_end.as_fd(),
-            keys: keys_end.as_fd(),
+            rom: rom.into(),
+            debug: debug_end.into(),
+            control: control_end.into(),
+            keys: keys_end.into(),
         };
         let arguments = command::arguments(&connections, description, surroundings, log);
-        let mut child =
-            process::spawn(program, &arguments, (input_end, serial_end), &connections.files()).map_err(|error| {
-                Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))
-            })?;
-        // With our copies gone, a connection ends when the emulator does.
-        drop((debug_end, control_end, keys_end));
+        // Our copies go with these, so that a connection ends when the emulator does.
+        let streams = [input_end.into(), serial_end.into(), messages_end.into()];
+        let process = Process::spawn(program, &arguments, streams, connections.into_files()).map_err(|error| {
+            Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))
+        })?;
 
-        let messages =
-            child.stderr.take().ok_or_else(|| Outcome::Bug("the emulator has no standard error".to_owned()))?;
         let input = Arc::new(SerialInput(input));
         let keyboard = Arc::new(EmulatedKeyboard::new(keys));
-        let child = Arc::new(Mutex::new(child));
         let requests = Arc::new(Requests::default());
         // From here on, dropping the guest ends the child.
         let mut guest =
-            Self { input, keyboard, child: Arc::clone(&child), requests: Arc::clone(&requests), watcher: None };
+            Self { input, keyboard, process: process.clone(), requests: Arc::clone(&requests), watcher: None };
 
         let readers = vec![
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
             spawn_reader("debugcon", debug, Stream::Debug, &link.output)?,
         ];
         let messages = emulator::spawn_collector(messages).map_err(failed("watching the emulator"))?;
-        let mut emulator = Emulator { qmp: Qmp::new(control), child, readers, messages };
+        let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, messages };
         if let Err(reason) = emulator.begin() {
-            emulator.kill();
+            emulator.process.kill();
             return Err(Outcome::NoBackend(format!(
                 "{} did not start: {}",
                 program.display(),
@@ -227,12 +224,11 @@ impl Guest for EmulatedGuest {
 
     fn stop(&mut self) {
         self.requests.stop.store(true, Ordering::Release);
-        // Fails only when the child has ended.
-        let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        self.process.kill();
         match self.watcher.take() {
             // A panic there can't be told any better than by what the session waits for in vain.
             Some(watcher) => drop(watcher.join()),
-            None => drop(self.child.lock().unwrap_or_else(PoisonError::into_inner).wait()),
+            None => drop(self.process.wait()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::console::Stroke;
+use crate::channel::Stroke;
 
 /// A message from QEMU.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +105,7 @@ impl Qmp {
     /// Those of writing: QEMU has gone.
     pub fn send_key(&mut self, stroke: Stroke) -> io::Result<()> {
         let key = json!({ "type": "number", "data": stroke.number() });
-        let event = json!({ "type": "key", "data": { "down": stroke.is_pressed(), "key": key } });
+        let event = json!({ "type": "key", "data": { "down": stroke.pressed, "key": key } });
         self.send_value(&json!({ "execute": "input-send-event", "arguments": { "events": [event] } }))
     }
 

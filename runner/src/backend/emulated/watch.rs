@@ -14,15 +14,16 @@ use serde_json::Value;
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
+use super::registers;
 use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
-use crate::cpu::CpuState;
+use crate::devices::Interrupts;
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::event::Event;
-use crate::linear::LinearMemory;
-use crate::load::Machine;
+use crate::machine::LinearMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::pic::Interrupts;
+use crate::session::Event;
 use crate::session::TICK;
+use stos_x86::registers::CpuState;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
@@ -103,9 +104,9 @@ impl Watcher {
         let sign = catch_unwind(AssertUnwindSafe(|| self.wait_for_a_sign()));
         let Self { emulator, machine, link, requests } = self;
         if !matches!(sign, Ok(Sign::Ended)) {
-            emulator.kill();
+            emulator.process.kill();
         }
-        let end = emulator.wait();
+        let end = emulator.process.wait();
         for reader in emulator.readers {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();
@@ -128,7 +129,7 @@ impl Watcher {
         };
         if matches!(outcome, Outcome::Exception(_)) {
             let record = machine.memory.fault_record(&machine.image);
-            link.observed.lock().cpu = record.map(|record| CpuState::from_record(&record));
+            link.observed.lock().cpu = record.map(|record| record.cpu_state());
         }
         // Nobody listens any more when the session is over.
         let _ = link.events.send(Event::Ended(outcome));
@@ -151,7 +152,7 @@ impl Watcher {
                     ("GUEST_PANICKED", _) => return Sign::Panicked,
                     ("SHUTDOWN", Some("guest-reset")) => {
                         let text = self.emulator.text(REGISTERS, progress.asked.len());
-                        return Sign::Reset(text.and_then(|text| CpuState::from_qemu(&text)));
+                        return Sign::Reset(text.and_then(|text| registers::cpu_state(&text)));
                     }
                     // Newer emulators shut down for an exit device, and have its status for whoever asks them to quit.
                     ("SHUTDOWN", Some("guest-shutdown")) => drop(self.emulator.qmp.send("quit")),
@@ -184,7 +185,7 @@ impl Watcher {
     /// Follows up an answer of the monitor.
     fn take_answer(&mut self, progress: &mut Progress, text: &str) -> Option<Sign> {
         match progress.asked.pop_front()? {
-            Question::Glance => match CpuState::from_qemu(text) {
+            Question::Glance => match registers::cpu_state(text) {
                 Some(state) if state.is_halted_for_good() => {
                     let _ = self.emulator.qmp.send("stop");
                     self.ask(progress, Question::Proof, REGISTERS);
@@ -192,7 +193,7 @@ impl Watcher {
                 Some(state) if state.is_halted => self.ask(progress, Question::Controllers(state), PICS),
                 _ => progress.waits = None,
             },
-            Question::Proof => match CpuState::from_qemu(text).filter(CpuState::is_halted_for_good) {
+            Question::Proof => match registers::cpu_state(text).filter(CpuState::is_halted_for_good) {
                 Some(state) => return Some(Sign::Halted(state)),
                 None if !progress.is_paused => drop(self.emulator.qmp.send("cont")),
                 None => {}
@@ -211,7 +212,7 @@ impl Watcher {
             let _ = self.emulator.qmp.send("stop");
             let Some(text) = self.emulator.text(REGISTERS, outstanding) else { return };
             outstanding = 0;
-            self.link.observed.lock().looks.extend(CpuState::from_qemu(&text));
+            self.link.observed.lock().looks.extend(registers::cpu_state(&text));
             if number == LOOKS {
                 let (pics, apic) = (self.emulator.text(PICS, 0), self.emulator.text(APIC, 0));
                 let interrupts = pics.zip(apic).and_then(|(pics, apic)| Interrupts::from_qemu(&pics, &apic));

@@ -3,6 +3,8 @@
 mod cpuid;
 pub mod host;
 pub mod probe;
+#[allow(unsafe_code)]
+mod raw;
 mod registers;
 mod vcpu;
 
@@ -12,21 +14,20 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::{CpuModel, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings};
-use crate::console::{InputSink, KeySink};
+use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort, Vga,
 };
-use crate::event::Event;
-use crate::load::Machine;
-use crate::memory::GuestMemory;
+use crate::machine::GuestMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::screen::Adapter;
+use crate::session::Event;
 use vcpu::{Requests, Vcpu};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
@@ -113,7 +114,7 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) 
 
     // Before the interrupt controllers: with them in place, the kernel waits for a grace period when memory changes, which
     // was measured to take 5 ms.
-    step("giving memory to the guest", add_memory(vm, memory))?;
+    step("giving memory to the guest", raw::add_memory(vm, memory))?;
 
     // Before the vCPU, whose local APIC is otherwise made in the wrong place.
     step("making the interrupt controllers", vm.create_irq_chip())?;
@@ -133,20 +134,6 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) 
     step("setting the general registers", vcpu.set_regs(&registers::general(entry)))?;
     step("setting the floating-point registers", vcpu.set_fpu(&registers::fpu()))?;
     Ok(vcpu)
-}
-
-/// Makes all of `memory` the guest's, from guest-physical address 0.
-fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
-    let slot = kvm_userspace_memory_region {
-        slot: 0,
-        flags: 0,
-        guest_phys_addr: 0,
-        memory_size: memory.size(),
-        userspace_addr: memory.host_address(),
-    };
-    // SAFETY: the range is a mapping that `memory` owns. The guest can only run through the vCPU, and whoever holds the
-    // vCPU holds `memory` for at least as long; no reference into the mapping is ever made, only copies in and out.
-    unsafe { vm.set_user_memory_region(slot) }
 }
 
 /// Names the step that failed.

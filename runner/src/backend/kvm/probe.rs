@@ -9,15 +9,19 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use iced_x86::IcedError;
+use iced_x86::code_asm::{CodeAssembler, al, cr0, eax};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
-use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, PhysAddr, Segment, Segments, TableRegister,
-};
+use stos_image::PhysAddr;
+use stos_x86::interrupts::{BREAKPOINT, Gate};
+use stos_x86::paging::{Access, Entry};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::segments::{Segment, Segments, TSS_SIZE};
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::super::CpuModel;
-use super::{add_memory, cpuid, host, register_kick_signal, registers};
-use crate::memory::{GuestMemory, Sharing};
+use super::{cpuid, host, raw, register_kick_signal, registers};
+use crate::machine::{GuestMemory, Sharing};
 
 /// What the probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +41,6 @@ const GDT: u32 = 0x4000;
 const STACK_TOP: u32 = 0x8000;
 const CODE_SELECTOR: u16 = 0x08;
 const DATA_SELECTOR: u16 = 0x10;
-/// Vector of INT3, the breakpoint exception.
-const BREAKPOINT: u32 = 3;
 /// Port and value with which the probe reports that it got to its end.
 const REPORT_PORT: u16 = 0xe0;
 const REPORT: u8 = 0x5a;
@@ -46,26 +48,6 @@ const REPORT: u8 = 0x5a;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a probe that got stuck is asked to leave.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Turns on paging, takes an exception, comes back and reports.
-const PROGRAM: [u8; 19] = [
-    0x0f, 0x20, 0xc0, // mov eax, cr0
-    0x0d, 0x00, 0x00, 0x00, 0x80, // or eax, 0x80000000
-    0x0f, 0x22, 0xc0, // mov cr0, eax
-    0xeb, 0x00, // jmp to the next instruction
-    0xcc, // int3
-    0xb0, REPORT, // mov al, REPORT
-    0xe6, 0xe0, // out REPORT_PORT, al
-    0xf4, // hlt
-];
-const IRET: u8 = 0xcf;
-/// Page directory entry: present, writable, a 4 MiB page at address 0.
-const IDENTITY_PAGE: u32 = 0x83;
-/// Flat descriptors (Intel SDM volume 3A, figure 3-8).
-const CODE_DESCRIPTOR: u64 = 0x00cf_9b00_0000_ffff;
-const DATA_DESCRIPTOR: u64 = 0x00cf_9300_0000_ffff;
-/// Upper half of a present 32-bit interrupt gate of DPL 0 (Intel SDM volume 3A, figure 6-2).
-const INTERRUPT_GATE: u32 = 0x8e00;
 
 /// Runs the probe guest.
 pub fn probe() -> Paging {
@@ -83,20 +65,23 @@ fn prepare() -> Result<Probe, String> {
     let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(|error| error.to_string())?;
     let write =
         |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(|error| error.to_string());
-    write(CODE, &PROGRAM)?;
-    write(HANDLER, &[IRET])?;
-    write(PAGE_DIRECTORY, &IDENTITY_PAGE.to_le_bytes())?;
-    write(IDT + 8 * BREAKPOINT, &(u32::from(CODE_SELECTOR) << 16 | HANDLER).to_le_bytes())?;
-    write(IDT + 8 * BREAKPOINT + 4, &INTERRUPT_GATE.to_le_bytes())?;
-    write(GDT + u32::from(CODE_SELECTOR), &CODE_DESCRIPTOR.to_le_bytes())?;
-    write(GDT + u32::from(DATA_SELECTOR), &DATA_DESCRIPTOR.to_le_bytes())?;
+    let assembled = |code: Result<Vec<u8>, IcedError>| code.map_err(|error| error.to_string());
+    write(CODE, &assembled(program())?)?;
+    write(HANDLER, &assembled(handler())?)?;
+    write(PAGE_DIRECTORY, &Entry::big_page(0, Access::KERNEL).0.to_le_bytes())?;
+    let gate = Gate::interrupt(CODE_SELECTOR, HANDLER).encode();
+    write(IDT + 8 * u32::from(BREAKPOINT), &gate.to_le_bytes())?;
+    let segments = entry_state().segments;
+    for segment in [segments.cs, segments.ds] {
+        write(GDT + u32::from(segment.selector), &segment.descriptor().to_le_bytes())?;
+    }
 
     let kvm = host::open_device().map_err(|problem| problem.to_string())?;
     let vm = host::create_vm(&kvm).map_err(|problem| problem.to_string())?;
     let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
         vm.set_tss_address(super::TSS_ADDRESS)?;
         vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
-        add_memory(&vm, &memory)?;
+        raw::add_memory(&vm, &memory)?;
         let vcpu = vm.create_vcpu(0)?;
         cpuid::set(&vcpu, CpuModel::Fixed)?;
         let entry = entry_state();
@@ -108,7 +93,33 @@ fn prepare() -> Result<Probe, String> {
     Ok(Probe { vcpu, _vm: vm, _memory: memory })
 }
 
+/// Turns on paging, takes an exception, comes back and reports.
+fn program() -> Result<Vec<u8>, IcedError> {
+    let mut asm = CodeAssembler::new(32)?;
+    let mut paged = asm.create_label();
+    asm.mov(eax, cr0)?;
+    asm.or(eax, CR0_PG)?;
+    asm.mov(cr0, eax)?;
+    asm.jmp(paged)?;
+    asm.set_label(&mut paged)?;
+    asm.int3()?;
+    asm.mov(al, u32::from(REPORT))?;
+    asm.out(u32::from(REPORT_PORT), al)?;
+    asm.hlt()?;
+    asm.assemble(CODE.into())
+}
+
+/// Comes back from the exception.
+fn handler() -> Result<Vec<u8>, IcedError> {
+    let mut asm = CodeAssembler::new(32)?;
+    asm.iretd()?;
+    asm.assemble(HANDLER.into())
+}
+
 fn entry_state() -> EntryState {
+    // The probe never changes its privilege level, but a busy TSS is what every processor's entry checks want.
+    let task = Segment { selector: 0x18, base: 0, limit: TSS_SIZE - 1, access: Segment::BUSY_TSS_ACCESS };
+    let code = Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS);
     let data = Segment::flat(DATA_SELECTOR, Segment::DATA_ACCESS);
     EntryState {
         general: GeneralRegisters { esp: STACK_TOP, ..Default::default() },
@@ -119,16 +130,7 @@ fn entry_state() -> EntryState {
         cr4: CR4_PSE,
         gdtr: TableRegister { base: GDT, limit: 0x1f },
         idtr: TableRegister { base: IDT, limit: 0xff },
-        segments: Segments {
-            cs: Segment::flat(CODE_SELECTOR, Segment::CODE_ACCESS),
-            ds: data.clone(),
-            es: data.clone(),
-            fs: data.clone(),
-            gs: data.clone(),
-            ss: data,
-            // The probe never changes its privilege level, but a busy TSS is what every processor's entry checks want.
-            tr: Segment { selector: 0x18, base: 0, limit: 0x67, access: Segment::BUSY_TSS_ACCESS },
-        },
+        segments: Segments::new(code, data, task),
     }
 }
 

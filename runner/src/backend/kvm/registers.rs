@@ -1,7 +1,8 @@
-//! An image's entry state in the form in which KVM takes it.
+//! The registers in the form in which KVM takes and gives them.
 
 use kvm_bindings::{kvm_dtable, kvm_fpu, kvm_regs, kvm_segment, kvm_sregs};
-use stos_image::{EntryState, GeneralRegisters, Segment, TableRegister};
+use stos_x86::registers::{CpuState, EntryState, GeneralRegisters, Selectors, TableRegister};
+use stos_x86::segments::Segment;
 
 /// x87 control word after FNINIT: all exceptions masked, extended precision.
 const FPU_CONTROL: u16 = 0x37f;
@@ -40,8 +41,8 @@ pub fn system(entry: &EntryState, reset: &kvm_sregs) -> kvm_sregs {
         ss: segment(&segments.ss),
         tr: segment(&segments.tr),
         ldt: kvm_segment { type_: TYPE_LDT, unusable: 1, ..Default::default() },
-        gdt: table(&entry.gdtr),
-        idt: table(&entry.idtr),
+        gdt: table(entry.gdtr),
+        idt: table(entry.idtr),
         cr0: entry.cr0.into(),
         cr2: 0,
         cr3: entry.cr3.into(),
@@ -56,7 +57,7 @@ pub fn fpu() -> kvm_fpu {
     kvm_fpu { fcw: FPU_CONTROL, mxcsr: MXCSR, ..Default::default() }
 }
 
-fn table(register: &TableRegister) -> kvm_dtable {
+fn table(register: TableRegister) -> kvm_dtable {
     kvm_dtable { base: register.base.into(), limit: register.limit, ..Default::default() }
 }
 
@@ -80,6 +81,46 @@ fn segment(segment: &Segment) -> kvm_segment {
         g: bits(15, 1),
         unusable: 1 - present,
         ..Default::default()
+    }
+}
+
+/// The state that KVM gives.
+#[allow(clippy::cast_possible_truncation, reason = "outside 64-bit mode, these registers have 32 bits")]
+pub fn cpu_state(regs: &kvm_regs, sregs: &kvm_sregs, is_halted: bool) -> CpuState {
+    let general = GeneralRegisters {
+        eax: regs.rax as u32,
+        ebx: regs.rbx as u32,
+        ecx: regs.rcx as u32,
+        edx: regs.rdx as u32,
+        esi: regs.rsi as u32,
+        edi: regs.rdi as u32,
+        ebp: regs.rbp as u32,
+        esp: regs.rsp as u32,
+    };
+    let selector = |segment: &kvm_segment| segment.selector;
+    let selectors = Selectors {
+        cs: selector(&sregs.cs),
+        ds: selector(&sregs.ds),
+        es: selector(&sregs.es),
+        fs: selector(&sregs.fs),
+        gs: selector(&sregs.gs),
+        ss: selector(&sregs.ss),
+        ldtr: selector(&sregs.ldt),
+        tr: selector(&sregs.tr),
+    };
+    let table = |table: &kvm_dtable| TableRegister { base: table.base as u32, limit: table.limit };
+    CpuState {
+        general,
+        eip: regs.rip as u32,
+        eflags: regs.rflags as u32,
+        selectors,
+        cr0: sregs.cr0 as u32,
+        cr2: sregs.cr2 as u32,
+        cr3: sregs.cr3 as u32,
+        cr4: sregs.cr4 as u32,
+        gdtr: table(&sregs.gdt),
+        idtr: table(&sregs.idt),
+        is_halted,
     }
 }
 

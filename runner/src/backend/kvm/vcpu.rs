@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
-    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
-    KVM_MP_STATE_HALTED, kvm_irqchip,
+    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, KVM_MP_STATE_HALTED,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::super::WAIT_FOR_NOTHING;
-use crate::cpu::CpuState;
+use super::{raw, registers};
+use stos_x86::registers::CpuState;
 
+use crate::backend::{Exits, Observed};
+use crate::devices::Interrupts;
 use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
 use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::linear::LinearMemory;
-use crate::load::Machine;
-use crate::observed::{Exits, Observed};
+use crate::machine::LinearMemory;
+use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::pic::Interrupts;
 
 /// EIP after reset (Intel SDM volume 3A, section 9.1.4).
 const RESET_EIP: u32 = 0xfff0;
@@ -76,7 +76,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     fn report(&self, outcome: Option<&Outcome>) {
         let recorded = || self.machine.memory.fault_record(&self.machine.image);
         let cpu = match outcome {
-            Some(Outcome::Exception(_)) => recorded().map(|record| CpuState::from_record(&record)),
+            Some(Outcome::Exception(_)) => recorded().map(|record| record.cpu_state()),
             // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
             _ => self.state().filter(|state| !is_after_reset(state)),
         };
@@ -90,22 +90,16 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
 
     fn run_once(&mut self) -> Option<Outcome> {
         match self.fd.run() {
-            Ok(VcpuExit::IoOut(port, data)) => {
+            Ok(VcpuExit::IoOut(port, _)) => {
                 self.exits.port_writes += 1;
-                let data: *const [u8] = data;
-                let width = access_width(&mut self.fd);
-                // SAFETY: the bytes lie in the part of the vCPU's mapping that follows the `kvm_run` structure. The mapping
-                // lasts as long as `self.fd`, and the kernel writes to it only inside the next `KVM_RUN`.
-                let data = unsafe { &*data };
-                let request = self.bus.write(port, width, data)?;
+                let access = raw::port_access(&mut self.fd)?;
+                let request = self.bus.write(port, access.width, access.data)?;
                 Some(self.answer(request))
             }
-            Ok(VcpuExit::IoIn(port, data)) => {
+            Ok(VcpuExit::IoIn(port, _)) => {
                 self.exits.port_reads += 1;
-                let data: *mut [u8] = data;
-                let width = access_width(&mut self.fd);
-                // SAFETY: as above; and no other reference to these bytes exists.
-                self.bus.read(port, width, unsafe { &mut *data });
+                let access = raw::port_access(&mut self.fd)?;
+                self.bus.read(port, access.width, access.data);
                 None
             }
             Ok(VcpuExit::MmioRead(_, data)) => {
@@ -216,29 +210,17 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     fn state(&self) -> Option<CpuState> {
         let (regs, sregs) = (self.fd.get_regs().ok()?, self.fd.get_sregs().ok()?);
         let is_halted = self.fd.get_mp_state().is_ok_and(|state| state.mp_state == KVM_MP_STATE_HALTED);
-        Some(CpuState::from_kvm(&regs, &sregs, is_halted))
+        Some(registers::cpu_state(&regs, &sregs, is_halted))
     }
 
     fn interrupts(&self) -> Option<Interrupts> {
-        let chip = |chip_id| {
-            let mut chip = kvm_irqchip { chip_id, ..Default::default() };
-            self.vm.get_irqchip(&mut chip).ok().map(|()| chip.chip)
-        };
-        let (first, second) = (chip(KVM_IRQCHIP_PIC_MASTER)?, chip(KVM_IRQCHIP_PIC_SLAVE)?);
-        let io = chip(KVM_IRQCHIP_IOAPIC)?;
-        // SAFETY: the kernel has filled in the member of the union that belongs to each number, and all bit patterns of
-        // these are valid.
-        let (first, second, io) = unsafe { (first.pic, second.pic, io.ioapic) };
-        // SAFETY: both members of this union are 64 bits wide, and all bit patterns are valid.
-        let low = io.redirtbl.map(|entry| u64::to_le_bytes(unsafe { entry.bits }));
-        let low = low.map(|[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
-        Some(Interrupts::from_kvm(&first, &second, &self.fd.get_lapic().ok()?, &low))
+        let (first, second, io) = raw::interrupt_controllers(&self.vm)?;
+        Some(Interrupts::from_kvm(&first, &second, &self.fd.get_lapic().ok()?, &io))
     }
 
     /// Decodes `KVM_EXIT_INTERNAL_ERROR` (KVM's api.rst, section 5).
     fn internal_error(&mut self) -> Outcome {
-        // SAFETY: the exit reason says that `internal` is the union's live member, and all its bit patterns are valid.
-        let suberror = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.internal.suberror };
+        let suberror = raw::suberror(&mut self.fd);
         let what = match suberror {
             KVM_INTERNAL_ERROR_EMULATION => {
                 "KVM can't emulate an instruction that this host's processor does not run by itself"
@@ -261,10 +243,4 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
 /// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 9.1.4.)
 fn is_after_reset(state: &CpuState) -> bool {
     (state.eip, state.selectors.cs) == (RESET_EIP, RESET_CS)
-}
-
-/// Bytes of each access of a `KVM_EXIT_IO`, which may carry many: 1, 2 or 4. Call it for that exit only.
-fn access_width(vcpu: &mut VcpuFd) -> usize {
-    // SAFETY: the exit reason says that `io` is the union's live member, and all its bit patterns are valid.
-    unsafe { vcpu.get_kvm_run().__bindgen_anon_1.io.size }.into()
 }

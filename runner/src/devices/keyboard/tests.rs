@@ -1,7 +1,7 @@
 //! What drivers do to the keyboard controller.
 
 use super::*;
-use crate::console::strokes;
+use crate::terminal::strokes;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

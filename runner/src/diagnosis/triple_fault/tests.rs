@@ -28,7 +28,7 @@ fn delivery(vector: u32) -> Delivery {
         idtr_limit: 0x7f,
         ..FaultRecord::default()
     };
-    let cpu = CpuState::from_record(&record);
+    let cpu = record.cpu_state();
     Delivery { vector, error_code: 0, source: Source::Exception, during: None, raised: None, eip: cpu.eip, cpu }
 }
 
@@ -140,7 +140,7 @@ proptest! {
         case in any_case(),
         vectors in proptest::collection::vec((0_u32..40, 0_u8..3, any::<bool>(), 0_u32..64), 1..20),
     ) {
-        let cpu = CpuState::from_record(&case.record);
+        let cpu = case.record.cpu_state();
         let deliveries: Vec<Delivery> = vectors
             .iter()
             .map(|&(vector, source, is_during, deeper)| {

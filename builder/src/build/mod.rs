@@ -1,0 +1,7 @@
+//! The whole way: from a manifest to an image, and from a folder to a manifest.
+
+mod init;
+mod pack;
+
+pub use init::{Begun, init};
+pub use pack::{Order, Packed, pack};

@@ -1,0 +1,71 @@
+//! Packs: from a manifest to the file of an image.
+
+use std::path::Path;
+
+use crate::diagnostics::{Diagnostics, Failure, Sources};
+use crate::input::{Inputs, Lock, check_output};
+use crate::manifest::Manifest;
+use crate::output::{Event, Observer, Output, Step};
+use crate::plan::limit_reached;
+use crate::protocol::plan;
+
+/// An image that was written.
+#[derive(Debug)]
+pub struct Packed {
+    /// The image.
+    pub image: stos_image::Image,
+    /// What is probably wrong with the guest, and the texts that it points into.
+    pub warnings: Diagnostics,
+    /// The texts of the manifest and those that it extends.
+    pub sources: Sources,
+}
+
+/// An image that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The manifest.
+    pub manifest: &'a Path,
+    /// The profile, if not the manifest's own choice.
+    pub profile: Option<&'a str>,
+    /// Whether the inputs must be those of the lock file beside the manifest.
+    pub locked: bool,
+    /// Where the image goes.
+    pub output: &'a Output,
+}
+
+/// Builds the image of `order` and writes it.
+///
+/// # Errors
+/// All mistakes of the first step that finds any.
+pub fn pack(order: &Order<'_>, observer: Observer<'_>) -> Result<Packed, Failure> {
+    observer(&Event::Step(Step::Manifests));
+    let mut manifest = Manifest::load(order.manifest, order.profile)?;
+    manifest.sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
+    observer(&Event::Profile(manifest.profile.as_deref()));
+    match build(&mut manifest, order, observer) {
+        Ok((image, warnings)) => Ok(Packed { image, warnings, sources: manifest.sources }),
+        Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
+    }
+}
+
+fn build(
+    manifest: &mut Manifest,
+    order: &Order<'_>,
+    observer: Observer<'_>,
+) -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
+    if let Output::File(path) = order.output {
+        check_output("image", "name another file with `-o`", path, manifest)?;
+    }
+    let lock = if order.locked { Some(Lock::load(order.manifest, &mut manifest.sources)?) } else { None };
+    observer(&Event::Step(Step::Inputs));
+    let inputs = Inputs::load(manifest, observer)?;
+    if let Some(lock) = lock {
+        lock.check(manifest, &inputs)?;
+    }
+    observer(&Event::Step(Step::Plan));
+    let plan = plan(manifest, &inputs)?;
+    observer(&Event::Planned(plan.description.regions.len()));
+    let image = plan.render().map_err(|error| limit_reached(&error, manifest))?;
+    order.output.write(&image, observer)?;
+    Ok((image, plan.warnings))
+}

@@ -1,0 +1,47 @@
+//! What a person types and sees.
+
+mod arguments;
+mod manual;
+mod progress;
+mod talk;
+mod verbs;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Verb, Work};
+use stos_pack::{Order, Output};
+
+/// Does what the command line asks for.
+pub fn run() -> ExitCode {
+    let line: Vec<_> = std::env::args_os().collect();
+    let (manner, work) = match Arguments::read(&line) {
+        Ok(read) => read,
+        Err(error) => {
+            let status = if error.use_stderr() { verbs::STATUS_USAGE } else { 0 };
+            // Nothing is left to be done when not even this can be printed.
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    ExitCode::from(match work {
+        Work::Build { manifest, output, profile, locked } => {
+            let output = Output::choose(output.as_deref(), &manifest);
+            let order = Order { manifest: &manifest, profile: profile.as_deref(), locked, output: &output };
+            verbs::build(manner, &order)
+        }
+        Work::Verb(verb) => match verb {
+            Verb::Verify { image } => verbs::verify(manner, &image),
+            Verb::Inspect { image, svg: Some(picture), .. } => verbs::draw(manner, &image, &picture),
+            Verb::Inspect { image, json, svg: None } => verbs::inspect(manner, &image, json),
+            Verb::Diff { first, second } => verbs::diff(manner, &first, &second),
+            Verb::Extract { image, folder } => verbs::extract(manner, &image, &folder),
+            Verb::Export { image, to, output } => verbs::export(manner, &image, to, &output),
+            Verb::Lock { manifest } => verbs::lock(manner, &manifest),
+            Verb::Init { folder } => verbs::init(manner, &folder),
+            Verb::Schema => verbs::schema(manner),
+            Verb::Completions { shell } => verbs::completions(manner, shell),
+            Verb::Man { folder } => verbs::man(manner, folder.as_deref()),
+            Verb::Explain { code } => verbs::explain(manner, &code),
+        },
+    })
+}

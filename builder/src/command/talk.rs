@@ -1,0 +1,73 @@
+//! What the command says: answers on standard output, errors and warnings on standard error, in the form that was asked for.
+
+use std::io::{self, IsTerminal, Write};
+
+use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe, printable_lines};
+
+use super::arguments::{Manner, MessageFormat};
+
+/// Most diagnostics that are printed for people; nobody reads more.
+const DIAGNOSTICS_SHOWN: usize = 20;
+
+/// Prints what was asked for. A reader that has gone away, as `head` does, has read enough.
+pub fn answer(manner: Manner, text: &str) -> u8 {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Ok(()) => 0,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => complain(manner, &format!("can't write to standard output: {}", describe(&error)), STATUS_IO),
+    }
+}
+
+/// As [`answer`], for lines with names in them that come from outside.
+pub fn answer_lines(manner: Manner, lines: &str) -> u8 {
+    answer(manner, &printable_lines(lines))
+}
+
+/// Prints an error that has neither code nor place; returns `status`.
+pub fn complain(manner: Manner, message: &str, status: u8) -> u8 {
+    match manner.message_format {
+        MessageFormat::Human => say(&format!("error: {message}\n")),
+        MessageFormat::Json => say_json(&Message::plain(message)),
+    }
+    status
+}
+
+/// Prints every diagnostic; returns the exit status.
+pub fn report(manner: Manner, sources: &Sources, diagnostics: &Diagnostics) -> u8 {
+    match manner.message_format {
+        MessageFormat::Human => say(&for_people(sources, diagnostics)),
+        MessageFormat::Json => diagnostics.list.iter().for_each(|one| say_json(&Message::new(one, sources))),
+    }
+    diagnostics.status()
+}
+
+fn for_people(sources: &Sources, diagnostics: &Diagnostics) -> String {
+    let styled = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let list = &diagnostics.list;
+    let mut parts: Vec<String> =
+        list.iter().take(DIAGNOSTICS_SHOWN).map(|diagnostic| diagnostic.render(sources, styled)).collect();
+    let hidden = list.get(DIAGNOSTICS_SHOWN..).unwrap_or_default();
+    if let Some(first) = hidden.first() {
+        let what = match first.code.severity() {
+            Severity::Error => "errors; mend these first",
+            Severity::Warning => "warnings",
+        };
+        parts.push(format!("… and {} more {what}.", hidden.len()));
+    }
+    if let Some(first) = list.first() {
+        parts.push(format!("`stos-pack explain {}` tells more.\n", first.code));
+    }
+    parts.join("\n\n")
+}
+
+fn say_json(message: &Message) {
+    // The message holds nothing that JSON can't express.
+    if let Ok(text) = serde_json::to_string(message) {
+        say(&format!("{text}\n"));
+    }
+}
+
+/// Prints to standard error; when that is closed, nobody is left to tell.
+pub fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

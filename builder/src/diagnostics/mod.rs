@@ -1,0 +1,20 @@
+//! What is wrong with what a person gave us, and how it is said: to people, to programs, and at length.
+
+mod code;
+mod diagnostic;
+mod explain;
+mod failure;
+mod io_error;
+mod message;
+mod nearest;
+mod printable;
+mod source;
+
+pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Label};
+pub use failure::Failure;
+pub use io_error::{describe, read_failure, with_home_help};
+pub use message::{MESSAGE_VERSION, Message};
+pub use nearest::nearest;
+pub use printable::{for_shell, printable, printable_lines, printable_path};
+pub use source::{FileId, Located, Source, Sources, Span};

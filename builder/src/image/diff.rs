@@ -1,0 +1,292 @@
+//! What differs between two images, in the words of the manifest and of the kernel: not bytes, but regions, symbols,
+//! command line words, modules, mappings.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use stos_image::{GuestRange, Region, Symbol};
+
+use super::file::LoadedImage;
+use super::inspect::{Mapping, Report};
+use crate::input::InputFile;
+use crate::kernel::KERNEL_BASE;
+use crate::kernel::elf::{KernelElf, LoadSegment};
+use crate::manifest::Protocol;
+
+/// Everything in which the second image differs from the first; empty for images with the same id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// A heading, and the lines under it.
+    sections: Vec<(&'static str, Vec<String>)>,
+}
+
+impl Difference {
+    /// Compares two checked images.
+    pub fn between(first: &LoadedImage, second: &LoadedImage) -> Self {
+        let mut difference = Self::default();
+        if first.image.id() == second.image.id() {
+            return difference;
+        }
+        let (a, b) = (Report::new(first), Report::new(second));
+        difference.add("image", facts(&a, &b));
+        difference.add("command line", words(&a, &b));
+        difference.add("inputs", inputs(&a, &b));
+        difference.add("memory", regions(first, second));
+        difference.add("kernel symbols", symbols(first, second));
+        difference.add("page directory", listed(a.mappings.iter().map(mapping), b.mappings.iter().map(mapping)));
+        let map = |report: &Report<'_>| -> Vec<String> {
+            report
+                .description
+                .memory_map
+                .iter()
+                .map(|map| format!("{} {:?}", map.range, map.kind).to_lowercase())
+                .collect()
+        };
+        difference.add("memory map", listed(map(&a).into_iter(), map(&b).into_iter()));
+        let expect = |report: &Report<'_>| report.description.run.expect.clone();
+        difference.add("expected output", listed(expect(&a).into_iter(), expect(&b).into_iter()));
+        if difference.sections.is_empty() {
+            difference
+                .add("image", vec!["the ids differ although nothing that this comparison looks at does".to_owned()]);
+        }
+        difference
+    }
+
+    /// True when the images are the same.
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty()
+    }
+
+    fn add(&mut self, heading: &'static str, lines: Vec<String>) {
+        if !lines.is_empty() {
+            self.sections.push((heading, lines));
+        }
+    }
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (heading, lines) in &self.sections {
+            writeln!(f, "{heading}")?;
+            lines.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// `items` by their names; the second one of a name is called `name (2)`, and so on.
+fn by_name<T>(items: impl Iterator<Item = (String, T)>) -> BTreeMap<String, T> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    for (name, item) in items {
+        let count = counts.entry(name.clone()).or_default();
+        *count += 1;
+        named.insert(if *count == 1 { name } else { format!("{name} ({count})") }, item);
+    }
+    named
+}
+
+/// `- old` and `+ new` for what one of two lists has more often than the other, in their order.
+fn listed(first: impl Iterator<Item = String>, second: impl Iterator<Item = String>) -> Vec<String> {
+    let (first, second): (Vec<String>, Vec<String>) = (first.collect(), second.collect());
+    let gone = beyond(&first, &second).map(|line| format!("- {line}"));
+    let new = beyond(&second, &first).map(|line| format!("+ {line}"));
+    let lines: Vec<String> = gone.chain(new).collect();
+    if lines.is_empty() && first != second { vec!["the order changed".to_owned()] } else { lines }
+}
+
+/// The lines of `list` without as many of each as `other` has.
+fn beyond<'a>(list: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in other {
+        *counts.entry(line).or_default() += 1;
+    }
+    list.iter().filter(move |line| match counts.get_mut(line.as_str()) {
+        Some(count @ 1..) => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    })
+}
+
+fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
+    let values = |report: &Report<'_>| {
+        let description = report.description;
+        [
+            ("name", description.name.clone()),
+            ("protocol", description.protocol.clone()),
+            ("profile", description.profile.clone().unwrap_or("none".to_owned())),
+            ("memory", format!("{:#x} bytes", description.memory_size)),
+            ("entry state", format!("{:?}", description.entry)),
+            ("fault catcher", format!("{:?}", description.fault_catcher)),
+            ("time limit", description.run.timeout_ms.map_or("none".to_owned(), |limit| format!("{limit} ms"))),
+            ("exit port", format!("{:#x}", description.run.exit_port)),
+        ]
+    };
+    let pairs = values(a).into_iter().zip(values(b)).filter(|(old, new)| old != new);
+    let line = |((what, old), (_, new)): ((&str, String), (&str, String))| match what {
+        "entry state" | "fault catcher" => format!("{what} differs: compare the output of `stos-pack inspect`"),
+        _ => format!("{what}: {old} -> {new}"),
+    };
+    pairs.map(line).collect()
+}
+
+fn words(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
+    let words = |report: &Report<'_>| -> Vec<String> {
+        let text = report.boot.as_ref().map_or("", |boot| boot.commandline());
+        text.split_whitespace().map(str::to_owned).collect()
+    };
+    listed(words(a).into_iter(), words(b).into_iter())
+}
+
+fn inputs(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
+    let by_path = |report: &Report<'_>| {
+        let input = |input: &stos_image::Input| (input.path.clone(), (input.key.clone(), input.digest.to_string()));
+        by_name(report.description.inputs.iter().map(input))
+    };
+    let (first, second) = (by_path(a), by_path(b));
+    let mut lines = Vec::new();
+    for (path, (key, digest)) in &first {
+        match second.get(path) {
+            None => lines.push(format!("- {path} ({key})")),
+            Some((_, other)) if other != digest => lines.push(format!("{path} ({key}) changed")),
+            Some((other, _)) if other != key => lines.push(format!("{path}: {key} -> {other}")),
+            Some(_) => {}
+        }
+    }
+    let new = second.iter().filter(|(path, _)| !first.contains_key(*path));
+    lines.extend(new.map(|(path, (key, _))| format!("+ {path} ({key})")));
+    lines
+}
+
+fn regions(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
+    let of = |loaded: &LoadedImage| {
+        let regions = loaded.image.description().regions.iter();
+        by_name(regions.map(|region| (region.name.clone(), region.clone())))
+    };
+    let (a, b) = (of(first), of(second));
+    let mut lines = Vec::new();
+    for (name, old) in &a {
+        let Some(new) = b.get(name) else {
+            lines.push(format!("- {name} {}", old.range));
+            continue;
+        };
+        // What is not loaded has no content to compare; it may be gigabytes.
+        let content = |loaded: &LoadedImage, region: &Region| {
+            region.kind.is_loaded().then(|| loaded.read(region.range)).flatten()
+        };
+        let mut changes = Vec::new();
+        if old.range.start != new.range.start {
+            changes.push(format!("moved from {:#x} to {:#x}", old.range.start, new.range.start));
+        }
+        if old.range.size != new.range.size {
+            changes.push(format!("{} -> {} bytes", old.range.size, new.range.size));
+        }
+        if old.permissions != new.permissions {
+            changes.push(format!("{} -> {}", old.permissions, new.permissions));
+        }
+        if old.range.size == new.range.size && content(first, old) != content(second, new) {
+            changes.push("other content".to_owned());
+        }
+        if !changes.is_empty() {
+            lines.push(format!("{name}: {}", changes.join(", ")));
+        }
+    }
+    let new = b.iter().filter(|(name, _)| !a.contains_key(*name));
+    lines.extend(new.map(|(name, region)| format!("+ {name} {}", region.range)));
+    lines
+}
+
+/// Where the symbols of an image's kernel lie in guest memory.
+struct Places<'a> {
+    loaded: &'a LoadedImage,
+    /// The kernel's segments, sorted by virtual address, unless the protocol alone says where it lies.
+    segments: Vec<LoadSegment>,
+}
+
+impl<'a> Places<'a> {
+    fn new(loaded: &'a LoadedImage) -> Self {
+        let description = loaded.image.description();
+        let mut segments = Vec::new();
+        if description.protocol != Protocol::Stos.name()
+            && let Some(input) = description.inputs.iter().find(|input| input.key == "kernel")
+        {
+            let mut bytes = Vec::new();
+            let kernel = loaded.write_input(input, &mut bytes).ok().map(|()| InputFile::new(&*input.path, bytes));
+            let kernel = kernel.and_then(|kernel| KernelElf::parse_segments(&kernel).ok());
+            segments = kernel.map(|kernel| kernel.segments).unwrap_or_default();
+        }
+        Self { loaded, segments }
+    }
+
+    /// The bytes of `symbol` at entry.
+    fn content(&self, symbol: &Symbol) -> Option<Vec<u8>> {
+        let address = symbol.address;
+        let start = if self.loaded.image.description().protocol == Protocol::Stos.name() {
+            address.checked_sub(KERNEL_BASE)?
+        } else {
+            let after = self.segments.partition_point(|segment| segment.vaddr <= address);
+            let segment = self.segments.get(..after).and_then(<[_]>::last);
+            let segment = segment.filter(|segment| u64::from(address) < segment.end());
+            // A kernel that is no ELF file for 32 bits lies where its symbols say.
+            segment.map_or(Some(address), |segment| segment.paddr.checked_add(address - segment.vaddr))?
+        };
+        self.loaded.read(GuestRange::new(start.into(), symbol.size.into()))
+    }
+}
+
+fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
+    let of = |loaded: &LoadedImage| {
+        let is_kernel = |symbol: &&Symbol| symbol.module == 0 && symbol.size > 0;
+        let symbols = loaded.image.symbols().symbols.iter().filter(is_kernel);
+        by_name(symbols.map(|symbol| (symbol.name.clone(), symbol.clone())))
+    };
+    let (first_places, second_places) = (Places::new(first), Places::new(second));
+    // What `by_name` put behind a name stays there.
+    let shown = |name: &str, symbol: &Symbol| {
+        let number = name.strip_prefix(&*symbol.name).unwrap_or_default();
+        format!("{}{number}", symbol.shown_name())
+    };
+    let (a, b) = (of(first), of(second));
+    let mut lines = Vec::new();
+    for (key, old) in &a {
+        let name = shown(key, old);
+        match b.get(key) {
+            None => lines.push(format!("- {name}")),
+            Some(new) if old.size != new.size => lines.push(format!("{name}: {} -> {} bytes", old.size, new.size)),
+            Some(new) if first_places.content(old) != second_places.content(new) => {
+                lines.push(format!("{name}: other content"))
+            }
+            Some(_) => {}
+        }
+    }
+    let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
+    lines.extend(new.map(|(key, symbol)| format!("+ {}", shown(key, symbol))));
+    lines
+}
+
+fn mapping(mapping: &Mapping) -> String {
+    let range = GuestRange::new(mapping.virtual_start, mapping.size);
+    let access = if mapping.writable { "rw" } else { "r-" };
+    let pages = if mapping.big_pages { "" } else { " in pages of 4 KiB" };
+    let (first, last, target) = (mapping.first_entry, mapping.last_entry, mapping.physical_start);
+    format!("entries {first}-{last}: {range} {access} at {target:#x}{pages}")
+}
+
+#[cfg(test)]
+mod tests {
+
+    #[test]
+    fn a_list_that_lost_one_of_two_equal_lines_did_not_just_change_its_order() {
+        let listed = |first: &str, second: &str| {
+            let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().into_iter();
+            super::listed(lines(first), lines(second)).join(" ")
+        };
+        assert_eq!(listed("aab", "ab"), "- a");
+        assert_eq!(listed("ab", "abba"), "+ b + a");
+        assert_eq!(listed("ab", "ba"), "the order changed");
+        assert_eq!(listed("abc", "bcd"), "- a + d");
+        assert_eq!(listed("ab", "ab"), "");
+    }
+}

@@ -1,0 +1,231 @@
+//! Gives back what an image was built from: its manifest and its input files, in a folder of their own or not at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use stos_image::{ImageError, Input};
+
+use super::file::{ImageFileError, LoadedImage};
+use crate::diagnostics::{STATUS_DATA, STATUS_IO, describe};
+use crate::manifest::MANIFEST_NAME;
+use crate::output::{Interrupt, Interruptible};
+
+/// Why an image's manifest and inputs can't be written to a folder.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The image can't be looked at.
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
+    /// The image has no manifest.
+    #[error("the image was not built from a manifest, so there is nothing to extract")]
+    NoManifest,
+    /// An input would not land in the folder, or not in a file of its own.
+    #[error("the image's input `{path}` ({key}) can't be extracted: {reason}")]
+    UnsafePath {
+        /// The input's key.
+        key: String,
+        /// Its path.
+        path: String,
+        /// What is wrong with the path.
+        reason: &'static str,
+    },
+    /// An input can't be put together.
+    #[error("{0}")]
+    Input(ImageError),
+    /// The folder has something in it.
+    #[error("the folder `{}` is not empty; name one that is, or that does not exist yet", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Writing failed.
+    #[error("can't write to `{}`: {}{}", path.display(), describe(source), advice(source))]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// What to do about a failure to write.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; make its folder with `mkdir -p`",
+        io::ErrorKind::StorageFull => "; free some space, or name a folder on another disk",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; name one that you may write to",
+        _ => "",
+    }
+}
+
+impl ExtractError {
+    /// The exit status that it leads to.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Image(error) => error.status(),
+            Self::NoManifest | Self::UnsafePath { .. } | Self::Input(_) => STATUS_DATA,
+            Self::Occupied { .. } | Self::Write { .. } => STATUS_IO,
+        }
+    }
+}
+
+/// Writes the manifest and the inputs of the image at `path` to `folder`, which is made, or must be empty. Returns the number
+/// of input files.
+///
+/// # Errors
+/// Names what is wrong with the image or the folder; the folder is as it was, then.
+pub fn extract(path: &Path, folder: &Path) -> Result<usize, ExtractError> {
+    let loaded = LoadedImage::load(path)?;
+    if loaded.image.description().manifest.is_empty() {
+        return Err(ExtractError::NoManifest);
+    }
+    let files = plan(&loaded.image.description().inputs)?;
+    let failed = |source| ExtractError::Write { path: folder.to_path_buf(), source };
+    let interrupt = Interrupt::hold().map_err(failed)?;
+    let result = write(&loaded, &files, folder, &interrupt);
+    interrupt.settle(result)?;
+    Ok(files.len())
+}
+
+/// The inputs by their paths, all of which lie below whatever folder they are written to. An image need not be ours.
+fn plan(inputs: &[Input]) -> Result<BTreeMap<&str, &Input>, ExtractError> {
+    let mut files: BTreeMap<&str, &Input> = BTreeMap::new();
+    let refused = |input: &Input, reason| {
+        let (key, path) = (input.key.clone(), input.path.clone());
+        Err(ExtractError::UnsafePath { key, path, reason })
+    };
+    for input in inputs {
+        let path = &*input.path;
+        if path.starts_with('/') {
+            return refused(input, "its path is absolute");
+        }
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return refused(input, "its path has a part that is empty, `.` or `..`");
+        }
+        if path.split('/').next() == Some(MANIFEST_NAME) {
+            return refused(input, "the manifest takes that place");
+        }
+        // The same file may be used twice.
+        let same = |other: &&Input| (other.size, other.digest) == (input.size, input.digest);
+        if files.insert(path, input).is_some_and(|other| !same(&other)) {
+            return refused(input, "another input has the same path and other content");
+        }
+    }
+    for (path, input) in &files {
+        let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+        if folders.any(|folder| files.contains_key(folder)) {
+            return refused(input, "another input has the path of its folder");
+        }
+    }
+    Ok(files)
+}
+
+/// Writes everything to a temporary folder, and puts it in its place once it is complete.
+fn write(
+    loaded: &LoadedImage,
+    files: &BTreeMap<&str, &Input>,
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<(), ExtractError> {
+    let failed = |source| ExtractError::Write { path: folder.to_path_buf(), source };
+    let exists = match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(ExtractError::Occupied { folder: folder.to_path_buf() });
+            }
+            true
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed(error)),
+    };
+    // Beside a folder that is still to be made; within one that exists, which may be a mount point or somebody's current
+    // directory and so can't be replaced.
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let staging = tempfile::Builder::new()
+        .prefix(".stos-pack-")
+        .permissions(Permissions::from_mode(0o777))
+        .tempdir_in(if exists { folder } else { parent })
+        .map_err(failed)?;
+
+    let named = |path: &str| {
+        let path = folder.join(path);
+        move |source| ExtractError::Write { path, source }
+    };
+    let create = |path: &str| create_file(&staging.path().join(path), interrupt).map_err(named(path));
+    let manifest = loaded.image.description().manifest.as_bytes();
+    create(MANIFEST_NAME)?.write_all(manifest).map_err(named(MANIFEST_NAME))?;
+    for (path, input) in files {
+        loaded.write_input(input, create(path)?).map_err(|error| match error {
+            ImageError::Io(source) => named(path)(source),
+            error => ExtractError::Input(error),
+        })?;
+    }
+    interrupt.check().map_err(failed)?;
+    let placed = if exists { move_entries(staging.path(), folder) } else { fs::rename(staging.path(), folder) };
+    placed.map_err(failed)?;
+    if !exists {
+        // Nothing is left under that name to be removed.
+        let _ = staging.keep();
+    }
+    Ok(())
+}
+
+/// A new file, and the folders that it lies in.
+fn create_file<'a>(path: &Path, interrupt: &'a Interrupt) -> io::Result<Interruptible<'a, File>> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    Ok(Interruptible { inner: File::create_new(path)?, interrupt })
+}
+
+/// Moves all that is in `from` to `to`, or nothing.
+fn move_entries(from: &Path, to: &Path) -> io::Result<()> {
+    let names = fs::read_dir(from)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    for (index, name) in names.iter().enumerate() {
+        if let Err(error) = fs::rename(from.join(name), to.join(name)) {
+            for name in &names[..index] {
+                // The first failure is the one to be told.
+                let _ = fs::rename(to.join(name), from.join(name));
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stos_image::Digest;
+
+    fn input(path: &str, content: &[u8]) -> Input {
+        let (size, digest) = (content.len() as u64, Digest::of(content));
+        Input { key: "kernel".to_owned(), path: path.to_owned(), size, digest, content: Vec::new() }
+    }
+
+    #[test]
+    fn paths_that_leave_the_folder_or_name_no_file_are_refused() {
+        for path in
+            ["/etc/passwd", "../k", "a/../../k", "a//k", "a/", "./k", "..", ".", "manifest.yaml", "manifest.yaml/k"]
+        {
+            let message = plan(&[input(path, b"")]).unwrap_err().to_string();
+            assert!(message.contains(&format!("`{path}` (kernel)")), "{message}");
+        }
+        for path in ["k", "a/k", "..k", "a/..b/c...", "a/manifest.yaml", "manifest.yaml2", "-rf", "~", "a\\..\\k"] {
+            assert!(plan(&[input(path, b"")]).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn two_inputs_share_a_file_only_if_it_is_one() {
+        assert_eq!(plan(&[input("k", b"1"), input("k", b"1")]).unwrap().len(), 1);
+        assert!(plan(&[input("k", b"1"), input("k", b"2")]).is_err());
+        for paths in [["a", "a-", "a/k"], ["a/b/k", "a", "a-"]] {
+            assert!(plan(&paths.map(|path| input(path, b"1"))).is_err());
+        }
+        assert_eq!(plan(&["a", "a-", "ab/k"].map(|path| input(path, b"1"))).unwrap().len(), 3);
+    }
+}

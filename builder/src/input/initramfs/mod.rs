@@ -1,0 +1,8 @@
+//! Initial RAM file systems: cpio archives in newc format, made from a directory or checked as they come.
+
+mod archive;
+mod newc;
+mod tree;
+
+pub use archive::archive;
+pub use newc::{advice, check_newc, linux_unpacks};

@@ -1,0 +1,174 @@
+//! Reads the files that a manifest names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use stos_image::Digest;
+
+use super::file::InputFile;
+use super::initramfs;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
+use crate::manifest::{INPUT_LIMIT, Initramfs, Manifest, NamedInput, Protocol};
+use crate::output::{Event, Observer, Watched};
+
+/// The content of one input of a manifest.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Its key in the manifest, such as `modules[1]`.
+    pub key: String,
+    /// The path as the manifest writes it, and the bytes.
+    pub file: InputFile,
+    /// Digest of the bytes.
+    pub digest: Digest,
+}
+
+/// All files of a manifest.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The kernel.
+    pub kernel: Loaded,
+    /// The modules in order.
+    pub modules: Vec<Loaded>,
+    /// The initramfs.
+    pub initramfs: Option<Loaded>,
+}
+
+impl Inputs {
+    /// Reads every file that `manifest` names.
+    ///
+    /// # Errors
+    /// All files that can't be read or archived, not only the first.
+    pub fn load(manifest: &Manifest, observer: Observer<'_>) -> Result<Self, Diagnostics> {
+        let mut found = Diagnostics::default();
+        let named = manifest.named();
+        expect(manifest, &named, observer);
+        let mut list = named.iter();
+        let mut next = || {
+            let loaded = load(manifest, list.next()?, observer);
+            loaded.map_err(|more| found.list.extend(more.list)).ok()
+        };
+        let kernel = next();
+        let modules = manifest.modules.iter().filter_map(|_| next()).collect();
+        let initramfs = next();
+        if let (Some(Initramfs::Archive(_)), Some(loaded)) = (&manifest.initramfs, &initramfs)
+            && !(manifest.kernel.protocol.value == Protocol::Linux && initramfs::linux_unpacks(&loaded.file.bytes))
+            && let Err(reason) = initramfs::check_newc(&loaded.file.bytes)
+        {
+            found.push(not_newc(&loaded.file, &reason));
+        }
+        match kernel {
+            Some(kernel) => found.finish(Self { kernel, modules, initramfs }),
+            None => Err(found),
+        }
+    }
+
+    /// All of them, in the order of the manifest.
+    pub fn all(&self) -> impl Iterator<Item = &Loaded> {
+        std::iter::once(&self.kernel).chain(&self.modules).chain(&self.initramfs)
+    }
+}
+
+/// Tells how many bytes the files among `named` have; what a directory gives is known once it is archived.
+pub fn expect(manifest: &Manifest, named: &[NamedInput<'_>], observer: Observer<'_>) {
+    for named in named.iter().filter(|named| !named.is_directory) {
+        observer(&Event::Expect(manifest.resolve(named.path).metadata().map_or(0, |metadata| metadata.len())));
+    }
+}
+
+/// Reads a file, or archives a directory.
+///
+/// # Errors
+/// Everything that keeps it from being read or archived.
+pub fn load(manifest: &Manifest, named: &NamedInput<'_>, observer: Observer<'_>) -> Result<Loaded, Diagnostics> {
+    let loaded = if named.is_directory {
+        let loaded = load_directory(manifest, named.path)?;
+        observer(&Event::Expect(loaded.file.size()));
+        observer(&Event::Advance(loaded.file.size()));
+        loaded
+    } else {
+        load_file(manifest, &named.key, named.path, observer)?
+    };
+    let Loaded { key, file, digest } = &loaded;
+    observer(&Event::Input { key, path: &file.path, size: file.size(), digest });
+    Ok(loaded)
+}
+
+fn load_file(
+    manifest: &Manifest,
+    key: &str,
+    path: &Located<String>,
+    observer: Observer<'_>,
+) -> Result<Loaded, Diagnostic> {
+    let what = format!("`{}` (the manifest's key `{key}`)", path.value);
+    let failed =
+        |error: io::Error| with_home_help(read_failure(&what, &error).at(path.span, "named here"), &path.value);
+    let file_path = manifest.resolve(path);
+    let metadata = std::fs::metadata(&file_path).map_err(failed)?;
+    if !metadata.is_file() {
+        let sort = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        let error =
+            Diagnostic::new(Code::Unreadable, format!("can't read {what}: it is {sort}")).at(path.span, "named here");
+        let is_initramfs_directory = key == "initramfs" && metadata.is_dir();
+        return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
+    }
+    let limit = if key == "initramfs" { initramfs_limit(manifest) } else { INPUT_LIMIT };
+    // Room for all of it at once: memory that grows step by step is copied at each step.
+    let mut bytes = Vec::new();
+    // Reading says so when there is no memory.
+    let _ = bytes.try_reserve_exact(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
+    File::open(&file_path)
+        .and_then(|file| Watched::new(file.take(limit + 1), observer).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("{what} has more than {limit} bytes");
+        return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
+    }
+    Ok(loaded(key, path, bytes))
+}
+
+/// Most bytes that an initramfs may have.
+fn initramfs_limit(manifest: &Manifest) -> u64 {
+    manifest.kernel.protocol.value.initramfs_limit()
+}
+
+fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {
+    let directory = manifest.resolve(path);
+    check_directory(&directory, path).map_err(|diagnostic| with_home_help(diagnostic, &path.value))?;
+    let bytes = initramfs::archive(&directory, Path::new(&path.value), initramfs_limit(manifest));
+    let bytes = bytes.map_err(|found| {
+        let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
+        Diagnostics { list }
+    })?;
+    Ok(loaded("initramfs", path, bytes))
+}
+
+/// Checks that `directory`, which the manifest calls `path`, is one.
+fn check_directory(directory: &Path, path: &Located<String>) -> Result<(), Diagnostic> {
+    let what = format!("`{}` (the manifest's key `initramfs`)", path.value);
+    let error = match std::fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(metadata) if metadata.is_file() => {
+            Diagnostic::new(Code::Unreadable, format!("{what} is a file, not a directory"))
+                .help("write `path:` instead of `directory:` for a finished archive")
+        }
+        Ok(_) => Diagnostic::new(Code::Unreadable, format!("{what} is not a directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Diagnostic::new(Code::Unreadable, format!("can't read {what}: there is no such directory"))
+                .help("check the spelling; git does not keep empty directories")
+        }
+        Err(error) => read_failure(&what, &error),
+    };
+    Err(error.at(path.span, "named here"))
+}
+
+fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
+    let digest = Digest::of(&bytes);
+    let file = InputFile { path: path.value.clone(), bytes: bytes.into(), place: Some(path.span) };
+    Loaded { key: key.to_owned(), file, digest }
+}
+
+fn not_newc(file: &InputFile, reason: &str) -> Diagnostic {
+    let message = format!("`{}` is not a cpio archive in newc format: {reason}", file.path);
+    Diagnostic::new(Code::NotNewc, message).at(file.place, "named here").help(initramfs::advice(&file.bytes))
+}

@@ -1,0 +1,68 @@
+//! Kernels that are entered with paging off: segments and entry point by their physical addresses.
+
+use std::cmp::Reverse;
+
+use super::layout::Layout;
+use super::segment::LoadSegment;
+use crate::diagnostics::{Code, Diagnostics};
+
+/// Complains of segments that share physical addresses, and of those that pass 4 GiB.
+pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
+    let mut segments: Vec<&LoadSegment> = layout.segments.iter().collect();
+    segments.sort_by_key(|segment| (segment.paddr, Reverse(segment.memory_size)));
+    let end = |segment: &LoadSegment| u64::from(segment.paddr) + u64::from(segment.memory_size);
+    for segment in segments.iter().filter(|segment| end(segment) > 1 << 32) {
+        let what = format!("segment {} passes the end of the 32-bit address space", segment.index);
+        let (start, size) = (segment.paddr, segment.memory_size);
+        found.push(
+            layout
+                .complain(Code::MalformedElf, &what)
+                .note(format!("p_paddr is {start:#x}, p_memsz is {size} ({size:#x})"))
+                .help("check the addresses after `AT(...)` in the linker script"),
+        );
+    }
+    for pair in segments.windows(2) {
+        let [first, second] = pair else { continue };
+        let (start, shared_end) = (u64::from(second.paddr), end(first).min(end(second)));
+        if start < shared_end {
+            let what = format!("the segments {} and {} are loaded at the same addresses", first.index, second.index);
+            let diagnostic = layout.complain(Code::SegmentsOverlap, &what).note(layout.describe(first));
+            found.push(
+                diagnostic
+                    .note(layout.describe(second))
+                    .note(format!(
+                        "p_paddr is {:#x} and {:#x}: both claim {start:#x}-{:#x}",
+                        first.paddr,
+                        second.paddr,
+                        shared_end - 1
+                    ))
+                    .help("give the second one its own place, with `AT(...)` behind its section's name in the linker script"),
+            );
+        }
+    }
+}
+
+/// The physical address of the entry point `e_entry`. When that is a virtual address of a segment, the same byte is meant
+/// where the segment is loaded, as GRUB does it; else it must be a physical address of one. The segment need not be executable:
+/// nothing protects it.
+pub fn entry(layout: &Layout<'_>, e_entry: u32, found: &mut Diagnostics) -> Option<u32> {
+    let offset_in =
+        |start: u32, segment: &LoadSegment| e_entry.checked_sub(start).filter(|offset| *offset < segment.memory_size);
+    let of_virtual = layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.vaddr, segment)?)));
+    let of_physical = || layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.paddr, segment)?)));
+    let problem = match of_virtual.or_else(of_physical) {
+        Some((segment, offset)) if offset as usize >= segment.file.len() => {
+            "in the zeros after the file's bytes of its segment"
+        }
+        Some((segment, offset)) => return segment.paddr.checked_add(offset),
+        None => "in no segment, by virtual addresses as well as by physical ones",
+    };
+    let shown: Vec<&LoadSegment> = layout.segments.iter().collect();
+    let diagnostic = layout.complain(Code::EntryNotExecutable, &format!("the entry point {e_entry:#x} lies {problem}"));
+    found.push(
+        layout
+            .describe_all(diagnostic, &shown)
+            .help("name the first function with `ENTRY(_start)` in the linker script, and link again"),
+    );
+    None
+}

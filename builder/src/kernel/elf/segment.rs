@@ -1,0 +1,87 @@
+//! A segment of a kernel, as its program header has it.
+
+use std::ops::Range;
+
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::ProgramHeader as _;
+use stos_image::Permissions;
+
+use super::header::error;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::input::InputFile;
+
+/// A `PT_LOAD` segment.
+#[derive(Clone, Debug)]
+pub struct LoadSegment {
+    /// Index of its program header.
+    pub index: usize,
+    /// Virtual address of the first byte.
+    pub vaddr: u32,
+    /// Physical address at which it is loaded.
+    pub paddr: u32,
+    /// Bytes in memory; those past the file's bytes are zero.
+    pub memory_size: u32,
+    /// The bytes in the file.
+    pub file: Range<usize>,
+    /// `p_flags`.
+    pub permissions: Permissions,
+    /// `p_align`.
+    pub alignment: u32,
+}
+
+impl LoadSegment {
+    /// The virtual address after the last byte.
+    pub fn end(&self) -> u64 {
+        u64::from(self.vaddr) + u64::from(self.memory_size)
+    }
+
+    /// True when `p_flags` has all of these bits.
+    pub fn may(&self, permissions: u8) -> bool {
+        self.permissions.0 & permissions == permissions
+    }
+}
+
+/// Reads one program header.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn read_segment(
+    input: &InputFile,
+    index: usize,
+    program_header: &elf::ProgramHeader32<LittleEndian>,
+) -> Result<LoadSegment, Diagnostic> {
+    let (path, bytes) = (&input.path, &*input.bytes);
+    let (file_size, memory_size) =
+        (program_header.p_filesz.get(LittleEndian), program_header.p_memsz.get(LittleEndian));
+    let (vaddr, offset) = (program_header.p_vaddr.get(LittleEndian), program_header.p_offset.get(LittleEndian));
+    if file_size > memory_size {
+        let message = format!("`{path}`: segment {index} has more bytes in the file than in memory");
+        let note = format!(
+            "at {vaddr:#x}, p_filesz is {file_size} ({file_size:#x}), p_memsz is {memory_size} ({memory_size:#x}): {} bytes have no place",
+            file_size - memory_size
+        );
+        return Err(error(input, Code::FileSizeAboveMemorySize, message)
+            .note(note)
+            .help("link the kernel again, and leave out what changes it after that: no linker writes this"));
+    }
+    if u64::from(vaddr) + u64::from(memory_size) > 1 << 32 {
+        let message = format!("`{path}`: segment {index} passes the end of the 32-bit address space");
+        return Err(error(input, Code::MalformedElf, message)
+            .note(format!("p_vaddr is {vaddr:#x}, p_memsz is {memory_size} ({memory_size:#x})"))
+            .help("check the addresses in the linker script"));
+    }
+    let file = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(file_size as usize)?));
+    let Some(file) = file.filter(|file| memory_size == 0 || file.end <= bytes.len()) else {
+        let message = format!("`{path}`: segment {index} lies outside the file");
+        let (size, end) = (bytes.len(), u64::from(offset) + u64::from(file_size));
+        return Err(error(input, Code::MalformedElf, message)
+            .note(format!("it needs file bytes {offset:#x} to {end:#x}, the file has {size} ({size:#x})"))
+            .help("the file is truncated or damaged; link it again"));
+    };
+    #[allow(clippy::cast_possible_truncation, reason = "masked to three bits")]
+    let permissions = Permissions((program_header.p_flags(LittleEndian).0 & 7) as u8);
+    let alignment = program_header.p_align.get(LittleEndian);
+    let paddr = program_header.p_paddr.get(LittleEndian);
+    Ok(LoadSegment { index, vaddr, paddr, memory_size, file, permissions, alignment })
+}

@@ -1,0 +1,56 @@
+//! Where a kernel that is loaded at physical addresses may lie.
+
+use stos_image::GuestRange;
+
+use super::addresses::{HOLE_END, HOLE_START};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::input::InputFile;
+use crate::manifest::Manifest;
+
+/// Checks that a part of the kernel, `what`, lies at 1 MiB or above.
+///
+/// # Errors
+/// Says what is there instead.
+pub fn check_start(input: &InputFile, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
+    let path = &input.path;
+    let (hole_start, hole_end) = (u64::from(HOLE_START), u64::from(HOLE_END));
+    if range.start.0 < hole_end {
+        let problem = if range.end() > hole_start {
+            format!("in the PC's hole, {hole_start:#x}-{:#x}, where video memory and ROMs are", hole_end - 1)
+        } else {
+            "below 1 MiB".to_owned()
+        };
+        let message = format!("`{path}`: {what} would be loaded {problem}");
+        let diagnostic = Diagnostic::new(Code::LoadedBelowOneMib, message)
+            .at(input.place, "named here")
+            .note(format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size));
+        // What GNU ld makes of `-Ttext=0x100000` without a linker script: the headers, on the page before the code.
+        return Err(if range.start.0 == 0xf_f000 {
+            diagnostic.help("these are probably the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment=0x100000` instead of `-Ttext=0x100000`")
+        } else {
+            diagnostic.help("write `. = 1M;` before the first section in the linker script: low memory is the loader's")
+        });
+    }
+    Ok(())
+}
+
+/// Checks that a part of the kernel, `what`, lies between 1 MiB and the end of guest memory.
+///
+/// # Errors
+/// Says which limit it breaks.
+pub fn check_place(manifest: &Manifest, input: &InputFile, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
+    check_start(input, range, what)?;
+    let path = &input.path;
+    let memory = manifest.memory.value;
+    if range.end() > memory {
+        let message = format!("`{path}`: {what} does not fit into guest memory, which ends at {memory:#x}");
+        return Err(Diagnostic::new(Code::DoesNotFit, message)
+            .at(manifest.memory.span, "all of guest memory")
+            .and_at(input.place, "this kernel")
+            .note(format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size))
+            .help(
+                "make `memory` larger, or check the physical addresses in the linker script (`readelf -l` shows them)",
+            ));
+    }
+    Ok(())
+}

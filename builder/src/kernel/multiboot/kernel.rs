@@ -1,0 +1,100 @@
+//! A kernel for Multiboot: its header, and how its file is loaded.
+
+use stos_image::GuestRange;
+
+use super::flat::FlatKernel;
+use super::header::{self, Header, WANTS_VIDEO};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::input::InputFile;
+use crate::kernel::elf::{KernelElf, LoadSegment, Names, SectionTable};
+
+/// A kernel with its header.
+pub struct Kernel {
+    /// Its Multiboot header.
+    pub header: Header,
+    /// Physical address of the first instruction.
+    pub entry: u32,
+    /// How it is loaded.
+    pub image: Image,
+    /// Names of its addresses.
+    pub names: Names,
+}
+
+/// How a kernel is loaded.
+pub enum Image {
+    /// As the header's address fields say.
+    Flat(FlatKernel),
+    /// As the program headers say.
+    Elf {
+        /// The segments.
+        kernel: KernelElf,
+        /// The section headers, if there are any.
+        sections: Option<SectionTable>,
+    },
+}
+
+impl Kernel {
+    /// Reads a kernel's file.
+    ///
+    /// # Errors
+    /// Everything that keeps the kernel from being loaded.
+    pub fn read(input: &InputFile) -> Result<Self, Diagnostics> {
+        let header = Header::find(input);
+        let mut names = Names::default();
+        if let Ok(header @ Header { addresses: Some(addresses), .. }) = header {
+            let flat = FlatKernel::new(input, header.offset, addresses)?;
+            // Names are a help, not a condition: the file need not be ELF, or not ELF for 32 bits.
+            if names.add_kernel(input).is_err() {
+                names = Names::default();
+            }
+            return Ok(Self { header, entry: flat.entry, image: Image::Flat(flat), names });
+        }
+        if !input.bytes.starts_with(b"\x7fELF") {
+            return Err(header.map_or_else(|error| error, |_| not_elf(input)).into());
+        }
+        let kernel = match KernelElf::parse_physical(input) {
+            Ok(kernel) => kernel,
+            Err(mut errors) => {
+                errors.list.extend(header.err());
+                return Err(errors);
+            }
+        };
+        let (header, sections) = (header?, SectionTable::read(input)?);
+        names.add_kernel(input)?;
+        Ok(Self { header, entry: kernel.entry, image: Image::Elf { kernel, sections }, names })
+    }
+
+    /// What to say of a kernel that asks for a video mode.
+    pub fn video_warning(&self, input: &InputFile) -> Option<Diagnostic> {
+        let message = format!("`{}` asks for a video mode, and gets none", input.path);
+        let note = "flag bit 2 of its Multiboot header is set; the information structure will say that there is no video information (its flags bits 11 and 12 are clear)";
+        let help =
+            "let the kernel use text at 0xB8000 when the bits are clear, or clear the flag to be without this warning";
+        let warning = header::complain(input, Code::NoVideoMode, message).note(note).help(help);
+        (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
+    }
+
+    /// What is loaded where, with words for each part.
+    pub fn parts(&self) -> Vec<(GuestRange, String)> {
+        match &self.image {
+            Image::Elf { kernel, .. } => {
+                let part = |segment: &LoadSegment| {
+                    let range = GuestRange::new(segment.paddr.into(), segment.memory_size.into());
+                    (range, format!("segment {}", segment.index))
+                };
+                kernel.segments.iter().map(part).collect()
+            }
+            Image::Flat(flat) => {
+                let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
+                vec![(range, "the image that its Multiboot header's address fields describe".to_owned())]
+            }
+        }
+    }
+}
+
+fn not_elf(input: &InputFile) -> Diagnostic {
+    let message = format!("`{}` is not an ELF file, and its Multiboot header has no address fields", input.path);
+    header::complain(input, Code::NotElf, message)
+        .note("flag bit 16 of the header is clear, so that nothing says where a flat binary is to be loaded")
+        .help("link the kernel as ELF, `ld -m elf_i386 --oformat elf32-i386`, or set bit 16 and fill in header_addr to entry_addr")
+}

@@ -1,0 +1,12 @@
+//! Recognises which boot protocol a kernel speaks, by its file alone.
+
+mod examine;
+mod facts;
+mod foreign;
+mod recognition;
+mod report;
+
+pub use examine::{examine, load};
+pub use facts::{ElfFacts, Facts, LinuxFacts, StosFacts};
+pub use recognition::Recognition;
+pub use report::{KernelReport, ProtocolReport};

@@ -1,0 +1,59 @@
+//! Files that appear under their name when all of them is on disk, or not at all.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What becomes of a file that is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The new one takes its place.
+    Replace,
+    /// It stays; that nothing was written is an error.
+    Keep,
+}
+
+/// Writes what `fill` writes to a new file, which then gets the name `path`: nobody ever sees a part of it. Its mode is 0666 less
+/// the umask, as any program's output has it. A symbolic link is replaced; [`followed`] tells what it leads to.
+///
+/// # Errors
+/// Those of the system and of `fill`; nothing is left behind, and what was at `path` is as it was.
+pub fn write_atomically(
+    path: &Path,
+    existing: Existing,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    let folder = folder_of(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".stos-pack-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    fill(file.as_file_mut())?;
+    file.as_file().sync_all()?;
+    let persisted = match existing {
+        Existing::Replace => file.persist(path),
+        Existing::Keep => file.persist_noclobber(path),
+    };
+    persisted.map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// The file that `path` leads to when it is a symbolic link, or `path` itself.
+pub fn followed(path: &Path) -> PathBuf {
+    let followed = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    followed.unwrap_or_else(|| path.to_path_buf())
+}
+
+/// Whether there is something at `path` that is neither a file nor a folder, such as a device or a pipe.
+pub fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// The folder that `path` lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

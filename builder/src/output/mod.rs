@@ -1,0 +1,14 @@
+//! Where what is made goes: files that appear whole or not at all, standard output, and those who watch it being written.
+
+mod atomic;
+mod content;
+mod destination;
+mod interrupt;
+mod observer;
+mod sparse;
+
+pub use atomic::{Existing, folder_of, followed};
+pub use content::Content;
+pub use destination::Output;
+pub use interrupt::{ENDING_SIGNALS, Interrupt, Interruptible};
+pub use observer::{Event, Observer, Step, Watched, nobody};

@@ -1,0 +1,61 @@
+//! The plan of a guest's memory: who owns which bytes, and what they hold.
+
+use bytes::Bytes;
+use stos_image::{Description, Image, ImageError, Piece, Symbols};
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::manifest::Manifest;
+
+/// Everything that the image will say, with the memory that it will hold.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the guest is; its regions are sorted.
+    pub description: Description,
+    /// Names of addresses.
+    pub symbols: Symbols,
+    /// The bytes of inputs that guest memory does not hold.
+    pub kept: Vec<u8>,
+    /// The bytes in guest memory.
+    pub pieces: Vec<OwnedPiece>,
+    /// What is probably wrong with the guest.
+    pub warnings: crate::diagnostics::Diagnostics,
+}
+
+/// Bytes and the guest-physical address of the first one.
+#[derive(Debug)]
+pub struct OwnedPiece {
+    /// Guest-physical address.
+    pub start: u32,
+    /// The bytes: those of an input are shared with it, not copied.
+    pub bytes: Bytes,
+}
+
+impl Plan {
+    /// Turns the plan into an image.
+    ///
+    /// # Errors
+    /// When the plan breaks a limit of the format.
+    pub fn render(&self) -> Result<Image, ImageError> {
+        let pieces: Vec<Piece<'_>> =
+            self.pieces.iter().map(|piece| Piece { start: piece.start.into(), bytes: &piece.bytes }).collect();
+        Image::assemble(self.description.clone(), &self.symbols, &self.kept, &pieces)
+    }
+}
+
+/// What to tell of an image that breaks a limit of the format. Manifests are checked before, so that it is mostly the names
+/// of the kernel and of the modules that are too many.
+pub fn limit_reached(error: &ImageError, manifest: &Manifest) -> Diagnostic {
+    let about_names = match error {
+        ImageError::Metadata { field, .. } => ["symbols", "files", "lines"].iter().any(|name| field.starts_with(name)),
+        ImageError::SectionTooLarge { field, .. } => *field == "symbols_size",
+        _ => false,
+    };
+    if !about_names {
+        return Diagnostic::new(Code::FormatLimit, format!("the image breaks a limit of the image format: {error}"));
+    }
+    let message = "kernel and modules have more symbols and source lines than an image can hold";
+    Diagnostic::new(Code::FormatLimit, message)
+        .at(manifest.kernel.path.span, "most of them are probably here")
+        .note(error.to_string())
+        .help("leave out local symbols with `ld -x`, source lines with `strip --strip-debug`, or both with `strip` (of the kernel, never of a module)")
+}

@@ -1,0 +1,101 @@
+//! Guest memory while it is being filled: the bytes, who claims them, and which of them come from a file.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use stos_image::{GuestRange, Permissions, RegionKind};
+
+use super::claims::{Claim, Claims};
+use super::guest::OwnedPiece;
+use super::memory_map::segment_range;
+use crate::input::{Load, Loaded};
+use crate::kernel::HOLE_END;
+use crate::kernel::elf::{KernelElf, at_addresses_of};
+use crate::manifest::Manifest;
+
+/// Guest memory while it is being filled.
+#[derive(Default)]
+pub struct Memory {
+    /// The bytes.
+    pub pieces: Vec<OwnedPiece>,
+    /// Who claims which of them.
+    pub claims: Claims,
+    /// Which of them come from a file.
+    pub loads: Vec<Load>,
+}
+
+impl Memory {
+    /// Empty memory in which the ranges that the manifest reserves are claimed, so that nothing of ours is put there.
+    pub fn new(manifest: &Manifest) -> Self {
+        let claims = Claims::new(manifest.kernel.protocol.value.link_address());
+        let mut memory = Self { claims, ..Self::default() };
+        for (index, segment) in manifest.segments.iter().enumerate() {
+            let range = segment_range(segment.value);
+            // Guest memory ends below 4 GiB, and segments end with it.
+            if let Ok(start) = u32::try_from(range.start.0) {
+                let name = format!("segments[{index}]");
+                memory.claims.add(start, range.size, RegionKind::Hole, Permissions::NONE, name, Some(segment.span));
+            }
+        }
+        memory
+    }
+
+    /// Puts `bytes` at `start`, which somebody claims.
+    pub fn put(&mut self, start: u32, bytes: impl Into<Bytes>) {
+        self.pieces.push(OwnedPiece { start, bytes: bytes.into() });
+    }
+
+    /// Puts `bytes` at `start` and claims what they take.
+    pub fn put_named(&mut self, start: u32, bytes: Vec<u8>, kind: RegionKind, permissions: Permissions, name: &str) {
+        self.claims.add(start, bytes.len() as u64, kind, permissions, name, None);
+        self.put(start, bytes);
+    }
+
+    /// Puts bytes of a file at `start`, and remembers that they are there.
+    pub fn put_file(&mut self, start: u32, loaded: &Loaded, file: Range<usize>) {
+        let bytes =
+            loaded.file.bytes.get(file.clone()).map_or_else(Bytes::new, |part| loaded.file.bytes.slice_ref(part));
+        self.put(start, bytes);
+        self.loads.push(Load { key: loaded.key.clone(), file, start });
+    }
+
+    /// Puts a whole file at `start` and claims what it takes.
+    pub fn put_whole_file(
+        &mut self,
+        start: u32,
+        loaded: &Loaded,
+        kind: RegionKind,
+        permissions: Permissions,
+        name: &str,
+    ) {
+        self.claims.add(start, loaded.file.bytes.len() as u64, kind, permissions, name, None);
+        self.put_file(start, loaded, 0..loaded.file.bytes.len());
+    }
+
+    /// Loads every segment of an ELF kernel to its physical address; returns the end of the last, at least 1 MiB.
+    pub fn load_kernel(&mut self, kernel: &KernelElf, loaded: &Loaded) -> u32 {
+        let mut kernel_end = HOLE_END;
+        for segment in &kernel.segments {
+            let start = segment.paddr;
+            kernel_end = kernel_end.max(start + segment.memory_size);
+            self.put_file(start, loaded, segment.file.clone());
+
+            // Sections name the parts of the segment; what lies between them is the segment's own.
+            let sections = at_addresses_of(&kernel.sections, segment);
+            let sections = sections.filter(|section| section.segment == Some(segment.index));
+            let parts = sections.map(|section| {
+                let start = start + (section.vaddr - segment.vaddr);
+                (format!("kernel {}", section.name), GuestRange::new(start.into(), section.size.into()))
+            });
+            self.claims.add_claim(Claim {
+                range: GuestRange::new(start.into(), segment.memory_size.into()),
+                kind: RegionKind::Kernel,
+                permissions: segment.permissions,
+                name: format!("kernel segment {}", segment.index),
+                span: loaded.file.place,
+                parts: parts.collect(),
+            });
+        }
+        kernel_end
+    }
+}

@@ -1,0 +1,61 @@
+//! The memory map that a kernel is told: a PC's, less what is reserved.
+
+use stos_image::{GuestRange, MapKind, MapRange, PAGE_SIZE};
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::kernel::{HOLE_END, HOLE_START};
+use crate::manifest::{Manifest, Segment};
+
+/// A PC's memory map, less what the protocol wants to be `taken` and what the manifest reserves.
+pub fn declared_map(manifest: &Manifest, taken: &[GuestRange]) -> Result<Vec<MapRange>, Diagnostics> {
+    let memory = manifest.memory.value;
+    let map =
+        |start: u32, end: u64, kind| MapRange { range: GuestRange::new(start.into(), end - u64::from(start)), kind };
+    let mut ranges = vec![
+        map(0, HOLE_START.into(), MapKind::Available),
+        map(HOLE_START, 0xa_0000, MapKind::Reserved),
+        map(0xf_0000, HOLE_END.into(), MapKind::Reserved),
+        map(HOLE_END, memory, MapKind::Available),
+    ];
+    for range in taken {
+        reserve(&mut ranges, *range);
+    }
+    let mut found = Diagnostics::default();
+    for segment in &manifest.segments {
+        let range = segment_range(segment.value);
+        if range.checked_end().is_none_or(|end| end > memory) {
+            let message = format!("the segment {range} lies outside guest memory, which ends at {memory:#x}");
+            let help = "make `memory` larger, or leave the segment out: a kernel only uses memory that it is told of";
+            found.push(Diagnostic::new(Code::SegmentOutsideMemory, message).at(segment.span, "").help(help));
+            continue;
+        }
+        // Kernels hand out whole pages, and differ in how they round the borders of what is available.
+        let start = range.start.page();
+        let end = range.end().next_multiple_of(PAGE_SIZE);
+        reserve(&mut ranges, GuestRange { start, size: end - start.0 });
+    }
+    found.finish(ranges)
+}
+
+/// What a segment of the manifest covers.
+pub fn segment_range(segment: Segment) -> GuestRange {
+    GuestRange::new(segment.start, segment.size)
+}
+
+/// Makes the available parts of `ranges` that lie in `taken` reserved. The map stays sorted and disjoint, so that it means
+/// the same to a kernel whatever it makes of overlapping records.
+pub fn reserve(ranges: &mut Vec<MapRange>, taken: GuestRange) {
+    *ranges = ranges
+        .iter()
+        .flat_map(|map| {
+            let (start, end) = (map.range.start.0, map.range.end());
+            if map.kind == MapKind::Reserved || !map.range.overlaps(taken) {
+                return vec![map.clone()];
+            }
+            let (low, high) = (start.max(taken.start.0), end.min(taken.end()));
+            let parts = [(start, low, map.kind), (low, high, MapKind::Reserved), (high, end, map.kind)];
+            let parts = parts.into_iter().filter(|(from, to, _)| from < to);
+            parts.map(|(from, to, kind)| MapRange { range: GuestRange::new(from, to - from), kind }).collect()
+        })
+        .collect();
+}

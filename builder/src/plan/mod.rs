@@ -1,0 +1,14 @@
+//! Who owns which bytes of guest memory, and what they hold.
+
+mod claims;
+mod guest;
+pub mod layout;
+mod memory;
+mod memory_map;
+mod placer;
+
+pub use claims::Claim;
+pub use guest::{OwnedPiece, Plan, limit_reached};
+pub use memory::Memory;
+pub use memory_map::{declared_map, reserve, segment_range};
+pub use placer::Placer;

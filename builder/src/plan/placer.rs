@@ -1,0 +1,77 @@
+//! Finds room for what a loader adds to a kernel that is entered with paging off: in low memory, or behind the kernel.
+
+use stos_image::{GuestRange, PAGE_SIZE, align_up};
+
+use super::layout::BOOT_STACK_END;
+use super::memory_map::segment_range;
+use crate::diagnostics::{Code, Diagnostic, Span};
+use crate::kernel::HOLE_START;
+use crate::manifest::Manifest;
+
+/// Memory that is given out upward, around what the manifest reserves.
+pub struct Placer {
+    /// First free byte between the boot pages and the PC's hole.
+    low: u64,
+    /// First free byte behind the kernel.
+    high: u64,
+    /// End of guest memory, and where the manifest gives it.
+    end: (u64, Span),
+    /// Whole pages that the manifest reserves.
+    reserved: Vec<GuestRange>,
+}
+
+impl Placer {
+    /// Free memory around a kernel that ends at `kernel_end`.
+    pub fn new(manifest: &Manifest, kernel_end: u32) -> Self {
+        let pages = |range: GuestRange| {
+            let start = range.start.page();
+            GuestRange { start, size: range.end().next_multiple_of(PAGE_SIZE) - start.0 }
+        };
+        let mut reserved: Vec<GuestRange> =
+            manifest.segments.iter().map(|segment| pages(segment_range(segment.value))).collect();
+        reserved.sort_unstable();
+        let end = (manifest.memory.value, manifest.memory.span);
+        Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end, reserved }
+    }
+
+    /// Room for `size` bytes behind the kernel.
+    ///
+    /// # Errors
+    /// When guest memory ends before.
+    pub fn high(&mut self, size: usize, alignment: u32, what: &str) -> Result<u32, Diagnostic> {
+        let (end, span) = self.end;
+        if let Some(start) = self.fit(self.high, end, size, alignment) {
+            self.high = u64::from(start) + size as u64;
+            return Ok(start);
+        }
+        let message = format!("{what} does not fit into guest memory, which ends at {end:#x}");
+        let note = format!("{size} bytes ({size:#x}) are needed, and memory is free from {:#x} on", self.high);
+        let diagnostic = Diagnostic::new(Code::DoesNotFit, message).at(span, "all of guest memory").note(note);
+        Err(diagnostic.help("make `memory` larger, or leave out modules"))
+    }
+
+    /// Room for `size` bytes in low memory, or behind the kernel when there is none.
+    ///
+    /// # Errors
+    /// As for [`Placer::high`].
+    pub fn low(&mut self, size: usize, alignment: u32, what: &str) -> Result<u32, Diagnostic> {
+        if let Some(start) = self.fit(self.low, HOLE_START.into(), size, alignment) {
+            self.low = u64::from(start) + size as u64;
+            return Ok(start);
+        }
+        self.high(size, alignment, what)
+    }
+
+    fn fit(&self, next: u64, end: u64, size: usize, alignment: u32) -> Option<u32> {
+        let (size, alignment) = (size as u64, u64::from(alignment.max(1)));
+        let mut start = align_up(next, alignment)?;
+        for reserved in &self.reserved {
+            // Sorted by start, so that what was passed once is passed for good.
+            if start < reserved.end() && reserved.start.0 < start.checked_add(size.max(1))? {
+                start = align_up(reserved.end(), alignment)?;
+            }
+        }
+        let fits = start.checked_add(size)? <= end;
+        u32::try_from(start).ok().filter(|_| fits)
+    }
+}

@@ -1,0 +1,29 @@
+//! What every 32-bit boot image carries besides the kernel: descriptor tables, trampoline and fault catcher in low memory; and
+//! one folder for each boot protocol, which says what else there is and where.
+
+mod boot_code;
+mod boot_pages;
+mod descriptors;
+mod draft;
+mod elf;
+mod linux;
+pub mod multiboot;
+pub mod stos;
+
+use crate::diagnostics::Diagnostics;
+use crate::input::Inputs;
+use crate::manifest::{Manifest, Protocol};
+use crate::plan::Plan;
+
+/// Plans the memory of the guest that `manifest` declares.
+///
+/// # Errors
+/// Everything that is wrong with its files or keeps them from fitting together.
+pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
+    match manifest.kernel.protocol.value {
+        Protocol::Stos => stos::plan(manifest, inputs),
+        Protocol::Multiboot => multiboot::plan(manifest, inputs),
+        Protocol::Elf => elf::plan(manifest, inputs),
+        Protocol::Linux => linux::plan(manifest, inputs),
+    }
+}

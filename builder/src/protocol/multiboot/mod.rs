@@ -1,0 +1,227 @@
+//! The Multiboot protocol, version 1: loads the kernel where its header or its program headers say, the modules behind it, and
+//! fills in the information structure. (Multiboot specification 0.6.96.) `docs/boot-protocols.md` describes it.
+
+pub mod structures;
+
+use stos_image::{GeneralRegisters, GuestRange, MapKind, MapRange, Permissions, RegionKind};
+use zerocopy::IntoBytes;
+
+use self::structures::{Information, LOADER_MAGIC, Module, Sections, info_flags, map_bytes};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::input::{Inputs, Loaded};
+use crate::kernel::elf::{SECTION_HEADER_SIZE, SectionTable};
+use crate::kernel::multiboot::{Image, Kernel};
+use crate::kernel::{HOLE_END, check_place};
+use crate::manifest::Manifest;
+use crate::plan::{Claim, Memory, Placer, Plan, declared_map};
+use crate::protocol::boot_code;
+use crate::protocol::boot_pages::FIRST_STACK_POINTER;
+use crate::protocol::descriptors::Tables;
+use crate::protocol::draft::Draft;
+
+/// What `boot_loader_name` says.
+const LOADER_NAME: &str = "stos-pack";
+/// Alignment of modules: always a page, whether or not the header demands it.
+const MODULE_ALIGNMENT: u32 = 4096;
+/// Alignment of structures and texts. The specification asks for none.
+const ALIGNMENT: u32 = 16;
+
+/// Plans the guest that `manifest` declares.
+///
+/// # Errors
+/// Everything that is wrong with the kernel; then whatever does not fit or collides.
+pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
+    let kernel = Kernel::read(&inputs.kernel.file)?;
+    let mut warnings = Diagnostics::default();
+    warnings.list.extend(kernel.video_warning(&inputs.kernel.file));
+
+    let memory_map = declared_map(manifest, &[])?;
+    let mut memory = Memory::new(manifest);
+    let kernel_end = kernel.load(manifest, &inputs.kernel, &mut memory)?;
+    let mut placer = Placer::new(manifest, kernel_end);
+    let info_start = placer.low(size_of::<Information>(), ALIGNMENT, "`multiboot info`")?;
+    let modules = place_modules(manifest, inputs, &mut memory, &mut placer)?;
+    let mut info = place_facts(manifest, &memory_map, &modules, &mut memory, &mut placer)?;
+    // These may be large, with debug information: they come last.
+    if let Image::Elf { sections: Some(sections), .. } = kernel.image {
+        info.syms = place_sections(sections, &inputs.kernel, &mut memory, &mut placer)?;
+        info.flags |= info_flags::ELF_SECTIONS;
+    }
+    let info_bytes = info.as_bytes().to_vec();
+    memory.put_named(info_start, info_bytes, RegionKind::BootStructure, Permissions::RW, "multiboot info");
+
+    let boot_code = boot_code::assemble(None)?;
+    let tables = Tables::unpaged(0x08, 0x10);
+    memory.place_boot_pages(tables, &boot_code);
+    let general = GeneralRegisters {
+        eax: LOADER_MAGIC,
+        ebx: info_start,
+        esp: FIRST_STACK_POINTER,
+        ..GeneralRegisters::default()
+    };
+    let entry = tables.entry_state(kernel.entry, general);
+    Draft { memory, memory_map, entry, symbols: kernel.names.finish(), warnings }.finish(manifest, inputs)
+}
+
+impl Kernel {
+    /// Puts the kernel into memory; returns its end, at least 1 MiB.
+    fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
+        let mut found = Diagnostics::default();
+        for (range, what) in self.parts() {
+            found.take(check_place(manifest, &loaded.file, range, &what));
+        }
+        found.finish(())?;
+        match &self.image {
+            Image::Elf { kernel, .. } => Ok(memory.load_kernel(kernel, loaded)),
+            Image::Flat(flat) => {
+                let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
+                memory.put_file(flat.start, loaded, flat.file.clone());
+                let zeros_start = u64::from(flat.start) + flat.file.len() as u64;
+                let zeros = GuestRange::new(zeros_start, range.end() - zeros_start);
+                let parts = Some(("kernel .bss".to_owned(), zeros)).filter(|(_, zeros)| zeros.size > 0);
+                memory.claims.add_claim(Claim {
+                    range,
+                    kind: RegionKind::Kernel,
+                    permissions: Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE),
+                    name: "kernel".to_owned(),
+                    span: loaded.file.place,
+                    parts: parts.into_iter().collect(),
+                });
+                Ok(flat.end.max(HOLE_END))
+            }
+        }
+    }
+}
+
+/// Where a module lies, and where its text.
+struct PlacedModule {
+    start: u32,
+    end: u32,
+    string: u32,
+}
+
+fn place_modules(
+    manifest: &Manifest,
+    inputs: &Inputs,
+    memory: &mut Memory,
+    placer: &mut Placer,
+) -> Result<Vec<PlacedModule>, Diagnostics> {
+    let mut placed = Vec::new();
+    let mut found = Diagnostics::default();
+    for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
+        let name = format!("module {}", module.name);
+        let size = loaded.file.bytes.len();
+        let room = placer.high(size, MODULE_ALIGNMENT, &format!("`{name}`"));
+        let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.file.place, "this file"));
+        let Some(start) = found.take(room) else { continue };
+        // An empty module has an address, too, and counts as one.
+        memory.claims.add(start, (size as u64).max(1), RegionKind::Module, Permissions::RW, &name, None);
+        memory.put_file(start, loaded, 0..size);
+        if size == 0 {
+            placer.high(1, 1, &format!("`{name}`"))?;
+        }
+        let end = u32::try_from(u64::from(start) + size as u64).unwrap_or(u32::MAX);
+        placed.push(PlacedModule { start, end, string: 0 });
+    }
+    found.finish(())?;
+    for (module, placed) in manifest.modules.iter().zip(&mut placed) {
+        let text = module.cmdline.as_ref().map_or(&*module.name, |cmdline| &*cmdline.value);
+        let name = format!("text of module {}", module.name);
+        placed.string = put_text(text, &name, RegionKind::CommandLine, memory, placer)?;
+    }
+    Ok(placed)
+}
+
+/// Puts a NUL-terminated text somewhere.
+fn put_text(
+    text: &str,
+    name: &str,
+    kind: RegionKind,
+    memory: &mut Memory,
+    placer: &mut Placer,
+) -> Result<u32, Diagnostic> {
+    put_structure([text.as_bytes(), b"\0"].concat(), name, kind, memory, placer)
+}
+
+fn put_structure(
+    bytes: Vec<u8>,
+    name: &str,
+    kind: RegionKind,
+    memory: &mut Memory,
+    placer: &mut Placer,
+) -> Result<u32, Diagnostic> {
+    let start = placer.low(bytes.len(), ALIGNMENT, &format!("`{name}`"))?;
+    memory.put_named(start, bytes, kind, Permissions::RW, name);
+    Ok(start)
+}
+
+/// Puts the section headers somewhere, and the bytes of those sections that no segment has loaded.
+fn place_sections(
+    mut table: SectionTable,
+    loaded: &Loaded,
+    memory: &mut Memory,
+    placer: &mut Placer,
+) -> Result<Sections, Diagnostic> {
+    for section in std::mem::take(&mut table.unloaded) {
+        let name = format!("kernel section {}", section.name);
+        let start = placer.low(section.file.len(), section.alignment, &format!("`{name}`"))?;
+        let size = section.file.len() as u64;
+        memory.claims.add(start, size, RegionKind::BootStructure, Permissions::RW, name, None);
+        memory.put_file(start, loaded, section.file);
+        table.set_address(section.index, start);
+    }
+    let (num, shndx) = (table.count.into(), table.names.into());
+    let size = u32::try_from(SECTION_HEADER_SIZE).unwrap_or(u32::MAX);
+    let addr = put_structure(table.bytes, "kernel section headers", RegionKind::BootStructure, memory, placer)?;
+    Ok(Sections { num, size: size.into(), addr: addr.into(), shndx })
+}
+
+/// Puts what the information structure points to somewhere, and fills it in, but for the section headers.
+fn place_facts(
+    manifest: &Manifest,
+    memory_map: &[MapRange],
+    modules: &[PlacedModule],
+    memory: &mut Memory,
+    placer: &mut Placer,
+) -> Result<Information, Diagnostic> {
+    let structure = RegionKind::BootStructure;
+    let list = modules.iter().map(|module| Module {
+        mod_start: module.start.into(),
+        mod_end: module.end.into(),
+        string: module.string.into(),
+        reserved: 0.into(),
+    });
+    let list: Vec<u8> = list.flat_map(|module| module.as_bytes().to_vec()).collect();
+    let mods_addr =
+        if list.is_empty() { 0 } else { put_structure(list, "multiboot modules", structure, memory, placer)? };
+    let map = map_bytes(memory_map);
+    let mmap_length = u32::try_from(map.len()).unwrap_or(u32::MAX);
+    let mmap_addr = put_structure(map, "multiboot memory map", structure, memory, placer)?;
+    let cmdline = put_text(&manifest.cmdline.value, "command line", RegionKind::CommandLine, memory, placer)?;
+    let loader_name = put_text(LOADER_NAME, "boot loader name", structure, memory, placer)?;
+
+    let flags = info_flags::MEMORY
+        | info_flags::CMDLINE
+        | info_flags::MODULES
+        | info_flags::MEMORY_MAP
+        | info_flags::LOADER_NAME;
+    Ok(Information {
+        flags: flags.into(),
+        mem_lower: available_from(memory_map, 0).into(),
+        mem_upper: available_from(memory_map, HOLE_END.into()).into(),
+        cmdline: cmdline.into(),
+        mods_count: u32::try_from(modules.len()).unwrap_or(u32::MAX).into(),
+        mods_addr: mods_addr.into(),
+        mmap_length: mmap_length.into(),
+        mmap_addr: mmap_addr.into(),
+        boot_loader_name: loader_name.into(),
+        ..Information::default()
+    })
+}
+
+/// KiB of available memory from `start` up to the first byte that is not.
+fn available_from(memory_map: &[MapRange], start: u64) -> u32 {
+    let available = memory_map.iter().filter(|map| map.kind == MapKind::Available);
+    let range = available.map(|map| map.range).find(|range| range.start.0 == start);
+    u32::try_from(range.map_or(0, |range| range.size / 1024)).unwrap_or(u32::MAX)
+}

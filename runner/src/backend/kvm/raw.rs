@@ -1,0 +1,80 @@
+//! The parts of KVM's interface that only unsafe code can use: memory slots, and unions.
+
+use std::ptr;
+use std::slice;
+
+use kvm_bindings::{
+    KVM_EXIT_IO, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, kvm_irqchip, kvm_pic_state,
+    kvm_userspace_memory_region,
+};
+use kvm_ioctls::{VcpuFd, VmFd};
+
+use crate::machine::GuestMemory;
+
+/// Input pins of the I/O APIC.
+const IOAPIC_PINS: usize = 24;
+
+/// Makes all of `memory` the guest's, from guest-physical address 0. Whoever holds a vCPU of `vm` must hold `memory` for at
+/// least as long.
+///
+/// # Errors
+/// Those of `KVM_SET_USER_MEMORY_REGION`.
+pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
+    let slot = kvm_userspace_memory_region {
+        slot: 0,
+        flags: 0,
+        guest_phys_addr: 0,
+        memory_size: memory.size(),
+        userspace_addr: memory.host_address(),
+    };
+    // SAFETY: the range is a mapping that `memory` owns. The guest can only run through a vCPU, which does not outlast
+    // `memory`; no reference into the mapping is ever made, only copies in and out.
+    unsafe { vm.set_user_memory_region(slot) }
+}
+
+/// What the guest wants from a port, or has for it.
+pub struct PortAccess<'a> {
+    /// Bytes of each access: 1, 2 or 4.
+    pub width: usize,
+    /// The bytes of all of them: a string instruction makes many.
+    pub data: &'a mut [u8],
+}
+
+/// The port access for which the guest was left, if it was for one (`KVM_EXIT_IO`, KVM's api.rst, section 5).
+pub fn port_access(vcpu: &mut VcpuFd) -> Option<PortAccess<'_>> {
+    let run = vcpu.get_kvm_run();
+    if run.exit_reason != KVM_EXIT_IO {
+        return None;
+    }
+    // SAFETY: the exit reason says that `io` is the union's live member. The bytes that it tells of lie in the part of the
+    // vCPU's mapping that follows the `kvm_run` structure. The mapping lasts as long as `vcpu`, which stays borrowed, so
+    // nobody else refers to it; the kernel writes to it only inside the next `KVM_RUN`.
+    unsafe {
+        let io = run.__bindgen_anon_1.io;
+        let width = usize::from(io.size);
+        let data = ptr::from_mut(run).cast::<u8>().add(usize::try_from(io.data_offset).ok()?);
+        let length = width * usize::try_from(io.count).ok()?;
+        Some(PortAccess { width, data: slice::from_raw_parts_mut(data, length) })
+    }
+}
+
+/// What went wrong in KVM. Call it after `KVM_EXIT_INTERNAL_ERROR` only (KVM's api.rst, section 5).
+pub fn suberror(vcpu: &mut VcpuFd) -> u32 {
+    // SAFETY: all bit patterns of this member of the union are valid.
+    unsafe { vcpu.get_kvm_run().__bindgen_anon_1.internal.suberror }
+}
+
+/// The interrupt controllers of `vm`: both PICs, and the low half of each of the I/O APIC's redirection entries.
+pub fn interrupt_controllers(vm: &VmFd) -> Option<(kvm_pic_state, kvm_pic_state, [u32; IOAPIC_PINS])> {
+    let chip = |chip_id| {
+        let mut chip = kvm_irqchip { chip_id, ..Default::default() };
+        vm.get_irqchip(&mut chip).ok().map(|()| chip.chip)
+    };
+    let (first, second) = (chip(KVM_IRQCHIP_PIC_MASTER)?, chip(KVM_IRQCHIP_PIC_SLAVE)?);
+    let io = chip(KVM_IRQCHIP_IOAPIC)?;
+    // SAFETY: the kernel has filled in the member of the union that belongs to each number. All bit patterns of these are
+    // valid, and of both members of a redirection entry, which are 64 bits wide.
+    let (first, second, entries) =
+        unsafe { (first.pic, second.pic, io.ioapic.redirtbl.map(|entry| entry.bits.to_le_bytes())) };
+    Some((first, second, entries.map(|[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]))))
+}

@@ -1,0 +1,61 @@
+//! What is observed of a guest besides its output, from the threads that run it to whoever reports on it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::channel::Stream;
+use crate::devices::Interrupts;
+use crate::devices::PortLog;
+use crate::machine::History;
+use crate::watch::Summary;
+use stos_x86::registers::CpuState;
+
+/// How often the guest left the processor, and for what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exits {
+    /// Reads from ports; `rep ins` counts once for many.
+    pub port_reads: u64,
+    /// Writes to ports; `rep outs` counts once for many.
+    pub port_writes: u64,
+    /// Reads from addresses without memory.
+    pub mmio_reads: u64,
+    /// Writes to addresses without memory.
+    pub mmio_writes: u64,
+    /// Looks of the runner at the guest.
+    pub looks: u64,
+    /// All else, among it the last one.
+    pub others: u64,
+}
+
+/// Everything that was observed.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The CPU at the end, where it could be known.
+    pub cpu: Option<CpuState>,
+    /// The CPU, when a run was about to be cut short.
+    pub looks: Vec<CpuState>,
+    /// What could have interrupted the CPU then.
+    pub interrupts: Option<Interrupts>,
+    /// Exits, where they are counted.
+    pub exits: Option<Exits>,
+    /// Accesses to unknown ports, where they are seen.
+    pub ports: Option<PortLog>,
+    /// Processor time that the guest took.
+    pub cpu_time: Option<Duration>,
+    /// What it printed on each stream.
+    pub streams: [Summary; Stream::COUNT],
+    /// The last exceptions and interrupts, where they are logged.
+    pub history: History,
+}
+
+/// The findings while they are being made. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Observed(Arc<Mutex<Findings>>);
+
+impl Observed {
+    /// The findings, to look at or to add to.
+    pub fn lock(&self) -> MutexGuard<'_, Findings> {
+        // Whoever panicked while adding has added a whole value or none.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

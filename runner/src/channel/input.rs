@@ -1,0 +1,42 @@
+//! What the guest is sent: bytes on its serial port, keys on its keyboard.
+
+/// Byte before the code of a key that the first PC did not have.
+const EXTENDED: u8 = 0xe0;
+/// Bit of a code that says that the key was released.
+const RELEASED: u8 = 0x80;
+
+/// Where bytes for the guest's serial input go.
+pub trait InputSink: Send + Sync {
+    /// Hands `bytes` to the guest in order, waiting while it is slow to take them. False once it never will again.
+    fn push(&self, bytes: &[u8]) -> bool;
+}
+
+/// One key goes down or up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stroke {
+    /// Its code in set 1, without what says that the key was released.
+    pub code: u8,
+    /// A key that the first PC did not have.
+    pub extended: bool,
+    /// The key goes down.
+    pub pressed: bool,
+}
+
+impl Stroke {
+    /// The bytes of scan code set 1.
+    pub fn scan_codes(self) -> impl Iterator<Item = u8> {
+        let code = if self.pressed { self.code } else { self.code | RELEASED };
+        self.extended.then_some(EXTENDED).into_iter().chain([code])
+    }
+
+    /// QEMU's number of the key (its documentation of `KeyValue`).
+    pub fn number(self) -> u8 {
+        if self.extended { self.code | RELEASED } else { self.code }
+    }
+}
+
+/// Where keys go.
+pub trait KeySink: Send + Sync {
+    /// Hands `strokes` to the guest in order, waiting while it is slow to take them. False once it never will again.
+    fn press(&self, strokes: &[Stroke]) -> bool;
+}

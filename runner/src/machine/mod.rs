@@ -1,0 +1,11 @@
+//! What runs: an image in guest memory.
+
+mod exceptions;
+mod linear;
+pub mod load;
+mod memory;
+
+pub use exceptions::{Delivery, History, Run, Source};
+pub use linear::LinearMemory;
+pub use load::Machine;
+pub use memory::{GuestMemory, Sharing};

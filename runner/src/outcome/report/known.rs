@@ -1,0 +1,182 @@
+//! What is known of a run, as it becomes known: a run may end before there is a guest, and is reported all the same.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stos_image::VerifiedImage;
+
+use super::{
+    BackendKind, BackendReport, CpuReport, ExceptionReport, ExpectationReport, ImageReport, LookReport, OutcomeKind,
+    OutcomeReport, PortReport, PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
+};
+use crate::backend::{Findings, Observed};
+use crate::channel::Stream;
+use crate::diagnosis::Place;
+use crate::outcome::{Before, Outcome};
+use crate::screen::Frame;
+use crate::watch::Summary;
+
+/// The collection.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What ran.
+    pub image: Option<Arc<VerifiedImage>>,
+    /// What executed it, and why that.
+    pub backend: Option<(BackendKind, String)>,
+    /// What was seen of it.
+    pub observed: Observed,
+    /// From its start to its end.
+    pub wall_time: Option<Duration>,
+    /// What its screen shows, if it was used.
+    pub screen: Option<Frame>,
+    /// The expressions that are expected, in their order.
+    pub expected: Vec<String>,
+    /// The first of these that matched nothing.
+    pub missing: Option<String>,
+    /// The output was looked at to its end, so that what is missing is known.
+    pub is_output_done: bool,
+}
+
+impl Known {
+    /// The report of a run of the image at `path` that ended with `outcome` and gives `status`.
+    pub fn report(&self, path: &Path, outcome: &Outcome, status: u8) -> Report {
+        let findings = self.observed.lock().clone();
+        let place = |eip| Place::new(self.image.as_deref().map(VerifiedImage::symbols), eip);
+        let milliseconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
+        let stream = |stream: Stream| stream_report(&findings.streams[stream.index()]);
+        Report {
+            report_version: REPORT_VERSION,
+            program: concat!("stos-run ", env!("CARGO_PKG_VERSION")).to_owned(),
+            status,
+            outcome: outcome_report(outcome),
+            image: self.image_report(path),
+            backend: self.backend.clone().map(|(kind, reason)| BackendReport { kind, reason }),
+            time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
+            cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state.eip))),
+            looks: findings
+                .looks
+                .iter()
+                .map(|look| LookReport {
+                    place: place(look.eip),
+                    halted: look.is_halted,
+                    interrupts_enabled: look.takes_interrupts(),
+                })
+                .collect(),
+            interrupts: findings.interrupts.as_ref().map(Into::into),
+            exits: findings.exits.map(Into::into),
+            ports: ports_report(&findings),
+            serial: stream(Stream::Serial),
+            debug_console: stream(Stream::Debug),
+            screen: self.screen.as_ref().map(|frame| frame.text().lines().map(str::to_owned).collect()),
+            expected: self.expectations(),
+        }
+    }
+
+    fn image_report(&self, path: &Path) -> ImageReport {
+        let path = path.to_string_lossy().into_owned();
+        let Some(image) = &self.image else { return ImageReport { path, ..ImageReport::default() } };
+        let description = image.description();
+        ImageReport {
+            path,
+            id: Some(image.id().to_string()),
+            name: Some(description.name.clone()),
+            protocol: Some(description.protocol.clone()),
+            profile: description.profile.clone(),
+            memory_size: Some(description.memory_size),
+        }
+    }
+
+    fn expectations(&self) -> Vec<ExpectationReport> {
+        let missing = self.missing.as_ref();
+        let first_missing = missing.and_then(|missing| self.expected.iter().position(|pattern| pattern == missing));
+        let matched = if self.is_output_done { first_missing.unwrap_or(self.expected.len()) } else { 0 };
+        let entry = |(index, pattern): (usize, &String)| ExpectationReport {
+            pattern: pattern.clone(),
+            matched: index < matched,
+        };
+        self.expected.iter().enumerate().map(entry).collect()
+    }
+}
+
+fn stream_report(summary: &Summary) -> StreamReport {
+    StreamReport { size: summary.size(), digest: summary.digest().to_string(), last_lines: summary.last_lines() }
+}
+
+fn ports_report(findings: &Findings) -> Option<PortsReport> {
+    let log = findings.ports.as_ref()?;
+    let (unknown, unlisted) = log.unknown();
+    let entry = |(access, count): &(crate::devices::PortAccess, u64)| PortReport {
+        port: access.port,
+        width: u8::try_from(access.width).unwrap_or(u8::MAX),
+        write: access.is_write,
+        count: *count,
+    };
+    Some(PortsReport { unknown: unknown.iter().map(entry).collect(), unlisted, post_code: log.post_code() })
+}
+
+fn outcome_report(outcome: &Outcome) -> OutcomeReport {
+    let mut report = OutcomeReport {
+        kind: kind(outcome),
+        success: outcome.is_success(),
+        sentence: outcome.to_string(),
+        details: outcome.details().unwrap_or_default().lines().map(str::to_owned).collect(),
+        guest_status: None,
+        signal: None,
+        pattern: None,
+        line: None,
+        exception: None,
+    };
+    match outcome {
+        Outcome::Exited(value) => report.guest_status = Some(*value),
+        Outcome::ExpectedMissing { before: Before::Success, pattern } => {
+            report.guest_status = Some(0);
+            report.pattern = Some(pattern.clone());
+        }
+        Outcome::ExpectedMissing { pattern, .. } | Outcome::Until { pattern } => report.pattern = Some(pattern.clone()),
+        Outcome::Rejected(rejected) => {
+            report.pattern = Some(rejected.pattern.clone());
+            report.line = Some(rejected.line.clone());
+        }
+        Outcome::Signal(number) => report.signal = Some(*number),
+        Outcome::Exception(diagnosis) => {
+            let exception = diagnosis.exception();
+            report.exception = Some(ExceptionReport {
+                vector: exception.vector,
+                mnemonic: exception.mnemonic.to_owned(),
+                name: exception.name.to_owned(),
+                error_code: exception.error_code,
+                place: exception.place.clone(),
+                cr2: exception.cr2,
+            });
+        }
+        _ => {}
+    }
+    report
+}
+
+fn kind(outcome: &Outcome) -> OutcomeKind {
+    match outcome {
+        Outcome::Exited(_) | Outcome::ExitedAbove(_) => OutcomeKind::Exited,
+        Outcome::Expected => OutcomeKind::Expected,
+        Outcome::Until { .. } => OutcomeKind::Until,
+        Outcome::Rejected(_) => OutcomeKind::Rejected,
+        Outcome::TripleFault(_) => OutcomeKind::TripleFault,
+        Outcome::Panicked => OutcomeKind::Panicked,
+        Outcome::Exception(_) => OutcomeKind::Exception,
+        Outcome::CpuFailed(_) => OutcomeKind::CpuFailed,
+        Outcome::Halted { .. } => OutcomeKind::Halted,
+        Outcome::WaitsForNothing { .. } => OutcomeKind::WaitsForNothing,
+        Outcome::ExpectedMissing { .. } => OutcomeKind::ExpectedMissing,
+        Outcome::Reset => OutcomeKind::Reset,
+        Outcome::TimeLimit { .. } => OutcomeKind::TimeLimit,
+        Outcome::Left => OutcomeKind::Left,
+        Outcome::Signal(_) => OutcomeKind::Signal,
+        Outcome::Usage(_) => OutcomeKind::Usage,
+        Outcome::ImageRejected { .. } | Outcome::BadExpectation { .. } => OutcomeKind::ImageRejected,
+        Outcome::NoInput { .. } => OutcomeKind::NoInput,
+        Outcome::NoBackend(_) => OutcomeKind::NoBackend,
+        Outcome::Io { .. } => OutcomeKind::Io,
+        Outcome::Bug(_) => OutcomeKind::Bug,
+    }
+}

@@ -1,0 +1,134 @@
+//! Connects COM1 with whoever comes to a place and goes again: clients of a socket, programs that open a terminal.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::SerialOutput;
+use super::backlog::Backlog;
+use crate::channel::InputSink;
+
+/// How often a place is looked at for what does not show by itself.
+pub const PACE: Duration = Duration::from_millis(20);
+/// Pieces of input that may wait for a guest that is slow to read.
+const PIECES: usize = 64;
+
+/// Where somebody can come.
+pub trait Place: Send + Sync {
+    /// Waits for the next visitor.
+    ///
+    /// # Errors
+    /// When this one could not be received; there may be another.
+    fn wait(&self) -> io::Result<File>;
+
+    /// Waits until `visitor` has read everything that was written, or is gone, where that would be lost otherwise.
+    fn wait_until_read(&self, visitor: &File) {
+        let _ = visitor;
+    }
+}
+
+/// True once `visitor` can neither read nor write any more.
+pub fn has_left(visitor: &File) -> bool {
+    let mut files = [PollFd::new(visitor, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut files, Some(&now)).is_ok_and(|ready| ready != 0)
+}
+
+/// A place, and the output that waits there. Clones are the same.
+#[derive(Clone)]
+pub struct Visitors {
+    place: Arc<dyn Place>,
+    backlog: Arc<Backlog>,
+}
+
+impl Visitors {
+    /// Opens `place`; nobody is let in yet.
+    pub fn new(place: impl Place + 'static) -> Self {
+        Self { place: Arc::new(place), backlog: Arc::default() }
+    }
+
+    /// Lets visitors in, one at a time. What they send goes to `sink`. The threads that do this end with the process.
+    ///
+    /// # Errors
+    /// Those of starting threads.
+    pub fn welcome(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(PIECES);
+        let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
+        thread::Builder::new().name("com1-feed".to_owned()).spawn(feed)?;
+        let backlog = Arc::clone(&self.backlog);
+        thread::Builder::new().name("com1-output".to_owned()).spawn(move || backlog.send())?;
+        let this = self.clone();
+        thread::Builder::new().name("com1-input".to_owned()).spawn(move || this.receive(&sender)).map(drop)
+    }
+
+    /// Bytes of output that nobody has been sent.
+    pub fn unread(&self) -> u64 {
+        self.backlog.unread()
+    }
+
+    fn receive(&self, sender: &SyncSender<Vec<u8>>) {
+        loop {
+            let Ok(visitor) = self.place.wait().map(Arc::new) else {
+                thread::sleep(PACE);
+                continue;
+            };
+            self.backlog.arrive(Arc::clone(&visitor));
+            listen(&visitor, sender);
+            self.backlog.leave(&visitor);
+        }
+    }
+}
+
+/// Passes on what `visitor` sends, until it leaves.
+fn listen(mut visitor: &File, sender: &SyncSender<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    loop {
+        match visitor.read(&mut buffer) {
+            // It sends no more, but may still read.
+            Ok(0) => {
+                while !has_left(visitor) {
+                    thread::sleep(PACE);
+                }
+                return;
+            }
+            Ok(count) => {
+                let mut piece = buffer[..count].to_vec();
+                // Not by waiting for room alone: a guest that never reads must not keep the next visitor out.
+                while let Err(TrySendError::Full(back)) = sender.try_send(piece) {
+                    if has_left(visitor) {
+                        return;
+                    }
+                    piece = back;
+                    thread::sleep(PACE);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+impl Write for Visitors {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.backlog.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SerialOutput for Visitors {
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(visitor) = self.backlog.finish() {
+            self.place.wait_until_read(&visitor);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Standard input on its way to the guest's serial port, and the keys that are meant for the runner.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, TrySendError, sync_channel};
+use std::thread;
+
+use crate::channel::InputSink;
+use crate::session::Event;
+
+/// Ctrl-A, as in QEMU and screen.
+const ESCAPE: u8 = 0x01;
+
+/// What one key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A byte for the guest.
+    Guest(u8),
+    /// Ctrl-A X: leave.
+    Leave,
+    /// Ctrl-A H or Ctrl-A ?: list the keys.
+    Help,
+    /// The first half of an escape, or an escape that means nothing.
+    Nothing,
+}
+
+/// Recognises Ctrl-A and the key after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Escape {
+    pending: bool,
+}
+
+impl Escape {
+    /// What `byte` means after those before it.
+    pub fn key(&mut self, byte: u8) -> Key {
+        if !std::mem::take(&mut self.pending) {
+            self.pending = byte == ESCAPE;
+            return if self.pending { Key::Nothing } else { Key::Guest(byte) };
+        }
+        match byte {
+            b'x' | b'X' => Key::Leave,
+            b'h' | b'H' | b'?' => Key::Help,
+            ESCAPE | b'a' | b'A' => Key::Guest(ESCAPE),
+            _ => Key::Nothing,
+        }
+    }
+}
+
+/// Pieces of input that may wait for a guest that is slow to read.
+const PIECES: usize = 64;
+
+/// Reads standard input on a thread of its own until it ends, so that the guest never waits for it. `escape` is given
+/// when a person types; then input that the guest does not take is dropped in the end, because the keys after it may be
+/// meant for us. The thread can't be woken from its read; it ends with the process.
+///
+/// # Errors
+/// Those of starting threads.
+pub fn spawn_input(sink: Arc<dyn InputSink>, mut escape: Option<Escape>, events: Sender<Event>) -> std::io::Result<()> {
+    let (sender, receiver) = sync_channel::<Vec<u8>>(PIECES);
+    let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
+    thread::Builder::new().name("input".to_owned()).spawn(feed)?;
+    let read = move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stdin.read(&mut buffer) {
+            let bytes = &buffer[..count];
+            let result = match &mut escape {
+                None => sender.send(bytes.to_vec()).is_ok(),
+                Some(escape) => {
+                    let guest = take_keys(escape, bytes, &events);
+                    !matches!(sender.try_send(guest), Err(TrySendError::Disconnected(_)))
+                }
+            };
+            if !result {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("stdin".to_owned()).spawn(read).map(drop)
+}
+
+/// Acts on the keys in `bytes` that are the runner's and returns the others.
+fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<Event>) -> Vec<u8> {
+    let mut guest = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        // An event that can't be sent has nobody left to care.
+        match escape.key(byte) {
+            Key::Guest(byte) => guest.push(byte),
+            Key::Leave => drop(events.send(Event::Leave)),
+            Key::Help => drop(events.send(Event::Help)),
+            Key::Nothing => {}
+        }
+    }
+    guest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(bytes: &[u8]) -> Vec<Key> {
+        let mut escape = Escape::default();
+        bytes.iter().map(|&byte| escape.key(byte)).filter(|key| *key != Key::Nothing).collect()
+    }
+
+    #[test]
+    fn ordinary_keys_are_the_guests() {
+        assert_eq!(keys(b"xh\x03"), [Key::Guest(b'x'), Key::Guest(b'h'), Key::Guest(3)]);
+    }
+
+    #[test]
+    fn the_key_after_control_a_is_the_runners() {
+        assert_eq!(keys(b"\x01x"), [Key::Leave]);
+        assert_eq!(keys(b"\x01?\x01H"), [Key::Help, Key::Help]);
+        assert_eq!(keys(b"\x01qb"), [Key::Guest(b'b')]);
+    }
+
+    #[test]
+    fn control_a_can_be_sent_too() {
+        assert_eq!(keys(b"\x01\x01x"), [Key::Guest(1), Key::Guest(b'x')]);
+        assert_eq!(keys(b"\x01a"), [Key::Guest(1)]);
+    }
+}

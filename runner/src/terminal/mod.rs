@@ -1,0 +1,19 @@
+//! The terminal of the person who runs a guest: what is typed on it and what is drawn on it.
+
+mod hold;
+mod input;
+mod keys;
+mod live;
+mod raw;
+mod route;
+mod show;
+mod typing;
+
+pub use hold::{HeldWriter, Hold};
+pub use input::{Escape, Key, spawn_input};
+pub use keys::strokes;
+pub use live::LiveScreen;
+pub use raw::{Input, RawTerminal};
+pub use route::{KeyboardChoice, Route};
+pub use show::{LastWords, ScreenMode, Show};
+pub use typing::{Reads, Typing};

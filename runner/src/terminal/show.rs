@@ -1,0 +1,118 @@
+//! Decides what of the screen is shown to a person, and when.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use super::{Hold, LiveScreen};
+use crate::screen::{Frame, Screen};
+
+/// How long a guest that has written to its screen may take to print on its serial port as well.
+const SERIAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the user wants to see of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ScreenMode {
+    /// If the guest prints on its screen and not on its serial port: live on a terminal, elsewhere at the end
+    #[default]
+    Auto,
+    /// While it runs, drawn on the terminal, and again at the end; without a terminal, only at the end
+    Live,
+    /// As text at the end
+    Final,
+    /// Nothing
+    Off,
+}
+
+/// What is shown of one guest's screen.
+pub struct Show {
+    mode: ScreenMode,
+    screen: Screen,
+    hold: Hold,
+    live: Option<LiveScreen>,
+    has_been_live: bool,
+    /// When the guest was first seen to have used its screen.
+    touched: Option<Instant>,
+}
+
+impl Show {
+    /// Shows `screen` as `mode` says. While it is on the terminal, `hold` keeps other output off it.
+    pub fn new(mode: ScreenMode, screen: Screen, hold: Hold) -> Self {
+        Self { mode, screen, hold, live: None, has_been_live: false, touched: None }
+    }
+
+    /// Looks at the guest; `is_serial_used` says whether it has printed on its serial port. True when the screen has just
+    /// come to the terminal.
+    ///
+    /// # Errors
+    /// Those of starting to draw.
+    pub fn look(&mut self, is_serial_used: bool) -> io::Result<bool> {
+        let wanted = match self.mode {
+            ScreenMode::Live => true,
+            ScreenMode::Auto => !is_serial_used && self.has_been_touched_for(SERIAL_PATIENCE),
+            ScreenMode::Final | ScreenMode::Off => false,
+        };
+        if !wanted || self.has_been_live || !LiveScreen::is_possible() {
+            return Ok(false);
+        }
+        self.hold.begin();
+        self.live = Some(LiveScreen::begin(self.screen.clone())?);
+        self.has_been_live = true;
+        Ok(true)
+    }
+
+    fn has_been_touched_for(&mut self, time: Duration) -> bool {
+        if self.touched.is_none() && self.screen.frame().is_some() {
+            self.touched = Some(Instant::now());
+        }
+        self.touched.is_some_and(|since| since.elapsed() >= time)
+    }
+
+    /// The drawing, while there is one.
+    pub fn live(&self) -> Option<&LiveScreen> {
+        self.live.as_ref()
+    }
+
+    /// Gives the terminal back.
+    pub fn end(&mut self) {
+        self.live = None;
+        self.hold.end();
+    }
+
+    /// What the screen shows, if the guest has used it.
+    pub fn used_frame(&self) -> Option<Frame> {
+        self.screen.frame()
+    }
+
+    /// What the screen shows, blank if the guest has not used it.
+    pub fn frame(&self) -> Frame {
+        self.screen.frame().unwrap_or_else(Frame::blank)
+    }
+
+    /// What there is to print of the screen once the guest has ended.
+    pub fn last_words(&self, is_serial_used: bool) -> LastWords {
+        let text = self.frame().text();
+        let wanted = match self.mode {
+            ScreenMode::Off => return LastWords::Nothing,
+            ScreenMode::Final | ScreenMode::Live => true,
+            ScreenMode::Auto => !is_serial_used || self.has_been_live,
+        };
+        match (text.is_empty(), wanted) {
+            (true, _) => LastWords::Nothing,
+            (false, true) => LastWords::Screen(text),
+            (false, false) => LastWords::Unseen,
+        }
+    }
+}
+
+/// What there is to print of the screen at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastWords {
+    /// Nothing: it is blank, or not wanted.
+    Nothing,
+    /// This text.
+    Screen(String),
+    /// Nothing, but there is text that nobody has asked for.
+    Unseen,
+}

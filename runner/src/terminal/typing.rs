@@ -1,0 +1,72 @@
+//! Decides when standard input is read for the guest, and when a terminal is in raw mode for it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::{Escape, Input, RawTerminal, Route, spawn_input};
+use crate::channel::InputSink;
+use crate::session::Event;
+
+/// What of standard input a guest gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Everything, wherever it comes from.
+    Everything,
+    /// What is typed at a terminal.
+    Typed,
+    /// Nothing yet: a terminal keeps its own keys, such as Ctrl-C.
+    Nothing,
+}
+
+/// Standard input.
+#[derive(Debug, Default)]
+pub struct Typing(Option<Input>);
+
+impl Typing {
+    /// Makes a terminal ready, if the guest `reads` it.
+    ///
+    /// # Errors
+    /// Those of setting the terminal up.
+    pub fn prepare(reads: Reads) -> io::Result<Self> {
+        if reads == Reads::Nothing {
+            return Ok(Self(None));
+        }
+        let input = RawTerminal::enter()?;
+        let is_read = reads == Reads::Everything || matches!(input, Input::Terminal(_));
+        Ok(Self(is_read.then_some(input)))
+    }
+
+    /// The terminal, while it is ours.
+    pub fn terminal(&self) -> Option<&RawTerminal> {
+        if let Some(Input::Terminal(terminal)) = &self.0 { Some(terminal) } else { None }
+    }
+
+    /// Reads from now on, for `route`.
+    ///
+    /// # Errors
+    /// Those of starting threads.
+    pub fn begin(&self, route: &Arc<Route>, events: Sender<Event>) -> io::Result<()> {
+        let escape = match &self.0 {
+            Some(Input::Terminal(_)) => Some(Escape::default()),
+            Some(Input::Stream) => None,
+            Some(Input::Background) | None => return Ok(()),
+        };
+        spawn_input(Arc::clone(route) as Arc<dyn InputSink>, escape, events)
+    }
+
+    /// From now on, what is typed at a terminal goes to the keyboard.
+    ///
+    /// # Errors
+    /// Those of setting the terminal up and of starting threads.
+    pub fn turn_to_keyboard(&mut self, route: &Arc<Route>, events: &Sender<Event>) -> io::Result<()> {
+        if self.0.is_none() {
+            *self = Self::prepare(Reads::Typed)?;
+            self.begin(route, events.clone())?;
+        }
+        if self.terminal().is_some() {
+            route.turn_to_keyboard();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,391 @@
+//! Watches the guest's output for lines that are expected, forbidden, or end the run.
+
+use regex_automata::Input;
+use regex_automata::meta::{Config, Regex};
+use regex_automata::util::syntax;
+
+use crate::channel::Stream;
+
+/// A line longer than this many bytes is taken as several.
+const LINE_LIMIT: usize = 64 * 1024;
+/// Most characters of a line that are shown.
+const SHOWN_LIMIT: usize = 160;
+
+/// A regular expression that can't be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidExpectation {
+    /// The expression.
+    pub pattern: String,
+    /// What is wrong with it, in one line.
+    pub reason: String,
+}
+
+/// A regular expression and the text that it was made from. It matches bytes: the guest's output need not be UTF-8.
+#[derive(Clone, Debug)]
+struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Result<Self, InvalidExpectation> {
+        Regex::builder()
+            .syntax(syntax::Config::new().utf8(false))
+            .configure(Config::new().utf8_empty(false))
+            .build(text)
+            .map(|regex| Self { text: text.to_owned(), regex })
+            .map_err(|error| {
+                let shown = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+                // The parser draws the expression over several lines; what is wrong stands in the last.
+                let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                InvalidExpectation { pattern: text.to_owned(), reason: format!("`{text}`: {reason}") }
+            })
+    }
+
+    /// The end of the first match in `hay[from..end]`. What follows `end` is only looked at by `$` and `\b`.
+    fn find(&self, hay: &[u8], from: usize, end: usize) -> Option<usize> {
+        self.regex.find(Input::new(hay).span(from..end)).map(|found| found.end())
+    }
+}
+
+/// What the guest's output is watched for.
+#[derive(Clone, Debug, Default)]
+pub struct Expectations {
+    expected: Vec<Pattern>,
+    rejected: Vec<Pattern>,
+    until: Option<Pattern>,
+}
+
+/// What was seen in the output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Everything that is expected has appeared.
+    AllExpected,
+    /// The expression that ends the run has matched.
+    Until {
+        /// The expression.
+        pattern: String,
+    },
+    /// A line that must not appear.
+    Rejected(Rejected),
+}
+
+/// A line that must not appear, and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The expression that it matches.
+    pub pattern: String,
+    /// The line as far as it can be shown.
+    pub line: String,
+}
+
+impl Expectations {
+    /// Compiles `patterns`, which lines of output must match in this order.
+    ///
+    /// # Errors
+    /// Names the first that is invalid.
+    pub fn compile(patterns: &[String]) -> Result<Self, InvalidExpectation> {
+        let expected = patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { expected, ..Self::default() })
+    }
+
+    /// With expressions that no line may match, and one with which the run ends.
+    ///
+    /// # Errors
+    /// Names the first that is invalid.
+    pub fn with(self, rejected: &[String], until: Option<&str>) -> Result<Self, InvalidExpectation> {
+        let rejected = rejected.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { rejected, until: until.map(Pattern::compile).transpose()?, ..self })
+    }
+
+    /// True when lines are expected.
+    pub fn expects(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// How many expressions have matched after `hay[..end]`, when those before `next` had matched on earlier lines.
+    fn scan(&self, hay: &[u8], end: usize, mut next: usize) -> usize {
+        let mut position = 0;
+        while let Some(found) = self.expected.get(next).and_then(|pattern| pattern.find(hay, position, end)) {
+            position = found;
+            next += 1;
+        }
+        next
+    }
+}
+
+/// How far one stream of output has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Expected expressions that have matched.
+    next: usize,
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+}
+
+/// The expectations and how far the output has come.
+#[derive(Debug)]
+pub struct Matcher {
+    expectations: Expectations,
+    /// How far each stream has come. They are watched apart, since an emulator does not tell which of two bytes on two streams
+    /// came first.
+    progress: [Progress; Stream::COUNT],
+    rejected: Option<Rejected>,
+    /// The stream whose open line is the rejected one: there is more of it to show.
+    rejected_goes_on: Option<usize>,
+    until_seen: bool,
+}
+
+impl Matcher {
+    /// True when nothing is watched for.
+    pub fn is_idle(&self) -> bool {
+        let Expectations { expected, rejected, until } = &self.expectations;
+        expected.is_empty() && rejected.is_empty() && until.is_none()
+    }
+
+    /// A matcher that has seen nothing.
+    pub fn new(expectations: Expectations) -> Self {
+        let progress = Default::default();
+        Self { expectations, progress, rejected: None, rejected_goes_on: None, until_seen: false }
+    }
+
+    /// Takes the next `bytes` of `stream`; returns what is seen with them for the first time. A line that is not complete yet
+    /// counts when it matches whatever may follow it: a prompt is found while the guest waits for an answer, and `$` still
+    /// means the end of the line.
+    pub fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Vec<Sight> {
+        let before = self.state();
+        let number = stream.index();
+        let Progress { mut next, mut line } = std::mem::take(&mut self.progress[number]);
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            line.extend(piece.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
+            if piece.ends_with(b"\n") || line.len() >= LINE_LIMIT {
+                self.end_line(number, &mut next, &line);
+                line.clear();
+            }
+        }
+        if !line.is_empty() {
+            let fresh = self.rejected.is_none();
+            self.look_at_open_line(&mut next, &mut line);
+            if fresh && self.rejected.is_some() {
+                self.rejected_goes_on = Some(number);
+            }
+        }
+        self.progress[number] = Progress { next, line };
+        self.news(before)
+    }
+
+    /// Takes the last lines as they are, no more output will come; returns what is seen with them for the first time.
+    pub fn finish(&mut self) -> Vec<Sight> {
+        let before = self.state();
+        let mut progress = std::mem::take(&mut self.progress);
+        for (number, Progress { next, line }) in progress.iter_mut().enumerate() {
+            if !line.is_empty() {
+                self.end_line(number, next, line);
+                line.clear();
+            }
+        }
+        self.progress = progress;
+        self.news(before)
+    }
+
+    /// True when something is expected and all of it has appeared.
+    pub fn is_met(&self) -> bool {
+        self.expectations.expects() && self.missing().is_none()
+    }
+
+    /// The first expected expression that has matched nothing yet, on the stream that has come furthest.
+    pub fn missing(&self) -> Option<&str> {
+        let furthest = self.progress.iter().map(|progress| progress.next).max().unwrap_or(0);
+        self.expectations.expected.get(furthest).map(|pattern| pattern.text.as_str())
+    }
+
+    /// The first line that must not appear, if it did.
+    pub fn rejected(&self) -> Option<&Rejected> {
+        self.rejected.as_ref()
+    }
+
+    fn state(&self) -> (bool, bool, bool) {
+        (self.is_met(), self.until_seen, self.rejected.is_some())
+    }
+
+    /// What has been seen since `before`.
+    fn news(&self, before: (bool, bool, bool)) -> Vec<Sight> {
+        let (met, until, rejected) = self.state();
+        let until_pattern = self.expectations.until.as_ref().filter(|_| until && !before.1);
+        let rejected = self.rejected.as_ref().filter(|_| rejected && !before.2);
+        let sights = [
+            rejected.map(|rejected| Sight::Rejected(rejected.clone())),
+            (met && !before.0).then_some(Sight::AllExpected),
+            until_pattern.map(|pattern| Sight::Until { pattern: pattern.text.clone() }),
+        ];
+        sights.into_iter().flatten().collect()
+    }
+
+    fn end_line(&mut self, number: usize, next: &mut usize, line: &[u8]) {
+        if self.rejected_goes_on == Some(number) {
+            self.rejected_goes_on = None;
+            self.rejected.iter_mut().for_each(|rejected| rejected.line = shown(line));
+        }
+        *next = self.expectations.scan(line, line.len(), *next);
+        self.look_for_others(line, |pattern| pattern.find(line, 0, line.len()).is_some());
+    }
+
+    /// Looks at a line that goes on, in which only that counts which stays true whether a letter or a space comes next.
+    fn look_at_open_line(&mut self, next: &mut usize, line: &mut Vec<u8>) {
+        let end = line.len();
+        line.push(b'a');
+        let mut other = line.clone();
+        other[end] = b' ';
+        let all = self.expectations.expected.len();
+        if [&*line, &other].iter().all(|hay| self.expectations.scan(hay, end, *next) == all) {
+            *next = all;
+        }
+        self.look_for_others(&line[..end], |pattern| {
+            [&*line, &other].iter().all(|hay| pattern.find(hay, 0, end).is_some())
+        });
+        line.pop();
+    }
+
+    /// Looks for what is forbidden and for what ends the run in `line`, of which `matches` tells whether a pattern does.
+    fn look_for_others(&mut self, line: &[u8], matches: impl Fn(&Pattern) -> bool) {
+        if self.rejected.is_none() {
+            let found = self.expectations.rejected.iter().find(|pattern| matches(pattern));
+            self.rejected = found.map(|pattern| Rejected { pattern: pattern.text.clone(), line: shown(line) });
+        }
+        self.until_seen |= self.expectations.until.as_ref().is_some_and(matches);
+    }
+}
+
+/// A line of output in a message.
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut shown: String = text.escape_debug().take(SHOWN_LIMIT).collect();
+    if shown.chars().count() == SHOWN_LIMIT {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(patterns: &[&str]) -> Matcher {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        Matcher::new(Expectations::compile(&patterns).unwrap())
+    }
+
+    /// What is missing after `output`, fed at once and byte by byte.
+    fn missing_after(patterns: &[&str], output: &[u8]) -> Option<String> {
+        let mut at_once = matcher(patterns);
+        at_once.feed(Stream::Serial, output);
+        at_once.finish();
+        let mut slowly = matcher(patterns);
+        for byte in output {
+            slowly.feed(Stream::Serial, &[*byte]);
+        }
+        slowly.finish();
+        assert_eq!(at_once.missing(), slowly.missing(), "the way in which output arrives must not matter");
+        at_once.missing().map(str::to_owned)
+    }
+
+    #[test]
+    fn expressions_match_lines_in_their_order() {
+        assert_eq!(missing_after(&["one", "two"], b"one\ntwo\n"), None);
+        assert_eq!(missing_after(&["two", "one"], b"one\ntwo\n").as_deref(), Some("one"));
+        assert_eq!(missing_after(&["one", "two"], b"two\none\n").as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn two_expressions_share_a_line_only_one_after_the_other() {
+        assert_eq!(missing_after(&["a", "b"], b"a b\n"), None);
+        assert_eq!(missing_after(&["a b", "b"], b"a b\n").as_deref(), Some("b"));
+        assert_eq!(missing_after(&["a", "a"], b"a\n").as_deref(), Some("a"));
+        assert_eq!(missing_after(&["^a", "^b"], b"ab\n").as_deref(), Some("^b"));
+    }
+
+    #[test]
+    fn carriage_returns_are_no_part_of_a_line() {
+        assert_eq!(missing_after(&["^done$"], b"done\r\n"), None);
+        assert_eq!(missing_after(&["^done$"], b"x\n\rdone\n\r"), None);
+    }
+
+    #[test]
+    fn output_need_not_be_text() {
+        assert_eq!(missing_after(&["ok"], b"\xff\xfe ok\n"), None);
+        assert_eq!(missing_after(&[r"(?-u:\xff)$"], b"a\xff\n"), None);
+    }
+
+    #[test]
+    fn a_prompt_is_found_before_its_line_ends() {
+        let mut matcher = matcher(&["login: "]);
+        matcher.feed(Stream::Serial, b"login: ");
+        assert!(matcher.is_met());
+    }
+
+    #[test]
+    fn the_end_of_a_line_is_not_assumed_before_it_comes() {
+        let mut matcher = matcher(&["^3 tests passed$"]);
+        matcher.feed(Stream::Serial, b"3 tests passed");
+        assert!(!matcher.is_met());
+        matcher.feed(Stream::Serial, b", 5 failed\n");
+        assert!(!matcher.is_met());
+        matcher.feed(Stream::Serial, b"3 tests passed");
+        matcher.finish();
+        assert!(matcher.is_met());
+    }
+
+    #[test]
+    fn an_invalid_expression_is_named_in_one_line() {
+        let error = Expectations::compile(&["ok".to_owned(), "a(b".to_owned()]).unwrap_err();
+        assert_eq!(error.pattern, "a(b");
+        assert!(error.reason.contains("unclosed group") && !error.reason.contains('\n'), "{}", error.reason);
+    }
+
+    #[test]
+    fn nothing_expected_is_never_met() {
+        assert!(!matcher(&[]).is_met());
+    }
+
+    fn watching(rejected: &[&str], until: Option<&str>) -> Matcher {
+        let rejected: Vec<String> = rejected.iter().map(ToString::to_string).collect();
+        Matcher::new(Expectations::default().with(&rejected, until).unwrap())
+    }
+
+    #[test]
+    fn a_forbidden_line_is_told_once_with_what_it_says() {
+        let mut matcher = watching(&["panic", "^FAIL"], None);
+        assert_eq!(matcher.feed(Stream::Serial, b"fine\nFAI"), []);
+        let rejected = Rejected { pattern: "^FAIL".to_owned(), line: "FAIL".to_owned() };
+        assert_eq!(matcher.feed(Stream::Serial, b"L"), [Sight::Rejected(rejected)]);
+        assert_eq!(matcher.feed(Stream::Serial, b": 3\nKernel panic\n"), []);
+        assert_eq!(matcher.rejected().map(|rejected| &*rejected.line), Some("FAIL: 3"));
+    }
+
+    #[test]
+    fn the_end_of_a_forbidden_line_is_not_assumed_before_it_comes() {
+        let mut matcher = watching(&["0 tests passed$"], Some(r"done\b"));
+        assert_eq!(matcher.feed(Stream::Serial, b"0 tests passed"), []);
+        assert_eq!(matcher.feed(Stream::Serial, b" of 0, done"), []);
+        assert_eq!(matcher.finish(), [Sight::Until { pattern: r"done\b".to_owned() }]);
+        assert_eq!(matcher.rejected(), None);
+    }
+
+    #[test]
+    fn lines_of_different_streams_are_not_mixed() {
+        let mut matcher = matcher(&["^one two$", "^three$"]);
+        matcher.feed(Stream::Serial, b"one ");
+        matcher.feed(Stream::Debug, b"debug\nthree\n");
+        matcher.feed(Stream::Serial, b"two\n");
+        assert_eq!(matcher.missing(), Some("^three$"));
+        assert_eq!(matcher.feed(Stream::Serial, b"three\n"), [Sight::AllExpected]);
+    }
+
+    #[test]
+    fn a_long_line_is_shown_in_part_and_without_control_characters() {
+        let mut matcher = watching(&["x"], None);
+        let sights = matcher.feed(Stream::Serial, &[b"\x1b[31m", &[b'x'; 1000][..], b"\n"].concat());
+        let [Sight::Rejected(Rejected { line, .. })] = &sights[..] else { panic!("{sights:?}") };
+        assert!(line.starts_with("\\u{1b}[31mxxx") && line.chars().count() == SHOWN_LIMIT + 1, "{line}");
+    }
+}

@@ -1,0 +1,11 @@
+//! What a guest prints, watched: carried to where it leads, searched for what is expected, and summed up.
+
+mod matcher;
+mod pump;
+mod rows;
+mod summary;
+
+pub use matcher::{Expectations, InvalidExpectation, Matcher, Rejected, Sight};
+pub use pump::pump;
+pub use rows::Rows;
+pub use summary::Summary;

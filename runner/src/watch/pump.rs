@@ -1,0 +1,159 @@
+//! Carries the guest's output to where the serial port leads and to standard error, and shows it to whoever watches it.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use super::Matcher;
+use crate::backend::Observed;
+use crate::channel::{OutputPipe, Stream};
+use crate::serial::SerialOutput;
+use crate::session::Event;
+
+/// Least time between two writes of little output.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
+/// `matcher`, until the pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+pub fn pump(
+    pipe: &Arc<OutputPipe>,
+    serial: &mut dyn SerialOutput,
+    mut debug: impl Write,
+    mut matcher: Matcher,
+    observed: &Observed,
+    events: &Sender<Event>,
+) {
+    // An event that can't be sent has nobody left to care.
+    let tell = |event| drop(events.send(event));
+    let mut not_before = Instant::now();
+    let mut serial_works = true;
+    while let Some(runs) = pipe.take(not_before) {
+        for (stream, bytes) in runs {
+            observed.lock().streams[stream.index()].feed(&bytes);
+            match stream {
+                // As with this program's own messages: a closed standard error is no reason to end a run.
+                Stream::Debug => drop(debug.write_all(&bytes).and_then(|()| debug.flush())),
+                Stream::Serial if serial_works => {
+                    if let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
+                        serial_works = false;
+                        tell(Event::OutputFailed(error));
+                    }
+                }
+                Stream::Serial | Stream::Screen => {}
+            }
+            matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(Event::Seen(sight)));
+        }
+        not_before = Instant::now() + PACE;
+    }
+    // What a writer has kept.
+    drop(debug.flush());
+    if serial_works && let Err(error) = serial.finish() {
+        tell(Event::OutputFailed(error));
+    }
+    matcher.finish();
+    let (missing, rejected) = (matcher.missing().map(str::to_owned), matcher.rejected().cloned());
+    tell(Event::OutputDone { missing, rejected });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::{Expectations, Sight};
+    use std::io;
+    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    #[derive(Clone, Default)]
+    struct Collected(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Collected {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl SerialOutput for Collected {}
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl SerialOutput for Closed {}
+
+    fn matcher(patterns: &[&str]) -> Matcher {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        Matcher::new(Expectations::compile(&patterns).unwrap())
+    }
+
+    #[test]
+    fn all_bytes_arrive_in_order_although_the_pipe_is_small() {
+        let pipe = Arc::new(OutputPipe::default());
+        let (events, _receiver) = channel();
+        let sink = Collected::default();
+        let expected: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
+        thread::scope(|scope| {
+            scope.spawn(|| pump(&pipe, &mut sink.clone(), io::sink(), matcher(&[]), &Observed::default(), &events));
+            expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
+            pipe.finish();
+        });
+        assert!(*sink.0.lock().unwrap() == expected);
+    }
+
+    #[test]
+    fn the_debug_console_goes_its_own_way_and_is_matched_too() {
+        let pipe = Arc::new(OutputPipe::default());
+        let (events, receiver) = channel();
+        pipe.push(Stream::Debug, b"ready\n");
+        pipe.push(Stream::Serial, b"steady\n");
+        pipe.push(Stream::Debug, b"go\n");
+        pipe.finish();
+        let (serial, debug) = (Collected::default(), Collected::default());
+        let observed = Observed::default();
+        pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &observed, &events);
+        let told: Vec<Event> = receiver.try_iter().collect();
+        let [Event::Seen(Sight::AllExpected), Event::OutputDone { missing: None, rejected: None }] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
+        assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
+        assert_eq!(observed.lock().streams.clone().map(|summary| summary.size()), [7, 9, 0]);
+    }
+
+    #[test]
+    fn a_closed_sink_is_told_once_and_matching_goes_on() {
+        let pipe = Arc::new(OutputPipe::default());
+        let (events, receiver) = channel();
+        pipe.push(Stream::Debug, b"x");
+        pipe.push(Stream::Serial, b"ready\n");
+        pipe.finish();
+        pump(&pipe, &mut Closed, Closed, matcher(&["ready"]), &Observed::default(), &events);
+        drop(events);
+        let told: Vec<Event> = receiver.iter().collect();
+        assert!(
+            matches!(
+                told[..],
+                [
+                    Event::OutputFailed(_),
+                    Event::Seen(Sight::AllExpected),
+                    Event::OutputDone { missing: None, rejected: None }
+                ]
+            ),
+            "{told:?}"
+        );
+    }
+}

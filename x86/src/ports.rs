@@ -1,0 +1,94 @@
+//! The I/O ports of the machine that a guest finds: a PC's, and some that tell its runner something.
+
+use std::ops::RangeInclusive;
+
+/// Command port of the first interrupt controller, an 8259; its mask is one above.
+pub const PIC1: u16 = 0x20;
+/// Command port of the second interrupt controller; its mask is one above.
+pub const PIC2: u16 = 0xa0;
+/// Which interrupts of the two controllers are level-triggered, a port for each.
+pub const ELCR: RangeInclusive<u16> = 0x4d0..=0x4d1;
+/// The timer, an 8254: three counters and the control word.
+pub const PIT: RangeInclusive<u16> = 0x40..=0x43;
+/// System control port B: gate and output of the timer's counter 2, and the speaker.
+pub const SYSTEM_CONTROL_B: u16 = 0x61;
+/// Data port of the keyboard controller, an 8042.
+pub const KEYBOARD_DATA: u16 = 0x60;
+/// Command and status port of the keyboard controller.
+pub const KEYBOARD_COMMAND: u16 = 0x64;
+/// Index port of the clock and its CMOS memory, an MC146818A.
+pub const RTC_INDEX: u16 = 0x70;
+/// Data port of the clock.
+pub const RTC_DATA: u16 = 0x71;
+/// Firmware writes to this port how far it has come; what reads it finds nothing.
+pub const POST_CODE: u16 = 0x80;
+/// System control port A of the PS/2: reset and address line 20.
+pub const SYSTEM_CONTROL_A: u16 = 0x92;
+/// The debug console of Bochs and QEMU: a byte written appears, and reading gives the port's number.
+pub const DEBUG_CONSOLE: u16 = 0xe9;
+/// Where a guest reports a status and ends, unless its manifest names another port (QEMU's isa-debug-exit).
+pub const EXIT: u16 = 0xf4;
+/// Ports that the exit device takes, from its first on.
+pub const EXIT_COUNT: u16 = 4;
+/// Registers of the first ATA channel.
+pub const ATA_PRIMARY: RangeInclusive<u16> = 0x1f0..=0x1f7;
+/// Control port of the first ATA channel.
+pub const ATA_PRIMARY_CONTROL: u16 = 0x3f6;
+/// Registers of the second ATA channel.
+pub const ATA_SECONDARY: RangeInclusive<u16> = 0x170..=0x177;
+/// Control port of the second ATA channel.
+pub const ATA_SECONDARY_CONTROL: u16 = 0x376;
+/// The first register of a VGA.
+pub const VGA: u16 = 0x3c0;
+/// The last register of a VGA.
+pub const VGA_LAST: u16 = 0x3df;
+/// The first register of the first serial port, a 16550A.
+pub const COM1: u16 = 0x3f8;
+/// Its last register.
+pub const COM1_LAST: u16 = 0x3ff;
+/// The pvpanic device (QEMU docs/specs/pvpanic).
+pub const PVPANIC: u16 = 0x505;
+/// Where an image's fault catcher tells that its record is complete.
+pub const FAULT_CATCHER: u16 = 0x5f4;
+/// Where a host bridge would have the address of a PCI configuration register. There is none.
+pub const PCI_ADDRESS: u16 = 0xcf8;
+/// Where it would have the register itself.
+pub const PCI_DATA: u16 = 0xcfc;
+
+/// Every port above, grouped by device, in ascending order of each device's first port that documents list.
+pub const TABLE: [&[RangeInclusive<u16>]; 15] = [
+    &[PIC1..=PIC1 + 1, PIC2..=PIC2 + 1, ELCR],
+    &[PIT],
+    &[SYSTEM_CONTROL_B..=SYSTEM_CONTROL_B],
+    &[KEYBOARD_DATA..=KEYBOARD_DATA, KEYBOARD_COMMAND..=KEYBOARD_COMMAND],
+    &[RTC_INDEX..=RTC_DATA],
+    &[POST_CODE..=POST_CODE],
+    &[SYSTEM_CONTROL_A..=SYSTEM_CONTROL_A],
+    &[DEBUG_CONSOLE..=DEBUG_CONSOLE],
+    &[EXIT..=EXIT + EXIT_COUNT - 1],
+    &[
+        ATA_SECONDARY,
+        ATA_SECONDARY_CONTROL..=ATA_SECONDARY_CONTROL,
+        ATA_PRIMARY,
+        ATA_PRIMARY_CONTROL..=ATA_PRIMARY_CONTROL,
+    ],
+    &[VGA..=VGA_LAST],
+    &[COM1..=COM1_LAST],
+    &[PVPANIC..=PVPANIC],
+    &[FAULT_CATCHER..=FAULT_CATCHER],
+    &[PCI_ADDRESS..=PCI_ADDRESS, PCI_DATA..=PCI_DATA],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_belongs_to_two_devices() {
+        let mut ports: Vec<u16> = TABLE.iter().flat_map(|ranges| ranges.iter().cloned().flatten()).collect();
+        let count = ports.len();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), count);
+    }
+}
