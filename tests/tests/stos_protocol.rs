@@ -24,8 +24,9 @@ fn pack(kernel: &Elf, modules: usize, memory: &str, lines: &str) -> GuestMemory 
         manifest += "modules:\n";
     }
     for module in 0..modules {
-        manifest += &format!("  - path: {module}.ko\n");
-        write(&format!("{module}.ko"), &Elf::module("start").to_bytes());
+        let name = format!("{module}.ko");
+        manifest += &["  - path: ", &name, "\n"].concat();
+        write(&name, &Elf::module("start").to_bytes());
     }
     fs::create_dir(folder.path().join("tree")).unwrap();
     write("tree/file", b"content\n");

@@ -104,10 +104,10 @@ fn symbols_are_compared_where_the_kernel_is_loaded_whatever_its_protocol() {
         fs::write(folder.path().join("kernel.elf"), kernel.to_bytes()).unwrap();
         let manifest = "version: 1\nname: high\nmemory: 16MiB\nkernel: {path: kernel.elf, protocol: elf}\n";
         fs::write(folder.path().join(name).with_extension("yaml"), manifest).unwrap();
-        let packed = in_folder(folder.path(), &[&format!("{name}.yaml")]);
+        let packed = pack_in(folder.path(), &[&format!("{name}.yaml")]);
         assert_eq!(packed.status, Some(0), "{}", packed.stderr);
     }
-    let different = in_folder(folder.path(), &["diff", "one.img", "two.img"]);
+    let different = pack_in(folder.path(), &["diff", "one.img", "two.img"]);
     let line = "kernel symbols\n  kernel_main: other content\n";
     assert!(different.stdout.contains(line), "{line:?} is missing in\n{}", different.stdout);
 }

@@ -256,7 +256,7 @@ fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
             None => lines.push(format!("- {name}")),
             Some(new) if old.size != new.size => lines.push(format!("{name}: {} -> {} bytes", old.size, new.size)),
             Some(new) if first_places.content(old) != second_places.content(new) => {
-                lines.push(format!("{name}: other content"))
+                lines.push(format!("{name}: other content"));
             }
             Some(_) => {}
         }

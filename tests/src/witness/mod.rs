@@ -116,5 +116,5 @@ pub fn expected(end: u32) -> String {
         }
     }
     words.insert(0, sum);
-    words.iter().map(|word| format!("{word:08X} ")).collect()
+    words.iter().map(|word| format!("{word:08X} ")).collect::<Vec<_>>().concat()
 }
