@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use stos_pack::{Inputs, Manifest, Output, nobody};
+use stos_pack::input::Inputs;
+use stos_pack::manifest::Manifest;
+use stos_pack::output::{Output, nobody};
 
 /// Bytes in the file that the archive is made from.
 const SIZE: u64 = 1 << 30;
@@ -87,7 +89,7 @@ fn main() {
             Output::File(image.clone()).write(&rendered, &nobody).unwrap();
         });
     });
-    timed("verify the image", || stos_pack::verify(&image, &nobody).unwrap());
+    timed("verify the image", || stos_pack::image::verify(&image, &nobody).unwrap());
 
     let copy = folder.path().join("copy");
     timed("cat, and wait for the disk", || {

@@ -1,34 +1,35 @@
-//! Builds boot images for 32-bit teaching kernels.
+//! Builds boot images for 32-bit teaching kernels, and answers questions about them.
 //!
-//! The way of the data: a manifest's text becomes a [`Manifest`], its files become [`Inputs`], both become a [`Plan`], and
-//! the plan becomes an [`stos_image::Image`]. Each step finds all the mistakes that it can, as [`Diagnostics`].
+//! The way of the data: a manifest's text becomes a [`Manifest`](manifest::Manifest), its files become
+//! [`Inputs`](input::Inputs), both become a [`Plan`], and the plan becomes an [`stos_image::Image`]. Each step finds all the
+//! mistakes that it can, as [`Diagnostics`](diagnostics::Diagnostics).
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use stos_pack::{input::Inputs, manifest::Manifest, output::nobody, plan};
+//!
+//! let manifest = Manifest::load(Path::new("kernel.yaml"), None).expect("the manifest is right");
+//! let inputs = Inputs::load(&manifest, &nobody).expect("every file is there");
+//! let image = plan(&manifest, &inputs).expect("everything has a place").render().expect("it breaks no limit");
+//! println!("{}", image.id());
+//! ```
+//!
+//! [`pack`] does all of that, and writes the image to a file. What an image holds, [`image::Report`] tells; what is known of a
+//! kernel without a manifest, [`kernel::examine`].
 
 #![forbid(unsafe_code)]
 
 mod build;
-mod diagnostics;
-mod image;
-mod input;
-mod kernel;
-mod manifest;
-mod output;
+pub mod diagnostics;
+pub mod image;
+pub mod input;
+pub mod kernel;
+pub mod manifest;
+pub mod output;
 mod plan;
-mod protocol;
+pub mod protocol;
 
 pub use build::{Begun, Order, Packed, init, pack};
-pub use diagnostics::{
-    Code, Diagnostic, Diagnostics, Failure, FileId, Label, Located, MESSAGE_VERSION, Message, STATUS_DATA, STATUS_IO,
-    STATUS_NO_INPUT, Severity, Source, Sources, Span, describe, for_shell, nearest, printable_lines,
-};
-pub use image::{
-    BootStructures, Difference, ExportError, Exported, ExtractError, Form, ImageFileError, LinuxStructures,
-    LoadedImage, Mapping, MultibootStructures, PageTable, Report, StosStructures, export, extract, verify,
-};
-pub use input::{Inputs, Loaded, Locked, lock};
-pub use kernel::multiboot::MultibootFacts;
-pub use kernel::recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport, StosFacts, examine};
-pub use manifest::{Initramfs, Manifest, Protocol, schema};
-pub use output::{ENDING_SIGNALS, Event, Observer, Output, Step, nobody};
-pub use plan::{OwnedPiece, Plan};
+pub use input::lock::{Locked, lock};
+pub use plan::{OwnedChunk, Plan};
 pub use protocol::plan;
-pub use protocol::stos::structures;

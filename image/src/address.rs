@@ -8,6 +8,10 @@ use wincode::{SchemaRead, SchemaWrite};
 /// Bytes in a page: the unit of extents and the alignment of every section (Intel SDM volume 3A, section 4.3).
 pub const PAGE_SIZE: u64 = 4096;
 
+/// [`PAGE_SIZE`] as a length in memory.
+#[allow(clippy::cast_possible_truncation, reason = "4096 fits every usize that std supports")]
+pub(crate) const PAGE: usize = PAGE_SIZE as usize;
+
 /// Rounds `value` up to the next multiple of `alignment`, or `None` when that does not fit.
 pub const fn align_up(value: u64, alignment: u64) -> Option<u64> {
     value.checked_next_multiple_of(alignment)
@@ -66,6 +70,11 @@ impl GuestRange {
     /// The first byte after the range; a range past 2^64 ends at the largest address.
     pub const fn end(self) -> u64 {
         self.start.0.saturating_add(self.size)
+    }
+
+    /// True when the range ends at or before `limit`.
+    pub const fn ends_within(self, limit: u64) -> bool {
+        matches!(self.checked_end(), Some(end) if end <= limit)
     }
 
     /// True when the two ranges share a byte.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::rules::TEXT_LIMIT;
+use crate::limits::TEXT_LIMIT;
 
 /// What `name` stands for, when it is the encoded name of a Rust or C++ function or object; any other name as it is. The
 /// result has at most 4096 bytes and no control character that is not in `name` itself.

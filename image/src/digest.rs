@@ -79,7 +79,7 @@ impl FromStr for Digest {
 }
 
 /// The digest of each [`BLOCK_SIZE`] run of `payload`, computed on all cores; the result does not depend on their number.
-pub fn block_digests(payload: &[u8]) -> Vec<Digest> {
+pub(crate) fn block_digests(payload: &[u8]) -> Vec<Digest> {
     #[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
     const SIZE: usize = BLOCK_SIZE as usize;
     if payload.len() > SIZE && threads_can_be_had() {
@@ -87,6 +87,11 @@ pub fn block_digests(payload: &[u8]) -> Vec<Digest> {
     } else {
         payload.chunks(SIZE).map(Digest::of).collect()
     }
+}
+
+/// The block digests section: the digests, one after another.
+pub(crate) fn section_of(digests: &[Digest]) -> Vec<u8> {
+    digests.iter().flat_map(|digest| digest.0).collect()
 }
 
 /// False where the system grants this process no more threads; rayon would panic at the first use of its pool.

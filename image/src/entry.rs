@@ -5,5 +5,44 @@ pub use stos_x86::registers::{
 };
 pub use stos_x86::segments::{Segment, Segments};
 
+use crate::error::ImageError;
+use crate::limits::broken;
+
 /// The CR4 bits that every 32-bit baseline CPU has: VME, PVI, TSD, DE, PSE, PAE, MCE and PGE.
 pub const CR4_ALLOWED: u32 = 0xff;
+
+/// The rules for the state in which a guest with this much memory is entered.
+pub(crate) fn check_entry(entry: &EntryState, memory_size: u64) -> Result<(), ImageError> {
+    let hex = |value: u32| format!("{value:#x}");
+    if entry.cr0 & CR0_PE == 0 || entry.cr0 & CR0_PG != 0 {
+        return Err(broken("entry.cr0", hex(entry.cr0), "bit 0 (PE) must be set and bit 31 (PG) clear"));
+    }
+    if entry.cr4 & !CR4_ALLOWED != 0 {
+        return Err(broken("entry.cr4", hex(entry.cr4), format!("only bits in {CR4_ALLOWED:#x} may be set")));
+    }
+    if entry.eflags & EFLAGS_FIXED == 0 {
+        return Err(broken("entry.eflags", hex(entry.eflags), "bit 1 must be set"));
+    }
+    if u64::from(entry.cr3) >= memory_size {
+        return Err(broken("entry.cr3", hex(entry.cr3), "it must lie within guest memory"));
+    }
+    for (name, segment) in entry.segments.named() {
+        let name = name.to_lowercase();
+        if segment.access & 0x0f00 != 0 {
+            return Err(broken(
+                format!("entry.segments.{name}.access"),
+                format!("{:#x}", segment.access),
+                "bits 8 to 11 must be zero",
+            ));
+        }
+        if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
+            let rule = "a limit with page granularity must end in 0xfff";
+            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+        }
+        if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
+            let rule = "a limit with byte granularity must be at most 0xfffff";
+            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+        }
+    }
+    Ok(())
+}

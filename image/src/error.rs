@@ -3,12 +3,11 @@
 use std::io;
 
 use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
-use crate::header::FORMAT_VERSION;
 
 /// Why bytes are not a usable image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// Reading the source failed.
+    /// Reading the source failed, or what the caller does with the bytes that were read.
     #[error("reading the image failed")]
     Io(#[from] io::Error),
     /// The first bytes are those of some other kind of file.
@@ -18,11 +17,13 @@ pub enum ImageError {
         found: [u8; 8],
     },
     /// The image was made for another version of the format.
-    #[error("image format version {found} is not supported: this program reads version {FORMAT_VERSION}; {}",
-        if *found > FORMAT_VERSION { "install a newer stos-run, or pack the image again with this release" } else { "pack the image again" })]
+    #[error("image format version {found} is not supported: this program reads version {supported}; {}",
+        if found > supported { "install a newer stos-run, or pack the image again with this release" } else { "pack the image again" })]
     Version {
         /// The version that the image has.
         found: u32,
+        /// The version that this crate reads.
+        supported: u32,
     },
     /// The image needs features that this version does not know.
     #[error(
@@ -112,7 +113,7 @@ pub enum ImageError {
         /// Names of the regions in it.
         owners: Vec<String>,
     },
-    /// The metadata is not in the wire form that the specification gives.
+    /// The metadata or the symbols are not in the wire form that the specification gives.
     #[error("the {section} section can't be decoded: {reason}")]
     Encoding {
         /// Name of the section.
@@ -120,7 +121,7 @@ pub enum ImageError {
         /// What the decoder says.
         reason: String,
     },
-    /// A metadata value breaks a rule of the format.
+    /// A value in the metadata or the symbols breaks a rule of the format.
     #[error("metadata field {field} is {value}: {rule}")]
     Metadata {
         /// Path of the field, such as `extents[2].size`.
@@ -142,7 +143,7 @@ pub enum ImageError {
         /// Address of the page.
         page: PhysAddr,
     },
-    /// Two pieces of memory handed to the writer claim the same bytes.
+    /// Two chunks of memory handed to the writer claim the same bytes.
     #[error("`{first}` ({first_range}) and `{second}` ({second_range}) both claim guest memory")]
     Overlap {
         /// Name of the lower region.

@@ -5,7 +5,9 @@ use serde::Serialize;
 use stos_x86::registers::{CpuState, GeneralRegisters, Selectors, TableRegister};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::address::PhysAddr;
+use crate::address::{GuestRange, PhysAddr};
+use crate::error::ImageError;
+use crate::limits::broken;
 
 /// Where an image's fault catcher leaves its record and how it tells that it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
@@ -14,6 +16,16 @@ pub struct FaultCatcher {
     pub record: PhysAddr,
     /// I/O port to which the catcher writes one byte once the record is complete. It then halts with interrupts off.
     pub port: u16,
+}
+
+impl FaultCatcher {
+    pub(crate) fn check(&self, memory_size: u64) -> Result<(), ImageError> {
+        if GuestRange::new(self.record.0, FAULT_RECORD_SIZE as u64).ends_within(memory_size) {
+            Ok(())
+        } else {
+            Err(broken("fault_catcher.record", self.record, "the record must lie within guest memory"))
+        }
+    }
 }
 
 /// The first word of a complete record: `FLT!` in memory order. Any other value means that no exception was caught.

@@ -1,11 +1,13 @@
-//! The fixed-size header at the start of every image, and where the sections after it lie.
+//! The fixed-size header at the start of every image.
 
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::address::{PAGE_SIZE, align_up};
+use crate::address::{PAGE, PAGE_SIZE};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest};
 use crate::error::ImageError;
+use crate::layout::Layout;
+use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT, check_size};
 
 /// The first eight bytes of every image.
 pub const MAGIC: [u8; 8] = *b"STOSIMG\0";
@@ -19,14 +21,6 @@ pub const KNOWN_INCOMPATIBLE: u64 = 0;
 pub const COMPATIBLE_SYMBOLS: u64 = 1 << 0;
 /// Compatible feature bit: the inputs section is present and holds bytes of input files.
 pub const COMPATIBLE_INPUTS: u64 = 1 << 1;
-/// Largest metadata section in bytes.
-pub const METADATA_LIMIT: u64 = 16 << 20;
-/// Largest symbols section in bytes.
-pub const SYMBOLS_LIMIT: u64 = 64 << 20;
-/// Largest inputs section in bytes.
-pub const INPUTS_LIMIT: u64 = 256 << 20;
-/// Largest payload in bytes: all that a 32-bit guest can address.
-pub const PAYLOAD_LIMIT: u64 = 4 << 30;
 
 /// The header, byte for byte. All integers are little-endian; the struct has no padding of its own.
 #[derive(Clone, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -80,44 +74,6 @@ const _: () = assert!(std::mem::offset_of!(Header, block_digests_digest) == 168)
 const _: () = assert!(std::mem::offset_of!(Header, inputs_size) == 200);
 const _: () = assert!(u64::from_le_bytes(MAGIC) == 0x0047_4d49_534f_5453);
 
-/// Where each section begins, in bytes from the start of the file. Nothing of it is stored: sections follow each other in
-/// one fixed order, each on the next multiple of 4096, so the sizes in the header say it all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Start of the metadata: always 4096.
-    pub metadata: u64,
-    /// Start of the symbols; equals `inputs` when there are none.
-    pub symbols: u64,
-    /// Start of the kept input bytes; equals `block_digests` when there are none.
-    pub inputs: u64,
-    /// Start of the block digests.
-    pub block_digests: u64,
-    /// Bytes of block digests, without padding.
-    pub block_digests_size: u64,
-    /// Start of the payload.
-    pub payload: u64,
-    /// End of the payload, which is the end of the file.
-    pub end: u64,
-}
-
-impl Layout {
-    /// The layout for sections of these sizes, or `None` when a sum passes 2^64.
-    pub fn new(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Option<Self> {
-        let metadata = PAGE_SIZE;
-        let symbols = align_up(metadata.checked_add(metadata_size)?, PAGE_SIZE)?;
-        let inputs = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;
-        let block_digests = align_up(inputs.checked_add(inputs_size)?, PAGE_SIZE)?;
-        let block_digests_size = payload_size.div_ceil(BLOCK_SIZE).checked_mul(DIGEST_SIZE as u64)?;
-        let payload = align_up(block_digests.checked_add(block_digests_size)?, PAGE_SIZE)?;
-        let end = payload.checked_add(payload_size)?;
-        Some(Self { metadata, symbols, inputs, block_digests, block_digests_size, payload, end })
-    }
-}
-
-/// [`PAGE_SIZE`] as a length in memory.
-#[allow(clippy::cast_possible_truncation, reason = "4096 fits every usize that std supports")]
-pub(crate) const PAGE: usize = PAGE_SIZE as usize;
-
 /// The header section: one page that begins with [`Header`] and is zero after it.
 pub(crate) type HeaderPage = [u8; PAGE];
 
@@ -146,7 +102,7 @@ impl Header {
             return Err(ImageError::Magic { found: header.magic });
         }
         if header.format_version.get() != FORMAT_VERSION {
-            return Err(ImageError::Version { found: header.format_version.get() });
+            return Err(ImageError::Version { found: header.format_version.get(), supported: FORMAT_VERSION });
         }
         let unknown = header.incompatible_features.get() & !KNOWN_INCOMPATIBLE;
         if unknown != 0 {
@@ -164,19 +120,16 @@ impl Header {
         let exact = |field, found: u64, expected: u64| {
             if found == expected { Ok(()) } else { Err(ImageError::HeaderField { field, found, expected }) }
         };
-        let at_most = |field, found: u64, limit: u64| {
-            if found <= limit { Ok(()) } else { Err(ImageError::SectionTooLarge { field, found, limit }) }
-        };
         exact("header_size", self.header_size.get().into(), HEADER_SIZE.into())?;
         exact("block_size", self.block_size.get().into(), BLOCK_SIZE)?;
         exact("reserved0", self.reserved0.get().into(), 0)?;
         if let Some(byte) = self.reserved1.iter().find(|&&byte| byte != 0) {
             exact("reserved1", (*byte).into(), 0)?;
         }
-        at_most("metadata_size", self.metadata_size.get(), METADATA_LIMIT)?;
-        at_most("symbols_size", self.symbols_size.get(), SYMBOLS_LIMIT)?;
-        at_most("inputs_size", self.inputs_size.get(), INPUTS_LIMIT)?;
-        at_most("payload_size", self.payload_size.get(), PAYLOAD_LIMIT)?;
+        check_size("metadata_size", self.metadata_size.get(), METADATA_LIMIT)?;
+        check_size("symbols_size", self.symbols_size.get(), SYMBOLS_LIMIT)?;
+        check_size("inputs_size", self.inputs_size.get(), INPUTS_LIMIT)?;
+        check_size("payload_size", self.payload_size.get(), PAYLOAD_LIMIT)?;
         self.check_feature("symbols", COMPATIBLE_SYMBOLS, self.symbols_size.get())?;
         self.check_feature("inputs", COMPATIBLE_INPUTS, self.inputs_size.get())?;
         exact("payload_size modulo 4096", self.payload_size.get() % PAGE_SIZE, 0)?;

@@ -32,8 +32,12 @@
 //! given on a field. Unknown bits in `compatible_features` are ignored.
 //!
 //! # Use
+//! [`Image::assemble`] writes, [`ParsedImage::parse`] reads. A tool that only wants to know what an image says about itself is
+//! done then: [`ParsedImage::facts`] has it, checked against the image id and against all rules. One that uses guest memory
+//! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right.
+//!
 //! ```
-//! use stos_image::{Description, EntryState, Image, ParsedImage, Piece, RunDefaults, Symbols};
+//! use stos_image::{Description, EntryState, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
 //!
 //! let description = Description {
 //!     name: "twenty lines".to_owned(),
@@ -48,12 +52,13 @@
 //!     inputs: Vec::new(),
 //!     manifest: String::new(),
 //! };
-//! let code = Piece { start: 0x1000, bytes: &[0xf4] };
+//! let code = MemoryChunk { start: 0x1000, bytes: &[0xf4] };
 //! let image = Image::assemble(description, &Symbols::default(), &[], &[code])?;
 //! let mut file = Vec::new();
 //! image.write_to(&mut file)?;
 //!
 //! let parsed = ParsedImage::parse(&file[..])?;
+//! assert_eq!(parsed.facts().description().name, "twenty lines");
 //! let mut memory = vec![0; 1 << 20];
 //! let verified = parsed.verify(|address, bytes| {
 //!     let start = address.0 as usize;
@@ -69,14 +74,19 @@
 
 mod address;
 mod demangle;
+mod description;
 mod digest;
 mod entry;
 mod error;
+mod facts;
 mod fault;
 mod header;
+mod input;
+mod layout;
+mod limits;
 mod metadata;
 mod reader;
-mod rules;
+mod region;
 mod symbols;
 #[cfg(test)]
 mod testing;
@@ -84,25 +94,27 @@ mod wire;
 mod writer;
 
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
+pub use description::{DEFAULT_EXIT_PORT, Description, MapKind, MapRange, RunDefaults};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
 pub use entry::{
     CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters,
     Segment, Segments, TableRegister,
 };
 pub use error::ImageError;
+pub use facts::{ImageFacts, VerifiedImage};
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
 pub use header::{
-    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, KNOWN_INCOMPATIBLE,
-    Layout, MAGIC, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT,
+    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, KNOWN_INCOMPATIBLE, MAGIC,
 };
-pub use metadata::{
-    Content, DEFAULT_EXIT_PORT, Description, Input, MapKind, MapRange, Metadata, Permissions, Region, RegionKind,
-    RunDefaults,
+pub use input::{Content, Input};
+pub use layout::Layout;
+pub use limits::{
+    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT,
+    MEMORY_MINIMUM, METADATA_LIMIT, NAME_LIMIT, PAYLOAD_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT,
+    TIMEOUT_LIMIT_MS,
 };
-pub use reader::{ParsedImage, VerifiedImage};
-pub use rules::{
-    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM,
-    NAME_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
-};
+pub use metadata::Metadata;
+pub use reader::ParsedImage;
+pub use region::{Permissions, Region, RegionKind};
 pub use symbols::{Line, Symbol, Symbols};
-pub use writer::{Image, Piece};
+pub use writer::{Image, MemoryChunk};

@@ -1,111 +1,29 @@
 //! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a
 //! [`VerifiedImage`] when every byte of the payload is, too.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
+use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::ImageError;
-use crate::header::{Header, HeaderPage, Layout, PAGE};
-use crate::metadata::{Content, Description, Input, Metadata};
+use crate::facts::{ImageFacts, VerifiedImage};
+use crate::header::{Header, HeaderPage, MAGIC};
+use crate::layout::Layout;
+use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
 
 /// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
 
-/// Bytes of guest memory that are read at a time to put an input together.
-const REBUILD_SIZE: u64 = 1 << 20;
-
 /// An image of which everything before the payload was checked. The payload was not read yet: nothing in it may be used, but
 /// everything that was parsed can be trusted to be what the image id stands for.
 #[derive(Debug)]
 pub struct ParsedImage<R> {
-    facts: VerifiedImage,
+    facts: ImageFacts,
     layout: Layout,
     block_digests: Vec<Digest>,
     source: R,
-}
-
-/// What is known about an image of which every byte was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedImage {
-    id: Digest,
-    file_size: u64,
-    metadata: Metadata,
-    symbols: Symbols,
-    kept: Vec<u8>,
-}
-
-impl VerifiedImage {
-    /// The image id: the digest of the header section, which holds the digests of all the rest.
-    pub fn id(&self) -> Digest {
-        self.id
-    }
-
-    /// Size of the file in bytes.
-    pub fn file_size(&self) -> u64 {
-        self.file_size
-    }
-
-    /// What the guest is.
-    pub fn description(&self) -> &Description {
-        &self.metadata.description
-    }
-
-    /// Which guest memory the payload holds, in the order in which it holds it.
-    pub fn extents(&self) -> &[GuestRange] {
-        &self.metadata.extents
-    }
-
-    /// Names of addresses; empty when the image carries none.
-    pub fn symbols(&self) -> &Symbols {
-        &self.symbols
-    }
-
-    /// Bytes of inputs that guest memory does not hold.
-    pub fn kept(&self) -> &[u8] {
-        &self.kept
-    }
-
-    /// Writes the content of `input` to `sink`: put together from guest memory at entry, which `memory` reads a mebibyte or less
-    /// at a time, and from the kept bytes.
-    ///
-    /// # Errors
-    /// [`ImageError::InputDiffers`] when what was written is not what the digest of `input` stands for: the image says where
-    /// the content is, and may be wrong about it. [`ImageError::Io`] when `sink` fails.
-    pub fn rebuild(
-        &self,
-        input: &Input,
-        mut memory: impl FnMut(GuestRange) -> Option<Vec<u8>>,
-        mut sink: impl Write,
-    ) -> Result<(), ImageError> {
-        let mut digest = Sha256::new();
-        let mut put = |bytes: &[u8]| {
-            digest.update(bytes);
-            sink.write_all(bytes)
-        };
-        for part in &input.content {
-            match *part {
-                Content::Memory(range) => {
-                    let mut start = range.start.0;
-                    while start < range.end() {
-                        let size = REBUILD_SIZE.min(range.end() - start);
-                        put(&memory(GuestRange::new(start, size)).unwrap_or_default())?;
-                        start += size;
-                    }
-                }
-                Content::Kept { offset, size } => put(slice_of(&self.kept, offset, size).unwrap_or_default())?,
-            }
-        }
-        if Digest(digest.finalize().into()) == input.digest {
-            Ok(())
-        } else {
-            Err(ImageError::InputDiffers { path: input.path.clone() })
-        }
-    }
 }
 
 impl<R: Read> ParsedImage<R> {
@@ -139,7 +57,7 @@ impl<R: Read> ParsedImage<R> {
         symbols.check(metadata.description.module_count())?;
         let (digests, _) = digests.as_chunks::<DIGEST_SIZE>();
         Ok(Self {
-            facts: VerifiedImage { id: Digest(header.image_id), file_size: layout.end, metadata, symbols, kept },
+            facts: ImageFacts { id: Digest(header.image_id), file_size: layout.end, metadata, symbols, kept },
             layout,
             block_digests: digests.iter().copied().map(Digest).collect(),
             source,
@@ -147,7 +65,7 @@ impl<R: Read> ParsedImage<R> {
     }
 
     /// What the image says about itself. The payload may still turn out to be damaged.
-    pub fn facts(&self) -> &VerifiedImage {
+    pub fn facts(&self) -> &ImageFacts {
         &self.facts
     }
 
@@ -186,7 +104,7 @@ impl<R: Read> ParsedImage<R> {
         if read_some(&mut self.source, &mut [0])? != 0 {
             return Err(ImageError::TrailingBytes { expected: self.layout.end });
         }
-        Ok(self.facts)
+        Ok(VerifiedImage::vouch_for(self.facts))
     }
 
     /// Compares the blocks in `buffer`, which begins `done` bytes into the payload, with their recorded digests.
@@ -246,12 +164,6 @@ impl<'a> ExtentCursor<'a> {
     }
 }
 
-/// `size` bytes of `bytes` from `offset`, if they are there.
-fn slice_of(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
-}
-
 /// The guest memory that `size` bytes from `offset` of the payload hold.
 fn ranges_of(extents: &[GuestRange], offset: u64, size: u64) -> Vec<GuestRange> {
     let mut start = 0;
@@ -270,7 +182,7 @@ fn read_header_page(source: &mut impl Read) -> Result<HeaderPage, ImageError> {
     let mut bytes = Vec::with_capacity(PAGE);
     source.take(PAGE_SIZE).read_to_end(&mut bytes)?;
     // A short file of another kind is better called that than truncated.
-    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != crate::header::MAGIC) {
+    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != MAGIC) {
         return Err(ImageError::Magic { found: *magic });
     }
     let found = bytes.len() as u64;
@@ -320,6 +232,27 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         match source.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{any_description, any_symbols, kept_size};
+    use crate::writer::Image;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_valid_is_written_and_read_back(description in any_description(), symbols in any_symbols()) {
+            let kept: Vec<u8> = (0..kept_size(&description)).map(|index| index.to_le_bytes()[0]).collect();
+            let mut file = Vec::new();
+            Image::assemble(description.clone(), &symbols, &kept, &[]).unwrap().write_to(&mut file).unwrap();
+            let read = ParsedImage::parse(&file[..]).unwrap();
+            prop_assert_eq!(read.facts().description(), &description);
+            prop_assert_eq!(read.facts().symbols(), &symbols);
+            prop_assert_eq!(read.facts().kept(), &kept[..]);
         }
     }
 }

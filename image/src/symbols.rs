@@ -1,27 +1,31 @@
 //! The optional symbols section: names and source lines for addresses, so that a runner can tell where a guest died without
 //! its ELF files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::demangle::demangle;
-use crate::rules::is_clean_text;
+use crate::error::ImageError;
+use crate::limits::{
+    FILE_COUNT_LIMIT, LINE_COUNT_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, broken, check_count, check_text, is_clean_text,
+};
 
 /// The whole symbols section, in the same wire form as the metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Symbols {
-    /// Functions and objects, sorted by address, then by name; no two entries are equal.
+    /// Functions and objects, sorted by address, name, size and module; no two entries are equal. At most 1 048 576.
     pub symbols: Vec<Symbol>,
     /// Names of source files, as the compiler was given them, in the order in which `lines` first uses them; distinct.
+    /// At most 65 536, each 1 to 4096 bytes without control characters.
     pub files: Vec<String>,
-    /// The source lines of code, with strictly increasing addresses.
+    /// The source lines of code, with strictly ascending addresses; no row says what the one before it says. At most 4 194 304.
     pub lines: Vec<Line>,
 }
 
 /// A named run of linear addresses.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, SchemaWrite, SchemaRead)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Symbol {
     /// First linear (virtual) address.
     pub address: u32,
@@ -37,6 +41,11 @@ impl Symbol {
     /// The name as people write it: decoded, when a Rust or C++ compiler encoded it.
     pub fn shown_name(&self) -> String {
         demangle(&self.name)
+    }
+
+    /// What symbols are sorted by.
+    pub(crate) fn key(&self) -> (u32, &str, u32, u32) {
+        (self.address, &self.name, self.size, self.module)
     }
 }
 
@@ -116,12 +125,65 @@ impl Symbols {
         let file = self.files.get(usize::try_from(row.file).ok()?)?;
         Some((file, row.line))
     }
-}
 
-impl Symbol {
-    /// What symbols are sorted by.
-    pub(crate) fn key(&self) -> (u32, &str, u32, u32) {
-        (self.address, &self.name, self.size, self.module)
+    /// Checks order, names and source lines for an image with this many modules.
+    ///
+    /// # Errors
+    /// Names the first symbol, file or line that breaks a rule.
+    pub fn check(&self, module_count: usize) -> Result<(), ImageError> {
+        check_count("symbols", self.symbols.len(), SYMBOL_COUNT_LIMIT)?;
+        check_count("files", self.files.len(), FILE_COUNT_LIMIT)?;
+        check_count("lines", self.lines.len(), LINE_COUNT_LIMIT)?;
+        let mut previous: Option<&Symbol> = None;
+        for (index, symbol) in self.symbols.iter().enumerate() {
+            check_text(format!("symbols[{index}].name"), &symbol.name, TEXT_LIMIT)?;
+            if usize::try_from(symbol.module).is_ok_and(|module| module > module_count) {
+                let rule = format!("it must be at most the number of module regions, {module_count}");
+                return Err(broken(format!("symbols[{index}].module"), symbol.module, rule));
+            }
+            if previous.is_some_and(|previous| previous.key() >= symbol.key()) {
+                return Err(broken(format!("symbols[{index}]"), &symbol.name, "symbols must be sorted and distinct"));
+            }
+            previous = Some(symbol);
+        }
+        self.check_lines()
+    }
+
+    fn check_lines(&self) -> Result<(), ImageError> {
+        let mut names = HashSet::new();
+        for (index, file) in self.files.iter().enumerate() {
+            check_text(format!("files[{index}]"), file, TEXT_LIMIT)?;
+            if !names.insert(file) {
+                return Err(broken(format!("files[{index}]"), format!("`{file}`"), "files must be distinct"));
+            }
+        }
+        let mut files_used = 0;
+        let (mut address, mut place) = (None, (0, 0));
+        for (index, row) in self.lines.iter().enumerate() {
+            let field = format!("lines[{index}]");
+            if address.is_some_and(|address| row.address <= address) {
+                let rule = "addresses must be strictly ascending";
+                return Err(broken(format!("{field}.address"), format!("{:#x}", row.address), rule));
+            }
+            if row.line == 0 && row.file != 0 {
+                return Err(broken(format!("{field}.file"), row.file, "it must be 0 where line is 0"));
+            }
+            if (row.file, row.line) == place {
+                return Err(broken(field, row.line, "it must say something else than the row before it"));
+            }
+            let file = usize::try_from(row.file).unwrap_or(usize::MAX);
+            if row.line != 0 && (file >= self.files.len() || file > files_used) {
+                let rule = format!("files are numbered as they are first used, and there are {}", self.files.len());
+                return Err(broken(format!("{field}.file"), row.file, rule));
+            }
+            files_used += usize::from(row.line != 0 && file == files_used);
+            (address, place) = (Some(row.address), (row.file, row.line));
+        }
+        if files_used == self.files.len() {
+            Ok(())
+        } else {
+            Err(broken("files", format!("{} entries", self.files.len()), format!("lines use {files_used} of them")))
+        }
     }
 }
 

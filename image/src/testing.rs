@@ -98,7 +98,7 @@ prop_compose! {
         inputs in any_inputs(),
         manifest in "[a-zäπ :\n]{0,200}",
     ) -> Description {
-        let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Hole];
+        let kinds = [RegionKind::Kernel, RegionKind::Module, RegionKind::Stack, RegionKind::Reserved];
         Description {
             name,
             protocol,
@@ -110,7 +110,7 @@ prop_compose! {
                 .map(|(index, (name, size, permissions))| Region {
                     range: GuestRange::new(index * 0x4000, size),
                     kind: kinds[usize::try_from(index).unwrap() % kinds.len()],
-                    permissions: Permissions(permissions),
+                    permissions: Permissions::from_bits_retain(permissions),
                     name,
                 })
                 .collect(),

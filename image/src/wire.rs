@@ -3,7 +3,6 @@
 use wincode::config::{Configuration, deserialize_exact, serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::digest::Digest;
 use crate::error::ImageError;
 
 /// Most memory in bytes that a count in the file may claim before its elements have been read.
@@ -40,15 +39,10 @@ where
     }
 }
 
-/// The block digests section: the digests, one after another.
-pub(crate) fn digest_bytes(digests: &[Digest]) -> Vec<u8> {
-    digests.iter().flat_map(|digest| digest.0).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_description, any_metadata, any_symbols, kept_size};
+    use crate::testing::{any_metadata, any_symbols};
     use proptest::prelude::*;
 
     proptest! {
@@ -66,17 +60,6 @@ mod tests {
             let oracle = bincode::serde::encode_to_vec(&symbols, bincode::config::legacy()).unwrap();
             prop_assert_eq!(&ours, &oracle);
             prop_assert_eq!(decode::<crate::Symbols>("symbols", &ours).unwrap(), symbols);
-        }
-
-        #[test]
-        fn what_is_valid_is_written_and_read_back(description in any_description(), symbols in any_symbols()) {
-            let kept: Vec<u8> = (0..kept_size(&description)).map(|index| index.to_le_bytes()[0]).collect();
-            let mut file = Vec::new();
-            crate::Image::assemble(description.clone(), &symbols, &kept, &[]).unwrap().write_to(&mut file).unwrap();
-            let read = crate::ParsedImage::parse(&file[..]).unwrap();
-            prop_assert_eq!(read.facts().description(), &description);
-            prop_assert_eq!(read.facts().symbols(), &symbols);
-            prop_assert_eq!(read.facts().kept(), &kept[..]);
         }
 
         #[test]

@@ -2,27 +2,27 @@
 
 use std::io::{self, Write};
 
-use crate::address::{GuestRange, PAGE_SIZE};
-use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
+use crate::address::{GuestRange, PAGE, PAGE_SIZE};
+use crate::description::Description;
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests, section_of};
 use crate::error::ImageError;
-use crate::header::{
-    COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, INPUTS_LIMIT, Layout, MAGIC,
-    METADATA_LIMIT, PAGE, SYMBOLS_LIMIT,
-};
-use crate::metadata::{Description, Metadata};
+use crate::header::{COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, MAGIC};
+use crate::layout::Layout;
+use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, SYMBOLS_LIMIT, check_size};
+use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
 
 /// A run of bytes that is to lie in guest memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
+pub struct MemoryChunk<'a> {
     /// Guest-physical address of the first byte.
     pub start: u64,
     /// The bytes.
     pub bytes: &'a [u8],
 }
 
-impl Piece<'_> {
+impl MemoryChunk<'_> {
     fn range(&self) -> GuestRange {
         GuestRange::new(self.start, self.bytes.len() as u64)
     }
@@ -41,32 +41,32 @@ pub struct Image {
 }
 
 impl Image {
-    /// Encodes the guest that `description` declares, whose memory holds `pieces` and is zero elsewhere. `kept` are the
+    /// Encodes the guest that `description` declares, whose memory holds `chunks` and is zero elsewhere. `kept` are the
     /// bytes of its inputs that guest memory does not hold.
     ///
     /// # Errors
-    /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two pieces share a byte,
+    /// [`ImageError::Metadata`] when a rule of the format is broken, [`ImageError::Overlap`] when two chunks share a byte,
     /// [`ImageError::SectionTooLarge`] when a section passes its limit.
     pub fn assemble(
         description: Description,
         symbols: &Symbols,
         kept: &[u8],
-        pieces: &[Piece<'_>],
+        chunks: &[MemoryChunk<'_>],
     ) -> Result<Self, ImageError> {
-        limit("inputs_size", kept, INPUTS_LIMIT)?;
-        let (extents, payload) = collect_pages(&description, pieces)?;
+        check_size("inputs_size", kept.len() as u64, INPUTS_LIMIT)?;
+        let (extents, payload) = collect_pages(&description, chunks)?;
         let metadata = Metadata { description, extents };
         metadata.check(payload.len() as u64, kept.len() as u64)?;
         symbols.check(metadata.description.module_count())?;
         let metadata = wire::encode("metadata", &metadata)?;
         let has_symbols = !symbols.is_empty();
         let symbols = if has_symbols { wire::encode("symbols", symbols)? } else { Vec::new() };
-        limit("metadata_size", &metadata, METADATA_LIMIT)?;
-        limit("symbols_size", &symbols, SYMBOLS_LIMIT)?;
         let block_digests = block_digests(&payload);
 
         let [metadata_size, symbols_size, inputs_size, payload_size] =
             [metadata.len(), symbols.len(), kept.len(), payload.len()].map(|size| size as u64);
+        check_size("metadata_size", metadata_size, METADATA_LIMIT)?;
+        check_size("symbols_size", symbols_size, SYMBOLS_LIMIT)?;
         let layout = Layout::new(metadata_size, symbols_size, inputs_size, payload_size)
             .ok_or(ImageError::SectionTooLarge { field: "file_size", found: u64::MAX, limit: u64::MAX })?;
         let mut header = Header {
@@ -87,7 +87,7 @@ impl Image {
             reserved0: 0.into(),
             metadata_digest: Digest::of(&metadata).0,
             symbols_digest: Digest::of(&symbols).0,
-            block_digests_digest: Digest::of(&wire::digest_bytes(&block_digests)).0,
+            block_digests_digest: Digest::of(&section_of(&block_digests)).0,
             inputs_size: inputs_size.into(),
             inputs_digest: Digest::of(kept).0,
             reserved1: [0; 16],
@@ -112,7 +112,7 @@ impl Image {
     /// Whatever `sink` fails with.
     pub fn write_to(&self, mut sink: impl Write) -> io::Result<()> {
         sink.write_all(&self.header.to_page())?;
-        let digests = wire::digest_bytes(&self.block_digests);
+        let digests = section_of(&self.block_digests);
         for section in [&self.metadata, &self.symbols, &self.kept, &digests, &self.payload] {
             sink.write_all(section)?;
             let padding = section.len().next_multiple_of(PAGE) - section.len();
@@ -126,15 +126,13 @@ const fn feature(present: bool, bit: u64) -> u64 {
     if present { bit } else { 0 }
 }
 
-fn limit(field: &'static str, section: &[u8], limit: u64) -> Result<(), ImageError> {
-    let found = section.len() as u64;
-    if found > limit { Err(ImageError::SectionTooLarge { field, found, limit }) } else { Ok(()) }
-}
-
-/// Cuts `pieces` into pages and keeps those with a byte that is not zero.
-fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec<GuestRange>, Vec<u8>), ImageError> {
-    let mut sorted: Vec<&Piece<'_>> = pieces.iter().filter(|piece| !piece.bytes.is_empty()).collect();
-    sorted.sort_by_key(|piece| piece.start);
+/// Cuts `chunks` into pages and keeps those with a byte that is not zero.
+fn collect_pages(
+    description: &Description,
+    chunks: &[MemoryChunk<'_>],
+) -> Result<(Vec<GuestRange>, Vec<u8>), ImageError> {
+    let mut sorted: Vec<&MemoryChunk<'_>> = chunks.iter().filter(|chunk| !chunk.bytes.is_empty()).collect();
+    sorted.sort_by_key(|chunk| chunk.start);
     for pair in sorted.windows(2) {
         let (first_range, second_range) = (pair[0].range(), pair[1].range());
         if first_range.end() > second_range.start.0 {
@@ -149,8 +147,8 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
     }
 
     let mut pages = Pages::default();
-    for piece in sorted {
-        let (mut address, mut bytes) = (piece.start, piece.bytes);
+    for chunk in sorted {
+        let (mut address, mut bytes) = (chunk.start, chunk.bytes);
         while !bytes.is_empty() {
             let page = address - address % PAGE_SIZE;
             #[allow(clippy::cast_possible_truncation, reason = "less than a page")]
@@ -158,8 +156,8 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
             let (now, later) = bytes.split_at(bytes.len().min(PAGE - offset));
             pages.put(page, offset, now);
             address = address.checked_add(now.len() as u64).ok_or_else(|| ImageError::Metadata {
-                field: "pieces".to_owned(),
-                value: piece.range().to_string(),
+                field: "chunks".to_owned(),
+                value: chunk.range().to_string(),
                 rule: "guest memory must end within 2^64".to_owned(),
             })?;
             bytes = later;
@@ -168,7 +166,7 @@ fn collect_pages(description: &Description, pieces: &[Piece<'_>]) -> Result<(Vec
     Ok(pages.finish())
 }
 
-/// The pages so far: complete ones in `payload`, the last one apart because the next piece may add to it.
+/// The pages so far: complete ones in `payload`, the last one apart because the next chunk may add to it.
 struct Pages {
     extents: Vec<GuestRange>,
     payload: Vec<u8>,

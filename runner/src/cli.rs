@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
-use crate::backend::{BackendChoice, CpuModel, Surroundings};
-use crate::devices::ClockStart;
+use crate::backend::BackendChoice;
+use crate::machine::{ClockStart, Configuration, CpuModel};
 use crate::options::{Options, TimeLimit};
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
@@ -143,7 +143,7 @@ impl Arguments {
             keyboard,
             report,
             qemu_exit_codes,
-            surroundings: Surroundings { clock: rtc, cpu },
+            configuration: Configuration { clock: rtc, cpu },
             explain,
         }
     }

@@ -13,7 +13,6 @@ pub mod channel;
 pub mod cli;
 pub mod devices;
 pub mod diagnosis;
-pub mod explain;
 mod file;
 pub mod machine;
 pub mod options;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backend::{BackendChoice, Surroundings};
+use crate::backend::BackendChoice;
+use crate::machine::Configuration;
 use crate::outcome::Outcome;
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
@@ -46,7 +47,7 @@ pub struct Options {
     /// Exit statuses are to be those of QEMU's exit device.
     pub qemu_exit_codes: bool,
     /// The guest's clock and processor.
-    pub surroundings: Surroundings,
+    pub configuration: Configuration,
     /// Run the image again to explain a triple fault, whatever that takes.
     pub explain: bool,
 }

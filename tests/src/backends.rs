@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+use stos_run::outcome::{Outcome, reason};
 
 /// Those that can run guests without paging. One that can't is named with its reason.
 pub fn unpaged() -> Vec<&'static str> {
@@ -31,7 +32,7 @@ pub fn paged() -> Vec<&'static str> {
 pub fn kvm_that_pages() -> Result<(), String> {
     match choose(BackendChoice::Auto) {
         Ok(Choice { backend: Backend::Kvm(_), .. }) => Ok(()),
-        Ok(choice) => Err(choice.reason),
-        Err(outcome) => Err(outcome.to_string()),
+        Ok(choice) => Err(reason(&choice)),
+        Err(none) => Err(Outcome::from(none).to_string()),
     }
 }

@@ -187,7 +187,7 @@ fn raw_memory_is_that_of_the_image_with_holes_for_the_rest() {
     // All of the small one: what is in no extent is zero.
     let bytes = fs::read(folder.path().join("witness.raw")).unwrap();
     let found = bytes.iter().filter(|&&byte| byte != 0).count();
-    let pieces = witness::pieces(witness::MEMORY);
+    let pieces = witness::chunks(witness::MEMORY);
     let expected: usize = pieces.iter().map(|(_, bytes)| bytes.iter().filter(|&&byte| byte != 0).count()).sum();
     assert_eq!(found, expected);
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cpio::newc::Reader;
-use stos_pack::{Inputs, Manifest, nobody};
+use stos_pack::input::Inputs;
+use stos_pack::manifest::Manifest;
+use stos_pack::output::nobody;
 use stos_tests::fixtures;
 use stos_tests::tools::{Run, run, tool, tool_path};
 

@@ -8,7 +8,7 @@ use std::fs;
 use roxmltree::{Document, Node};
 use snapbox::Data;
 use stos_image::{Description, Region, RegionKind};
-use stos_pack::{LoadedImage, Mapping, Report};
+use stos_pack::image::{LoadedImage, Mapping, Report};
 use stos_tests::fixtures::{self, golden_image};
 use stos_tests::tools::pack_in;
 

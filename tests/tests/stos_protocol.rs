@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 
 use stos_image::MapKind;
-use stos_pack::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader};
+use stos_pack::protocol::stos::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader};
 use stos_tests::elf::{Elf, Segment};
 use stos_tests::memory::GuestMemory;
 use stos_tests::tools::{pack_manifest, root, run};

@@ -55,7 +55,7 @@ pub const PCI_ADDRESS: u16 = 0xcf8;
 /// Where it would have the register itself.
 pub const PCI_DATA: u16 = 0xcfc;
 
-/// Every port above, grouped by device, in ascending order of each device's first port that documents list.
+/// Every port above, a row for each device, in the order in which docs/machine.md lists them.
 pub const TABLE: [&[RangeInclusive<u16>]; 15] = [
     &[PIC1..=PIC1 + 1, PIC2..=PIC2 + 1, ELCR],
     &[PIT],

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::diagnostics::{Diagnostics, Failure, Sources};
-use crate::input::{Inputs, Lock, check_output};
+use crate::input::lock::Lock;
+use crate::input::{Inputs, check_output};
 use crate::manifest::Manifest;
 use crate::output::{Event, Observer, Output, Step};
 use crate::plan::limit_reached;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use stos_pack::{Form, nearest};
+use stos_pack::diagnostics::nearest;
+use stos_pack::image::Form;
 
 /// The two forms of a command line.
 const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";

@@ -6,7 +6,8 @@ use std::path::Path;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use stos_pack::{Diagnostic, Output};
+use stos_pack::diagnostics::Diagnostic;
+use stos_pack::output::Output;
 
 use super::arguments::description;
 

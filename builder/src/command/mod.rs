@@ -9,7 +9,8 @@ mod verbs;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Verb, Work};
-use stos_pack::{Order, Output};
+use stos_pack::Order;
+use stos_pack::output::Output;
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {

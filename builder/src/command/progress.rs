@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::flag::{register_conditional_default, register_usize};
-use stos_pack::{ENDING_SIGNALS, Event, Step};
+use stos_pack::output::{ENDING_SIGNALS, Event, Step};
 
 use super::arguments::{Manner, MessageFormat};
 use super::talk::say;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use stos_pack::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe, printable_lines};
+use stos_pack::diagnostics::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe, printable_lines};
 
 use super::arguments::{Manner, MessageFormat};
 

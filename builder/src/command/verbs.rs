@@ -6,10 +6,11 @@ use std::path::Path;
 
 use clap_complete::Shell;
 use serde::Serialize;
-use stos_pack::{
-    Code, Difference, ExportError, Exported, Form, ImageFileError, KernelReport, LoadedImage, Locked, Order, Output,
-    Report, STATUS_DATA, STATUS_IO, Sources, describe, for_shell,
-};
+use stos_pack::diagnostics::{Code, STATUS_DATA, STATUS_IO, Sources, describe, for_shell};
+use stos_pack::image::{Difference, ExportError, Exported, Form, ImageFileError, LoadedImage, Report};
+use stos_pack::kernel::KernelReport;
+use stos_pack::output::Output;
+use stos_pack::{Locked, Order};
 
 use super::arguments::Manner;
 use super::manual;
@@ -47,7 +48,7 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
 /// Checks every byte of an image.
 pub fn verify(manner: Manner, path: &Path) -> u8 {
     let progress = Progress::start(manner);
-    let result = stos_pack::verify(path, &|event| progress.observe(event));
+    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
     progress.end(result.is_ok());
     match result {
         Ok(_) if manner.quiet => 0,
@@ -82,7 +83,7 @@ pub fn init(manner: Manner, folder: &Path) -> u8 {
 
 /// Prints the schema of manifests.
 pub fn schema(manner: Manner) -> u8 {
-    answer(manner, &stos_pack::schema())
+    answer(manner, &stos_pack::manifest::schema())
 }
 
 /// Prints a script that completes command lines.
@@ -113,7 +114,7 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
 
 /// Shows what an image holds, or which boot protocol a kernel speaks.
 pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
-    match stos_pack::examine(path) {
+    match stos_pack::kernel::examine(path) {
         Ok(Some(kernel)) => return inspect_kernel(manner, &kernel, json),
         Err(diagnostic) => return report(manner, &Sources::default(), &diagnostic.into()),
         Ok(None) => {}
@@ -144,7 +145,7 @@ fn answer_report(manner: Manner, report: &(impl Serialize + Display), json: bool
 
 /// Draws what an image holds.
 pub fn draw(manner: Manner, path: &Path, picture: &Path) -> u8 {
-    if let Ok(Some(KernelReport { protocol: Some(_), .. })) = stos_pack::examine(path) {
+    if let Ok(Some(KernelReport { protocol: Some(_), .. })) = stos_pack::kernel::examine(path) {
         let message =
             format!("`{}` is a kernel, and has no memory map to draw yet; pack it, and draw the image", path.display());
         return complain(manner, &message, STATUS_DATA);
@@ -186,7 +187,7 @@ pub fn diff(manner: Manner, first: &Path, second: &Path) -> u8 {
 
 /// Writes what an image was built from to a folder, and says what to type to build it again.
 pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
-    match stos_pack::extract(image, folder) {
+    match stos_pack::image::extract(image, folder) {
         Ok(_) if manner.quiet => 0,
         Ok(count) => {
             let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
@@ -204,7 +205,7 @@ pub fn extract(manner: Manner, image: &Path, folder: &Path) -> u8 {
 /// Writes an image in another form.
 pub fn export(manner: Manner, image: &Path, form: Form, file: &Path) -> u8 {
     let output = Output::named(file);
-    match stos_pack::export(image, form, &output) {
+    match stos_pack::image::export(image, form, &output) {
         Ok(_) if manner.quiet => 0,
         Ok(Exported { size, id }) => {
             let what = match form {

@@ -1,11 +1,13 @@
 //! What a kernel's file says: where its parts are loaded, where it begins, which boot protocol it speaks.
 
 mod addresses;
-pub mod elf;
-pub mod linux;
+pub(crate) mod elf;
+pub(crate) mod linux;
 mod load_address;
-pub mod multiboot;
-pub mod recognise;
+pub(crate) mod multiboot;
+pub(crate) mod recognise;
 
-pub use addresses::{BIG_PAGE, HOLE_END, HOLE_START, KERNEL_BASE};
-pub use load_address::check_place;
+pub(crate) use addresses::{BIG_PAGE, HOLE_END, HOLE_START, KERNEL_BASE};
+pub(crate) use load_address::check_place;
+pub use multiboot::MultibootFacts;
+pub use recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport, StosFacts, examine};

@@ -1,13 +1,13 @@
 //! The manifest's mapping `entry`: the CPU at a kernel's first instruction, where no boot protocol says it.
 
 use stos_image::{GeneralRegisters, TEXT_LIMIT};
+use stos_x86::paging::PageSize;
 
 use super::fields::{self, Fields};
 use super::quantity::parse_size;
 use super::read;
 use super::yaml::Node;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
-use stos_x86::paging::PageSize;
 
 /// Most mappings.
 pub const MAPPINGS_LIMIT: usize = 256;

@@ -17,11 +17,11 @@ pub(crate) mod tree;
 pub(crate) mod yaml;
 
 pub(crate) use document::Document;
-pub(crate) use entry::{Eip, Entry, MapEntry, Paging, SegmentMapping};
-pub use protocol::INPUT_LIMIT;
-pub use quote::quoted;
+pub use entry::{Eip, Entry, MapEntry, Paging, SegmentMapping};
+pub(crate) use protocol::INPUT_LIMIT;
+pub(crate) use quote::quoted;
 pub(crate) use read::Variants;
-pub use recorded::{MANIFEST_NAME, RecordedPaths};
+pub(crate) use recorded::{MANIFEST_NAME, RecordedPaths};
 pub use schema::schema;
 
 use std::path::PathBuf;
@@ -182,7 +182,7 @@ impl Manifest {
         self.sources.resolve(path)
     }
 
-    /// The files and directories that it names, in the order of [`crate::Inputs::all`].
+    /// The files and directories that it names, in the order of [`crate::input::Inputs::all`].
     pub fn named(&self) -> Vec<NamedInput<'_>> {
         let file = |key: String, path| NamedInput { key, path, is_directory: false };
         let modules = self.modules.iter().enumerate();

@@ -7,8 +7,10 @@ mod interrupt;
 mod observer;
 mod sparse;
 
-pub use atomic::{Existing, folder_of, followed};
-pub use content::Content;
+pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
+pub(crate) use content::Content;
 pub use destination::Output;
-pub use interrupt::{ENDING_SIGNALS, Interrupt, Interruptible};
-pub use observer::{Event, Observer, Step, Watched, nobody};
+pub use interrupt::ENDING_SIGNALS;
+pub(crate) use interrupt::{Interrupt, Interruptible};
+pub(crate) use observer::Watched;
+pub use observer::{Event, Observer, Step, nobody};

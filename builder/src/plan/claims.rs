@@ -126,7 +126,7 @@ impl Claim {
 
     /// True for what the manifest reserves.
     fn is_reserved(&self) -> bool {
-        self.kind == RegionKind::Hole && self.span.is_some()
+        self.kind == RegionKind::Reserved && self.span.is_some()
     }
 
     /// Where it lies, with the parts that `others` claim as well.

@@ -1,9 +1,9 @@
 //! The plan of a guest's memory: who owns which bytes, and what they hold.
 
 use bytes::Bytes;
-use stos_image::{Description, Image, ImageError, Piece, Symbols};
+use stos_image::{Description, Image, ImageError, MemoryChunk, Symbols};
 
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::manifest::Manifest;
 
 /// Everything that the image will say, with the memory that it will hold.
@@ -16,14 +16,14 @@ pub struct Plan {
     /// The bytes of inputs that guest memory does not hold.
     pub kept: Vec<u8>,
     /// The bytes in guest memory.
-    pub pieces: Vec<OwnedPiece>,
+    pub chunks: Vec<OwnedChunk>,
     /// What is probably wrong with the guest.
-    pub warnings: crate::diagnostics::Diagnostics,
+    pub warnings: Diagnostics,
 }
 
 /// Bytes and the guest-physical address of the first one.
 #[derive(Debug)]
-pub struct OwnedPiece {
+pub struct OwnedChunk {
     /// Guest-physical address.
     pub start: u32,
     /// The bytes: those of an input are shared with it, not copied.
@@ -36,9 +36,8 @@ impl Plan {
     /// # Errors
     /// When the plan breaks a limit of the format.
     pub fn render(&self) -> Result<Image, ImageError> {
-        let pieces: Vec<Piece<'_>> =
-            self.pieces.iter().map(|piece| Piece { start: piece.start.into(), bytes: &piece.bytes }).collect();
-        Image::assemble(self.description.clone(), &self.symbols, &self.kept, &pieces)
+        let chunks = self.chunks.iter().map(|chunk| MemoryChunk { start: chunk.start.into(), bytes: &chunk.bytes });
+        Image::assemble(self.description.clone(), &self.symbols, &self.kept, &chunks.collect::<Vec<_>>())
     }
 }
 

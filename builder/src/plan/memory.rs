@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stos_image::{GuestRange, Permissions, RegionKind};
 
 use super::claims::{Claim, Claims};
-use super::guest::OwnedPiece;
+use super::guest::OwnedChunk;
 use super::memory_map::segment_range;
 use crate::input::{Load, Loaded};
 use crate::kernel::HOLE_END;
@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 #[derive(Default)]
 pub struct Memory {
     /// The bytes.
-    pub pieces: Vec<OwnedPiece>,
+    pub chunks: Vec<OwnedChunk>,
     /// Who claims which of them.
     pub claims: Claims,
     /// Which of them come from a file.
@@ -34,7 +34,14 @@ impl Memory {
             // Guest memory ends below 4 GiB, and segments end with it.
             if let Ok(start) = u32::try_from(range.start.0) {
                 let name = format!("segments[{index}]");
-                memory.claims.add(start, range.size, RegionKind::Hole, Permissions::NONE, name, Some(segment.span));
+                memory.claims.add(
+                    start,
+                    range.size,
+                    RegionKind::Reserved,
+                    Permissions::empty(),
+                    name,
+                    Some(segment.span),
+                );
             }
         }
         memory
@@ -42,7 +49,7 @@ impl Memory {
 
     /// Puts `bytes` at `start`, which somebody claims.
     pub fn put(&mut self, start: u32, bytes: impl Into<Bytes>) {
-        self.pieces.push(OwnedPiece { start, bytes: bytes.into() });
+        self.chunks.push(OwnedChunk { start, bytes: bytes.into() });
     }
 
     /// Puts `bytes` at `start` and claims what they take.

@@ -8,7 +8,7 @@ mod memory_map;
 mod placer;
 
 pub use claims::Claim;
-pub use guest::{OwnedPiece, Plan, limit_reached};
+pub use guest::{OwnedChunk, Plan, limit_reached};
 pub use memory::Memory;
 pub use memory_map::{declared_map, reserve, segment_range};
 pub use placer::Placer;

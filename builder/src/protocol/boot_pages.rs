@@ -26,7 +26,7 @@ impl Memory {
     /// of its own to put at [`crate::plan::layout::PAGE_DIRECTORY`].
     pub fn place_boot_pages(&mut self, tables: Tables, code: &BootCode) {
         let boot = RegionKind::BootCode;
-        self.claims.add(NULL_PAGE, PAGE_SIZE, RegionKind::Hole, Permissions::NONE, "null page", None);
+        self.claims.add(NULL_PAGE, PAGE_SIZE, RegionKind::Reserved, Permissions::empty(), "null page", None);
         self.put_named(tables.gdt_address(), tables.gdt(), boot, Permissions::RW, "boot GDT");
         self.put_named(TSS, tables.tss(), boot, Permissions::RW, "boot TSS");
         let task = tables.double_fault_tss(code.double_fault);
@@ -62,7 +62,7 @@ impl Memory {
             self.put_named(FIRST_STACK_POINTER, address, boot, Permissions::RW, "kernel's return address");
         }
         let hole = u64::from(HOLE_END - HOLE_START);
-        self.claims.add(HOLE_START, hole, RegionKind::Hole, Permissions::NONE, "PC hole", None);
+        self.claims.add(HOLE_START, hole, RegionKind::Reserved, Permissions::empty(), "PC hole", None);
     }
 }
 

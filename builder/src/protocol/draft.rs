@@ -45,6 +45,6 @@ impl Draft {
             inputs: origins,
             manifest: Document::from(manifest).to_yaml()?,
         };
-        Ok(Plan { description, symbols, kept, pieces: memory.pieces, warnings })
+        Ok(Plan { description, symbols, kept, chunks: memory.chunks, warnings })
     }
 }

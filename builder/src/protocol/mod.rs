@@ -6,9 +6,11 @@ mod boot_pages;
 mod descriptors;
 mod draft;
 mod elf;
+mod fault_catcher;
 mod linux;
-pub mod multiboot;
+pub(crate) mod multiboot;
 pub mod stos;
+mod trampoline;
 
 use crate::diagnostics::Diagnostics;
 use crate::input::Inputs;

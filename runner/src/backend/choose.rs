@@ -1,77 +1,174 @@
-//! Decides which backend executes a guest, before the guest has printed anything, and says why.
+//! Decides which backend executes a guest, before the guest has printed anything.
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use kvm_ioctls::VmFd;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::emulated::{self, CpuLog, EmulatedGuest};
+use super::kvm::KvmGuest;
 use super::kvm::host::{self, KvmProblem, VendorModule};
-use super::kvm::probe::{self, Paging};
-use super::{BackendChoice, emulated};
-use crate::outcome::Outcome;
+use super::kvm::probe::{ProbeFailure, probe};
+use super::{Guest, Link, StartError};
+use crate::machine::{Configuration, Machine, Sharing};
+
+/// The backend that the user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BackendChoice {
+    /// KVM where it can run 32-bit kernels, the emulator elsewhere
+    #[default]
+    Auto,
+    /// The host's KVM, whatever it can do
+    Kvm,
+    /// QEMU's emulator
+    Emulated,
+}
+
+/// A backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendKind {
+    /// The host's KVM.
+    Kvm,
+    /// QEMU's emulator.
+    Emulated,
+}
 
 /// A backend that can be started.
 #[derive(Debug)]
 pub enum Backend {
     /// A virtual machine on the host's KVM, still without anything in it.
     Kvm(VmFd),
-    /// The emulator at this path.
-    Emulated(PathBuf),
+    /// The emulator, and what it is to log.
+    Emulated(PathBuf, CpuLog),
 }
 
-/// The backend that was chosen and the line that says so.
+/// The backend that was chosen, and why.
 #[derive(Debug)]
 pub struct Choice {
     /// The backend.
     pub backend: Backend,
-    /// Which one and why, for a person.
-    pub reason: String,
+    /// Why it.
+    pub reason: Reason,
+}
+
+/// Why a backend was chosen.
+#[derive(Debug)]
+pub enum Reason {
+    /// It was asked for.
+    Asked,
+    /// KVM uses the processor's virtualization: the kernel module that does.
+    VendorModule(&'static str),
+    /// A probe has shown that KVM can run 32-bit kernels.
+    Probed,
+    /// KVM is of no use.
+    NoKvm(NoKvm),
+}
+
+/// Why KVM is of no use.
+#[derive(Debug)]
+pub enum NoKvm {
+    /// It is not there.
+    Problem(KvmProblem),
+    /// It can't run 32-bit kernels.
+    NoPaging {
+        /// The kernel module, if it is one that is known.
+        module: Option<&'static str>,
+        /// What a probe has found.
+        why: ProbeFailure,
+    },
+}
+
+/// Why there is no backend.
+#[derive(Debug)]
+pub enum NoBackend {
+    /// KVM was asked for and is not there.
+    Kvm(KvmProblem),
+    /// The emulator was asked for and is not installed.
+    Emulator,
+    /// Neither can be taken.
+    Neither(NoKvm),
 }
 
 /// Chooses a backend.
 ///
 /// # Errors
-/// [`Outcome::NoBackend`] says what stands in the way of each that was asked for.
-pub fn choose(wanted: BackendChoice) -> Result<Choice, Outcome> {
+/// What stands in the way of each that was asked for.
+pub fn choose(wanted: BackendChoice) -> Result<Choice, NoBackend> {
     match wanted {
-        BackendChoice::Kvm => match host::open() {
-            Ok(vm) => Ok(Choice { backend: Backend::Kvm(vm), reason: "running on KVM, as asked".to_owned() }),
-            Err(problem) => Err(Outcome::NoBackend(problem.to_string())),
-        },
-        BackendChoice::Emulated => emulated(None),
+        BackendChoice::Kvm => {
+            let vm = host::open().map_err(NoBackend::Kvm)?;
+            Ok(Choice { backend: Backend::Kvm(vm), reason: Reason::Asked })
+        }
+        BackendChoice::Emulated => {
+            let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
+            Ok(Choice { backend, reason: Reason::Asked })
+        }
         BackendChoice::Auto => match usable_kvm() {
-            Ok((vm, why)) => Ok(Choice { backend: Backend::Kvm(vm), reason: format!("running on KVM: {why}") }),
-            Err(why) => emulated(Some(&why)),
+            Ok((vm, reason)) => Ok(Choice { backend: Backend::Kvm(vm), reason }),
+            Err(why) => match emulator(CpuLog::Resets) {
+                Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
+                None => Err(NoBackend::Neither(why)),
+            },
         },
     }
 }
 
-/// The emulator; `instead_of_kvm` is a clause that says why KVM is not taken, unless the user asked for the emulator.
-fn emulated(instead_of_kvm: Option<&str>) -> Result<Choice, Outcome> {
-    match (emulated::find_program(), instead_of_kvm) {
-        (Some(program), why) => {
-            let name = program.file_name().unwrap_or_default().to_string_lossy();
-            let reason = format!("running on the emulator {name}, {}", why.unwrap_or("as asked"));
-            Ok(Choice { backend: Backend::Emulated(program), reason })
-        }
-        (None, None) => Err(Outcome::NoBackend(emulated::HOW_TO_INSTALL.to_owned())),
-        (None, Some(why)) => {
-            Err(Outcome::NoBackend(format!("nothing here can run the guest, {why}, and {}", emulated::HOW_TO_INSTALL)))
-        }
+/// A backend that logs every exception, for [`Findings::history`](super::Findings::history), if there is one: the emulator.
+pub fn with_exception_log() -> Option<Backend> {
+    emulator(CpuLog::Exceptions)
+}
+
+fn emulator(log: CpuLog) -> Option<Backend> {
+    emulated::find_program().map(|program| Backend::Emulated(program, log))
+}
+
+/// KVM when it can run 32-bit kernels, and why it can.
+fn usable_kvm() -> Result<(VmFd, Reason), NoKvm> {
+    let vm = host::open().map_err(NoKvm::Problem)?;
+    match host::vendor_module() {
+        VendorModule::Hardware(name) => Ok((vm, Reason::VendorModule(name))),
+        VendorModule::Doubtful(module) => match probe() {
+            Ok(()) => Ok((vm, Reason::Probed)),
+            Err(why) => Err(NoKvm::NoPaging { module, why }),
+        },
     }
 }
 
-/// KVM when it can run 32-bit kernels, and why it can; otherwise a clause that says why not.
-fn usable_kvm() -> Result<(VmFd, String), String> {
-    let vm = host::open().map_err(|problem: KvmProblem| format!("because {problem}"))?;
-    match host::vendor_module() {
-        VendorModule::Hardware(name) => Ok((vm, format!("module {name}"))),
-        VendorModule::Doubtful(module) => {
-            let host_is =
-                module.map_or_else(|| "the host's KVM".to_owned(), |name| format!("the host's KVM (module {name})"));
-            match probe::probe() {
-                Paging::Works => Ok((vm, "a probe has shown that it can run 32-bit kernels".to_owned())),
-                Paging::Fails(why) => Err(format!("because {host_is} can't run 32-bit kernels: {why}")),
-            }
+impl Backend {
+    /// Which backend it is.
+    pub fn kind(&self) -> BackendKind {
+        match self {
+            Self::Kvm(_) => BackendKind::Kvm,
+            Self::Emulated(..) => BackendKind::Emulated,
         }
+    }
+
+    /// Who must be able to see the guest's memory.
+    pub fn sharing(&self) -> Sharing {
+        match self {
+            Self::Kvm(_) => Sharing::Private,
+            Self::Emulated(..) => Sharing::Shared,
+        }
+    }
+
+    /// Starts `machine` as `configuration` says.
+    ///
+    /// # Errors
+    /// Why that failed. Nothing is left of it then.
+    pub fn start(
+        self,
+        machine: &Machine,
+        configuration: Configuration,
+        link: Link,
+    ) -> Result<Box<dyn Guest>, StartError> {
+        Ok(match self {
+            Self::Kvm(vm) => Box::new(KvmGuest::start(vm, machine, configuration, link)?),
+            Self::Emulated(program, log) => {
+                Box::new(EmulatedGuest::start(&program, machine, configuration, log, link)?)
+            }
+        })
     }
 }

@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::channel::Stream;
-use crate::devices::Interrupts;
-use crate::devices::PortLog;
-use crate::machine::History;
-use crate::watch::Summary;
 use stos_x86::registers::CpuState;
+
+use crate::devices::{Interrupts, PortLog};
+use crate::machine::History;
 
 /// How often the guest left the processor, and for what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +19,8 @@ pub struct Exits {
     pub mmio_reads: u64,
     /// Writes to addresses without memory.
     pub mmio_writes: u64,
-    /// Looks of the runner at the guest.
-    pub looks: u64,
+    /// Samples that the runner has taken of the guest.
+    pub samples: u64,
     /// All else, among it the last one.
     pub others: u64,
 }
@@ -33,7 +31,7 @@ pub struct Findings {
     /// The CPU at the end, where it could be known.
     pub cpu: Option<CpuState>,
     /// The CPU, when a run was about to be cut short.
-    pub looks: Vec<CpuState>,
+    pub samples: Vec<CpuState>,
     /// What could have interrupted the CPU then.
     pub interrupts: Option<Interrupts>,
     /// Exits, where they are counted.
@@ -42,8 +40,6 @@ pub struct Findings {
     pub ports: Option<PortLog>,
     /// Processor time that the guest took.
     pub cpu_time: Option<Duration>,
-    /// What it printed on each stream.
-    pub streams: [Summary; Stream::COUNT],
     /// The last exceptions and interrupts, where they are logged.
     pub history: History,
 }

@@ -11,10 +11,10 @@ pub trait InputSink: Send + Sync {
     fn push(&self, bytes: &[u8]) -> bool;
 }
 
-/// One key goes down or up.
+/// A key goes down or up: its scan code of set 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stroke {
-    /// Its code in set 1, without what says that the key was released.
+pub struct ScanCode {
+    /// The code without what says that the key was released.
     pub code: u8,
     /// A key that the first PC did not have.
     pub extended: bool,
@@ -22,9 +22,9 @@ pub struct Stroke {
     pub pressed: bool,
 }
 
-impl Stroke {
-    /// The bytes of scan code set 1.
-    pub fn scan_codes(self) -> impl Iterator<Item = u8> {
+impl ScanCode {
+    /// The bytes that the keyboard sends.
+    pub fn bytes(self) -> impl Iterator<Item = u8> {
         let code = if self.pressed { self.code } else { self.code | RELEASED };
         self.extended.then_some(EXTENDED).into_iter().chain([code])
     }
@@ -37,6 +37,6 @@ impl Stroke {
 
 /// Where keys go.
 pub trait KeySink: Send + Sync {
-    /// Hands `strokes` to the guest in order, waiting while it is slow to take them. False once it never will again.
-    fn press(&self, strokes: &[Stroke]) -> bool;
+    /// Hands `codes` to the guest in order, waiting while it is slow to take them. False once it never will again.
+    fn press(&self, codes: &[ScanCode]) -> bool;
 }

@@ -3,7 +3,9 @@
 mod adapter;
 mod input;
 mod output;
+mod recorder;
 
 pub use adapter::{Adapter, Cursor, NoAdapter};
-pub use input::{InputSink, KeySink, Stroke};
+pub use input::{InputSink, KeySink, ScanCode};
 pub use output::{OutputPipe, Stream};
+pub use recorder::{Recorder, Recording};

@@ -64,8 +64,6 @@ const MEMORY_ABOVE_16M: usize = 0x34;
 
 /// The end of the year 9999, in seconds since 1970: two digits of century and two of year show no later one.
 const LATEST: i64 = 253_402_300_799;
-/// 2000-01-01 00:00:00, in seconds since 1970.
-pub const FIXED_START: u64 = 946_684_800;
 
 /// The clock. `C` tells how much time has passed since it was started.
 pub struct Rtc<C> {
@@ -289,6 +287,7 @@ impl Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::ClockStart;
     use proptest::prelude::*;
     use std::cell::Cell;
 
@@ -311,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_fixed_start_is_the_first_of_january_2000_a_saturday() {
-        let mut rtc = Rtc::new(FIXED_START, 16 * MIB, || Duration::ZERO);
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
         assert_eq!(time(&mut rtc), [0x20, 0x00, 0x01, 0x01, 0x07, 0x00, 0x00, 0x00]);
         assert_eq!([0x0a, 0x0b, 0x0c, 0x0d].map(|index| read(&mut rtc, index)), [0x26, 0x02, 0x00, 0x80]);
     }
@@ -319,7 +318,7 @@ mod tests {
     #[test]
     fn time_passes_in_the_format_that_status_b_says() {
         let since = Duration::from_secs(86_400 * 59 + 13 * 3600 + 45 * 60 + 59);
-        let mut rtc = Rtc::new(FIXED_START, 16 * MIB, || since);
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || since);
         assert_eq!(time(&mut rtc), [0x20, 0x00, 0x02, 0x29, 0x03, 0x13, 0x45, 0x59]);
         write(&mut rtc, STATUS_B, BINARY);
         assert_eq!(time(&mut rtc), [20, 0, 2, 29, 3, 1 | AFTERNOON, 45, 59]);
@@ -328,7 +327,7 @@ mod tests {
     #[test]
     fn an_update_is_announced() {
         for (nanoseconds, updating) in [(0, 0), (999_700_000, 0), (999_800_000, UPDATE_IN_PROGRESS)] {
-            let mut rtc = Rtc::new(FIXED_START, 16 * MIB, || Duration::from_nanos(nanoseconds));
+            let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::from_nanos(nanoseconds));
             assert_eq!(read(&mut rtc, STATUS_A) & UPDATE_IN_PROGRESS, updating, "{nanoseconds}");
         }
     }
@@ -336,7 +335,7 @@ mod tests {
     #[test]
     fn a_time_that_was_set_goes_on_from_there() {
         let now = Cell::new(Duration::from_secs(5));
-        let mut rtc = Rtc::new(FIXED_START, 16 * MIB, || now.get());
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || now.get());
         write(&mut rtc, STATUS_B, SET | HOURS_24);
         now.set(Duration::from_secs(100));
         for (index, value) in
@@ -357,7 +356,7 @@ mod tests {
             (64 * MIB, [0x80, 0x02, 0x00, 0xfc, 0x00, 0xfc, 0x00, 0x03]),
             (3072 * MIB, [0x80, 0x02, 0xff, 0xff, 0xff, 0xff, 0x00, 0xbf]),
         ] {
-            let mut rtc = Rtc::new(FIXED_START, size, || Duration::ZERO);
+            let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), size, || Duration::ZERO);
             let bytes = [0x15, 0x16, 0x17, 0x18, 0x30, 0x31, 0x34, 0x35].map(|index| read(&mut rtc, index));
             assert_eq!(bytes, expected, "{size}");
         }
@@ -365,7 +364,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_memory_whatever_the_nmi_mask() {
-        let mut rtc = Rtc::new(FIXED_START, 16 * MIB, || Duration::ZERO);
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
         write(&mut rtc, 0x8f, 0x5a);
         assert_eq!(read(&mut rtc, 0x0f), 0x5a);
         write(&mut rtc, STATUS_D, 0);

@@ -6,6 +6,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::channel::InputSink;
 
+/// Interrupt line of COM1.
+pub const COM1_IRQ: u32 = 4;
+
 /// Receive buffer when read, transmit holding register when written; divisor low byte while DLAB is set.
 const DATA: u16 = 0;
 /// Interrupt enable; divisor high byte while DLAB is set.

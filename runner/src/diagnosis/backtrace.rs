@@ -30,8 +30,8 @@ pub fn top_return_address(scene: &Scene<'_>) -> Option<u32> {
 /// instruction of its function or nothing at all.
 fn frameless_caller(scene: &Scene<'_>) -> Option<u32> {
     let record = scene.record;
-    let begins = scene.symbols.find(record.eip).is_some_and(|(_, offset)| offset == 0);
-    let is_wild = !super::hint::is_code(scene, record.eip);
+    let begins = scene.guest.symbols.find(record.eip).is_some_and(|(_, offset)| offset == 0);
+    let is_wild = !scene.is_code(record.eip);
     (begins || is_wild).then(|| top_return_address(scene))?
 }
 
@@ -44,7 +44,7 @@ fn frame(scene: &Scene<'_>, address: u32) -> String {
         Some(region) if region.kind == RegionKind::BootCode => {
             format!("{address:#010x} {}, which calls the kernel", shorten(&region.name))
         }
-        _ => describe_return(scene.symbols, address),
+        _ => describe_return(scene.guest.symbols, address),
     }
 }
 
@@ -82,7 +82,7 @@ impl Lines {
 /// A line for each frame, and one that says why there are no more.
 pub fn backtrace(scene: &Scene<'_>) -> Vec<String> {
     let record = scene.record;
-    let first = format!("#0 {}", describe_address(scene.symbols, record.eip));
+    let first = format!("#0 {}", describe_address(scene.guest.symbols, record.eip));
     let mut found = Lines { text: vec![first], count: 1, last: None };
     let caller = frameless_caller(scene);
     if let Some(address) = caller {

@@ -1,12 +1,8 @@
 //! Which of the deliveries before a triple fault led to it: the last failed because of the one before it, and so on back to
 //! the one that came while all was well.
 
-use stos_image::{FaultRecord, Region, Symbols};
-
 use super::gate::{Gate, Obstacle};
-use super::scene::Scene;
-use crate::machine::GuestMemory;
-use crate::machine::LinearMemory;
+use super::scene::Guest;
 use crate::machine::{Delivery, History, Run, Source};
 
 /// Most steps that are followed back.
@@ -17,37 +13,11 @@ const LONGEST: u32 = 15;
 const FRAME: u32 = 12;
 const FRAME_CS: u32 = 8;
 
-/// A guest that has ended, and what its image says.
-#[derive(Clone, Copy, Debug)]
-pub struct Remains<'a> {
-    /// Its physical memory.
-    pub memory: &'a GuestMemory,
-    /// Names of addresses.
-    pub symbols: &'a Symbols,
-    /// Owners of physical memory, sorted.
-    pub regions: &'a [Region],
-}
-
-impl<'a> Remains<'a> {
-    /// What the CPU of `record` saw.
-    pub fn scene(&self, record: &'a FaultRecord) -> Scene<'a> {
-        let Self { memory, symbols, regions } = *self;
-        let memory = LinearMemory::new(memory, record.cr0, record.cr3, record.cr4);
-        Scene { record, memory, symbols, regions }
-    }
-
-    fn obstacle(&self, delivery: &Delivery) -> Option<Obstacle> {
-        let record = delivery.record();
-        let scene = self.scene(&record);
-        Gate::new(&scene, delivery.vector).obstacle(&scene, delivery)
-    }
-}
-
-impl Delivery {
-    /// The CPU as a fault record.
-    pub fn record(&self) -> FaultRecord {
-        FaultRecord::of(&self.cpu, self.vector, self.error_code)
-    }
+/// Why `delivery` could not reach its handler, if it could not.
+fn obstacle(guest: Guest<'_>, delivery: &Delivery) -> Option<Obstacle> {
+    let record = delivery.record();
+    let scene = guest.scene(&record);
+    Gate::new(&scene, delivery.vector).obstacle(&scene, delivery)
 }
 
 /// How a step came out of the one before it.
@@ -73,7 +43,7 @@ pub struct Step<'a> {
 }
 
 /// The steps that led to the end of `history`, and how many runs of it came before them.
-pub fn chain<'a>(history: &'a History, remains: &Remains<'_>) -> (Vec<Step<'a>>, usize) {
+pub fn chain<'a>(history: &'a History, guest: Guest<'_>) -> (Vec<Step<'a>>, usize) {
     let runs = history.runs();
     let mut steps = Vec::new();
     let mut index = runs.len();
@@ -82,11 +52,11 @@ pub fn chain<'a>(history: &'a History, remains: &Remains<'_>) -> (Vec<Step<'a>>,
         let before = index.checked_sub(1).and_then(|before| runs.get(before).copied());
         let link = match before {
             _ if steps.len() + 1 == STEPS => Link::First,
-            Some(before) if is_found_while_delivering(before, run, remains) => Link::Delivering,
-            Some(before) if is_in_the_handler_of(before, run, remains) => Link::Handler,
+            Some(before) if is_found_while_delivering(before, run, guest) => Link::Delivering,
+            Some(before) if is_in_the_handler_of(before, run, guest) => Link::Handler,
             _ => Link::First,
         };
-        steps.push(Step { run, link, obstacle: remains.obstacle(&run.last) });
+        steps.push(Step { run, link, obstacle: obstacle(guest, &run.last) });
         if link == Link::First {
             break;
         }
@@ -95,21 +65,21 @@ pub fn chain<'a>(history: &'a History, remains: &Remains<'_>) -> (Vec<Step<'a>>,
     (steps, index)
 }
 
-fn is_found_while_delivering(before: &Run, run: &Run, remains: &Remains<'_>) -> bool {
+fn is_found_while_delivering(before: &Run, run: &Run, guest: Guest<'_>) -> bool {
     let (old, new) = (&before.last, &run.first);
     // The emulator tells it of exceptions that can make a double fault. Of others the state of the CPU tells it, which is
     // unchanged when a delivery has failed.
     let is_told = new.during == Some(old.vector);
     let is_unchanged = (old.cpu.eip, old.cpu.general.esp) == (new.cpu.eip, new.cpu.general.esp);
-    is_told || (new.source == Source::Exception && is_unchanged && remains.obstacle(old).is_some())
+    is_told || (new.source == Source::Exception && is_unchanged && obstacle(guest, old).is_some())
 }
 
 /// True when the frame that `before` pushed is still on the stack. Handlers take theirs away at their end, and what is called
 /// after that overwrites it.
-fn is_in_the_handler_of(before: &Run, run: &Run, remains: &Remains<'_>) -> bool {
+fn is_in_the_handler_of(before: &Run, run: &Run, guest: Guest<'_>) -> bool {
     let (old, new) = (&before.last.cpu, &run.first.cpu);
     let record = before.last.record();
-    let memory = remains.scene(&record).memory;
+    let memory = guest.scene(&record).memory;
     let frame = old.general.esp.wrapping_sub(FRAME);
     let word = |offset: u32| memory.word(frame.wrapping_add(offset));
     let is_deeper = new.general.esp <= frame && old.general.esp >= FRAME;
@@ -130,6 +100,7 @@ pub fn is_nested(run: &Run) -> bool {
 mod tests {
     use super::super::testing::Case;
     use super::*;
+    use stos_image::FaultRecord;
     use stos_x86::registers::CpuState;
 
     const STACK: u32 = 0xc010_0000;
@@ -157,8 +128,7 @@ mod tests {
     fn steps(case: &Case, deliveries: &[Delivery]) -> (Vec<(u32, Link)>, usize) {
         let mut history = History::default();
         deliveries.iter().cloned().for_each(|delivery| history.push(delivery));
-        let remains = Remains { memory: &case.memory, symbols: &case.symbols, regions: &case.regions };
-        let (steps, before) = chain(&history, &remains);
+        let (steps, before) = chain(&history, case.guest());
         (steps.iter().map(|step| (step.run.first.vector, step.link)).collect(), before)
     }
 

@@ -100,8 +100,8 @@ impl Gate {
             Entry::Read(entry) => {
                 let bytes: Vec<String> = entry.0.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
                 let meaning = if entry.0 == 0 { "not present: all zeros".to_owned() } else { describe(*entry) };
-                let handler = self.handler().map(|handler| match scene.symbols.find(handler) {
-                    Some(_) => format!("; the handler is {}", describe_address(scene.symbols, handler)),
+                let handler = self.handler().map(|handler| match scene.guest.symbols.find(handler) {
+                    Some(_) => format!("; the handler is {}", describe_address(scene.guest.symbols, handler)),
                     None => String::new(),
                 });
                 let handler = handler.unwrap_or_default();

@@ -1,17 +1,16 @@
-//! Where a CPU was when a run was cut short, from a few looks at it.
+//! Where a CPU was when a run was cut short, from a few samples of it.
 
 use std::fmt::Write as _;
 
 use stos_image::FaultRecord;
-use stos_image::VerifiedImage;
-
-use super::place::describe_address;
-use super::scene::Scene;
-use super::surroundings;
-use crate::devices::Interrupts;
-use crate::machine::GuestMemory;
-use crate::machine::LinearMemory;
 use stos_x86::registers::CpuState;
+
+use super::interrupts::obstacle;
+use super::place::describe_address;
+use super::scene::{Guest, Scene};
+use super::sections::surroundings;
+use crate::devices::Interrupts;
+use crate::machine::Machine;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
@@ -26,34 +25,26 @@ pub struct Hang {
 }
 
 impl Hang {
-    /// Explains what was seen at `looks`, the last of which is the latest; `interrupts` are what could have woken the CPU then.
-    /// `None` without any look.
-    pub fn new(
-        looks: &[CpuState],
-        interrupts: Option<&Interrupts>,
-        image: &VerifiedImage,
-        memory: &GuestMemory,
-    ) -> Option<Self> {
-        let last = looks.last()?;
-        let record = FaultRecord::of(last, NO_VECTOR, 0);
-        let memory = LinearMemory::new(memory, last.cr0, last.cr3, last.cr4);
-        let scene = Scene { record: &record, memory, symbols: image.symbols(), regions: &image.description().regions };
-        Some(Self::of(looks, interrupts, &scene))
+    /// Explains what `samples` show, the last of which is the latest; `interrupts` are what could have woken the CPU then.
+    /// `None` without any sample.
+    pub fn new(samples: &[CpuState], interrupts: Option<&Interrupts>, machine: &Machine) -> Option<Self> {
+        let record = FaultRecord::of(samples.last()?, NO_VECTOR, 0);
+        Some(Self::of(samples, interrupts, &Guest::of(machine).scene(&record)))
     }
 
-    fn of(looks: &[CpuState], interrupts: Option<&Interrupts>, scene: &Scene<'_>) -> Self {
-        let all_wait = looks.iter().all(|look| look.is_halted);
-        let places = Places::new(looks, scene);
+    fn of(samples: &[CpuState], interrupts: Option<&Interrupts>, scene: &Scene<'_>) -> Self {
+        let all_wait = samples.iter().all(|sample| sample.is_halted);
+        let places = Places::new(samples, scene);
         let mut clause = if all_wait { "waiting in HLT for an interrupt, ".to_owned() } else { String::new() };
-        clause += &places.clause(looks.len(), scene);
-        if let Some(obstacle) = interrupts.and_then(Interrupts::obstacle).filter(|_| all_wait) {
+        clause += &places.clause(samples.len(), scene);
+        if let Some(obstacle) = interrupts.and_then(obstacle).filter(|_| all_wait) {
             let _ = write!(clause, "; {obstacle}");
         }
         let mut details = String::new();
         if places.eips.len() > 1 {
             details += "  seen at:\n";
             for (eip, count) in &places.eips {
-                let _ = writeln!(details, "    {} {}", describe_address(scene.symbols, *eip), times(*count));
+                let _ = writeln!(details, "    {} {}", describe_address(scene.guest.symbols, *eip), times(*count));
             }
         }
         Self { clause, details: details + &surroundings(scene) }
@@ -78,12 +69,12 @@ struct Places {
 }
 
 impl Places {
-    fn new(looks: &[CpuState], scene: &Scene<'_>) -> Self {
-        let name = |eip| scene.symbols.find(eip).map(|(symbol, _)| super::place::shorten(&symbol.shown_name()));
+    fn new(samples: &[CpuState], scene: &Scene<'_>) -> Self {
+        let name = |eip| scene.guest.symbols.find(eip).map(|(symbol, _)| super::place::shorten(&symbol.shown_name()));
         let (mut eips, mut functions) = (Vec::new(), Vec::new());
-        for look in looks {
-            count(&mut eips, look.eip);
-            count(&mut functions, name(look.eip));
+        for sample in samples {
+            count(&mut eips, sample.eip);
+            count(&mut functions, name(sample.eip));
         }
         eips.sort_unstable();
         // Stable: those that were seen equally often stay in the order in which they were seen.
@@ -91,13 +82,13 @@ impl Places {
         Self { eips, functions }
     }
 
-    fn clause(&self, looks: usize, scene: &Scene<'_>) -> String {
-        let each = match looks {
+    fn clause(&self, samples: usize, scene: &Scene<'_>) -> String {
+        let each = match samples {
             1 => "when it was looked at".to_owned(),
-            _ => format!("each of the {looks} times that it was looked at"),
+            _ => format!("each of the {samples} times that it was looked at"),
         };
         match (&self.eips[..], &self.functions[..]) {
-            ([(eip, _)], _) => format!("at {} {each}", describe_address(scene.symbols, *eip)),
+            ([(eip, _)], _) => format!("at {} {each}", describe_address(scene.guest.symbols, *eip)),
             ([(first, _), .., (last, _)], [(Some(name), _)]) => {
                 format!("in {name} {each}, from {first:#x} to {last:#x}")
             }
@@ -111,7 +102,7 @@ impl Places {
                 });
                 let named: Vec<String> = named.collect();
                 let more = if functions.len() > NAMED { ", and elsewhere" } else { "" };
-                format!("{}{more} of the {looks} that it was looked at", named.join(", "))
+                format!("{}{more} of the {samples} that it was looked at", named.join(", "))
             }
         }
     }
@@ -139,12 +130,12 @@ mod tests {
     use crate::devices::{Controller, Pics};
 
     fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
-        let looks: Vec<CpuState> =
+        let samples: Vec<CpuState> =
             eips.iter().map(|&eip| CpuState { eip, eflags: 0x202, is_halted, ..CpuState::default() }).collect();
-        let case = Case::new(FaultRecord::of(&looks[looks.len() - 1], NO_VECTOR, 0))
+        let case = Case::new(FaultRecord::of(&samples[samples.len() - 1], NO_VECTOR, 0))
             .with_symbol(0x1000, 0x100, "spin_lock")
             .with_symbol(0x1100, 0x100, "schedule");
-        Hang::of(&looks, interrupts, &case.scene())
+        Hang::of(&samples, interrupts, &case.scene())
     }
 
     #[test]

@@ -17,15 +17,6 @@ const LOW: u32 = 64 << 10;
 /// How far from ESP an access still is one to the stack.
 const NEAR_STACK: u32 = 4096;
 
-/// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
-pub fn is_code(scene: &Scene<'_>, address: u32) -> bool {
-    let Some(physical) = scene.memory.physical(address) else { return false };
-    scene.region_at(physical).is_none_or(|region| {
-        let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
-        is_free || region.permissions.0 & Permissions::EXECUTE != 0
-    })
-}
-
 /// `address` as text, when its four bytes are printable.
 fn as_text(address: u32) -> Option<String> {
     let bytes = address.to_le_bytes();
@@ -44,7 +35,7 @@ pub fn subject(scene: &Scene<'_>) -> Option<u32> {
 
 fn wild_jump(scene: &Scene<'_>) -> Option<String> {
     let eip = scene.record.eip;
-    if is_code(scene, eip) {
+    if scene.is_code(eip) {
         return None;
     }
     let place = match scene.region(eip) {
@@ -59,7 +50,7 @@ fn wild_jump(scene: &Scene<'_>) -> Option<String> {
                 _ if is_low => "is NULL or nearly so, and what is mapped there was executed up to EIP",
                 _ => "points to no function",
             };
-            let caller = describe_return(scene.symbols, caller);
+            let caller = describe_return(scene.guest.symbols, caller);
             format!("EIP {eip:#010x} {place}: the call of a function pointer that {what}; called from {caller}")
         }
         (None, ..FIRST_PAGE) => {
@@ -111,12 +102,13 @@ fn stray_stack(scene: &Scene<'_>) -> Option<String> {
     let is_no_stack = match region.kind {
         RegionKind::Stack | RegionKind::FrameArray => return None,
         RegionKind::Heap => false,
-        RegionKind::Kernel => region.permissions.0 & Permissions::WRITE == 0,
+        RegionKind::Kernel => !region.permissions.contains(Permissions::WRITE),
         _ => true,
     };
     let name = shorten(&region.name);
     let physical = scene.memory.physical(esp.wrapping_sub(4))?;
-    let stack = scene.regions.iter().find(|stack| stack.kind == RegionKind::Stack && stack.range.start.0 > physical)?;
+    let stack =
+        scene.guest.regions.iter().find(|stack| stack.kind == RegionKind::Stack && stack.range.start.0 > physical)?;
     let below = stack.range.start.0 - physical;
     match (is_no_stack, region.kind) {
         (true, _) => Some(format!(
@@ -140,7 +132,7 @@ fn physical_address(scene: &Scene<'_>) -> Option<String> {
         return None;
     }
     // Nothing is there to be used: a guard, or addresses without memory.
-    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Hole) {
+    if scene.region_at(address.into()).is_some_and(|region| region.kind == RegionKind::Reserved) {
         return None;
     }
     let owner = scene.region_at(address.into()).map(|region| format!(" of `{}`", shorten(&region.name)));

@@ -30,7 +30,7 @@ fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Instruction> + '_ 
 /// does not meet EIP exactly was decoded wrongly and is not shown.
 fn before(scene: &Scene<'_>) -> Vec<Instruction> {
     let eip = scene.record.eip;
-    let Some((function, offset)) = scene.symbols.find(eip).filter(|(_, offset)| *offset <= FUNCTION_LIMIT) else {
+    let Some((function, offset)) = scene.guest.symbols.find(eip).filter(|(_, offset)| *offset <= FUNCTION_LIMIT) else {
         return Vec::new();
     };
     let bytes = scene.memory.bytes(function.address, offset);
@@ -64,7 +64,7 @@ fn format(formatter: &mut GasFormatter, scene: &Scene<'_>, instruction: &Instruc
     let mut text = String::new();
     formatter.format(instruction, &mut text);
     let target = u32::try_from(instruction.near_branch_target()).ok().filter(|&target| target != 0);
-    match target.and_then(|target| symbol(scene.symbols, target)) {
+    match target.and_then(|target| symbol(scene.guest.symbols, target)) {
         Some(name) => format!("{text} <{}>", name.strip_suffix("+0x0").unwrap_or(&name)),
         None => text,
     }

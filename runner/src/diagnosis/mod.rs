@@ -1,8 +1,10 @@
-//! Tells a person what an exception means that the image's fault catcher has recorded: what it was, why, where, and who
-//! called that code. Everything here comes from the guest and may be anything.
+//! Tells a person what went wrong in a guest, and why: an exception that was caught, a triple fault, a CPU that hangs. What it is
+//! told from comes from the guest and may be anything.
 
 mod backtrace;
+mod caught;
 mod chain;
+mod delivery;
 mod descriptor;
 mod error_code;
 mod exception;
@@ -10,268 +12,19 @@ mod gate;
 mod hang;
 mod hint;
 mod instruction;
+mod interrupts;
 mod page_walk;
 mod place;
 mod registers;
 mod scene;
+mod sections;
 #[cfg(test)]
 mod testing;
 mod triple_fault;
 
-use std::fmt;
-
-use stos_image::{CR0_PE, CR0_PG, FaultRecord, RegionKind, VerifiedImage};
-use stos_x86::interrupts::{ErrorCode, Exception, SelectorCode};
-
+pub use caught::{CaughtException, Diagnosis};
 pub use hang::Hang;
+pub use interrupts::obstacle;
 pub use place::{Place, describe_address};
+pub use scene::is_in_boot_code;
 pub use triple_fault::TripleFault;
-
-use crate::machine::GuestMemory;
-use crate::machine::LinearMemory;
-use exception::{exception, meaning};
-use page_walk::Access;
-use scene::Scene;
-
-/// A caught exception in words.
-#[derive(Clone, Debug, Default)]
-pub struct Diagnosis {
-    sentence: String,
-    details: String,
-    exception: CaughtException,
-    refuses_paging: bool,
-}
-
-/// An exception that was caught, for programs.
-#[derive(Clone, Debug, Default)]
-pub struct CaughtException {
-    /// Its vector.
-    pub vector: u32,
-    /// The manual's short name, such as `#PF`.
-    pub mnemonic: &'static str,
-    /// Its name in words.
-    pub name: &'static str,
-    /// Its error code, or 0.
-    pub error_code: u32,
-    /// Where it happened.
-    pub place: Place,
-    /// CR2.
-    pub cr2: u32,
-}
-
-impl Diagnosis {
-    /// Explains `record` by what `image` knows and by what `memory` holds.
-    pub fn new(record: &FaultRecord, image: &VerifiedImage, memory: &GuestMemory) -> Self {
-        let memory = LinearMemory::new(memory, record.cr0, record.cr3, record.cr4);
-        Self::of(&Scene { record, memory, symbols: image.symbols(), regions: &image.description().regions })
-    }
-
-    fn of(scene: &Scene<'_>) -> Self {
-        let FaultRecord { vector, error_code, eip, cr2, .. } = *scene.record;
-        let Exception { mnemonic, name, .. } = exception(vector);
-        let place = Place::new(Some(scene.symbols), eip);
-        let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
-        let (sentence, details) = (sentence(scene), details(scene));
-        Self { sentence, details, exception, refuses_paging: refuses_paging(scene) }
-    }
-
-    /// What there is to say beyond one sentence: whole lines, each ended.
-    pub fn details(&self) -> &str {
-        &self.details
-    }
-
-    /// The exception.
-    pub fn exception(&self) -> &CaughtException {
-        &self.exception
-    }
-
-    /// True when the CPU refused `mov cr0` with paging in it although the guest did nothing wrong. Some hosts' KVM can't
-    /// page 32-bit guests and say so in this way.
-    pub fn is_refused_paging(&self) -> bool {
-        self.refuses_paging
-    }
-}
-
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
-    }
-}
-
-/// True when `address` lies in the code that calls the kernel. A CPU that halts there without a fault record does so because
-/// the kernel's entry function has returned.
-pub fn is_in_boot_code(image: &VerifiedImage, memory: &LinearMemory<'_>, address: u32) -> bool {
-    let regions = &image.description().regions;
-    memory.physical(address).is_some_and(|physical| {
-        regions.iter().any(|region| {
-            region.kind == RegionKind::BootCode
-                && physical.checked_sub(region.range.start.0).is_some_and(|offset| offset < region.range.size)
-        })
-    })
-}
-
-/// Why it happened, as the end of the sentence.
-fn cause(scene: &Scene<'_>) -> Option<String> {
-    match exception(scene.record.vector).error_code {
-        ErrorCode::PageFault => Some(error_code::page_fault(scene)),
-        ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
-        ErrorCode::Number => Some(format!("error code {:#x}", scene.record.error_code)),
-        ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
-            Some((address, why)) => {
-                let esp = scene.record.esp;
-                Some(format!(
-                    "the stack is bad ({address:#010x} below ESP {esp:#010x} {why}), so an exception could not be delivered"
-                ))
-            }
-            None => hint::possible_interrupt(scene),
-        },
-    }
-}
-
-fn sentence(scene: &Scene<'_>) -> String {
-    let Exception { mnemonic, name, .. } = exception(scene.record.vector);
-    let place = describe_address(scene.symbols, scene.record.eip);
-    let cause = cause(scene).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{mnemonic} ({name}) at {place} before the kernel had its own IDT{cause}")
-}
-
-/// The tables that the CPU followed to the exception.
-fn tables(scene: &Scene<'_>) -> Vec<String> {
-    let record = scene.record;
-    let code = SelectorCode(record.error_code);
-    match exception(record.vector).error_code {
-        ErrorCode::PageFault => {
-            let bit = |number: u32| record.error_code >> number & 1 == 1;
-            let access = Access { write: bit(1), user: bit(2), reserved: bit(3) };
-            page_walk::walk(scene, record.cr2, access)
-        }
-        ErrorCode::Selector if code.names_an_entry() => descriptor::table(scene, code),
-        _ => match hint::subject(scene) {
-            Some(address) => {
-                let mut lines = page_walk::walk(scene, address, Access { write: true, user: false, reserved: false });
-                let cr3 = record.cr3;
-                lines.push(format!(
-                    "(looked up by CR3 {cr3:#x}, that of the image: a double fault does not keep the one before)"
-                ));
-                lines
-            }
-            None => Vec::new(),
-        },
-    }
-}
-
-fn details(scene: &Scene<'_>) -> String {
-    indented(&facts(scene)) + &surroundings(scene)
-}
-
-/// Lines of a diagnosis.
-fn indented(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| ["  ", line, "\n"]).collect()
-}
-
-/// What the exception means, its error code, the tables that it is about, and hints.
-fn facts(scene: &Scene<'_>) -> Vec<String> {
-    let meaning = format!("meaning: {}", meaning(scene.record.vector));
-    let facts = error_code::bits(scene).into_iter().chain(tables(scene));
-    let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
-    std::iter::once(meaning).chain(facts).chain(hints).collect()
-}
-
-/// Where the CPU was: the code, who called it, and all registers; whole lines.
-fn surroundings(scene: &Scene<'_>) -> String {
-    let sections = [
-        ("instruction", instruction::listing(scene)),
-        ("backtrace", backtrace::backtrace(scene)),
-        ("registers", registers::registers(scene.record)),
-    ];
-    let sections = sections.into_iter().filter(|(_, lines)| !lines.is_empty());
-    let titled = |(title, lines): (&str, Vec<String>)| format!("  {title}:\n    {}\n", lines.join("\n    "));
-    sections.map(titled).collect()
-}
-
-fn refuses_paging(scene: &Scene<'_>) -> bool {
-    let record = scene.record;
-    // 0F 22 /r is MOV CR, r32; the reg field names the control register, the r/m field the general one
-    // (Intel SDM volume 2B, "MOV - Move to/from Control Registers").
-    let &[0x0f, 0x22, operands] = &scene.memory.bytes(record.eip, 3)[..] else { return false };
-    let general = [record.eax, record.ecx, record.edx, record.ebx, record.esp, record.ebp, record.esi, record.edi];
-    let value = general[usize::from(operands & 7)];
-    let protected = value & CR0_PE != 0;
-    record.vector == 13 && operands & 0x38 == 0 && record.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && protected
-}
-
-#[cfg(test)]
-mod tests {
-    use super::testing::{Case, any_case};
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Most lines and most bytes of details: the longest list of each kind, with names of the longest.
-    const LINES: usize = 80;
-    const BYTES: usize = 64 << 10;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
-
-        #[test]
-        fn any_record_and_any_memory_is_told_in_bounded_text(case in any_case()) {
-            let diagnosis = Diagnosis::of(&case.scene());
-            prop_assert!(!diagnosis.to_string().contains('\n'));
-            prop_assert!(diagnosis.details().lines().count() <= LINES, "{}", diagnosis.details());
-            prop_assert!(diagnosis.details().len() <= BYTES);
-            prop_assert!(diagnosis.details().ends_with('\n'));
-        }
-    }
-
-    fn sentence_of(record: FaultRecord) -> String {
-        Diagnosis::of(&Case::new(record).with_symbol(0xc010_0500, 0x100, "kernel_main").scene()).to_string()
-    }
-
-    #[test]
-    fn a_page_fault_is_told_in_words() {
-        let record =
-            FaultRecord { vector: 14, error_code: 2, eip: 0xc010_0516, cr2: 0xdead_beef, ..FaultRecord::default() };
-        assert_eq!(
-            sentence_of(record),
-            "#PF (page fault) at 0xc0100516 (kernel_main+0x16) before the kernel had its own IDT: \
-             supervisor write to 0xdeadbeef: no page is mapped there"
-        );
-    }
-
-    #[test]
-    fn an_unknown_address_is_only_a_number() {
-        let record = FaultRecord { vector: 6, eip: 0x1234, ..FaultRecord::default() };
-        assert_eq!(sentence_of(record), "#UD (invalid opcode) at 0x00001234 before the kernel had its own IDT");
-    }
-
-    #[test]
-    fn a_double_fault_says_what_is_wrong_with_the_stack() {
-        let record =
-            FaultRecord { vector: 8, eip: 0xc010_0500, esp: 0xdead_0000, cr2: 0xdeac_fffc, ..FaultRecord::default() };
-        let elsewhere = FaultRecord { cr2: 0x1234, ..record.clone() };
-        assert!(
-            !Diagnosis::of(&Case::paged(elsewhere).scene()).to_string().contains("stack"),
-            "CR2 is not the stack's"
-        );
-        let diagnosis = Diagnosis::of(&Case::paged(record).scene());
-        let sentence = diagnosis.to_string();
-        let end = ": the stack is bad (0xdeacfffc below ESP 0xdead0000 is not mapped), so an exception could not be delivered";
-        assert!(sentence.ends_with(end), "{sentence}");
-        assert!(diagnosis.details().contains("page directory entry 890 at 0x1de8"), "{}", diagnosis.details());
-    }
-
-    #[test]
-    fn a_host_that_refuses_paging_is_told_from_a_guest_that_is_wrong() {
-        let is_refused = |record, code: [u8; 3]| {
-            Diagnosis::of(&Case::new(FaultRecord { eip: 0x3000, ..record }).with(0x3000, &code).scene())
-                .is_refused_paging()
-        };
-        let mov_cr0_eax = [0x0f, 0x22, 0xc0];
-        let mov_cr3_eax = [0x0f, 0x22, 0xd8];
-        let refused = FaultRecord { vector: 13, eax: 0x8000_0011, cr0: 0x11, ..FaultRecord::default() };
-        assert!(is_refused(refused.clone(), mov_cr0_eax));
-        assert!(!is_refused(refused.clone(), mov_cr3_eax));
-        assert!(!is_refused(FaultRecord { vector: 14, ..refused.clone() }, mov_cr0_eax));
-        assert!(!is_refused(FaultRecord { eax: 0x8000_0000, ..refused }, mov_cr0_eax));
-    }
-}

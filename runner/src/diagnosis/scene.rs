@@ -1,37 +1,69 @@
 //! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
 //! knows about both.
 
-use stos_image::{CR0_WP, FaultRecord, Region, Symbols};
-
+use stos_image::{CR0_WP, FaultRecord, Permissions, Region, RegionKind, Symbols};
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Translation, WalkEnd};
+use stos_x86::registers::CpuState;
 
-use crate::machine::LinearMemory;
+use crate::machine::{GuestMemory, LinearMemory, Machine};
 
-/// A fault and its surroundings.
+/// A guest that has stopped or stands still, and what its image says of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
-    /// The record.
-    pub record: &'a FaultRecord,
-    /// Memory, through the page tables that the record names.
-    pub memory: LinearMemory<'a>,
+pub struct Guest<'a> {
+    /// Its physical memory.
+    pub memory: &'a GuestMemory,
     /// Names of addresses.
     pub symbols: &'a Symbols,
     /// Owners of physical memory, sorted.
     pub regions: &'a [Region],
 }
 
+impl<'a> Guest<'a> {
+    /// The guest of `machine`.
+    pub fn of(machine: &'a Machine) -> Self {
+        let Machine { image, memory } = machine;
+        Self { memory, symbols: image.symbols(), regions: &image.description().regions }
+    }
+
+    /// The guest as the CPU of `record` saw it.
+    pub fn scene(self, record: &'a FaultRecord) -> Scene<'a> {
+        let memory = LinearMemory::new(self.memory, record.cr0, record.cr3, record.cr4);
+        Scene { record, guest: self, memory }
+    }
+}
+
+/// A fault and its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The record.
+    pub record: &'a FaultRecord,
+    /// The guest.
+    pub guest: Guest<'a>,
+    /// Its memory, through the page tables that the record names.
+    pub memory: LinearMemory<'a>,
+}
+
 impl<'a> Scene<'a> {
     /// The region that holds a physical address.
     pub fn region_at(&self, physical: u64) -> Option<&'a Region> {
-        let after = self.regions.partition_point(|region| region.range.start.0 <= physical);
-        let region = self.regions.get(after.checked_sub(1)?)?;
+        let after = self.guest.regions.partition_point(|region| region.range.start.0 <= physical);
+        let region = self.guest.regions.get(after.checked_sub(1)?)?;
         (physical - region.range.start.0 < region.range.size).then_some(region)
     }
 
     /// The region that holds a linear address.
     pub fn region(&self, address: u32) -> Option<&'a Region> {
         self.region_at(self.memory.physical(address)?)
+    }
+
+    /// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
+    pub fn is_code(&self, address: u32) -> bool {
+        let Some(physical) = self.memory.physical(address) else { return false };
+        self.region_at(physical).is_none_or(|region| {
+            let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
+            is_free || region.permissions.contains(Permissions::EXECUTE)
+        })
     }
 
     /// True when CR0.WP makes read-only pages read-only for the kernel.
@@ -69,4 +101,12 @@ impl<'a> Scene<'a> {
         let is_write = code.contains(PageFaultCode::WRITE);
         code.contains(PageFaultCode::FETCH) || (!is_write && self.record.cr2 == self.record.eip)
     }
+}
+
+/// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
+/// entry function has returned.
+pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
+    let record = FaultRecord::of(cpu, 0, 0);
+    let region = Guest::of(machine).scene(&record).region(cpu.eip);
+    region.is_some_and(|region| region.kind == RegionKind::BootCode)
 }

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 use stos_image::{CR0_PG, CR4_PSE, FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
 
-use super::scene::Scene;
-use crate::machine::LinearMemory;
+use super::scene::{Guest, Scene};
 use crate::machine::{GuestMemory, Sharing};
 
 /// CR0 with paging on.
@@ -53,20 +52,19 @@ impl Case {
 
     /// With a region; call it in the order of addresses.
     pub fn with_region(mut self, start: u64, size: u64, kind: RegionKind, permissions: u8, name: &str) -> Self {
-        let permissions = stos_image::Permissions(permissions);
+        let permissions = stos_image::Permissions::from_bits_truncate(permissions);
         self.regions.push(Region { range: GuestRange::new(start, size), kind, permissions, name: name.to_owned() });
         self
     }
 
+    /// The guest.
+    pub fn guest(&self) -> Guest<'_> {
+        Guest { memory: &self.memory, symbols: &self.symbols, regions: &self.regions }
+    }
+
     /// What is diagnosed.
     pub fn scene(&self) -> Scene<'_> {
-        let FaultRecord { cr0, cr3, cr4, .. } = self.record;
-        Scene {
-            record: &self.record,
-            memory: LinearMemory::new(&self.memory, cr0, cr3, cr4),
-            symbols: &self.symbols,
-            regions: &self.regions,
-        }
+        self.guest().scene(&self.record)
     }
 }
 
@@ -112,7 +110,7 @@ prop_compose! {
         for (address, size, name) in symbols {
             case = case.with_symbol(address, size, &name);
         }
-        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Hole];
+        let kinds = [RegionKind::Kernel, RegionKind::Stack, RegionKind::Heap, RegionKind::BootCode, RegionKind::Reserved];
         for (page, (permissions, size)) in regions {
             let kind = kinds[usize::try_from(size).unwrap() % kinds.len()];
             case = case.with_region(page << 12, size, kind, permissions, "region");

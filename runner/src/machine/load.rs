@@ -5,10 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use stos_image::{ImageError, ParsedImage, VerifiedImage};
+use stos_image::{FAULT_RECORD_SIZE, FaultRecord, ImageError, ParsedImage, VerifiedImage};
 
-use crate::machine::{GuestMemory, Sharing};
-use crate::outcome::Outcome;
+use super::{GuestMemory, Sharing};
 
 /// A guest that is ready to be entered. Clones are the same guest.
 #[derive(Clone, Debug)]
@@ -19,36 +18,46 @@ pub struct Machine {
     pub memory: Arc<GuestMemory>,
 }
 
+impl Machine {
+    /// The record that the image's fault catcher has left, if it did.
+    pub fn fault_record(&self) -> Option<FaultRecord> {
+        let catcher = self.image.description().fault_catcher.as_ref()?;
+        FaultRecord::decode(&self.memory.read::<FAULT_RECORD_SIZE>(catcher.record.0)?)
+    }
+}
+
+/// Why there is no guest.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The image can't be opened.
+    NotOpened(io::Error),
+    /// The image can't be read, or is not what it should be.
+    Rejected(ImageError),
+    /// There is no guest memory of this many bytes.
+    NoMemory(u64, io::Error),
+}
+
 /// Opens `path` and checks everything before the payload.
 ///
 /// # Errors
-/// [`Outcome::NoInput`], [`Outcome::ImageRejected`], [`Outcome::Io`].
-pub fn open(path: &Path) -> Result<ParsedImage<File>, Outcome> {
-    let no_input = |source| Outcome::NoInput { path: path.to_owned(), source };
-    let file = File::open(path).map_err(no_input)?;
+/// [`LoadError::NotOpened`], [`LoadError::Rejected`].
+pub fn open(path: &Path) -> Result<ParsedImage<File>, LoadError> {
+    let file = File::open(path).map_err(LoadError::NotOpened)?;
     // Opening a directory for reading works; reading it would fail with a less helpful place in the message.
-    if file.metadata().map_err(no_input)?.is_dir() {
-        return Err(no_input(io::ErrorKind::IsADirectory.into()));
+    if file.metadata().map_err(LoadError::NotOpened)?.is_dir() {
+        return Err(LoadError::NotOpened(io::ErrorKind::IsADirectory.into()));
     }
-    ParsedImage::parse(file).map_err(|error| rejected(path, error))
+    ParsedImage::parse(file).map_err(LoadError::Rejected)
 }
 
 /// Reads the payload into new guest memory and checks it. The bytes that were checked are the bytes that run: the file may
 /// change or vanish from then on.
 ///
 /// # Errors
-/// [`Outcome::ImageRejected`], [`Outcome::Io`].
-pub fn load(path: &Path, parsed: ParsedImage<File>, sharing: Sharing) -> Result<Machine, Outcome> {
+/// [`LoadError::Rejected`], [`LoadError::NoMemory`].
+pub fn load(parsed: ParsedImage<File>, sharing: Sharing) -> Result<Machine, LoadError> {
     let size = parsed.facts().description().memory_size;
-    let memory = GuestMemory::new(size, sharing)
-        .map_err(|source| Outcome::Io { action: format!("getting {} MiB of guest memory", size >> 20), source })?;
-    let image = parsed.verify(|address, bytes| memory.write(address, bytes)).map_err(|error| rejected(path, error))?;
+    let memory = GuestMemory::new(size, sharing).map_err(|source| LoadError::NoMemory(size, source))?;
+    let image = parsed.verify(|address, bytes| memory.write(address, bytes)).map_err(LoadError::Rejected)?;
     Ok(Machine { image: Arc::new(image), memory: Arc::new(memory) })
-}
-
-fn rejected(path: &Path, error: ImageError) -> Outcome {
-    match error {
-        ImageError::Io(source) => Outcome::Io { action: format!("reading the image `{}`", path.display()), source },
-        source => Outcome::ImageRejected { path: path.to_owned(), source },
-    }
 }

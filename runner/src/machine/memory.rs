@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use stos_image::{FAULT_RECORD_SIZE, FaultRecord, PhysAddr, VerifiedImage, align_up};
+use stos_image::{PhysAddr, align_up};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 /// Who can see the guest's memory.
@@ -85,11 +85,5 @@ impl GuestMemory {
     pub fn read_many(&self, address: u64, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.map.read_slice(&mut bytes, GuestAddress(address)).ok().map(|()| bytes)
-    }
-
-    /// The record that the fault catcher of `image` left, if it did.
-    pub fn fault_record(&self, image: &VerifiedImage) -> Option<FaultRecord> {
-        let catcher = image.description().fault_catcher.as_ref()?;
-        FaultRecord::decode(&self.read::<FAULT_RECORD_SIZE>(catcher.record.0)?)
     }
 }

@@ -1,10 +1,12 @@
 //! What runs: an image in guest memory.
 
+mod configuration;
 mod exceptions;
 mod linear;
 pub mod load;
 mod memory;
 
+pub use configuration::{ClockStart, Configuration, CpuModel};
 pub use exceptions::{Delivery, History, Run, Source};
 pub use linear::LinearMemory;
 pub use load::Machine;

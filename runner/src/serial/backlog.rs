@@ -28,7 +28,7 @@ struct State {
     start: u64,
     /// Bytes that were dropped since somebody was last told.
     lost: u64,
-    visitor: Option<Arc<File>>,
+    client: Option<Arc<File>>,
 }
 
 impl State {
@@ -43,8 +43,8 @@ impl State {
         self.start += count as u64;
     }
 
-    fn is_here(&self, visitor: &Arc<File>) -> bool {
-        self.visitor.as_ref().is_some_and(|here| Arc::ptr_eq(here, visitor))
+    fn is_here(&self, client: &Arc<File>) -> bool {
+        self.client.as_ref().is_some_and(|here| Arc::ptr_eq(here, client))
     }
 }
 
@@ -61,34 +61,34 @@ impl Backlog {
     /// Appends `bytes`, after waiting for room if somebody is there to make it.
     pub fn push(&self, bytes: &[u8]) {
         let mut state = self.lock();
-        while state.visitor.is_some() && state.kept.len() >= LIMIT {
+        while state.client.is_some() && state.kept.len() >= LIMIT {
             state = self.wait(state);
         }
         state.kept.extend(bytes);
-        if state.visitor.is_none() {
+        if state.client.is_none() {
             state.trim();
         }
         self.changed.notify_all();
     }
 
-    /// `visitor` has come, and is told how much was dropped.
-    pub fn arrive(&self, visitor: Arc<File>) {
+    /// `client` has come, and is told how much was dropped.
+    pub fn arrive(&self, client: Arc<File>) {
         let mut state = self.lock();
         if state.lost != 0 {
-            // A new connection has room for a line. If it has ended already, the next visitor is told.
-            if writeln!(&*visitor, "[{} bytes before this are lost]", state.lost).is_ok() {
+            // A new connection has room for a line. If it has ended already, the next client is told.
+            if writeln!(&*client, "[{} bytes before this are lost]", state.lost).is_ok() {
                 state.lost = 0;
             }
         }
-        state.visitor = Some(visitor);
+        state.client = Some(client);
         self.changed.notify_all();
     }
 
-    /// `visitor` has gone, if that was not known yet.
-    pub fn leave(&self, visitor: &Arc<File>) {
+    /// `client` has gone, if that was not known yet.
+    pub fn leave(&self, client: &Arc<File>) {
         let mut state = self.lock();
-        if state.is_here(visitor) {
-            state.visitor = None;
+        if state.is_here(client) {
+            state.client = None;
             state.trim();
             self.changed.notify_all();
         }
@@ -99,24 +99,24 @@ impl Backlog {
         let mut piece = Vec::with_capacity(PIECE);
         loop {
             let mut state = self.lock();
-            let (visitor, start) = loop {
-                if let Some(visitor) = state.visitor.as_ref().filter(|_| !state.kept.is_empty()) {
-                    break (Arc::clone(visitor), state.start);
+            let (client, start) = loop {
+                if let Some(client) = state.client.as_ref().filter(|_| !state.kept.is_empty()) {
+                    break (Arc::clone(client), state.start);
                 }
                 state = self.wait(state);
             };
             piece.clear();
             piece.extend(state.kept.iter().take(PIECE));
             drop(state);
-            match (&*visitor).write(&piece) {
+            match (&*client).write(&piece) {
                 Ok(count) => self.sent(start + count as u64),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.leave(&visitor),
+                Err(_) => self.leave(&client),
             }
         }
     }
 
-    /// All output before `end` was written. Some of it may have been dropped meanwhile, because the visitor has gone.
+    /// All output before `end` was written. Some of it may have been dropped meanwhile, because the client has gone.
     fn sent(&self, end: u64) {
         let mut state = self.lock();
         let count = end.saturating_sub(state.start);
@@ -131,7 +131,7 @@ impl Backlog {
         let mut state = self.lock();
         while !state.kept.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if state.visitor.is_some() {
+            if state.client.is_some() {
                 state = self.wait(state);
             } else if left.is_zero() {
                 return None;
@@ -139,7 +139,7 @@ impl Backlog {
                 state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
-        state.visitor.clone()
+        state.client.clone()
     }
 
     /// Bytes that nobody has been sent.
@@ -156,7 +156,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::thread;
 
-    /// A backlog that is being sent, and a way to give it a visitor.
+    /// A backlog that is being sent, and a way to give it a client.
     fn backlog() -> Arc<Backlog> {
         let backlog = Arc::new(Backlog::default());
         let sender = Arc::clone(&backlog);
@@ -166,9 +166,9 @@ mod tests {
 
     fn visit(backlog: &Backlog) -> (io::PipeReader, Arc<File>) {
         let (reader, writer) = io::pipe().unwrap();
-        let visitor = Arc::new(File::from(OwnedFd::from(writer)));
-        backlog.arrive(Arc::clone(&visitor));
-        (reader, visitor)
+        let client = Arc::new(File::from(OwnedFd::from(writer)));
+        backlog.arrive(Arc::clone(&client));
+        (reader, client)
     }
 
     fn read(reader: &mut io::PipeReader, count: usize) -> Vec<u8> {
@@ -181,7 +181,7 @@ mod tests {
     fn what_was_printed_before_somebody_came_comes_first() {
         let backlog = backlog();
         backlog.push(b"early ");
-        let (mut reader, _visitor) = visit(&backlog);
+        let (mut reader, _client) = visit(&backlog);
         backlog.push(b"late");
         assert_eq!(read(&mut reader, 10), b"early late");
         backlog.finish();
@@ -189,16 +189,16 @@ mod tests {
     }
 
     #[test]
-    fn what_one_visitor_has_not_been_sent_waits_for_the_next() {
+    fn what_one_client_has_not_been_sent_waits_for_the_next() {
         let backlog = backlog();
-        let (reader, visitor) = visit(&backlog);
-        backlog.leave(&visitor);
+        let (reader, client) = visit(&backlog);
+        backlog.leave(&client);
         drop(reader);
         backlog.push(b"between");
-        let (reader, _visitor) = visit(&backlog);
+        let (reader, _client) = visit(&backlog);
         drop(reader);
         backlog.push(b", after");
-        let (mut reader, _visitor) = visit(&backlog);
+        let (mut reader, _client) = visit(&backlog);
         let text = String::from_utf8(read(&mut reader, 7)).unwrap();
         // Nobody knows whether the second had the first word.
         assert!(text == "between" || text == ", after", "{text}");
@@ -210,7 +210,7 @@ mod tests {
         backlog.push(b"begin");
         backlog.push(&vec![b'x'; LIMIT]);
         assert_eq!(backlog.unread(), LIMIT as u64 + 5);
-        let (mut reader, _visitor) = visit(&backlog);
+        let (mut reader, _client) = visit(&backlog);
         let text = read(&mut reader, LIMIT + 31);
         assert!(text.starts_with(b"[5 bytes before this are lost]\nxxx") && text.ends_with(b"x"));
         backlog.finish();

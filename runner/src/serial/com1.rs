@@ -1,41 +1,25 @@
 //! The other end of COM1, opened: where output is written, and what is left of it at the end.
 
 use std::fs::{File, Metadata, OpenOptions, metadata};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
-use super::SerialTarget;
+use super::clients::Clients;
+use super::output::SerialOutput;
 use super::pty::Pty;
 use super::socket::{Socket, SocketFile};
-use super::visitors::Visitors;
+use super::target::SerialTarget;
 use crate::channel::InputSink;
 use crate::terminal::{HeldWriter, Hold};
-
-/// Where what the guest prints on COM1 is written.
-pub trait SerialOutput: Write + Send {
-    /// Writes what is left, and waits until whoever is to have it has it.
-    ///
-    /// # Errors
-    /// Those of writing.
-    fn finish(&mut self) -> io::Result<()> {
-        self.flush()
-    }
-}
-
-impl<W: Write + Send> SerialOutput for HeldWriter<W> {}
-impl SerialOutput for File {}
-impl SerialOutput for io::Sink {}
-#[cfg(test)]
-impl SerialOutput for Vec<u8> {}
 
 /// The other end of COM1. Dropping it leaves no socket behind.
 pub struct Com1 {
     output: Option<Box<dyn SerialOutput>>,
-    visitors: Option<Visitors>,
+    clients: Option<Clients>,
     announcement: Option<String>,
     _socket_file: Option<SocketFile>,
 }
@@ -46,21 +30,21 @@ impl Com1 {
     /// # Errors
     /// When `target` can't be opened.
     pub fn open(target: &SerialTarget, image: &Path, hold: Hold) -> io::Result<Self> {
-        let with = |output| Self { output: Some(output), visitors: None, announcement: None, _socket_file: None };
+        let with = |output| Self { output: Some(output), clients: None, announcement: None, _socket_file: None };
         Ok(match target {
             SerialTarget::Stdio => with(Box::new(HeldWriter::new(io::stdout(), hold))),
             SerialTarget::Off => with(Box::new(io::sink())),
             SerialTarget::File(path) => with(Box::new(open_file(path, image)?)),
             SerialTarget::Unix(path) => {
                 let (socket, file) = Socket::open(path)?;
-                let visitors = Visitors::new(socket);
-                Self { visitors: Some(visitors.clone()), _socket_file: Some(file), ..with(Box::new(visitors)) }
+                let clients = Clients::new(socket);
+                Self { clients: Some(clients.clone()), _socket_file: Some(file), ..with(Box::new(clients)) }
             }
             SerialTarget::Pty => {
                 let pty = Pty::open()?;
                 let announcement = Some(format!("COM1 is {}", pty.path().display()));
-                let visitors = Visitors::new(pty);
-                Self { visitors: Some(visitors.clone()), announcement, ..with(Box::new(visitors)) }
+                let clients = Clients::new(pty);
+                Self { clients: Some(clients.clone()), announcement, ..with(Box::new(clients)) }
             }
         })
     }
@@ -80,12 +64,12 @@ impl Com1 {
     /// # Errors
     /// Those of starting threads.
     pub fn connect(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
-        self.visitors.as_ref().map_or(Ok(()), |visitors| visitors.welcome(sink))
+        self.clients.as_ref().map_or(Ok(()), |clients| clients.welcome(sink))
     }
 
     /// Bytes of output that nobody has come for.
     pub fn unread(&self) -> u64 {
-        self.visitors.as_ref().map_or(0, Visitors::unread)
+        self.clients.as_ref().map_or(0, Clients::unread)
     }
 }
 

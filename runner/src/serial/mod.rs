@@ -1,11 +1,13 @@
 //! Where the guest's serial port leads: standard input and output, a file, a socket, a pseudo-terminal, or nowhere.
 
 mod backlog;
+mod clients;
 mod com1;
+mod output;
 mod pty;
 mod socket;
 mod target;
-mod visitors;
 
-pub use com1::{Com1, SerialOutput};
+pub use com1::Com1;
+pub use output::SerialOutput;
 pub use target::SerialTarget;

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::visitors::{PACE, Place, has_left};
+use super::clients::{PACE, Place, has_left};
 
 /// How often in a row everything must be found read. A reader that has just emptied the terminal's buffer has yet to tell the
 /// kernel that there is room for what waits behind it; until then, poll can't know of that.
@@ -74,9 +74,9 @@ impl Place for Pty {
     }
 
     /// What has not been read when the terminal is closed is gone.
-    fn wait_until_read(&self, visitor: &File) {
+    fn wait_until_read(&self, client: &File) {
         let mut looks = 0;
-        while !has_left(visitor) && looks < LOOKS {
+        while !has_left(client) && looks < LOOKS {
             looks = if self.is_read() { looks + 1 } else { 0 };
             thread::sleep(PACE);
         }
@@ -103,9 +103,9 @@ mod tests {
         let pty = Pty::open().unwrap();
         wait_until_left(&pty);
         let mut terminal = pty.terminal().unwrap();
-        let mut visitor = pty.wait().unwrap();
+        let mut client = pty.wait().unwrap();
         let all: Vec<u8> = (0..=255).collect();
-        for (from, to) in [(&mut visitor, &mut terminal), (&mut pty.terminal().unwrap(), &mut pty.wait().unwrap())] {
+        for (from, to) in [(&mut client, &mut terminal), (&mut pty.terminal().unwrap(), &mut pty.wait().unwrap())] {
             from.write_all(&all).unwrap();
             let mut found = vec![0; 256];
             to.read_exact(&mut found).unwrap();
@@ -119,11 +119,11 @@ mod tests {
     fn what_is_not_read_yet_is_seen() {
         let pty = Pty::open().unwrap();
         let mut terminal = pty.terminal().unwrap();
-        let mut visitor = pty.wait().unwrap();
-        visitor.write_all(b"x").unwrap();
+        let mut client = pty.wait().unwrap();
+        client.write_all(b"x").unwrap();
         assert!(!pty.is_read());
         terminal.read_exact(&mut [0]).unwrap();
         assert!(pty.is_read());
-        pty.wait_until_read(&visitor);
+        pty.wait_until_read(&client);
     }
 }

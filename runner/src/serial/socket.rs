@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
-use super::visitors::Place;
+use super::clients::Place;
 
 /// A socket that clients can connect to.
 #[derive(Debug)]

@@ -6,20 +6,26 @@ use std::sync::mpsc::{Sender, TrySendError, sync_channel};
 use std::thread;
 
 use crate::channel::InputSink;
-use crate::session::Event;
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
+
+/// What a person asks the runner for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortcut {
+    /// Ctrl-A X: leave.
+    Leave,
+    /// Ctrl-A H or Ctrl-A ?: list the keys.
+    Help,
+}
 
 /// What one key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     /// A byte for the guest.
     Guest(u8),
-    /// Ctrl-A X: leave.
-    Leave,
-    /// Ctrl-A H or Ctrl-A ?: list the keys.
-    Help,
+    /// The second half of an escape that means something.
+    Runner(Shortcut),
     /// The first half of an escape, or an escape that means nothing.
     Nothing,
 }
@@ -38,8 +44,8 @@ impl Escape {
             return if self.pending { Key::Nothing } else { Key::Guest(byte) };
         }
         match byte {
-            b'x' | b'X' => Key::Leave,
-            b'h' | b'H' | b'?' => Key::Help,
+            b'x' | b'X' => Key::Runner(Shortcut::Leave),
+            b'h' | b'H' | b'?' => Key::Runner(Shortcut::Help),
             ESCAPE | b'a' | b'A' => Key::Guest(ESCAPE),
             _ => Key::Nothing,
         }
@@ -55,7 +61,11 @@ const PIECES: usize = 64;
 ///
 /// # Errors
 /// Those of starting threads.
-pub fn spawn_input(sink: Arc<dyn InputSink>, mut escape: Option<Escape>, events: Sender<Event>) -> std::io::Result<()> {
+pub fn spawn_input(
+    sink: Arc<dyn InputSink>,
+    mut escape: Option<Escape>,
+    events: Sender<impl From<Shortcut> + Send + 'static>,
+) -> std::io::Result<()> {
     let (sender, receiver) = sync_channel::<Vec<u8>>(PIECES);
     let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
     thread::Builder::new().name("input".to_owned()).spawn(feed)?;
@@ -80,14 +90,13 @@ pub fn spawn_input(sink: Arc<dyn InputSink>, mut escape: Option<Escape>, events:
 }
 
 /// Acts on the keys in `bytes` that are the runner's and returns the others.
-fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<Event>) -> Vec<u8> {
+fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
     let mut guest = Vec::with_capacity(bytes.len());
     for &byte in bytes {
         // An event that can't be sent has nobody left to care.
         match escape.key(byte) {
             Key::Guest(byte) => guest.push(byte),
-            Key::Leave => drop(events.send(Event::Leave)),
-            Key::Help => drop(events.send(Event::Help)),
+            Key::Runner(shortcut) => drop(events.send(shortcut.into())),
             Key::Nothing => {}
         }
     }
@@ -110,8 +119,8 @@ mod tests {
 
     #[test]
     fn the_key_after_control_a_is_the_runners() {
-        assert_eq!(keys(b"\x01x"), [Key::Leave]);
-        assert_eq!(keys(b"\x01?\x01H"), [Key::Help, Key::Help]);
+        assert_eq!(keys(b"\x01x"), [Key::Runner(Shortcut::Leave)]);
+        assert_eq!(keys(b"\x01?\x01H"), [Key::Runner(Shortcut::Help); 2]);
         assert_eq!(keys(b"\x01qb"), [Key::Guest(b'b')]);
     }
 

@@ -1,6 +1,6 @@
 //! From what a terminal sends to what a US keyboard's keys do.
 
-use crate::channel::Stroke;
+use crate::channel::ScanCode;
 
 /// Scan codes of set 1.
 mod code {
@@ -54,8 +54,8 @@ impl Key {
 
 /// What one has to do on a keyboard to type `text`, which may hold the sequences that terminals send for keys without a
 /// character. What no key types is left out.
-pub fn strokes(text: &[u8]) -> Vec<Stroke> {
-    let mut strokes = Vec::new();
+pub fn scan_codes(text: &[u8]) -> Vec<ScanCode> {
+    let mut codes = Vec::new();
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         let (key, used) = match special_key(rest) {
@@ -64,19 +64,19 @@ pub fn strokes(text: &[u8]) -> Vec<Stroke> {
         };
         rest = rest.get(used..).unwrap_or(after);
         if let Some(key) = key {
-            press(key, &mut strokes);
+            press(key, &mut codes);
         }
     }
-    strokes
+    codes
 }
 
-fn press(key: Key, strokes: &mut Vec<Stroke>) {
+fn press(key: Key, codes: &mut Vec<ScanCode>) {
     let held = [(key.control, code::CONTROL), (key.shift, code::SHIFT)];
     let held = || held.into_iter().filter_map(|(is_held, code)| is_held.then_some(code));
-    let stroke = |code, pressed| Stroke { code, extended: false, pressed };
-    strokes.extend(held().map(|code| stroke(code, true)));
-    strokes.extend([true, false].map(|pressed| Stroke { code: key.code, extended: key.extended, pressed }));
-    strokes.extend(held().map(|code| stroke(code, false)));
+    let plain = |code, pressed| ScanCode { code, extended: false, pressed };
+    codes.extend(held().map(|code| plain(code, true)));
+    codes.extend([true, false].map(|pressed| ScanCode { code: key.code, extended: key.extended, pressed }));
+    codes.extend(held().map(|code| plain(code, false)));
 }
 
 /// The key that types `byte`.
@@ -126,38 +126,38 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scan_codes(text: &[u8]) -> Vec<u8> {
-        strokes(text).into_iter().flat_map(Stroke::scan_codes).collect()
+    fn bytes(text: &[u8]) -> Vec<u8> {
+        scan_codes(text).into_iter().flat_map(ScanCode::bytes).collect()
     }
 
     #[test]
     fn keys_go_down_and_up() {
-        assert_eq!(scan_codes(b"a1 "), [0x1e, 0x9e, 0x02, 0x82, 0x39, 0xb9]);
-        assert_eq!(scan_codes(b"\r\n\x7f\t"), [0x1c, 0x9c, 0x1c, 0x9c, 0x0e, 0x8e, 0x0f, 0x8f]);
+        assert_eq!(bytes(b"a1 "), [0x1e, 0x9e, 0x02, 0x82, 0x39, 0xb9]);
+        assert_eq!(bytes(b"\r\n\x7f\t"), [0x1c, 0x9c, 0x1c, 0x9c, 0x0e, 0x8e, 0x0f, 0x8f]);
     }
 
     #[test]
     fn shift_and_control_are_held() {
-        assert_eq!(scan_codes(b"A"), [0x2a, 0x1e, 0x9e, 0xaa]);
-        assert_eq!(scan_codes(b"?"), [0x2a, 0x35, 0xb5, 0xaa]);
-        assert_eq!(scan_codes(b"~"), [0x2a, 0x29, 0xa9, 0xaa]);
-        assert_eq!(scan_codes(b"\x03"), [0x1d, 0x2e, 0xae, 0x9d]);
+        assert_eq!(bytes(b"A"), [0x2a, 0x1e, 0x9e, 0xaa]);
+        assert_eq!(bytes(b"?"), [0x2a, 0x35, 0xb5, 0xaa]);
+        assert_eq!(bytes(b"~"), [0x2a, 0x29, 0xa9, 0xaa]);
+        assert_eq!(bytes(b"\x03"), [0x1d, 0x2e, 0xae, 0x9d]);
     }
 
     #[test]
     fn arrows_are_extended_keys() {
-        assert_eq!(scan_codes(b"\x1b[A\x1bOD"), [0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x4b, 0xe0, 0xcb]);
-        assert_eq!(scan_codes(b"\x1b[3~x"), [0xe0, 0x53, 0xe0, 0xd3, 0x2d, 0xad]);
+        assert_eq!(bytes(b"\x1b[A\x1bOD"), [0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x4b, 0xe0, 0xcb]);
+        assert_eq!(bytes(b"\x1b[3~x"), [0xe0, 0x53, 0xe0, 0xd3, 0x2d, 0xad]);
         // Escape alone, and a sequence that no key here has.
-        assert_eq!(scan_codes(b"\x1b"), [0x01, 0x81]);
-        assert_eq!(scan_codes(b"\x1b[15~x"), [0x2d, 0xad]);
+        assert_eq!(bytes(b"\x1b"), [0x01, 0x81]);
+        assert_eq!(bytes(b"\x1b[15~x"), [0x2d, 0xad]);
     }
 
     #[test]
     fn every_printable_character_has_a_key_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
         for byte in b' '..=b'~' {
-            assert!(seen.insert(scan_codes(&[byte])), "{:?}", char::from(byte));
+            assert!(seen.insert(bytes(&[byte])), "{:?}", char::from(byte));
         }
         assert!(!seen.contains(&Vec::new()));
     }
@@ -166,11 +166,11 @@ mod tests {
         #[test]
         fn whatever_is_typed_every_key_is_released(text in prop::collection::vec(any::<u8>(), 0..100)) {
             let mut down = std::collections::BTreeSet::new();
-            for stroke in strokes(&text) {
-                if stroke.pressed {
-                    prop_assert!(down.insert(stroke.number()));
+            for code in scan_codes(&text) {
+                if code.pressed {
+                    prop_assert!(down.insert(code.number()));
                 } else {
-                    prop_assert!(down.remove(&stroke.number()));
+                    prop_assert!(down.remove(&code.number()));
                 }
             }
             prop_assert!(down.is_empty());

@@ -10,8 +10,8 @@ mod show;
 mod typing;
 
 pub use hold::{HeldWriter, Hold};
-pub use input::{Escape, Key, spawn_input};
-pub use keys::strokes;
+pub use input::{Escape, Key, Shortcut, spawn_input};
+pub use keys::scan_codes;
 pub use live::LiveScreen;
 pub use raw::{Input, RawTerminal};
 pub use route::{KeyboardChoice, Route};

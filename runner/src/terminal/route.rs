@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 
-use super::strokes;
+use super::scan_codes;
 use crate::channel::{InputSink, KeySink};
 
 /// What standard input is for the guest.
@@ -39,7 +39,7 @@ impl Route {
 impl InputSink for Route {
     fn push(&self, bytes: &[u8]) -> bool {
         if self.to_keyboard.load(Ordering::Acquire) {
-            self.keyboard.press(&strokes(bytes))
+            self.keyboard.press(&scan_codes(bytes))
         } else {
             self.serial.push(bytes)
         }

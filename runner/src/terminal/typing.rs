@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::{Escape, Input, RawTerminal, Route, spawn_input};
+use super::{Escape, Input, RawTerminal, Route, Shortcut, spawn_input};
 use crate::channel::InputSink;
-use crate::session::Event;
 
 /// What of standard input a guest gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Typing {
     ///
     /// # Errors
     /// Those of starting threads.
-    pub fn begin(&self, route: &Arc<Route>, events: Sender<Event>) -> io::Result<()> {
+    pub fn begin<E: From<Shortcut> + Send + 'static>(&self, route: &Arc<Route>, events: Sender<E>) -> io::Result<()> {
         let escape = match &self.0 {
             Some(Input::Terminal(_)) => Some(Escape::default()),
             Some(Input::Stream) => None,
@@ -59,7 +58,11 @@ impl Typing {
     ///
     /// # Errors
     /// Those of setting the terminal up and of starting threads.
-    pub fn turn_to_keyboard(&mut self, route: &Arc<Route>, events: &Sender<Event>) -> io::Result<()> {
+    pub fn turn_to_keyboard<E: From<Shortcut> + Send + 'static>(
+        &mut self,
+        route: &Arc<Route>,
+        events: &Sender<E>,
+    ) -> io::Result<()> {
         if self.0.is_none() {
             *self = Self::prepare(Reads::Typed)?;
             self.begin(route, events.clone())?;

@@ -6,6 +6,6 @@ mod rows;
 mod summary;
 
 pub use matcher::{Expectations, InvalidExpectation, Matcher, Rejected, Sight};
-pub use pump::pump;
+pub use pump::{OutputEvent, pump};
 pub use rows::Rows;
-pub use summary::Summary;
+pub use summary::{Summaries, Summary};

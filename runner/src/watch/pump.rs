@@ -1,66 +1,78 @@
 //! Carries the guest's output to where the serial port leads and to standard error, and shows it to whoever watches it.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::Matcher;
-use crate::backend::Observed;
+use super::{Matcher, Rejected, Sight, Summaries};
 use crate::channel::{OutputPipe, Stream};
 use crate::serial::SerialOutput;
-use crate::session::Event;
 
 /// Least time between two writes of little output.
 const PACE: Duration = Duration::from_millis(1);
 
+/// What becomes of a guest's output.
+#[derive(Debug)]
+pub enum OutputEvent {
+    /// Something in it that it is watched for.
+    Seen(Sight),
+    /// What COM1 leads to can't be written to.
+    Failed(io::Error),
+    /// All of it was written and looked at.
+    Done {
+        /// How many of the expected expressions have matched, in their order.
+        matched: usize,
+        /// The first line that must not appear, and did.
+        rejected: Option<Rejected>,
+    },
+}
+
 /// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
-/// `matcher`, until the pipe is finished. Adds it to what is `observed`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// `matcher`, until the pipe is finished. Sums it up in `summaries`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     serial: &mut dyn SerialOutput,
     mut debug: impl Write,
     mut matcher: Matcher,
-    observed: &Observed,
-    events: &Sender<Event>,
+    summaries: &Summaries,
+    events: &Sender<impl From<OutputEvent>>,
 ) {
     // An event that can't be sent has nobody left to care.
-    let tell = |event| drop(events.send(event));
+    let tell = |event: OutputEvent| drop(events.send(event.into()));
     let mut not_before = Instant::now();
     let mut serial_works = true;
     while let Some(runs) = pipe.take(not_before) {
         for (stream, bytes) in runs {
-            observed.lock().streams[stream.index()].feed(&bytes);
+            summaries.feed(stream, &bytes);
             match stream {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
                 Stream::Debug => drop(debug.write_all(&bytes).and_then(|()| debug.flush())),
                 Stream::Serial if serial_works => {
                     if let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
                         serial_works = false;
-                        tell(Event::OutputFailed(error));
+                        tell(OutputEvent::Failed(error));
                     }
                 }
                 Stream::Serial | Stream::Screen => {}
             }
-            matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(Event::Seen(sight)));
+            matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(OutputEvent::Seen(sight)));
         }
         not_before = Instant::now() + PACE;
     }
     // What a writer has kept.
     drop(debug.flush());
     if serial_works && let Err(error) = serial.finish() {
-        tell(Event::OutputFailed(error));
+        tell(OutputEvent::Failed(error));
     }
     matcher.finish();
-    let (missing, rejected) = (matcher.missing().map(str::to_owned), matcher.rejected().cloned());
-    tell(Event::OutputDone { missing, rejected });
+    tell(OutputEvent::Done { matched: matcher.matched(), rejected: matcher.rejected().cloned() });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::{Expectations, Sight};
-    use std::io;
+    use crate::watch::Expectations;
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
     use std::thread;
@@ -103,11 +115,11 @@ mod tests {
     #[test]
     fn all_bytes_arrive_in_order_although_the_pipe_is_small() {
         let pipe = Arc::new(OutputPipe::default());
-        let (events, _receiver) = channel();
+        let (events, _receiver) = channel::<OutputEvent>();
         let sink = Collected::default();
         let expected: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
         thread::scope(|scope| {
-            scope.spawn(|| pump(&pipe, &mut sink.clone(), io::sink(), matcher(&[]), &Observed::default(), &events));
+            scope.spawn(|| pump(&pipe, &mut sink.clone(), io::sink(), matcher(&[]), &Summaries::default(), &events));
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
         });
@@ -123,15 +135,19 @@ mod tests {
         pipe.push(Stream::Debug, b"go\n");
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
-        let observed = Observed::default();
-        pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &observed, &events);
-        let told: Vec<Event> = receiver.try_iter().collect();
-        let [Event::Seen(Sight::AllExpected), Event::OutputDone { missing: None, rejected: None }] = &told[..] else {
+        let summaries = Summaries::default();
+        pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &summaries, &events);
+        let told: Vec<OutputEvent> = receiver.try_iter().collect();
+        let [OutputEvent::Seen(Sight::AllExpected), OutputEvent::Done { matched: 2, rejected: None }] = &told[..]
+        else {
             panic!("{told:?}")
         };
         assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
         assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
-        assert_eq!(observed.lock().streams.clone().map(|summary| summary.size()), [7, 9, 0]);
+        assert_eq!(
+            [Stream::Serial, Stream::Debug, Stream::Screen].map(|stream| summaries.of(stream).size()),
+            [7, 9, 0]
+        );
     }
 
     #[test]
@@ -141,16 +157,16 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(&pipe, &mut Closed, Closed, matcher(&["ready"]), &Observed::default(), &events);
+        pump(&pipe, &mut Closed, Closed, matcher(&["ready"]), &Summaries::default(), &events);
         drop(events);
-        let told: Vec<Event> = receiver.iter().collect();
+        let told: Vec<OutputEvent> = receiver.iter().collect();
         assert!(
             matches!(
                 told[..],
                 [
-                    Event::OutputFailed(_),
-                    Event::Seen(Sight::AllExpected),
-                    Event::OutputDone { missing: None, rejected: None }
+                    OutputEvent::Failed(_),
+                    OutputEvent::Seen(Sight::AllExpected),
+                    OutputEvent::Done { matched: 1, rejected: None }
                 ]
             ),
             "{told:?}"

@@ -1,7 +1,11 @@
 //! What a report tells of a stream of output: how much it was, its digest, and its last lines.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use sha2::{Digest as _, Sha256};
 use stos_image::Digest;
+
+use crate::channel::Stream;
 
 /// Most lines that are kept.
 const LINES: usize = 20;
@@ -49,6 +53,22 @@ impl Summary {
         let lines: Vec<&[u8]> = tail.split(|&byte| byte == b'\n').collect();
         let text = |line: &&[u8]| String::from_utf8_lossy(line).trim_matches('\r').to_owned();
         lines[lines.len().saturating_sub(LINES)..].iter().map(text).collect()
+    }
+}
+
+/// The summaries of all streams while they are being made. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Summaries(Arc<Mutex<[Summary; Stream::COUNT]>>);
+
+impl Summaries {
+    /// Takes the next bytes of `stream`.
+    pub fn feed(&self, stream: Stream, bytes: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[stream.index()].feed(bytes);
+    }
+
+    /// What is known of `stream` so far.
+    pub fn of(&self, stream: Stream) -> Summary {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[stream.index()].clone()
     }
 }
 

@@ -1,8 +1,8 @@
 //! A guest in the making: where its code lies, and the plainest state to enter it in.
 
 use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, FaultCatcher, GeneralRegisters, Image, PhysAddr,
-    Piece, RunDefaults, Segment, Segments, Symbol, Symbols,
+    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, FaultCatcher, GeneralRegisters, Image, MemoryChunk,
+    PhysAddr, RunDefaults, Segment, Segments, Symbol, Symbols,
 };
 
 /// Where guests begin.
@@ -52,7 +52,7 @@ pub struct BareGuest {
     pub description: Description,
     /// Its symbols.
     pub symbols: Symbols,
-    pieces: Vec<(u64, Vec<u8>)>,
+    chunks: Vec<(u64, Vec<u8>)>,
 }
 
 impl BareGuest {
@@ -65,13 +65,13 @@ impl BareGuest {
 
     /// A guest without content that is entered in this state.
     pub fn entered_in(entry: EntryState) -> Self {
-        Self { description: description(entry), symbols: Symbols::default(), pieces: Vec::new() }
+        Self { description: description(entry), symbols: Symbols::default(), chunks: Vec::new() }
     }
 
     /// With `bytes` at `address`, too.
     #[must_use]
     pub fn with(mut self, address: u64, bytes: &[u8]) -> Self {
-        self.pieces.push((address, bytes.to_vec()));
+        self.chunks.push((address, bytes.to_vec()));
         self
     }
 
@@ -98,9 +98,10 @@ impl BareGuest {
 
     /// The image's bytes.
     pub fn image(self) -> Vec<u8> {
-        let pieces: Vec<Piece<'_>> = self.pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
+        let chunks: Vec<MemoryChunk<'_>> =
+            self.chunks.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
         let mut file = Vec::new();
-        Image::assemble(self.description, &self.symbols, &[], &pieces).unwrap().write_to(&mut file).unwrap();
+        Image::assemble(self.description, &self.symbols, &[], &chunks).unwrap().write_to(&mut file).unwrap();
         file
     }
 }

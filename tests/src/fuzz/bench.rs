@@ -4,8 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use stos_pack::Initramfs::{Archive, Directory};
-use stos_pack::{Diagnostics, Inputs, LoadedImage, Manifest, Message, Report, Sources, nobody, plan};
+use stos_pack::diagnostics::{Diagnostics, Message, Sources};
+use stos_pack::image::{LoadedImage, Report};
+use stos_pack::input::Inputs;
+use stos_pack::manifest::Initramfs::{Archive, Directory};
+use stos_pack::manifest::Manifest;
+use stos_pack::output::nobody;
+use stos_pack::plan;
 
 use super::case::{Case, DIRECTORY, FILES, Part};
 

@@ -22,22 +22,22 @@ const DR7_AT_RESET: u32 = 0x400;
 /// An image of the witness in `folder`; the sum is that of memory below `end`.
 pub fn image(folder: &Path, end: u32) -> PathBuf {
     let path = folder.join("witness.img");
-    write_guest(&path, &entry(), &pieces(end));
+    write_guest(&path, &entry(), &chunks(end));
     path
 }
 
 /// Writes the image of a guest in which all but one page below 1 MiB is owned.
-pub fn write_guest(path: &Path, entry: &EntryState, pieces: &[(u64, Vec<u8>)]) {
+pub fn write_guest(path: &Path, entry: &EntryState, chunks: &[(u64, Vec<u8>)]) {
     let region = |start: u32, end: u32| Region {
         range: GuestRange::new(start.into(), (end - start).into()),
-        kind: RegionKind::Hole,
-        permissions: Permissions::NONE,
+        kind: RegionKind::Reserved,
+        permissions: Permissions::empty(),
         name: format!("memory from {start:#x}"),
     };
     let mut guest = BareGuest::entered_in(entry.clone());
     guest.description.memory_size = MEMORY.into();
     guest.description.regions = vec![region(0, HANDOVER), region(HANDOVER + 0x1000, 0xa_0000)];
-    let guest = pieces.iter().fold(guest, |guest, (start, bytes)| guest.with(*start, bytes));
+    let guest = chunks.iter().fold(guest, |guest, (start, bytes)| guest.with(*start, bytes));
     fs::write(path, guest.image()).unwrap();
 }
 
@@ -78,7 +78,7 @@ fn entry() -> EntryState {
 }
 
 /// What its memory holds, and where; the rest is zero.
-pub fn pieces(end: u32) -> Vec<(u64, Vec<u8>)> {
+pub fn chunks(end: u32) -> Vec<(u64, Vec<u8>)> {
     vec![
         (CODE.into(), code(end).unwrap()),
         (DIGITS.into(), b"0123456789ABCDEF".to_vec()),
@@ -106,7 +106,7 @@ pub fn expected(end: u32) -> String {
     words.extend([eflags, edi, esi, ebp, esp, ebx, edx, ecx, eax]);
     let stack: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut memory = vec![0; MEMORY as usize];
-    for (start, bytes) in pieces(end).into_iter().chain([(u64::from(STACK) - stack.len() as u64, stack)]) {
+    for (start, bytes) in chunks(end).into_iter().chain([(u64::from(STACK) - stack.len() as u64, stack)]) {
         memory[usize::try_from(start).unwrap()..][..bytes.len()].copy_from_slice(&bytes);
     }
     let mut sum = 0_u32;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use snapbox::Data;
-use stos_pack::Code;
+use stos_pack::diagnostics::Code;
 use stos_tests::elf::Elf;
 use stos_tests::files::with_extension;
 use stos_tests::fixtures;

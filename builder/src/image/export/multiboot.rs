@@ -11,6 +11,7 @@
 use std::io::{self, Write};
 
 use stos_image::{GuestRange, PAGE_SIZE};
+use stos_x86::handover::{Handover, HandoverError};
 
 use super::elf::ElfFile;
 use super::error::ExportError;
@@ -18,7 +19,6 @@ use super::fill::{self, Move};
 use super::space::{fewer, from_to, gaps, pages, within};
 use super::start::{self, Start};
 use crate::image::file::LoadedImage;
-use stos_x86::handover::{Handover, HandoverError};
 
 /// Where the memory begins that a loader may load to.
 const HIGH_MEMORY: u64 = 0x10_0000;
@@ -177,8 +177,8 @@ mod tests {
     use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
     use object::{LittleEndian as LE, Object};
     use stos_image::{
-        CR0_PE, Description, EFLAGS_FIXED, EntryState, Image, Permissions, Piece, Region, RegionKind, RunDefaults,
-        Segment, Segments, Symbols,
+        CR0_PE, Description, EFLAGS_FIXED, EntryState, Image, MemoryChunk, Permissions, Region, RegionKind,
+        RunDefaults, Segment, Segments, Symbols,
     };
 
     const MEMORY: u64 = 4 << 20;
@@ -206,11 +206,12 @@ mod tests {
 
     fn region(start: u64, size: u64, name: &str) -> Region {
         let range = GuestRange::new(start, size);
-        Region { range, kind: RegionKind::Hole, permissions: Permissions::NONE, name: name.to_owned() }
+        Region { range, kind: RegionKind::Reserved, permissions: Permissions::empty(), name: name.to_owned() }
     }
 
     fn loaded(description: Description, pieces: &[(u64, Vec<u8>)]) -> LoadedImage {
-        let pieces: Vec<Piece<'_>> = pieces.iter().map(|(start, bytes)| Piece { start: *start, bytes }).collect();
+        let pieces: Vec<MemoryChunk<'_>> =
+            pieces.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let image = Image::assemble(description, &Symbols::default(), &[], &pieces).unwrap();
         image.write_to(&mut file).unwrap();

@@ -3,10 +3,10 @@
 use std::fmt::{self, Display};
 
 use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
+use stos_x86::paging::TABLE_SIZE;
 
 use super::multiboot::MultibootSections;
 use super::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
-use stos_x86::paging::TABLE_SIZE;
 
 /// Most owners of the memory behind a mapping that are named.
 const OWNERS_SHOWN: usize = 3;

@@ -37,8 +37,8 @@ impl LoadSegment {
     }
 
     /// True when `p_flags` has all of these bits.
-    pub fn may(&self, permissions: u8) -> bool {
-        self.permissions.0 & permissions == permissions
+    pub fn may(&self, permissions: Permissions) -> bool {
+        self.permissions.contains(permissions)
     }
 }
 
@@ -79,8 +79,7 @@ pub fn read_segment(
             .note(format!("it needs file bytes {offset:#x} to {end:#x}, the file has {size} ({size:#x})"))
             .help("the file is truncated or damaged; link it again"));
     };
-    #[allow(clippy::cast_possible_truncation, reason = "masked to three bits")]
-    let permissions = Permissions((program_header.p_flags(LittleEndian).0 & 7) as u8);
+    let permissions = Permissions::from_bits_truncate(program_header.p_flags(LittleEndian).0.to_le_bytes()[0]);
     let alignment = program_header.p_align.get(LittleEndian);
     let paddr = program_header.p_paddr.get(LittleEndian);
     Ok(LoadSegment { index, vaddr, paddr, memory_size, file, permissions, alignment })

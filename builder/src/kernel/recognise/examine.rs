@@ -41,7 +41,7 @@ pub fn examine(path: &Path) -> Result<Option<KernelReport>, Diagnostic> {
     Ok(Some(KernelReport::new(path, &input)))
 }
 
-/// Reads the file at `path` for [`Recognition::new`]; `None` when it can't be read or is too large.
+/// Reads the file at `path` for [`super::Recognition::new`]; `None` when it can't be read or is too large.
 pub fn load(path: &Path) -> Option<InputFile> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(INPUT_LIMIT + 1).read_to_end(&mut bytes).ok()?;

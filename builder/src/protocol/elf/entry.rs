@@ -127,7 +127,7 @@ fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
     if holds(HOLE_START, HOLE_END.into()) {
         return Some("in the PC's hole".to_owned());
     }
-    let is_code = |segment: &&LoadSegment| segment.permissions.0 & Permissions::WRITE == 0;
+    let is_code = |segment: &&LoadSegment| !segment.permissions.contains(Permissions::WRITE);
     let segment = kernel
         .segments
         .iter()

@@ -16,12 +16,12 @@
 use std::collections::BTreeMap;
 
 use stos_image::{GuestRange, Permissions};
+use stos_x86::paging::{Access, AddressSpace, Field, Mapping, PageSize, PagingError, Target};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span};
 use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::manifest::{MapEntry, Paging, SegmentMapping};
-use stos_x86::paging::{Access, AddressSpace, Field, Mapping, PageSize, PagingError, Target};
 
 /// Most mappings that are listed.
 const SHOWN: usize = 8;

@@ -124,7 +124,7 @@ impl Memory {
         self.claims.add(low(stack), STACK_SIZE, RegionKind::Stack, Permissions::RW, "kernel stack", None);
         own.push(Own { range: GuestRange::new(stack, STACK_SIZE), name: "kernel stack", mapped: true });
         for (start, name) in [(room.start.0, "guard below the stack"), (end, "guard above the stack")] {
-            self.claims.add(low(start), guard, RegionKind::Hole, Permissions::NONE, name, None);
+            self.claims.add(low(start), guard, RegionKind::Reserved, Permissions::empty(), name, None);
             if guarded {
                 own.push(Own { range: GuestRange::new(start, guard), name, mapped: false });
             }

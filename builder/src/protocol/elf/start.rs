@@ -5,7 +5,8 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, cr0, eax};
 
 use crate::diagnostics::Diagnostic;
-use crate::protocol::boot_code::{BootCode, assemble_after, halt};
+use crate::protocol::boot_code::{BootCode, assemble_after};
+use crate::protocol::trampoline::halt;
 
 /// How the kernel is reached.
 #[derive(Clone, Copy, Debug)]

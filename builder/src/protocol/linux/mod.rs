@@ -78,7 +78,7 @@ impl Memory {
     fn load_bzimage(&mut self, kernel: &BzImage, loaded: &Loaded) {
         let code = kernel.loaded();
         self.put_file(kernel.start, loaded, kernel.code.clone());
-        let all = Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE);
+        let all = Permissions::all();
         let span = loaded.file.place;
         self.claims.add(kernel.start, code.size, RegionKind::Kernel, all, "kernel protected-mode code", span);
         let needed = kernel.needed;

@@ -82,7 +82,7 @@ impl Kernel {
                 memory.claims.add_claim(Claim {
                     range,
                     kind: RegionKind::Kernel,
-                    permissions: Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE),
+                    permissions: Permissions::all(),
                     name: "kernel".to_owned(),
                     span: loaded.file.place,
                     parts: parts.into_iter().collect(),

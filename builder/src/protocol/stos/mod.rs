@@ -6,6 +6,7 @@ mod frame_array;
 pub mod structures;
 
 use stos_image::{GeneralRegisters, GuestRange, MapRange, Permissions, RegionKind};
+use stos_x86::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::U32;
 
@@ -19,10 +20,10 @@ use crate::kernel::{BIG_PAGE, KERNEL_BASE};
 use crate::manifest::Manifest;
 use crate::plan::layout::{BOOT_STACK_END, FRAME_ARRAY, HEAP_END, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map, reserve};
-use crate::protocol::boot_code::{self, KernelCall};
+use crate::protocol::boot_code;
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
-use stos_x86::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
+use crate::protocol::trampoline::KernelCall;
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -139,7 +140,7 @@ impl Memory {
         }
         for ((file, name), loaded) in files.iter().zip(&names).zip(modules) {
             // The kernel writes section addresses into the files and runs the code in them.
-            let all = Permissions(Permissions::READ | Permissions::WRITE | Permissions::EXECUTE);
+            let all = Permissions::all();
             self.put_whole_file(low(*file), loaded, RegionKind::Module, all, name);
         }
         self.put_named(low(segments), segment_bytes(memory_map), structure, Permissions::R, "boot_segments");

@@ -4,11 +4,9 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use stos_image::Description;
-
-use super::super::{CpuLog, CpuModel, Surroundings};
 use stos_x86::ports::{DEBUG_CONSOLE, PVPANIC};
 
-use crate::devices::ClockStart;
+use crate::machine::{ClockStart, Configuration, CpuModel};
 
 /// The machine: an ISA PC, because what runs on KVM has no PCI either. Memory below 4 GiB may reach up to 3840 MiB, above
 /// the largest guest, so that all of it is one run. No
@@ -23,6 +21,16 @@ const MOST_CAPABLE_CPU: &str = "max";
 const EXIT_WIDTH: u16 = 4;
 /// Ports that the device behind the fault catcher's port covers.
 const FAULT_WIDTH: u16 = 1;
+
+/// What the emulator logs of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuLog {
+    /// Resets.
+    Resets,
+    /// Resets and every exception and interrupt, for [`Findings::history`](crate::backend::Findings::history): an emulator that logs is
+    /// several times slower at each of them.
+    Exceptions,
+}
 
 /// What the emulator inherits.
 pub struct Connections {
@@ -47,11 +55,11 @@ impl Connections {
     }
 }
 
-/// The arguments for a guest as `description` says, in `surroundings`, whose CPU logs `log`.
+/// The arguments for a guest as `description` says, in a machine of this `configuration`, whose CPU logs `log`.
 pub fn arguments(
     connections: &Connections,
     description: &Description,
-    surroundings: Surroundings,
+    configuration: Configuration,
     log: CpuLog,
 ) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, control, keys } = connections;
@@ -65,7 +73,7 @@ pub fn arguments(
     arguments.option("-display", "none").option("-vga", "none").option("-accel", "tcg");
     arguments.option("-machine", MACHINE).option(
         "-cpu",
-        match surroundings.cpu {
+        match configuration.cpu {
             CpuModel::Fixed => CPU,
             CpuModel::Host => MOST_CAPABLE_CPU,
         },
@@ -77,7 +85,7 @@ pub fn arguments(
     );
     arguments.option(
         "-rtc",
-        match surroundings.clock {
+        match configuration.clock {
             ClockStart::Fixed => "base=2000-01-01T00:00:00,clock=vm",
             ClockStart::Host => "base=utc,clock=host",
         },

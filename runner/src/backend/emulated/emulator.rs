@@ -78,12 +78,12 @@ impl Emulator {
         self.qmp.receive(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }
 
-    /// Waits for an emulator that has ended or is about to, and gives what it complained about, or else `reason`.
-    pub fn last_words(self, reason: &io::Error) -> String {
+    /// Waits for an emulator that has ended or is about to, and gives what it complained about.
+    pub fn last_words(self) -> Option<String> {
         // The status of an emulator that never ran a guest says nothing.
         let _ = self.process.wait();
         let messages = self.messages.join().unwrap_or_default();
-        complaint(&messages.text).map_or_else(|| reason.to_string(), str::to_owned)
+        complaint(&messages.text).map(str::to_owned)
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones. Events that come meanwhile are lost.

@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use stos_x86::ports::KEYBOARD_COMMAND;
 
 use super::qmp::{Message, Qmp};
-use crate::channel::{KeySink, Stroke};
-use stos_x86::ports::KEYBOARD_COMMAND;
+use crate::channel::{KeySink, ScanCode};
 
 /// How long to wait until the guest is asked again whether it has read.
 const POLL: Duration = Duration::from_millis(5);
@@ -38,19 +38,19 @@ impl EmulatedKeyboard {
 }
 
 impl KeySink for EmulatedKeyboard {
-    fn press(&self, strokes: &[Stroke]) -> bool {
+    fn press(&self, codes: &[ScanCode]) -> bool {
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        strokes.iter().all(|&stroke| connection.press(stroke).is_ok())
+        codes.iter().all(|&code| connection.press(code).is_ok())
     }
 }
 
 impl Connection {
-    fn press(&mut self, stroke: Stroke) -> io::Result<()> {
+    fn press(&mut self, code: ScanCode) -> io::Result<()> {
         self.open()?;
         while !self.is_ready()? {
             thread::sleep(POLL);
         }
-        self.qmp.send_key(stroke)?;
+        self.qmp.send_key(code)?;
         self.answer().map(drop)
     }
 

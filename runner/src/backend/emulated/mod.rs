@@ -24,21 +24,18 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::{CpuLog, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings, WAIT_FOR_NOTHING};
+use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
+use super::{Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
-use crate::machine::Machine;
-use crate::outcome::Outcome;
+use crate::machine::{Configuration, Machine};
+pub use command::CpuLog;
+
 use command::Connections;
 use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
 use process::Process;
 use qmp::Qmp;
 use watch::{Requests, Watcher};
-
-/// What to do when no emulator is installed.
-pub const HOW_TO_INSTALL: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
-    (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
-    `sudo pacman -S qemu-system-x86`)";
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
@@ -86,18 +83,16 @@ impl EmulatedGuest {
     /// Starts `program` on `machine` and lets the guest run.
     pub(super) fn start(
         program: &Path,
-        machine: Machine,
-        surroundings: Surroundings,
+        machine: &Machine,
+        configuration: Configuration,
         log: CpuLog,
         link: Link,
-    ) -> Result<Self, Outcome> {
+    ) -> Result<Self, StartError> {
         let description = machine.image.description();
-        let rom = rom::build(&description.entry).map_err(|reason| {
-            Outcome::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
-        })?;
-        let rom = rom_file(&rom).map_err(failed("making the emulator's firmware"))?;
-        let memory = machine.memory.file().ok_or_else(|| Outcome::Bug("guest memory is not shared".to_owned()))?;
-        let connecting = || failed("connecting to the emulator");
+        let rom = rom::build(&description.entry).map_err(StartError::EntryState)?;
+        let rom = rom_file(&rom).map_err(failed(ProcessStep::Firmware))?;
+        let memory = machine.memory.file().ok_or(StartError::MemoryIsPrivate)?;
+        let connecting = || failed(ProcessStep::Connections);
         let (input_end, input) = io::pipe().map_err(connecting())?;
         let (serial, serial_end) = large_pipe().map_err(connecting())?;
         let (messages, messages_end) = io::pipe().map_err(connecting())?;
@@ -113,12 +108,11 @@ impl EmulatedGuest {
             control: control_end.into(),
             keys: keys_end.into(),
         };
-        let arguments = command::arguments(&connections, description, surroundings, log);
+        let arguments = command::arguments(&connections, description, configuration, log);
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
-        let process = Process::spawn(program, &arguments, streams, connections.into_files()).map_err(|error| {
-            Outcome::NoBackend(format!("the emulator {} can't be started: {error}", program.display()))
-        })?;
+        let process = Process::spawn(program, &arguments, streams, connections.into_files())
+            .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
         let input = Arc::new(SerialInput(input));
         let keyboard = Arc::new(EmulatedKeyboard::new(keys));
@@ -131,25 +125,22 @@ impl EmulatedGuest {
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
             spawn_reader("debugcon", debug, Stream::Debug, &link.output)?,
         ];
-        let messages = emulator::spawn_collector(messages).map_err(failed("watching the emulator"))?;
+        let messages = emulator::spawn_collector(messages).map_err(failed(ProcessStep::Watcher))?;
         let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, messages };
-        if let Err(reason) = emulator.begin() {
+        if let Err(source) = emulator.begin() {
             emulator.process.kill();
-            return Err(Outcome::NoBackend(format!(
-                "{} did not start: {}",
-                program.display(),
-                emulator.last_words(&reason)
-            )));
+            let complaint = emulator.last_words();
+            return Err(StartError::NotBegun { program: program.to_owned(), complaint, source });
         }
-        let watcher = Watcher { emulator, machine, link, requests };
+        let watcher = Watcher { emulator, link, requests };
         let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
-        guest.watcher = Some(thread.map_err(failed("watching the emulator"))?);
+        guest.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
         Ok(guest)
     }
 }
 
-fn failed(action: &'static str) -> impl Fn(io::Error) -> Outcome {
-    move |source| Outcome::Io { action: action.to_owned(), source }
+fn failed(step: ProcessStep) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Process(step, source)
 }
 
 fn rom_file(bytes: &[u8]) -> io::Result<File> {
@@ -172,7 +163,7 @@ fn spawn_reader(
     mut connection: PipeReader,
     stream: Stream,
     output: &Arc<OutputPipe>,
-) -> Result<JoinHandle<()>, Outcome> {
+) -> Result<JoinHandle<()>, StartError> {
     let output = Arc::clone(output);
     let body = move || {
         let mut buffer = vec![0; READ_SIZE];
@@ -190,7 +181,7 @@ fn spawn_reader(
             }
         }
     };
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed("reading from the emulator"))
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed(ProcessStep::Reader))
 }
 
 impl Guest for EmulatedGuest {
@@ -212,13 +203,13 @@ impl Guest for EmulatedGuest {
         // The watcher has a clock of its own.
     }
 
-    fn look_closely(&mut self) {
-        self.requests.look.store(true, Ordering::Release);
-        let patience = Instant::now() + LOOK_PATIENCE;
+    fn take_samples(&mut self) {
+        self.requests.sample.store(true, Ordering::Release);
+        let patience = Instant::now() + SAMPLE_PATIENCE;
         let is_watched =
             |watcher: &Option<JoinHandle<()>>| watcher.as_ref().is_some_and(|watcher| !watcher.is_finished());
-        while self.requests.look.load(Ordering::Acquire) && is_watched(&self.watcher) && Instant::now() < patience {
-            thread::sleep(LOOK_GAP);
+        while self.requests.sample.load(Ordering::Acquire) && is_watched(&self.watcher) && Instant::now() < patience {
+            thread::sleep(SAMPLE_GAP);
         }
     }
 

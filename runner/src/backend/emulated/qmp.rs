@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::channel::Stroke;
+use crate::channel::ScanCode;
 
 /// A message from QEMU.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,9 +103,9 @@ impl Qmp {
     ///
     /// # Errors
     /// Those of writing: QEMU has gone.
-    pub fn send_key(&mut self, stroke: Stroke) -> io::Result<()> {
-        let key = json!({ "type": "number", "data": stroke.number() });
-        let event = json!({ "type": "key", "data": { "down": stroke.pressed, "key": key } });
+    pub fn send_key(&mut self, code: ScanCode) -> io::Result<()> {
+        let key = json!({ "type": "number", "data": code.number() });
+        let event = json!({ "type": "key", "data": { "down": code.pressed, "key": key } });
         self.send_value(&json!({ "execute": "input-send-event", "arguments": { "events": [event] } }))
     }
 

@@ -10,65 +10,33 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use stos_x86::registers::CpuState;
 
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::qmp::Message;
 use super::registers;
-use super::{LOOK_GAP, LOOKS, Link, WAIT_FOR_NOTHING};
+use crate::backend::guest::SAMPLE_GAP;
+use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
 use crate::devices::Interrupts;
-use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::machine::LinearMemory;
-use crate::machine::Machine;
-use crate::outcome::Outcome;
-use crate::session::Event;
-use crate::session::TICK;
-use stos_x86::registers::CpuState;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
 const APIC: &str = "info lapic";
 
-/// What was seen before the emulator ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Sign {
-    /// The emulator ended by itself: its status tells the rest.
-    Ended,
-    /// The guest reported a panic.
-    Panicked,
-    /// The guest was reset, with the registers that it had then.
-    Reset(Option<CpuState>),
-    /// The CPU waits with interrupts disabled.
-    Halted(CpuState),
-    /// The CPU waits with interrupts enabled, for none, because of this.
-    WaitsForNothing(CpuState, String),
-}
-
-impl Sign {
-    /// The CPU then.
-    fn cpu(&self) -> Option<&CpuState> {
-        match self {
-            Self::Ended | Self::Panicked => None,
-            Self::Reset(state) => state.as_ref(),
-            Self::Halted(state) | Self::WaitsForNothing(state, _) => Some(state),
-        }
-    }
-}
-
 /// What the watcher is asked for by others.
 #[derive(Debug, Default)]
 pub struct Requests {
     /// To be quiet about the end, which comes from outside.
     pub stop: AtomicBool,
-    /// To look closely at the CPU; false again when that is done.
-    pub look: AtomicBool,
+    /// To take samples of the CPU; false again when that is done.
+    pub sample: AtomicBool,
 }
 
 /// Follows one guest to its end.
 pub struct Watcher {
     pub emulator: Emulator,
-    pub machine: Machine,
     pub link: Link,
     pub requests: Arc<Requests>,
 }
@@ -94,16 +62,15 @@ struct Progress {
     asked: VecDeque<Question>,
     /// The guest was stopped until there is room for its output.
     is_paused: bool,
-    /// Where the CPU waits for an interrupt that can't come, and since when that is known.
-    waits: Option<(u32, Instant)>,
+    idle: Idle,
 }
 
 impl Watcher {
-    /// Watches, cleans up, and tells the session how the guest ended, unless the session ended it.
+    /// Watches, cleans up, and tells how the guest ended, unless it was ended from outside.
     pub fn watch(mut self) {
-        let sign = catch_unwind(AssertUnwindSafe(|| self.wait_for_a_sign()));
-        let Self { emulator, machine, link, requests } = self;
-        if !matches!(sign, Ok(Sign::Ended)) {
+        let seen = catch_unwind(AssertUnwindSafe(|| self.wait_for_an_ending()));
+        let Self { emulator, link, requests } = self;
+        if !matches!(seen, Ok(None)) {
             emulator.process.kill();
         }
         let end = emulator.process.wait();
@@ -114,45 +81,46 @@ impl Watcher {
         let messages = emulator.messages.join().unwrap_or_default();
         {
             let mut findings = link.observed.lock();
-            let cpu = sign.as_ref().ok().and_then(Sign::cpu).cloned();
-            findings.cpu = cpu.or_else(|| findings.looks.last().cloned());
+            findings.cpu = findings.cpu.take().or_else(|| findings.samples.last().cloned());
             findings.cpu_time = end.as_ref().ok().and_then(|(_, time)| *time);
             findings.history = messages.history;
         }
         if requests.stop.load(Ordering::Acquire) {
             return;
         }
-        let outcome = match (sign, end) {
-            (Ok(sign), Ok((status, _))) => conclude(sign, status, &messages.text, &machine),
-            (Ok(_), Err(source)) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
-            (Err(_), _) => Outcome::Bug("the thread that watches the emulator panicked".to_owned()),
-        };
-        if matches!(outcome, Outcome::Exception(_)) {
-            let record = machine.memory.fault_record(&machine.image);
-            link.observed.lock().cpu = record.map(|record| record.cpu_state());
-        }
-        // Nobody listens any more when the session is over.
-        let _ = link.events.send(Event::Ended(outcome));
+        (link.ended)(match (seen, end) {
+            (Err(_), _) => Ending::ThreadPanicked,
+            (Ok(_), Err(source)) => Ending::Lost(source),
+            (Ok(None), Ok((status, _))) => ending_of(status, &messages.text),
+            // The emulator's event is the same for both.
+            (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
+                Ending::TripleFault
+            }
+            (Ok(Some(ending)), _) => ending,
+        });
     }
 
-    /// Errors of sending are passed over here: what the emulator sent last can still be read, and then the connection ends.
-    fn wait_for_a_sign(&mut self) -> Sign {
+    /// Watches until the guest stops, and notes what its CPU is like then; `None` when the emulator ended by itself: its status
+    /// tells the rest. Errors of sending are passed over here: what the emulator sent last can still be read, and then the
+    /// connection ends.
+    fn wait_for_an_ending(&mut self) -> Option<Ending> {
         let mut progress = Progress::default();
         let mut next_look = Instant::now() + TICK;
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             match self.emulator.qmp.receive(left) {
-                Err(_) => return Sign::Ended,
+                Err(_) => return None,
                 Ok(Some(Message::Return(Value::String(text)))) => {
-                    if let Some(sign) = self.take_answer(&mut progress, &text) {
-                        return sign;
+                    if let Some(ending) = self.take_answer(&mut progress, &text) {
+                        return Some(ending);
                     }
                 }
                 Ok(Some(Message::Event { name, data })) => match (&*name, data["reason"].as_str()) {
-                    ("GUEST_PANICKED", _) => return Sign::Panicked,
+                    ("GUEST_PANICKED", _) => return Some(Ending::Panicked),
                     ("SHUTDOWN", Some("guest-reset")) => {
                         let text = self.emulator.text(REGISTERS, progress.asked.len());
-                        return Sign::Reset(text.and_then(|text| registers::cpu_state(&text)));
+                        self.link.observed.lock().cpu = text.and_then(|text| registers::cpu_state(&text));
+                        return Some(Ending::Reset);
                     }
                     // Newer emulators shut down for an exit device, and have its status for whoever asks them to quit.
                     ("SHUTDOWN", Some("guest-shutdown")) => drop(self.emulator.qmp.send("quit")),
@@ -160,9 +128,9 @@ impl Watcher {
                 },
                 Ok(Some(_) | None) => {}
             }
-            if self.requests.look.load(Ordering::Acquire) {
-                self.look_closely(progress.asked.drain(..).count());
-                self.requests.look.store(false, Ordering::Release);
+            if self.requests.sample.load(Ordering::Acquire) {
+                self.take_samples(progress.asked.drain(..).count());
+                self.requests.sample.store(false, Ordering::Release);
             }
             if Instant::now() < next_look || !progress.asked.is_empty() {
                 continue;
@@ -183,104 +151,80 @@ impl Watcher {
     }
 
     /// Follows up an answer of the monitor.
-    fn take_answer(&mut self, progress: &mut Progress, text: &str) -> Option<Sign> {
-        match progress.asked.pop_front()? {
-            Question::Glance => match registers::cpu_state(text) {
-                Some(state) if state.is_halted_for_good() => {
-                    let _ = self.emulator.qmp.send("stop");
-                    self.ask(progress, Question::Proof, REGISTERS);
+    fn take_answer(&mut self, progress: &mut Progress, text: &str) -> Option<Ending> {
+        let ending = match progress.asked.pop_front()? {
+            Question::Glance => {
+                match registers::cpu_state(text) {
+                    Some(state) if state.is_halted_for_good() => {
+                        let _ = self.emulator.qmp.send("stop");
+                        self.ask(progress, Question::Proof, REGISTERS);
+                    }
+                    Some(state) if state.is_halted => self.ask(progress, Question::Controllers(state), PICS),
+                    _ => progress.idle = Idle::default(),
                 }
-                Some(state) if state.is_halted => self.ask(progress, Question::Controllers(state), PICS),
-                _ => progress.waits = None,
-            },
-            Question::Proof => match registers::cpu_state(text).filter(CpuState::is_halted_for_good) {
-                Some(state) => return Some(Sign::Halted(state)),
-                None if !progress.is_paused => drop(self.emulator.qmp.send("cont")),
-                None => {}
-            },
-            Question::Controllers(state) => self.ask(progress, Question::Apic(state, text.to_owned()), APIC),
-            Question::Apic(state, pics) => return waits_for_nothing(progress, state, &pics, text),
+                return None;
+            }
+            Question::Proof => {
+                let Some(state) = registers::cpu_state(text).filter(CpuState::is_halted_for_good) else {
+                    if !progress.is_paused {
+                        let _ = self.emulator.qmp.send("cont");
+                    }
+                    return None;
+                };
+                Ending::Halted(state)
+            }
+            Question::Controllers(state) => {
+                self.ask(progress, Question::Apic(state, text.to_owned()), APIC);
+                return None;
+            }
+            Question::Apic(state, pics) => progress.idle.sample(&state, Interrupts::from_qemu(&pics, text))?,
+        };
+        if let Ending::Halted(cpu) | Ending::WaitsForNothing(cpu, _) = &ending {
+            self.link.observed.lock().cpu = Some(cpu.clone());
         }
-        None
+        Some(ending)
     }
 
-    /// Looks a few times where the CPU is. A CPU that runs must be stopped for that, because the emulator does not keep EIP up to
+    /// Takes samples of the CPU. A CPU that runs must be stopped for that, because the emulator does not keep EIP up to
     /// date in between. `outstanding` answers come before those to the questions here.
-    fn look_closely(&mut self, outstanding: usize) {
+    fn take_samples(&mut self, outstanding: usize) {
         let mut outstanding = outstanding;
-        for number in 1..=LOOKS {
+        for number in 1..=SAMPLES {
             let _ = self.emulator.qmp.send("stop");
             let Some(text) = self.emulator.text(REGISTERS, outstanding) else { return };
             outstanding = 0;
-            self.link.observed.lock().looks.extend(registers::cpu_state(&text));
-            if number == LOOKS {
+            self.link.observed.lock().samples.extend(registers::cpu_state(&text));
+            if number == SAMPLES {
                 let (pics, apic) = (self.emulator.text(PICS, 0), self.emulator.text(APIC, 0));
                 let interrupts = pics.zip(apic).and_then(|(pics, apic)| Interrupts::from_qemu(&pics, &apic));
                 self.link.observed.lock().interrupts = interrupts;
             }
             let _ = self.emulator.qmp.send("cont");
-            thread::sleep(LOOK_GAP);
+            thread::sleep(SAMPLE_GAP);
         }
     }
 }
 
-/// A CPU that takes interrupts waits for ever when none can arrive. One look can fall into a moment of that.
-fn waits_for_nothing(progress: &mut Progress, state: CpuState, pics: &str, apic: &str) -> Option<Sign> {
-    let Some(obstacle) = Interrupts::from_qemu(pics, apic).and_then(|interrupts| interrupts.obstacle()) else {
-        progress.waits = None;
-        return None;
-    };
-    let since = progress.waits.filter(|(eip, _)| *eip == state.eip).map_or_else(Instant::now, |(_, since)| since);
-    progress.waits = Some((state.eip, since));
-    (since.elapsed() >= WAIT_FOR_NOTHING).then_some(Sign::WaitsForNothing(state, obstacle))
-}
-
-/// How the guest ended, from everything that was seen.
-fn conclude(sign: Sign, status: ExitStatus, messages: &str, machine: &Machine) -> Outcome {
-    let Machine { image, memory } = machine;
-    let place = |address| describe_address(image.symbols(), address);
-    let recorded = || {
-        let diagnosis = Diagnosis::new(&memory.fault_record(image)?, image, memory);
-        Some(Outcome::Exception(Box::new(diagnosis)))
-    };
-    match sign {
-        Sign::Panicked => Outcome::Panicked,
-        Sign::Reset(_) if messages.lines().any(|line| line == TRIPLE_FAULT) => Outcome::TripleFault(Box::default()),
-        Sign::Reset(_) => Outcome::Reset,
-        Sign::WaitsForNothing(state, obstacle) => {
-            Outcome::WaitsForNothing { place: format!("before {}", place(state.eip)), obstacle }
-        }
-        Sign::Halted(CpuState { eip, cr0, cr3, cr4, .. }) => recorded().unwrap_or_else(|| Outcome::Halted {
-            place: format!("before {}", place(eip)),
-            kernel_returned: is_in_boot_code(image, &LinearMemory::new(memory, cr0, cr3, cr4), eip),
-        }),
-        // Both exit devices end the emulator in the same way; only the fault catcher leaves a record.
-        Sign::Ended => match exit_value(status, messages) {
-            Some(outcome) => recorded().unwrap_or(outcome),
-            None => Outcome::CpuFailed(emulator_died(status, messages)),
-        },
-    }
+/// How a guest ended whose emulator ended by itself.
+fn ending_of(status: ExitStatus, messages: &str) -> Ending {
+    exit_value(status, messages)
+        .unwrap_or_else(|| Ending::Died { status, complaint: complaint(messages).map(str::to_owned) })
 }
 
 /// The value that the guest wrote to an exit device, if that is why the emulator ended with `status`.
-fn exit_value(status: ExitStatus, messages: &str) -> Option<Outcome> {
+fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
     if status.signal() == Some(libc::SIGSYS) {
-        return Some(Outcome::ExitedAbove(EXIT_VALUE_MAXIMUM));
+        return Some(Ending::ExitAbove(EXIT_VALUE_MAXIMUM));
     }
     // The device makes 2n + 1 of n, so an even status is never the guest's. An emulator that fails ends with 1, too, but
     // says why.
     let code = u32::try_from(status.code()?).ok()?;
     let own_failure = code & 1 == 0 || (code == 1 && complaint(messages).is_some());
-    (!own_failure).then_some(Outcome::Exited(code >> 1))
+    (!own_failure).then_some(Ending::Exit(code >> 1))
 }
 
 /// Largest value whose 2n + 1 fits in an exit status.
 const EXIT_VALUE_MAXIMUM: u32 = 127;
-
-fn emulator_died(status: ExitStatus, messages: &str) -> String {
-    let why = complaint(messages).map(|line| format!(": {line}")).unwrap_or_default();
-    format!("the emulator died ({status}){why}")
-}
 
 #[cfg(test)]
 mod tests {
@@ -292,11 +236,14 @@ mod tests {
 
     #[test]
     fn only_odd_statuses_are_the_guests() {
-        let value = |code| exit_value(exited(code), "").map(|outcome| outcome.status());
+        let value = |code| match ending_of(exited(code), "") {
+            Ending::Exit(value) => Some(value),
+            _ => None,
+        };
         assert_eq!(value(1), Some(0));
         assert_eq!(value(3), Some(1));
         assert_eq!(value(85), Some(42));
-        assert_eq!(value(255), Some(63));
+        assert_eq!(value(255), Some(127));
         assert_eq!(value(0), None);
         assert_eq!(value(2), None);
     }
@@ -304,22 +251,22 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_no_success() {
         let status = ExitStatus::from_raw(libc::SIGSYS);
-        assert_eq!(exit_value(status, "").map(|outcome| outcome.status()), Some(63));
+        assert!(matches!(ending_of(status, ""), Ending::ExitAbove(127)));
     }
 
     #[test]
     fn an_emulator_that_fails_is_no_success() {
         let messages = "CPU Reset (CPU 0)\nqemu-system-i386: something broke\n";
-        assert!(exit_value(exited(1), messages).is_none());
-        assert!(exit_value(exited(1), "qemu-system-i386: warning: something is odd\n").is_some());
-        assert_eq!(
-            emulator_died(exited(1), messages),
-            "the emulator died (exit status: 1): qemu-system-i386: something broke"
-        );
+        let Ending::Died { complaint: Some(complaint), .. } = ending_of(exited(1), messages) else {
+            panic!("it has not died")
+        };
+        assert_eq!(complaint, "qemu-system-i386: something broke");
+        let warning = "qemu-system-i386: warning: something is odd\n";
+        assert!(matches!(ending_of(exited(1), warning), Ending::Exit(0)));
     }
 
     #[test]
     fn a_killed_emulator_is_no_exit_of_the_guest() {
-        assert!(exit_value(ExitStatus::from_raw(libc::SIGABRT), "").is_none());
+        assert!(matches!(ending_of(ExitStatus::from_raw(libc::SIGABRT), ""), Ending::Died { complaint: None, .. }));
     }
 }

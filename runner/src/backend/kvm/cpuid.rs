@@ -4,7 +4,7 @@
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
 use kvm_ioctls::{Kvm, VcpuFd};
 
-use super::super::CpuModel;
+use crate::machine::CpuModel;
 
 /// Leaves 0 and `0x8000_0000`: EBX, EDX and ECX spell the vendor. In the second, Intel's processors have zeros; here it
 /// is as in the emulator, and on AMD's.

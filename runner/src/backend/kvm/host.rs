@@ -1,46 +1,43 @@
 //! The host's KVM: whether it can be used, and of which kind it is.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use kvm_bindings::KVM_API_VERSION;
 use kvm_ioctls::{Cap, Kvm, VmFd};
 
 /// Why the host's KVM can't be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum KvmProblem {
     /// There is no `/dev/kvm`.
     Missing,
     /// `/dev/kvm` may not be opened by this user.
     Forbidden,
     /// Opening `/dev/kvm` fails; the system's reason.
-    Open(String),
-    /// Another version of the interface.
-    ApiVersion(i32),
+    NotOpened(io::Error),
+    /// It has another version of the interface.
+    ApiVersion {
+        /// Which.
+        found: i32,
+        /// The version that this program speaks.
+        wanted: u32,
+    },
     /// A capability is missing.
-    Capability(&'static str),
+    Capability(KvmCapability),
     /// It makes no virtual machine; the system's reason.
-    CreateVm(String),
+    NoVm(io::Error),
 }
 
-impl std::fmt::Display for KvmProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing => f.write_str(
-                "there is no /dev/kvm (on a PC, enable virtualization in the firmware setup and load kvm_intel or kvm_amd; \
-                 in a container, pass --device /dev/kvm)",
-            ),
-            Self::Forbidden => f.write_str(
-                "this user may not open /dev/kvm (to allow it: `sudo usermod -aG kvm $USER`, then log out and in again)",
-            ),
-            Self::Open(reason) => write!(f, "/dev/kvm can't be opened: {reason}"),
-            Self::ApiVersion(version) => write!(f, "/dev/kvm has API version {version}, not {KVM_API_VERSION}"),
-            Self::Capability(name) => write!(f, "the host's KVM has no {name}"),
-            Self::CreateVm(reason) => {
-                write!(f, "KVM makes no virtual machine (is another hypervisor, such as VirtualBox, running?): {reason}")
-            }
-        }
-    }
+/// What KVM must be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is one of KVM's capabilities (KVM's api.rst)")]
+pub enum KvmCapability {
+    Irqchip,
+    Pit2,
+    UserMemory,
+    ExtCpuid,
+    MpState,
 }
 
 /// Opens `/dev/kvm` and makes a virtual machine without anything in it.
@@ -49,15 +46,15 @@ impl std::fmt::Display for KvmProblem {
 /// What stands in the way.
 pub fn open() -> Result<VmFd, KvmProblem> {
     let kvm = open_device()?;
-    for (capability, name) in [
-        (Cap::Irqchip, "interrupt controllers (KVM_CAP_IRQCHIP)"),
-        (Cap::Pit2, "timer (KVM_CAP_PIT2)"),
-        (Cap::UserMemory, "user memory (KVM_CAP_USER_MEMORY)"),
-        (Cap::ExtCpuid, "CPUID setting (KVM_CAP_EXT_CPUID)"),
-        (Cap::MpState, "run state (KVM_CAP_MP_STATE)"),
+    for (extension, capability) in [
+        (Cap::Irqchip, KvmCapability::Irqchip),
+        (Cap::Pit2, KvmCapability::Pit2),
+        (Cap::UserMemory, KvmCapability::UserMemory),
+        (Cap::ExtCpuid, KvmCapability::ExtCpuid),
+        (Cap::MpState, KvmCapability::MpState),
     ] {
-        if !kvm.check_extension(capability) {
-            return Err(KvmProblem::Capability(name));
+        if !kvm.check_extension(extension) {
+            return Err(KvmProblem::Capability(capability));
         }
     }
     create_vm(&kvm)
@@ -68,12 +65,12 @@ pub(super) fn open_device() -> Result<Kvm, KvmProblem> {
     let kvm = Kvm::new().map_err(|error| match error.errno() {
         libc::ENOENT | libc::ENODEV | libc::ENXIO => KvmProblem::Missing,
         libc::EACCES | libc::EPERM => KvmProblem::Forbidden,
-        _ => KvmProblem::Open(error.to_string()),
+        _ => KvmProblem::NotOpened(error.into()),
     })?;
     // KVM's api.rst, section 4.1: refuse to run with any other version.
     match kvm.get_api_version() {
         version if u32::try_from(version) == Ok(KVM_API_VERSION) => Ok(kvm),
-        version => Err(KvmProblem::ApiVersion(version)),
+        found => Err(KvmProblem::ApiVersion { found, wanted: KVM_API_VERSION }),
     }
 }
 
@@ -83,7 +80,7 @@ pub(super) fn create_vm(kvm: &Kvm) -> Result<VmFd, KvmProblem> {
         match kvm.create_vm() {
             Ok(vm) => return Ok(vm),
             Err(error) if error.errno() == libc::EINTR => {}
-            Err(error) => return Err(KvmProblem::CreateVm(error.to_string())),
+            Err(error) => return Err(KvmProblem::NoVm(error.into())),
         }
     }
 }

@@ -19,15 +19,13 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use stos_image::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
-use super::{CpuModel, Guest, LOOK_GAP, LOOK_PATIENCE, LOOKS, Link, Surroundings};
+use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
+use super::{Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
-    COM1_IRQ, Devices, InterruptLine, KEYBOARD_IRQ, Keyboard, KeyboardPort, PortBus, Serial, SerialPort, Vga,
+    COM1_IRQ, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, Rtc, Serial, SerialPort, Vga,
 };
-use crate::machine::GuestMemory;
-use crate::machine::Machine;
-use crate::outcome::Outcome;
-use crate::session::Event;
+use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
 use vcpu::{Requests, Vcpu};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
@@ -66,20 +64,26 @@ impl InterruptLine for Irq {
 
 impl KvmGuest {
     /// Puts `machine` together in `vm` and lets it run.
-    pub(super) fn start(vm: VmFd, machine: Machine, surroundings: Surroundings, link: Link) -> Result<Self, Outcome> {
-        let Surroundings { clock, cpu } = surroundings;
+    pub(super) fn start(
+        vm: VmFd,
+        machine: &Machine,
+        configuration: Configuration,
+        link: Link,
+    ) -> Result<Self, StartError> {
+        let Configuration { clock, cpu } = configuration;
         let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry, cpu)?;
         let vm = Arc::new(vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Serial::new(irq(COM1_IRQ))));
-        let keyboard = Arc::new(KeyboardPort::new(Keyboard::new(irq(KEYBOARD_IRQ))));
+        let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ))));
         let vga = Vga::default();
+        let begin = Instant::now();
         let description = machine.image.description();
         let bus = PortBus::new(Devices {
             serial: Arc::clone(&serial),
             keyboard: Arc::clone(&keyboard),
             vga: vga.clone(),
-            rtc: clock.clock(machine.memory.size()),
+            rtc: Rtc::new(clock.seconds(), machine.memory.size(), move || begin.elapsed()),
             output: Arc::clone(&link.output),
             exit_port: description.run.exit_port,
             fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
@@ -87,65 +91,63 @@ impl KvmGuest {
         let requests = Arc::new(Requests::default());
 
         register_kick_signal()?;
-        let vcpu = Vcpu::new((vm, vcpu), bus, machine, Arc::clone(&requests), link.observed.clone());
+        let vcpu =
+            Vcpu::new((vm, vcpu), bus, Arc::clone(&machine.memory), Arc::clone(&requests), link.observed.clone());
         let thread = thread::Builder::new()
             .name("vcpu".to_owned())
-            .spawn(move || run(vcpu, &link))
-            .map_err(|source| Outcome::Io { action: "starting the vCPU's thread".to_owned(), source })?;
+            .spawn(move || run(vcpu, link.ended))
+            .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         Ok(Self { serial, keyboard, vga, requests, thread: Some(thread) })
     }
 }
 
 /// Runs `vcpu` to its end and tells the session how that was. Guest memory lives in `vcpu`, so it outlasts the last entry.
-fn run<C: Fn() -> Duration>(mut vcpu: Vcpu<Irq, C>, link: &Link) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| vcpu.run()))
-        .unwrap_or_else(|_| Some(Outcome::Bug("the vCPU's thread panicked".to_owned())));
-    if let Some(outcome) = outcome {
-        // Nobody listens any more when the session is over.
-        let _ = link.events.send(Event::Ended(outcome));
+fn run<C: Fn() -> Duration>(mut vcpu: Vcpu<Irq, C>, ended: Box<dyn FnOnce(Ending) + Send>) {
+    let ending = catch_unwind(AssertUnwindSafe(|| vcpu.run())).unwrap_or(Some(Ending::ThreadPanicked));
+    if let Some(ending) = ending {
+        ended(ending);
     }
 }
 
 /// Makes the machine, in the order that KVM wants, and returns its CPU, about to execute the guest's first instruction.
-fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) -> Result<VcpuFd, Outcome> {
+fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) -> Result<VcpuFd, StartError> {
     // Both before the first vCPU: Intel's KVM uses them to run what the processor can't run as it is.
-    step("reserving pages for real mode", vm.set_tss_address(TSS_ADDRESS))?;
-    step("reserving a page for unpaged mode", vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
+    at(KvmStep::SetTssAddress, vm.set_tss_address(TSS_ADDRESS))?;
+    at(KvmStep::SetIdentityMapAddress, vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
 
     // Before the interrupt controllers: with them in place, the kernel waits for a grace period when memory changes, which
     // was measured to take 5 ms.
-    step("giving memory to the guest", raw::add_memory(vm, memory))?;
+    at(KvmStep::SetUserMemoryRegion, raw::add_memory(vm, memory))?;
 
     // Before the vCPU, whose local APIC is otherwise made in the wrong place.
-    step("making the interrupt controllers", vm.create_irq_chip())?;
+    at(KvmStep::CreateIrqChip, vm.create_irq_chip())?;
     // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
     let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
-    step("making the timer", vm.create_pit2(timer))?;
+    at(KvmStep::CreatePit, vm.create_pit2(timer))?;
     // It runs from the start, as on every PC: KVM's waits to be programmed otherwise.
-    let mut timer = step("reading the timer's state", vm.get_pit2())?;
+    let mut timer = at(KvmStep::GetPit, vm.get_pit2())?;
     timer.channels[0].mode = SQUARE_WAVE;
-    step("starting the timer", vm.set_pit2(&timer))?;
+    at(KvmStep::SetPit, vm.set_pit2(&timer))?;
 
-    let vcpu = step("making the CPU", vm.create_vcpu(0))?;
+    let vcpu = at(KvmStep::CreateVcpu, vm.create_vcpu(0))?;
     // Before the system registers: CPUID says which of their bits may be set.
-    step("describing the CPU", cpuid::set(&vcpu, cpu))?;
-    let reset = step("reading the CPU's state", vcpu.get_sregs())?;
-    step("setting the system registers", vcpu.set_sregs(&registers::system(entry, &reset)))?;
-    step("setting the general registers", vcpu.set_regs(&registers::general(entry)))?;
-    step("setting the floating-point registers", vcpu.set_fpu(&registers::fpu()))?;
+    at(KvmStep::SetCpuid, cpuid::set(&vcpu, cpu))?;
+    let reset = at(KvmStep::GetSregs, vcpu.get_sregs())?;
+    at(KvmStep::SetSregs, vcpu.set_sregs(&registers::system(entry, &reset)))?;
+    at(KvmStep::SetRegs, vcpu.set_regs(&registers::general(entry)))?;
+    at(KvmStep::SetFpu, vcpu.set_fpu(&registers::fpu()))?;
     Ok(vcpu)
 }
 
 /// Names the step that failed.
-fn step<T>(name: &str, result: Result<T, kvm_ioctls::Error>) -> Result<T, Outcome> {
-    result.map_err(|error| Outcome::NoBackend(format!("the host's KVM failed at {name}: {error}")))
+fn at<T>(step: KvmStep, result: Result<T, kvm_ioctls::Error>) -> Result<T, StartError> {
+    result.map_err(|error| StartError::Kvm(step, error.into()))
 }
 
 /// Makes the signal that kicks a vCPU harmless. Its arrival alone ends `KVM_RUN`.
-fn register_kick_signal() -> Result<(), Outcome> {
+fn register_kick_signal() -> Result<(), StartError> {
     extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
-    register_signal_handler(SIGRTMIN(), nothing)
-        .map_err(|error| Outcome::Bug(format!("installing a signal handler failed: {error}")))
+    register_signal_handler(SIGRTMIN(), nothing).map_err(|error| StartError::KickSignal(error.into()))
 }
 
 impl Guest for KvmGuest {
@@ -170,15 +172,15 @@ impl Guest for KvmGuest {
         }
     }
 
-    fn look_closely(&mut self) {
-        let patience = Instant::now() + LOOK_PATIENCE;
-        for _ in 0..LOOKS {
-            self.requests.look.store(true, Ordering::Release);
-            while self.requests.look.load(Ordering::Acquire) && Instant::now() < patience {
+    fn take_samples(&mut self) {
+        let patience = Instant::now() + SAMPLE_PATIENCE;
+        for _ in 0..SAMPLES {
+            self.requests.sample.store(true, Ordering::Release);
+            while self.requests.sample.load(Ordering::Acquire) && Instant::now() < patience {
                 self.tick();
                 thread::sleep(KICK_INTERVAL);
             }
-            thread::sleep(LOOK_GAP);
+            thread::sleep(SAMPLE_GAP);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Some can't although `/dev/kvm` opens and answers: those made for nested clouds emulate unpaged 32-bit code and know
 //! neither 32-bit paging nor IRET.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -19,17 +20,37 @@ use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntrySt
 use stos_x86::segments::{Segment, Segments, TSS_SIZE};
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
-use super::super::CpuModel;
+use super::host::KvmProblem;
 use super::{cpuid, host, raw, register_kick_signal, registers};
-use crate::machine::{GuestMemory, Sharing};
+use crate::machine::{CpuModel, GuestMemory, Sharing};
 
-/// What the probe found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Paging {
-    /// Paging, an exception and the return from it work.
-    Works,
-    /// They do not; a clause says what happened.
-    Fails(String),
+/// What the probe found instead of paging, an exception and the return from it.
+#[derive(Debug)]
+pub enum ProbeFailure {
+    /// KVM can't be used at all.
+    Problem(KvmProblem),
+    /// Its code can't be assembled.
+    NotBuilt(IcedError),
+    /// There is no memory for the probe.
+    NoMemory(io::Error),
+    /// KVM refuses to put the probe together.
+    NotAssembled(io::Error),
+    /// The signal that brings the probe back can't be made harmless.
+    NotWatched,
+    /// There is no thread for the probe.
+    NotStarted,
+    /// The probe's thread has panicked.
+    Lost,
+    /// It went on for longer than it needs.
+    Endless,
+    /// It died of a triple fault.
+    TripleFault,
+    /// KVM can't execute it.
+    InternalError,
+    /// It ended with another exit: its name.
+    UnexpectedExit(String),
+    /// `KVM_RUN` failed.
+    NotRun(io::Error),
 }
 
 const MEMORY_SIZE: u64 = 64 * 1024;
@@ -50,8 +71,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Runs the probe guest.
-pub fn probe() -> Paging {
-    prepare().map_or_else(Paging::Fails, run_with_patience)
+///
+/// # Errors
+/// What it shows to be wrong.
+pub fn probe() -> Result<(), ProbeFailure> {
+    run_with_patience(prepare()?)
 }
 
 /// The probe guest: its CPU, and what must live as long as it.
@@ -61,13 +85,12 @@ struct Probe {
     _memory: GuestMemory,
 }
 
-fn prepare() -> Result<Probe, String> {
-    let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(|error| error.to_string())?;
+fn prepare() -> Result<Probe, ProbeFailure> {
+    let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(ProbeFailure::NoMemory)?;
     let write =
-        |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(|error| error.to_string());
-    let assembled = |code: Result<Vec<u8>, IcedError>| code.map_err(|error| error.to_string());
-    write(CODE, &assembled(program())?)?;
-    write(HANDLER, &assembled(handler())?)?;
+        |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(ProbeFailure::NoMemory);
+    write(CODE, &program().map_err(ProbeFailure::NotBuilt)?)?;
+    write(HANDLER, &handler().map_err(ProbeFailure::NotBuilt)?)?;
     write(PAGE_DIRECTORY, &Entry::big_page(0, Access::KERNEL).0.to_le_bytes())?;
     let gate = Gate::interrupt(CODE_SELECTOR, HANDLER).encode();
     write(IDT + 8 * u32::from(BREAKPOINT), &gate.to_le_bytes())?;
@@ -76,8 +99,8 @@ fn prepare() -> Result<Probe, String> {
         write(GDT + u32::from(segment.selector), &segment.descriptor().to_le_bytes())?;
     }
 
-    let kvm = host::open_device().map_err(|problem| problem.to_string())?;
-    let vm = host::create_vm(&kvm).map_err(|problem| problem.to_string())?;
+    let kvm = host::open_device().map_err(ProbeFailure::Problem)?;
+    let vm = host::create_vm(&kvm).map_err(ProbeFailure::Problem)?;
     let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
         vm.set_tss_address(super::TSS_ADDRESS)?;
         vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
@@ -89,7 +112,7 @@ fn prepare() -> Result<Probe, String> {
         vcpu.set_regs(&registers::general(&entry))?;
         Ok(vcpu)
     };
-    let vcpu = enter().map_err(|error| format!("a small guest can't be set up: {error}"))?;
+    let vcpu = enter().map_err(|error| ProbeFailure::NotAssembled(error.into()))?;
     Ok(Probe { vcpu, _vm: vm, _memory: memory })
 }
 
@@ -134,9 +157,9 @@ fn entry_state() -> EntryState {
     }
 }
 
-fn run_with_patience(mut probe: Probe) -> Paging {
+fn run_with_patience(mut probe: Probe) -> Result<(), ProbeFailure> {
     if register_kick_signal().is_err() {
-        return Paging::Fails("a probe of it can't be watched".to_owned());
+        return Err(ProbeFailure::NotWatched);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel();
@@ -145,11 +168,11 @@ fn run_with_patience(mut probe: Probe) -> Paging {
         // The receiver waits for this or has lost patience.
         let _ = sender.send(run(&mut probe, &seen));
     });
-    let Ok(thread) = spawned else { return Paging::Fails("a probe of it can't be started".to_owned()) };
+    let Ok(thread) = spawned else { return Err(ProbeFailure::NotStarted) };
     let result = match receiver.recv_timeout(PATIENCE) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => Paging::Fails("a small guest that turns paging on never ends".to_owned()),
-        Err(RecvTimeoutError::Disconnected) => Paging::Fails("a probe of it failed".to_owned()),
+        Err(RecvTimeoutError::Timeout) => Err(ProbeFailure::Endless),
+        Err(RecvTimeoutError::Disconnected) => Err(ProbeFailure::Lost),
     };
     stop.store(true, Ordering::Release);
     while !thread.is_finished() {
@@ -160,22 +183,17 @@ fn run_with_patience(mut probe: Probe) -> Paging {
     result
 }
 
-fn run(probe: &mut Probe, stop: &AtomicBool) -> Paging {
+fn run(probe: &mut Probe, stop: &AtomicBool) -> Result<(), ProbeFailure> {
     loop {
-        let why = match probe.vcpu.run() {
-            Ok(VcpuExit::IoOut(REPORT_PORT, [REPORT])) => return Paging::Works,
-            Ok(VcpuExit::Shutdown) => {
-                "a small guest that turns paging on and takes an exception dies of a triple fault".to_owned()
-            }
-            Ok(VcpuExit::InternalError) => {
-                "it can't execute a small guest that turns paging on and takes an exception".to_owned()
-            }
-            Ok(exit) => format!("a small guest that turns paging on ends with {exit:?}"),
+        return Err(match probe.vcpu.run() {
+            Ok(VcpuExit::IoOut(REPORT_PORT, [REPORT])) => return Ok(()),
+            Ok(VcpuExit::Shutdown) => ProbeFailure::TripleFault,
+            Ok(VcpuExit::InternalError) => ProbeFailure::InternalError,
+            Ok(exit) => ProbeFailure::UnexpectedExit(format!("{exit:?}")),
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) && !stop.load(Ordering::Acquire) => {
                 continue;
             }
-            Err(error) => format!("a small guest that turns paging on can't be run: {error}"),
-        };
-        return Paging::Fails(why);
+            Err(error) => ProbeFailure::NotRun(error.into()),
+        });
     }
 }

@@ -2,26 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kvm_bindings::{
-    KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
-    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, KVM_MP_STATE_HALTED,
-};
+use kvm_bindings::KVM_MP_STATE_HALTED;
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
-
-use super::super::WAIT_FOR_NOTHING;
-use super::{raw, registers};
 use stos_x86::registers::CpuState;
 
-use crate::backend::{Exits, Observed};
-use crate::devices::Interrupts;
-use crate::devices::{FLOATING, InterruptLine, PortBus, Request};
-use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code};
-use crate::machine::LinearMemory;
-use crate::machine::Machine;
-use crate::outcome::Outcome;
+use super::super::{CpuFailure, Ending, Exits, Idle, Observed};
+use super::{raw, registers};
+use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
+use crate::machine::GuestMemory;
 
 /// EIP after reset (Intel SDM volume 3A, section 9.1.4).
 const RESET_EIP: u32 = 0xfff0;
@@ -33,8 +24,8 @@ const RESET_CS: u16 = 0xf000;
 pub struct Requests {
     /// To stop.
     pub stop: AtomicBool,
-    /// To note where the CPU is.
-    pub look: AtomicBool,
+    /// To take a sample of the CPU.
+    pub sample: AtomicBool,
 }
 
 /// A CPU, what it is connected to, and the memory that it executes from.
@@ -42,12 +33,12 @@ pub struct Vcpu<L, C> {
     fd: VcpuFd,
     vm: Arc<VmFd>,
     bus: PortBus<L, C>,
-    machine: Machine,
+    /// What the guest executes from.
+    _memory: Arc<GuestMemory>,
     requests: Arc<Requests>,
     observed: Observed,
     exits: Exits,
-    /// Where the CPU waits for an interrupt that can't come, and since when that is known.
-    waits: Option<(u32, Instant)>,
+    idle: Idle,
 }
 
 impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
@@ -55,31 +46,27 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     pub fn new(
         (vm, fd): (Arc<VmFd>, VcpuFd),
         bus: PortBus<L, C>,
-        machine: Machine,
+        memory: Arc<GuestMemory>,
         requests: Arc<Requests>,
         observed: Observed,
     ) -> Self {
-        Self { fd, vm, bus, machine, requests, observed, exits: Exits::default(), waits: None }
+        Self { fd, vm, bus, _memory: memory, requests, observed, exits: Exits::default(), idle: Idle::default() }
     }
 
     /// Executes the guest until it ends; `None` when it was asked to stop before.
-    pub fn run(&mut self) -> Option<Outcome> {
-        let mut outcome = None;
-        while outcome.is_none() && !self.requests.stop.load(Ordering::Acquire) {
-            outcome = self.run_once();
+    pub fn run(&mut self) -> Option<Ending> {
+        let mut ending = None;
+        while ending.is_none() && !self.requests.stop.load(Ordering::Acquire) {
+            ending = self.run_once();
         }
-        self.report(outcome.as_ref());
-        outcome
+        self.report();
+        ending
     }
 
     /// Leaves what is known at the end.
-    fn report(&self, outcome: Option<&Outcome>) {
-        let recorded = || self.machine.memory.fault_record(&self.machine.image);
-        let cpu = match outcome {
-            Some(Outcome::Exception(_)) => recorded().map(|record| record.cpu_state()),
-            // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
-            _ => self.state().filter(|state| !is_after_reset(state)),
-        };
+    fn report(&self) {
+        // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
+        let cpu = self.state().filter(|state| !is_after_reset(state));
         let time = clock_gettime(ClockId::ThreadCPUTime);
         let mut findings = self.observed.lock();
         findings.cpu = cpu;
@@ -88,13 +75,12 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
         findings.cpu_time = Duration::try_from(time).ok();
     }
 
-    fn run_once(&mut self) -> Option<Outcome> {
+    fn run_once(&mut self) -> Option<Ending> {
         match self.fd.run() {
             Ok(VcpuExit::IoOut(port, _)) => {
                 self.exits.port_writes += 1;
                 let access = raw::port_access(&mut self.fd)?;
-                let request = self.bus.write(port, access.width, access.data)?;
-                Some(self.answer(request))
+                self.bus.write(port, access.width, access.data).map(Ending::from)
             }
             Ok(VcpuExit::IoIn(port, _)) => {
                 self.exits.port_reads += 1;
@@ -112,99 +98,48 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
                 None
             }
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {
-                self.exits.looks += 1;
-                self.look()
+                self.exits.samples += 1;
+                self.sample()
             }
             Ok(VcpuExit::Shutdown) => {
                 self.exits.others += 1;
-                Some(Outcome::TripleFault(Box::default()))
+                Some(Ending::TripleFault)
             }
             Ok(VcpuExit::InternalError) => {
                 self.exits.others += 1;
                 Some(self.internal_error())
             }
             Ok(other) => {
-                let reason = match other {
-                    VcpuExit::FailEntry(reason, _) => {
-                        format!("the processor refuses to enter the guest in its state (hardware reason {reason:#x})")
-                    }
-                    other => format!("KVM returned for a reason without meaning here: {other:?}"),
+                let failure = match other {
+                    VcpuExit::FailEntry(reason, _) => CpuFailure::EntryRefused(reason),
+                    other => CpuFailure::UnexpectedExit(format!("{other:?}")),
                 };
                 self.exits.others += 1;
-                Some(Outcome::CpuFailed(reason))
+                Some(Ending::CpuFailed(failure))
             }
-            Err(error) => Some(Outcome::CpuFailed(format!("KVM can't run the guest: {error}"))),
+            Err(error) => Some(Ending::CpuFailed(CpuFailure::NotRun(error.into()))),
         }
-    }
-
-    fn answer(&mut self, request: Request) -> Outcome {
-        match request {
-            // The emulator has the same device behind both ports, so only the record tells there.
-            Request::Exit(value) | Request::FaultRecorded(value) => {
-                self.recorded_fault().unwrap_or(Outcome::Exited(value))
-            }
-            Request::Panic => Outcome::Panicked,
-            Request::Reset => Outcome::Reset,
-        }
-    }
-
-    /// The exception that the image's fault catcher recorded, if it did.
-    fn recorded_fault(&self) -> Option<Outcome> {
-        let Machine { image, memory } = &self.machine;
-        let diagnosis = Diagnosis::new(&memory.fault_record(image)?, image, memory);
-        Some(if diagnosis.is_refused_paging() {
-            Outcome::CpuFailed(
-                "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),
-            )
-        } else {
-            Outcome::Exception(Box::new(diagnosis))
-        })
     }
 
     /// Looks at a CPU that a signal has brought back: whether it waits for ever.
-    fn look(&mut self) -> Option<Outcome> {
+    fn sample(&mut self) -> Option<Ending> {
         let state = self.state()?;
-        if self.requests.look.swap(false, Ordering::AcqRel) {
+        if self.requests.sample.swap(false, Ordering::AcqRel) {
             let interrupts = self.interrupts();
             let mut findings = self.observed.lock();
-            findings.looks.push(state.clone());
+            findings.samples.push(state.clone());
             findings.interrupts = interrupts;
         }
-        if state.is_halted_for_good() { self.halted_for_good(&state) } else { self.waits_for_nothing(&state) }
-    }
-
-    /// A CPU that waits for an interrupt with interrupts disabled waits for ever: nothing here sends an NMI by itself.
-    fn halted_for_good(&self, state: &CpuState) -> Option<Outcome> {
-        let events = self.fd.get_vcpu_events().ok()?;
-        if events.nmi.pending != 0 || events.nmi.injected != 0 {
-            return None;
+        if state.is_halted_for_good() {
+            return self.is_without_nmi().then_some(Ending::Halted(state));
         }
-        let Machine { image, memory } = &self.machine;
-        let linear = LinearMemory::new(memory, state.cr0, state.cr3, state.cr4);
-        let halted = || Outcome::Halted {
-            place: format!("before {}", self.place(state)),
-            kernel_returned: is_in_boot_code(image, &linear, state.eip),
-        };
-        Some(self.recorded_fault().unwrap_or_else(halted))
+        let interrupts = if state.is_halted { self.interrupts() } else { None };
+        self.idle.sample(&state, interrupts)
     }
 
-    /// A CPU that takes interrupts waits for ever, too, when none can arrive. One look can fall into a moment of that; a
-    /// handler that runs may be about to change it.
-    fn waits_for_nothing(&mut self, state: &CpuState) -> Option<Outcome> {
-        let obstacle =
-            if state.is_halted { self.interrupts().and_then(|interrupts| interrupts.obstacle()) } else { None };
-        let Some(obstacle) = obstacle else {
-            self.waits = None;
-            return None;
-        };
-        let since = self.waits.filter(|(eip, _)| *eip == state.eip).map_or_else(Instant::now, |(_, since)| since);
-        self.waits = Some((state.eip, since));
-        let place = || format!("before {}", self.place(state));
-        (since.elapsed() >= WAIT_FOR_NOTHING).then(|| Outcome::WaitsForNothing { place: place(), obstacle })
-    }
-
-    fn place(&self, state: &CpuState) -> String {
-        describe_address(self.machine.image.symbols(), state.eip)
+    /// True when no NMI will wake the CPU: nothing here sends one by itself.
+    fn is_without_nmi(&self) -> bool {
+        self.fd.get_vcpu_events().is_ok_and(|events| events.nmi.pending == 0 && events.nmi.injected == 0)
     }
 
     fn state(&self) -> Option<CpuState> {
@@ -219,24 +154,9 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     }
 
     /// Decodes `KVM_EXIT_INTERNAL_ERROR` (KVM's api.rst, section 5).
-    fn internal_error(&mut self) -> Outcome {
+    fn internal_error(&mut self) -> Ending {
         let suberror = raw::suberror(&mut self.fd);
-        let what = match suberror {
-            KVM_INTERNAL_ERROR_EMULATION => {
-                "KVM can't emulate an instruction that this host's processor does not run by itself"
-            }
-            KVM_INTERNAL_ERROR_SIMUL_EX => "two exceptions came at once",
-            KVM_INTERNAL_ERROR_DELIVERY_EV => "KVM could not deliver an interrupt or exception",
-            KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON => {
-                "the processor left the guest for a reason that KVM does not know"
-            }
-            _ => "KVM reports an internal error",
-        };
-        let Some(state) = self.state() else { return Outcome::CpuFailed(what.to_owned()) };
-        let linear = LinearMemory::new(&self.machine.memory, state.cr0, state.cr3, state.cr4);
-        let instruction = Some(linear.bytes(state.eip, 8)).filter(|bytes| !bytes.is_empty());
-        let at = instruction.map(|bytes| format!(", instruction bytes {bytes:02x?}")).unwrap_or_default();
-        Outcome::CpuFailed(format!("{what} (suberror {suberror}) at EIP {}{at}", self.place(&state)))
+        Ending::CpuFailed(CpuFailure::Internal { suberror, cpu: self.state() })
     }
 }
 

@@ -33,7 +33,7 @@ pub const KINDS: [RegionKind; 11] = [
     RegionKind::Stack,
     RegionKind::Heap,
     RegionKind::FrameArray,
-    RegionKind::Hole,
+    RegionKind::Reserved,
 ];
 
 /// How regions of `kind` look.
@@ -49,7 +49,7 @@ pub fn look(kind: RegionKind) -> Look {
         RegionKind::Stack => ("stack", "#d55e00", BLACK),
         RegionKind::Heap => ("early heap", "#d7ead0", BLACK),
         RegionKind::FrameArray => ("frame array", "#666633", WHITE),
-        RegionKind::Hole => ("reserved, hole", "url(#hole)", BLACK),
+        RegionKind::Reserved => ("reserved, hole", "url(#hole)", BLACK),
     };
     let backing = if fill.starts_with('#') { fill } else { HOLE };
     Look { name, fill, backing, ink }

@@ -131,7 +131,7 @@ mod tests {
         let regions = [
             region(0x1000, 16, RegionKind::PageTables),
             region(0x1010, 0x2_0000, RegionKind::Kernel),
-            region(0x100_0000, 0x1000, RegionKind::Hole),
+            region(0x100_0000, 0x1000, RegionKind::Reserved),
         ];
         let scale = Scale::new(&regions, 64 << 20, 100);
         assert_eq!((scale.rows[0].range.start.0, scale.rows[0].top), (0, 100));

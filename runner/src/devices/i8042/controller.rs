@@ -1,11 +1,10 @@
-//! An i8042 keyboard controller as a PC has it, with a keyboard of scan code set 1 and a mouse that nobody moves (Intel
-//! UPI-41A with IBM's firmware, as in the IBM PS/2 Technical Reference, "Keyboard and Auxiliary Device Controller").
+//! The controller as the guest's drivers see it.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::InterruptLine;
-use crate::channel::{KeySink, Stroke};
+use super::commands::{command, device, mouse};
+use crate::channel::ScanCode;
+use crate::devices::InterruptLine;
 
 /// Status bit 0: a byte can be read from the data port.
 const OUTPUT_FULL: u8 = 1 << 0;
@@ -15,27 +14,6 @@ const SELF_TESTED: u8 = 1 << 2;
 const READY: u8 = 0x18;
 /// Status bit 5: the byte in the data port is the mouse's.
 const FROM_MOUSE: u8 = 1 << 5;
-
-/// Controller commands.
-mod command {
-    pub const READ_MODE: u8 = 0x20;
-    pub const WRITE_MODE: u8 = 0x60;
-    pub const DISABLE_MOUSE: u8 = 0xa7;
-    pub const ENABLE_MOUSE: u8 = 0xa8;
-    pub const TEST_MOUSE_PORT: u8 = 0xa9;
-    pub const SELF_TEST: u8 = 0xaa;
-    pub const TEST_KEYBOARD_PORT: u8 = 0xab;
-    pub const DISABLE_KEYBOARD: u8 = 0xad;
-    pub const ENABLE_KEYBOARD: u8 = 0xae;
-    pub const READ_INPUT_PORT: u8 = 0xc0;
-    pub const READ_OUTPUT_PORT: u8 = 0xd0;
-    pub const WRITE_OUTPUT_PORT: u8 = 0xd1;
-    pub const WRITE_KEYBOARD_OUTPUT: u8 = 0xd2;
-    pub const WRITE_MOUSE_OUTPUT: u8 = 0xd3;
-    pub const WRITE_MOUSE: u8 = 0xd4;
-    /// The low half says which output lines are pulsed; a 0 in bit 0 pulses the CPU's reset line.
-    pub const PULSE: u8 = 0xf0;
-}
 
 /// Mode bit 0: a byte from the keyboard interrupts.
 const MODE_INTERRUPT: u8 = 1 << 0;
@@ -58,41 +36,6 @@ const INPUT_PORT: u8 = 0x80;
 const NOT_RESET: u8 = 1 << 0;
 /// Output port: address line 20, no reset, and the lines that are always high.
 const OUTPUT_PORT: u8 = 0xcf;
-
-/// The keyboard's commands and answers.
-mod device {
-    pub const SET_LEDS: u8 = 0xed;
-    pub const ECHO: u8 = 0xee;
-    pub const SCAN_CODE_SET: u8 = 0xf0;
-    pub const IDENTIFY: u8 = 0xf2;
-    pub const SET_RATE: u8 = 0xf3;
-    pub const ENABLE: u8 = 0xf4;
-    pub const DISABLE: u8 = 0xf5;
-    pub const DEFAULTS: u8 = 0xf6;
-    pub const RESEND: u8 = 0xfe;
-    pub const RESET: u8 = 0xff;
-
-    pub const ACKNOWLEDGE: u8 = 0xfa;
-    pub const NOT_UNDERSTOOD: u8 = 0xfe;
-    pub const TEST_PASSED: u8 = 0xaa;
-    /// A keyboard with 101 or more keys says AB 83, which is AB 41 translated.
-    pub const IDENTITY: [u8; 2] = [0xab, 0x83];
-    pub const IDENTITY_TRANSLATED: [u8; 2] = [0xab, 0x41];
-    /// Scan code set 2, and what translation makes of that number.
-    pub const SET_2: u8 = 0x02;
-    pub const SET_2_TRANSLATED: u8 = 0x41;
-}
-
-/// The mouse's commands and answers; it acknowledges everything else, too.
-mod mouse {
-    pub const STATUS: u8 = 0xe9;
-    pub const IDENTIFY: u8 = 0xf2;
-    pub const RESET: u8 = 0xff;
-
-    pub const IDENTITY: u8 = 0x00;
-    /// Not enabled, no button, resolution 4 per mm, 100 samples a second.
-    pub const STATUS_ANSWER: [u8; 3] = [0x00, 0x02, 0x64];
-}
 
 /// Answers that may wait to be read; more are lost, as from a keyboard whose buffer is full.
 const ANSWERS: usize = 16;
@@ -119,7 +62,7 @@ struct Answer {
 
 /// Controller, keyboard and mouse. `L` is the keyboard's interrupt line.
 #[derive(Debug)]
-pub struct Keyboard<L> {
+pub struct I8042<L> {
     line: L,
     mode: u8,
     output_port: u8,
@@ -134,7 +77,7 @@ pub struct Keyboard<L> {
     typed: VecDeque<u8>,
 }
 
-impl<L: InterruptLine> Keyboard<L> {
+impl<L: InterruptLine> I8042<L> {
     /// A controller as firmware leaves it.
     pub fn new(line: L) -> Self {
         Self {
@@ -290,62 +233,160 @@ impl<L: InterruptLine> Keyboard<L> {
     }
 
     /// Scan codes that wait for the guest.
-    fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.typed.len()
     }
 
-    fn press(&mut self, strokes: &[Stroke]) {
-        for stroke in strokes {
-            self.typed.extend(stroke.scan_codes());
+    /// Takes what happens on the keyboard.
+    pub fn press(&mut self, codes: &[ScanCode]) {
+        for code in codes {
+            self.typed.extend(code.bytes());
         }
         self.fill();
     }
 }
 
-/// Scan codes that may wait for the guest.
-const TYPED_LIMIT: usize = 4096;
-/// Strokes that are handed over at once.
-const STROKES_AT_ONCE: usize = 1024;
-
-/// A keyboard that the vCPU and the person at it share.
-#[derive(Debug)]
-pub struct KeyboardPort<L> {
-    controller: Mutex<Keyboard<L>>,
-    /// Signalled when the guest has read a byte.
-    room: Condvar,
-}
-
-impl<L: InterruptLine> KeyboardPort<L> {
-    /// Makes `controller` shareable.
-    pub fn new(controller: Keyboard<L>) -> Self {
-        Self { controller: Mutex::new(controller), room: Condvar::new() }
-    }
-
-    /// The controller, for as long as nobody else needs it.
-    pub fn controller(&self) -> MutexGuard<'_, Keyboard<L>> {
-        self.controller.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads port 0x60.
-    pub fn read(&self) -> u8 {
-        let byte = self.controller().read();
-        self.room.notify_all();
-        byte
-    }
-}
-
-impl<L: InterruptLine> KeySink for KeyboardPort<L> {
-    fn press(&self, strokes: &[Stroke]) -> bool {
-        for some in strokes.chunks(STROKES_AT_ONCE) {
-            let mut controller = self.controller();
-            while controller.waiting() >= TYPED_LIMIT {
-                controller = self.room.wait(controller).unwrap_or_else(PoisonError::into_inner);
-            }
-            controller.press(some);
-        }
-        true
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Counts the rising edges, which is what an edge-triggered interrupt controller acts on.
+    #[derive(Clone, Default)]
+    struct Edges(Arc<AtomicU32>);
+
+    impl InterruptLine for Edges {
+        fn set(&self, high: bool) {
+            self.0.fetch_add(u32::from(high), Ordering::Relaxed);
+        }
+    }
+
+    fn controller() -> (I8042<Edges>, Edges) {
+        let edges = Edges::default();
+        (I8042::new(edges.clone()), edges)
+    }
+
+    /// What the key with this code of set 1 does when it is typed.
+    fn typed(code: u8) -> [ScanCode; 2] {
+        [true, false].map(|pressed| ScanCode { code, extended: false, pressed })
+    }
+
+    /// Everything that can be read.
+    fn drain(controller: &mut I8042<Edges>) -> Vec<u8> {
+        std::iter::from_fn(|| (controller.status() & OUTPUT_FULL != 0).then(|| controller.read())).collect()
+    }
+
+    #[test]
+    fn keys_interrupt_one_by_one() {
+        let (mut controller, edges) = controller();
+        controller.press(&typed(0x1e));
+        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1d, 1));
+        assert_eq!(controller.read(), 0x1e);
+        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1d, 2));
+        assert_eq!(controller.read(), 0x9e);
+        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1c, 2));
+        // Nothing new: the same byte again, and no interrupt.
+        assert_eq!((controller.read(), edges.0.load(Ordering::Relaxed)), (0x9e, 2));
+    }
+
+    #[test]
+    fn a_usual_initialisation_goes_through() {
+        let (mut controller, edges) = controller();
+        controller.command(0xad);
+        controller.command(0xa7);
+        controller.command(0x20);
+        let mode = controller.read();
+        assert_eq!(mode, 0x75);
+        controller.command(0x60);
+        controller.write(mode & !MODE_INTERRUPT);
+        let quiet = edges.0.load(Ordering::Relaxed);
+        controller.command(0xaa);
+        assert_eq!(drain(&mut controller), [0x55]);
+        controller.command(0xab);
+        assert_eq!(drain(&mut controller), [0x00]);
+        controller.command(0xae);
+        controller.write(0xff);
+        assert_eq!(drain(&mut controller), [0xfa, 0xaa]);
+        assert_eq!(edges.0.load(Ordering::Relaxed), quiet);
+        controller.command(0x60);
+        controller.write(0x65);
+        controller.write(0xf4);
+        assert_eq!(drain(&mut controller), [0xfa]);
+        assert_eq!(edges.0.load(Ordering::Relaxed), quiet + 1);
+    }
+
+    #[test]
+    fn the_keyboard_answers_its_commands() {
+        for (sent, answers) in [
+            (&[0xed, 0x07][..], &[0xfa, 0xfa][..]),
+            (&[0xee], &[0xee]),
+            (&[0xf0, 0x00], &[0xfa, 0xfa, 0x41]),
+            (&[0xf0, 0x01], &[0xfa, 0xfa]),
+            (&[0xf2], &[0xfa, 0xab, 0x41]),
+            (&[0xf3, 0x20], &[0xfa, 0xfa]),
+            (&[0xf6], &[0xfa]),
+            (&[0x12], &[0xfe]),
+        ] {
+            let (mut controller, _) = controller();
+            assert!(!sent.iter().any(|&byte| controller.write(byte)));
+            assert_eq!(drain(&mut controller), answers, "{sent:x?}");
+        }
+    }
+
+    #[test]
+    fn keys_wait_while_the_keyboard_is_off() {
+        let (mut controller, _) = controller();
+        controller.command(0xad);
+        controller.press(&typed(0x30));
+        assert!(drain(&mut controller).is_empty());
+        controller.command(0xae);
+        assert_eq!(drain(&mut controller), [0x30, 0xb0]);
+        controller.write(0xf5);
+        assert_eq!(drain(&mut controller), [0xfa]);
+        controller.press(&typed(0x30));
+        assert!(drain(&mut controller).is_empty());
+        controller.write(0xf4);
+        assert_eq!(drain(&mut controller), [0xfa, 0x30, 0xb0]);
+    }
+
+    #[test]
+    fn the_mouse_answers_and_is_told_apart() {
+        let (mut controller, edges) = controller();
+        controller.command(0xd4);
+        controller.write(0xff);
+        assert_eq!(controller.status(), 0x3d);
+        assert_eq!(drain(&mut controller), [0xfa, 0xaa, 0x00]);
+        assert_eq!(edges.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_reset_line_is_pulsed_by_bit_0() {
+        let (mut controller, _) = controller();
+        assert!(controller.command(0xfe) && controller.command(0xf0));
+        assert!(!controller.command(0xff) && !controller.command(0xfd));
+        controller.command(0xd1);
+        assert!(!controller.write(0xdf));
+        controller.command(0xd1);
+        assert!(controller.write(0xfe));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_guest_writes_does_harm(
+            accesses in prop::collection::vec((0..4_u8, any::<u8>()), 0..500)
+        ) {
+            let (mut controller, _) = controller();
+            for (what, value) in accesses {
+                match what {
+                    0 => _ = controller.command(value),
+                    1 => _ = controller.write(value),
+                    2 => controller.press(&typed(value & 0x7f)),
+                    _ => _ = controller.read(),
+                }
+                prop_assert!(controller.answers.len() <= ANSWERS);
+            }
+        }
+    }
+}

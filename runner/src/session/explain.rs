@@ -1,26 +1,20 @@
 //! Explains a triple fault: from what the CPU was like after it, and by a second run of the image on the emulator, which logs
 //! every exception.
 
-mod recorder;
-
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use recorder::{Recorder, Recording};
-
-use crate::backend::Observed;
-use crate::backend::{self, Guest, Link};
-use crate::channel::OutputPipe;
+use super::event::Event;
+use super::notice::Notice;
+use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK, with_exception_log};
+use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;
-use crate::machine::Sharing;
 use crate::machine::{Machine, load};
 use crate::options::Options;
-use crate::outcome::Outcome;
-use crate::session::Event;
-use crate::session::{Notice, TICK};
-use stos_x86::registers::CpuState;
+use crate::outcome::{HOW_TO_INSTALL_EMULATOR, Outcome, Run, conclude};
+use crate::terminal::Shortcut;
 
 /// Longest run that is repeated without being asked.
 const SHORT: Duration = Duration::from_secs(10);
@@ -32,38 +26,22 @@ const AGAIN: &str = "running the image again on the emulator, to tell which exce
 /// Said of what a second run has told.
 const OF_SECOND_RUN: &str = "the above was seen in a second run of the image, on the emulator";
 
-/// A run that has ended.
-#[derive(Debug)]
-pub struct FirstRun<'a> {
-    /// What was asked for.
-    pub options: &'a Options,
-    /// The guest.
-    pub machine: &'a Machine,
-    /// The CPU at the end, where it is known.
-    pub cpu: Option<CpuState>,
-    /// How long it took.
-    pub time: Duration,
-    /// What the guest was sent.
-    pub input: Recording,
-    /// A person could type.
-    pub was_typed_at: bool,
-}
-
-/// Adds to a triple fault what led to it; any other outcome stays as it is.
+/// Adds to a triple fault what led to it; any other outcome of `run` stays as it is.
 pub fn explain(
     outcome: Outcome,
-    first: &FirstRun<'_>,
+    options: &Options,
+    run: &Run,
     events: &Receiver<Event>,
     notify: &dyn Fn(Notice<'_>),
 ) -> Outcome {
-    if !matches!(outcome, Outcome::TripleFault(_)) {
-        return outcome;
-    }
-    let Machine { image, memory } = first.machine;
-    let known = first.cpu.as_ref().map(|cpu| TripleFault::from_state(cpu, image, memory)).unwrap_or_default();
-    let explained = match objection(first.options.explain, first.time, first.was_typed_at && !first.input.is_empty()) {
+    let (Outcome::TripleFault(_), Some(machine)) = (&outcome, &run.machine) else { return outcome };
+    let Findings { cpu, .. } = run.observed.lock().clone();
+    let known = cpu.map(|cpu| TripleFault::from_state(&cpu, machine)).unwrap_or_default();
+    let input = run.input.recording();
+    let time = run.wall_time.unwrap_or_default();
+    let explained = match objection(options.explain, time, run.was_typed_at && !input.is_empty()) {
         Some(objection) => known.with_note(&objection),
-        None => match first.repeat(events, notify) {
+        None => match (Repetition { options, machine, time, input, events }).explanation(notify) {
             Ok(fault) => fault.with_note(OF_SECOND_RUN),
             Err(why) => known.with_note(&why),
         },
@@ -71,60 +49,74 @@ pub fn explain(
     Outcome::TripleFault(Box::new(explained))
 }
 
-impl FirstRun<'_> {
+/// A second run of a machine.
+struct Repetition<'a> {
+    options: &'a Options,
+    /// The machine of the first.
+    machine: &'a Machine,
+    /// How long that took.
+    time: Duration,
+    /// What it was sent.
+    input: Recording,
+    /// What happens meanwhile.
+    events: &'a Receiver<Event>,
+}
+
+impl Repetition<'_> {
     /// Runs the image again; gives what its exceptions tell, or a line that says why they tell nothing.
-    fn repeat(&self, events: &Receiver<Event>, notify: &dyn Fn(Notice<'_>)) -> Result<TripleFault, String> {
+    fn explanation(self, notify: &dyn Fn(Notice<'_>)) -> Result<TripleFault, String> {
         let impossible = |why: String| format!("which exceptions led to this would be seen in a second run, but {why}");
-        if backend::find_emulator().is_none() {
-            return Err(impossible(backend::HOW_TO_INSTALL_EMULATOR.to_owned()));
-        }
+        let backend = with_exception_log().ok_or_else(|| impossible(HOW_TO_INSTALL_EMULATOR.to_owned()))?;
+        let kind = backend.kind();
         notify(Notice::Information(AGAIN));
-        let machine = self.load_again().map_err(impossible)?;
-        let ended = self.run_again(machine.clone(), events).map_err(impossible)?;
-        let told = match ended {
+        let machine = self.load_again(&backend).map_err(impossible)?;
+        let told = match self.run_again(backend, &machine).map_err(impossible)? {
             Ended::Interrupted => return Err(impossible("it was interrupted".to_owned())),
             Ended::TooLate(limit) => Err(format!("it had not ended after {limit:.1?}")),
-            Ended::Outcome(Outcome::TripleFault(_), observed) => {
-                let history = &observed.lock().history;
-                TripleFault::from_history(history, &machine.image, &machine.memory)
+            Ended::ByItself(Ending::TripleFault, observed) => {
+                TripleFault::from_history(&observed.lock().history, &machine)
                     .ok_or_else(|| "the emulator has logged no exception".to_owned())
             }
-            Ended::Outcome(outcome, _) => Err(outcome.to_string()),
+            Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind).to_string()),
         };
         let cut = if self.input.is_cut { " (it was sent the first megabyte of the input only)" } else { "" };
         told.map_err(|what| format!("a second run, on the emulator, did not reproduce it: {what}{cut}"))
     }
 
     /// The guest as it was at the beginning.
-    fn load_again(&self) -> Result<Machine, String> {
+    fn load_again(&self, backend: &Backend) -> Result<Machine, String> {
         let path = &self.options.image;
-        let parsed = load::open(path).map_err(|outcome| outcome.to_string())?;
+        let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
+        let parsed = load::open(path).map_err(not_loaded)?;
         if parsed.facts().id() != self.machine.image.id() {
             return Err(format!("`{}` is another image by now", path.display()));
         }
-        load::load(path, parsed, Sharing::Shared).map_err(|outcome| outcome.to_string())
+        load::load(parsed, backend.sharing()).map_err(not_loaded)
     }
 
     /// Runs the guest to its end, sends it what the first was sent, and drops what it prints.
-    fn run_again(&self, machine: Machine, events: &Receiver<Event>) -> Result<Ended, String> {
+    fn run_again(&self, backend: Backend, machine: &Machine) -> Result<Ended, String> {
         let (sender, ended) = channel();
         let output = Arc::new(OutputPipe::default());
         // From now on it drops what it gets.
         output.finish();
         let observed = Observed::default();
-        let link = Link { events: sender, output, observed: observed.clone() };
-        let mut guest =
-            backend::start_with_log(machine, self.options.surroundings, link).map_err(|outcome| outcome.to_string())?;
+        // Nobody listens any more when it takes too long.
+        let link =
+            Link { ended: Box::new(move |ending| drop(sender.send(ending))), output, observed: observed.clone() };
+        let mut guest = backend
+            .start(machine, self.options.configuration, link)
+            .map_err(|error| Outcome::from(error).to_string())?;
         self.send_input(&*guest)?;
         let limit = self.time * TIMES + ALLOWANCE;
         let deadline = Instant::now() + limit;
         let end = loop {
             match ended.recv_timeout(TICK) {
-                Ok(Event::Ended(outcome)) => break Ended::Outcome(outcome, observed),
-                Ok(_) | Err(RecvTimeoutError::Timeout) => guest.tick(),
+                Ok(ending) => break Ended::ByItself(ending, observed),
+                Err(RecvTimeoutError::Timeout) => guest.tick(),
                 Err(RecvTimeoutError::Disconnected) => return Err("nobody watches it".to_owned()),
             }
-            if is_interrupted(events) {
+            if is_interrupted(self.events) {
                 break Ended::Interrupted;
             }
             if deadline <= Instant::now() {
@@ -168,7 +160,7 @@ fn objection(is_asked_for: bool, time: Duration, was_typed: bool) -> Option<Stri
 /// How a second run ended.
 enum Ended {
     /// By itself.
-    Outcome(Outcome, Observed),
+    ByItself(Ending, Observed),
     /// It took longer than this.
     TooLate(Duration),
     /// A signal or a key came.
@@ -179,7 +171,7 @@ enum Ended {
 fn is_interrupted(events: &Receiver<Event>) -> bool {
     loop {
         match events.try_recv() {
-            Ok(Event::Leave | Event::Signal(_)) => return true,
+            Ok(Event::Shortcut(Shortcut::Leave) | Event::Signal(_)) => return true,
             Ok(_) => {}
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => return false,
         }
@@ -202,10 +194,10 @@ mod tests {
     #[test]
     fn what_ends_a_second_run_is_seen_behind_other_events() {
         let (sender, events) = channel();
-        sender.send(Event::Help).unwrap();
+        sender.send(Event::Shortcut(Shortcut::Help)).unwrap();
         assert!(!is_interrupted(&events));
         sender.send(Event::Continued).unwrap();
-        sender.send(Event::Leave).unwrap();
+        sender.send(Event::Shortcut(Shortcut::Leave)).unwrap();
         assert!(is_interrupted(&events));
         drop(sender);
         assert!(!is_interrupted(&events), "nobody can interrupt any more");

@@ -1,50 +1,53 @@
-//! What is known of a run, as it becomes known: a run may end before there is a guest, and is reported all the same.
+//! A run, as it becomes known: one may end before there is a guest, and is reported all the same.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use stos_image::VerifiedImage;
-
-use super::{
-    BackendKind, BackendReport, CpuReport, ExceptionReport, ExpectationReport, ImageReport, LookReport, OutcomeKind,
-    OutcomeReport, PortReport, PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
+use super::report::{
+    BackendReport, CpuReport, ExceptionReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport,
+    PortReport, PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
 };
-use crate::backend::{Findings, Observed};
-use crate::channel::Stream;
+use super::{Before, Outcome};
+use crate::backend::{BackendKind, Findings, Observed};
+use crate::channel::{Recorder, Stream};
+use crate::devices::PortAccess;
 use crate::diagnosis::Place;
-use crate::outcome::{Before, Outcome};
+use crate::machine::Machine;
 use crate::screen::Frame;
-use crate::watch::Summary;
+use crate::watch::{Summaries, Summary};
 
-/// The collection.
+/// What is known of a run.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Run {
     /// What ran.
-    pub image: Option<Arc<VerifiedImage>>,
+    pub machine: Option<Machine>,
     /// What executed it, and why that.
     pub backend: Option<(BackendKind, String)>,
     /// What was seen of it.
     pub observed: Observed,
+    /// What the guest printed.
+    pub streams: Summaries,
+    /// What it was sent.
+    pub input: Recorder,
+    /// A person could type.
+    pub was_typed_at: bool,
     /// From its start to its end.
     pub wall_time: Option<Duration>,
     /// What its screen shows, if it was used.
     pub screen: Option<Frame>,
     /// The expressions that are expected, in their order.
     pub expected: Vec<String>,
-    /// The first of these that matched nothing.
-    pub missing: Option<String>,
-    /// The output was looked at to its end, so that what is missing is known.
-    pub is_output_done: bool,
+    /// How many of these have matched, once the output was looked at to its end.
+    pub matched: Option<usize>,
 }
 
-impl Known {
+impl Run {
     /// The report of a run of the image at `path` that ended with `outcome` and gives `status`.
     pub fn report(&self, path: &Path, outcome: &Outcome, status: u8) -> Report {
         let findings = self.observed.lock().clone();
-        let place = |eip| Place::new(self.image.as_deref().map(VerifiedImage::symbols), eip);
+        let place = |eip| Place::new(self.machine.as_ref().map(|machine| machine.image.symbols()), eip);
         let milliseconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
-        let stream = |stream: Stream| stream_report(&findings.streams[stream.index()]);
+        let stream = |stream: Stream| stream_report(&self.streams.of(stream));
         Report {
             report_version: REPORT_VERSION,
             program: concat!("stos-run ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -55,12 +58,12 @@ impl Known {
             time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
             cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state.eip))),
             looks: findings
-                .looks
+                .samples
                 .iter()
-                .map(|look| LookReport {
-                    place: place(look.eip),
-                    halted: look.is_halted,
-                    interrupts_enabled: look.takes_interrupts(),
+                .map(|cpu| LookReport {
+                    place: place(cpu.eip),
+                    halted: cpu.is_halted,
+                    interrupts_enabled: cpu.takes_interrupts(),
                 })
                 .collect(),
             interrupts: findings.interrupts.as_ref().map(Into::into),
@@ -75,7 +78,7 @@ impl Known {
 
     fn image_report(&self, path: &Path) -> ImageReport {
         let path = path.to_string_lossy().into_owned();
-        let Some(image) = &self.image else { return ImageReport { path, ..ImageReport::default() } };
+        let Some(Machine { image, .. }) = &self.machine else { return ImageReport { path, ..ImageReport::default() } };
         let description = image.description();
         ImageReport {
             path,
@@ -88,12 +91,9 @@ impl Known {
     }
 
     fn expectations(&self) -> Vec<ExpectationReport> {
-        let missing = self.missing.as_ref();
-        let first_missing = missing.and_then(|missing| self.expected.iter().position(|pattern| pattern == missing));
-        let matched = if self.is_output_done { first_missing.unwrap_or(self.expected.len()) } else { 0 };
         let entry = |(index, pattern): (usize, &String)| ExpectationReport {
             pattern: pattern.clone(),
-            matched: index < matched,
+            matched: self.matched.is_some_and(|matched| index < matched),
         };
         self.expected.iter().enumerate().map(entry).collect()
     }
@@ -106,7 +106,7 @@ fn stream_report(summary: &Summary) -> StreamReport {
 fn ports_report(findings: &Findings) -> Option<PortsReport> {
     let log = findings.ports.as_ref()?;
     let (unknown, unlisted) = log.unknown();
-    let entry = |(access, count): &(crate::devices::PortAccess, u64)| PortReport {
+    let entry = |(access, count): &(PortAccess, u64)| PortReport {
         port: access.port,
         width: u8::try_from(access.width).unwrap_or(u8::MAX),
         write: access.is_write,
@@ -178,5 +178,23 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::NoBackend(_) => OutcomeKind::NoBackend,
         Outcome::Io { .. } => OutcomeKind::Io,
         Outcome::Bug(_) => OutcomeKind::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_equal_expressions_the_second_can_be_missing() {
+        let expected = vec!["ok".to_owned(), "ok".to_owned()];
+        let matched = |matched| {
+            let run = Run { expected: expected.clone(), matched, ..Run::default() };
+            let report = run.report(Path::new("image"), &Outcome::Reset, 106);
+            report.expected.iter().map(|expectation| expectation.matched).collect::<Vec<bool>>()
+        };
+        assert_eq!(matched(Some(1)), [true, false]);
+        assert_eq!(matched(Some(2)), [true, true]);
+        assert_eq!(matched(None), [false, false], "the run ended before the output was looked at");
     }
 }

@@ -1,49 +1,27 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 use stos_image::{
     CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
-    ParsedImage, Permissions, Piece, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
+    MemoryChunk, Permissions, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 
-fn description() -> Description {
-    Description {
-        name: "encoding".to_owned(),
-        protocol: "test".to_owned(),
-        profile: None,
-        memory_size: 1 << 20,
-        memory_map: Vec::new(),
-        regions: Vec::new(),
-        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
-        fault_catcher: None,
-        run: RunDefaults::default(),
-        inputs: Vec::new(),
-        manifest: String::new(),
-    }
-}
+use crate::guest::{self, description, read};
 
-fn encode(pieces: &[Piece<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Image::assemble(description(), &Symbols::default(), &[], pieces).unwrap().write_to(&mut bytes).unwrap();
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> VerifiedImage {
-    ParsedImage::parse(bytes).unwrap().verify(|_, _| Ok(())).unwrap()
+fn encode(chunks: &[MemoryChunk<'_>]) -> Vec<u8> {
+    guest::encode(description(), &Symbols::default(), &[], chunks).unwrap()
 }
 
 #[test]
 fn the_same_memory_in_other_pieces_gives_the_same_bytes() {
     let content: Vec<u8> = (1..=200).collect();
-    let whole = encode(&[Piece { start: 0xff0, bytes: &content }]);
+    let whole = encode(&[MemoryChunk { start: 0xff0, bytes: &content }]);
     let (first, second) = content.split_at(77);
-    let pieces = [
-        Piece { start: 0xff0 + 77, bytes: second },
-        Piece { start: 0xff0, bytes: first },
-        Piece { start: 0x5000, bytes: &[0; 9000] },
+    let chunks = [
+        MemoryChunk { start: 0xff0 + 77, bytes: second },
+        MemoryChunk { start: 0xff0, bytes: first },
+        MemoryChunk { start: 0x5000, bytes: &[0; 9000] },
     ];
-    assert_eq!(encode(&pieces), whole);
+    assert_eq!(encode(&chunks), whole);
 }
 
 #[test]
@@ -51,13 +29,13 @@ fn pages_of_zeros_are_not_stored() {
     let mut content = vec![0; 0x5000];
     content[0] = 1;
     content[0x4fff] = 1;
-    let image = decode(&encode(&[Piece { start: 0x1000, bytes: &content }]));
+    let image = read(&encode(&[MemoryChunk { start: 0x1000, bytes: &content }])).unwrap();
     assert_eq!(image.extents(), [GuestRange::new(0x1000, 0x1000), GuestRange::new(0x5000, 0x1000)]);
 }
 
 #[test]
 fn a_guest_without_content_has_an_image_without_payload() {
-    let image = decode(&encode(&[]));
+    let image = read(&encode(&[])).unwrap();
     assert_eq!(image.extents(), []);
     assert_eq!(image.file_size() % 4096, 0);
 }
@@ -71,8 +49,8 @@ fn two_pieces_that_share_a_byte_are_refused_with_their_owners() {
         name: name.to_owned(),
     };
     let description = Description { regions: vec![region(0x1000, "first"), region(0x1010, "second")], ..description() };
-    let pieces = [Piece { start: 0x1000, bytes: &[1; 0x11] }, Piece { start: 0x1010, bytes: &[2; 0x10] }];
-    let message = Image::assemble(description, &Symbols::default(), &[], &pieces).unwrap_err().to_string();
+    let chunks = [MemoryChunk { start: 0x1000, bytes: &[1; 0x11] }, MemoryChunk { start: 0x1010, bytes: &[2; 0x10] }];
+    let message = Image::assemble(description, &Symbols::default(), &[], &chunks).unwrap_err().to_string();
     assert!(message.contains("`first`") && message.contains("`second`"), "{message}");
 }
 
@@ -198,15 +176,16 @@ fn the_small_image_of_the_specification_has_the_id_that_it_says() {
     let entry = EntryState { eip: 0x1000, eflags: EFLAGS_FIXED, cr0: 0x11, ..EntryState::default() };
     let description = Description { name: "x".to_owned(), protocol: "none".to_owned(), entry, ..description() };
     let image =
-        Image::assemble(description, &Symbols::default(), &[], &[Piece { start: 0x1000, bytes: &[0xf4] }]).unwrap();
-    let specification = include_str!("../../docs/image-format.md");
+        Image::assemble(description, &Symbols::default(), &[], &[MemoryChunk { start: 0x1000, bytes: &[0xf4] }])
+            .unwrap();
+    let specification = include_str!("../../../docs/image-format.md");
     assert!(specification.contains(&format!("\n    {}\n", image.id())), "the id is {}", image.id());
     assert_eq!(image.file_size(), 16384);
 }
 
 #[test]
 fn content_outside_guest_memory_is_refused() {
-    let piece = Piece { start: 0xf_fff0, bytes: &[1; 0x20] };
-    let result = Image::assemble(description(), &Symbols::default(), &[], &[piece]);
+    let chunk = MemoryChunk { start: 0xf_fff0, bytes: &[1; 0x20] };
+    let result = Image::assemble(description(), &Symbols::default(), &[], &[chunk]);
     assert!(matches!(result, Err(ImageError::Metadata { field, .. }) if field == "extents[0]"));
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::channel::{InputSink, KeySink, Stroke};
+use super::{InputSink, KeySink, ScanCode};
 
-/// Most bytes, and most strokes of keys, that are kept.
+/// Most bytes, and most scan codes, that are kept.
 const LIMIT: usize = 1 << 20;
 
 /// What a guest was sent, the first of it.
@@ -13,7 +13,7 @@ pub struct Recording {
     /// To its serial port.
     pub serial: Vec<u8>,
     /// To its keyboard.
-    pub keys: Vec<Stroke>,
+    pub keys: Vec<ScanCode>,
     /// There was more.
     pub is_cut: bool,
 }
@@ -76,19 +76,20 @@ impl InputSink for Recorded<dyn InputSink> {
 }
 
 impl KeySink for Recorded<dyn KeySink> {
-    fn press(&self, strokes: &[Stroke]) -> bool {
+    fn press(&self, codes: &[ScanCode]) -> bool {
         {
             let mut recording = self.recorder.lock();
-            recording.is_cut |= !keep(&mut recording.keys, strokes);
+            recording.is_cut |= !keep(&mut recording.keys, codes);
         }
-        self.sink.press(strokes)
+        self.sink.press(codes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::terminal::strokes;
+
+    const CODE: ScanCode = ScanCode { code: 0x1e, extended: false, pressed: true };
 
     struct Taken(Mutex<Vec<u8>>);
 
@@ -102,7 +103,7 @@ mod tests {
     struct Full;
 
     impl KeySink for Full {
-        fn press(&self, _: &[Stroke]) -> bool {
+        fn press(&self, _: &[ScanCode]) -> bool {
             false
         }
     }
@@ -113,8 +114,8 @@ mod tests {
         assert!(recorder.recording().is_empty());
         let taken = Arc::new(Taken(Mutex::default()));
         assert!(recorder.input(Arc::clone(&taken) as Arc<dyn InputSink>).push(b"ls\n"));
-        assert!(!recorder.keyboard(Arc::new(Full)).press(&strokes(b"a")), "the sink's answer is handed on");
-        let expected = Recording { serial: b"ls\n".to_vec(), keys: strokes(b"a"), is_cut: false };
+        assert!(!recorder.keyboard(Arc::new(Full)).press(&[CODE]), "the sink's answer is handed on");
+        let expected = Recording { serial: b"ls\n".to_vec(), keys: vec![CODE], is_cut: false };
         assert_eq!(recorder.recording(), expected);
         assert_eq!(*taken.0.lock().unwrap(), b"ls\n");
     }

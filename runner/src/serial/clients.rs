@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::SerialOutput;
 use super::backlog::Backlog;
+use super::output::SerialOutput;
 use crate::channel::InputSink;
 
 /// How often a place is looked at for what does not show by itself.
@@ -20,39 +20,39 @@ const PIECES: usize = 64;
 
 /// Where somebody can come.
 pub trait Place: Send + Sync {
-    /// Waits for the next visitor.
+    /// Waits for the next client.
     ///
     /// # Errors
     /// When this one could not be received; there may be another.
     fn wait(&self) -> io::Result<File>;
 
-    /// Waits until `visitor` has read everything that was written, or is gone, where that would be lost otherwise.
-    fn wait_until_read(&self, visitor: &File) {
-        let _ = visitor;
+    /// Waits until `client` has read everything that was written, or is gone, where that would be lost otherwise.
+    fn wait_until_read(&self, client: &File) {
+        let _ = client;
     }
 }
 
-/// True once `visitor` can neither read nor write any more.
-pub fn has_left(visitor: &File) -> bool {
-    let mut files = [PollFd::new(visitor, PollFlags::empty())];
+/// True once `client` can neither read nor write any more.
+pub fn has_left(client: &File) -> bool {
+    let mut files = [PollFd::new(client, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut files, Some(&now)).is_ok_and(|ready| ready != 0)
 }
 
 /// A place, and the output that waits there. Clones are the same.
 #[derive(Clone)]
-pub struct Visitors {
+pub struct Clients {
     place: Arc<dyn Place>,
     backlog: Arc<Backlog>,
 }
 
-impl Visitors {
+impl Clients {
     /// Opens `place`; nobody is let in yet.
     pub fn new(place: impl Place + 'static) -> Self {
         Self { place: Arc::new(place), backlog: Arc::default() }
     }
 
-    /// Lets visitors in, one at a time. What they send goes to `sink`. The threads that do this end with the process.
+    /// Lets clients in, one at a time. What they send goes to `sink`. The threads that do this end with the process.
     ///
     /// # Errors
     /// Those of starting threads.
@@ -73,34 +73,34 @@ impl Visitors {
 
     fn receive(&self, sender: &SyncSender<Vec<u8>>) {
         loop {
-            let Ok(visitor) = self.place.wait().map(Arc::new) else {
+            let Ok(client) = self.place.wait().map(Arc::new) else {
                 thread::sleep(PACE);
                 continue;
             };
-            self.backlog.arrive(Arc::clone(&visitor));
-            listen(&visitor, sender);
-            self.backlog.leave(&visitor);
+            self.backlog.arrive(Arc::clone(&client));
+            listen(&client, sender);
+            self.backlog.leave(&client);
         }
     }
 }
 
-/// Passes on what `visitor` sends, until it leaves.
-fn listen(mut visitor: &File, sender: &SyncSender<Vec<u8>>) {
+/// Passes on what `client` sends, until it leaves.
+fn listen(mut client: &File, sender: &SyncSender<Vec<u8>>) {
     let mut buffer = [0; 4096];
     loop {
-        match visitor.read(&mut buffer) {
+        match client.read(&mut buffer) {
             // It sends no more, but may still read.
             Ok(0) => {
-                while !has_left(visitor) {
+                while !has_left(client) {
                     thread::sleep(PACE);
                 }
                 return;
             }
             Ok(count) => {
                 let mut piece = buffer[..count].to_vec();
-                // Not by waiting for room alone: a guest that never reads must not keep the next visitor out.
+                // Not by waiting for room alone: a guest that never reads must not keep the next client out.
                 while let Err(TrySendError::Full(back)) = sender.try_send(piece) {
-                    if has_left(visitor) {
+                    if has_left(client) {
                         return;
                     }
                     piece = back;
@@ -113,7 +113,7 @@ fn listen(mut visitor: &File, sender: &SyncSender<Vec<u8>>) {
     }
 }
 
-impl Write for Visitors {
+impl Write for Clients {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.backlog.push(bytes);
         Ok(bytes.len())
@@ -124,10 +124,10 @@ impl Write for Visitors {
     }
 }
 
-impl SerialOutput for Visitors {
+impl SerialOutput for Clients {
     fn finish(&mut self) -> io::Result<()> {
-        if let Some(visitor) = self.backlog.finish() {
-            self.place.wait_until_read(&visitor);
+        if let Some(client) = self.backlog.finish() {
+            self.place.wait_until_read(&client);
         }
         Ok(())
     }

@@ -1,17 +1,13 @@
 //! The report of a run: everything that was seen of it, for programs to read. Its form has a version, and a JSON Schema that
 //! is made from these types.
 
-mod known;
-
 use schemars::JsonSchema;
 use serde::Serialize;
+use stos_x86::registers::CpuState;
 
-pub use known::Known;
-
-use crate::backend::Exits;
+use crate::backend::{BackendKind, Exits};
 use crate::devices::{Controller, Interrupts};
 use crate::diagnosis::Place;
-use stos_x86::registers::CpuState;
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.
@@ -174,16 +170,6 @@ pub struct BackendReport {
     pub reason: String,
 }
 
-/// A backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BackendKind {
-    /// The host's KVM.
-    Kvm,
-    /// QEMU's emulator.
-    Emulated,
-}
-
 /// Times in milliseconds.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct TimeReport {
@@ -332,7 +318,8 @@ pub struct ExpectationReport {
 }
 
 impl CpuReport {
-    fn new(state: &CpuState, place: Place) -> Self {
+    /// The registers of `state`, which is at `place`.
+    pub fn new(state: &CpuState, place: Place) -> Self {
         let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted } = state;
         let table = |table: &stos_image::TableRegister| TableReport { base: table.base, limit: table.limit };
         Self {
@@ -377,7 +364,7 @@ impl From<&Interrupts> for InterruptsReport {
 
 impl From<Exits> for ExitsReport {
     fn from(exits: Exits) -> Self {
-        let Exits { port_reads, port_writes, mmio_reads, mmio_writes, looks, others } = exits;
-        Self { port_reads, port_writes, mmio_reads, mmio_writes, looks, others }
+        let Exits { port_reads, port_writes, mmio_reads, mmio_writes, samples, others } = exits;
+        Self { port_reads, port_writes, mmio_reads, mmio_writes, looks: samples, others }
     }
 }

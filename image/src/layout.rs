@@ -1,0 +1,38 @@
+//! Where in the file each section lies.
+
+use crate::address::{PAGE_SIZE, align_up};
+use crate::digest::{BLOCK_SIZE, DIGEST_SIZE};
+
+/// Where each section begins, in bytes from the start of the file. Nothing of it is stored: sections follow each other in
+/// one fixed order, each on the next multiple of 4096, so the sizes in the header say it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Start of the metadata: always 4096.
+    pub metadata: u64,
+    /// Start of the symbols; equals `inputs` when there are none.
+    pub symbols: u64,
+    /// Start of the kept input bytes; equals `block_digests` when there are none.
+    pub inputs: u64,
+    /// Start of the block digests.
+    pub block_digests: u64,
+    /// Bytes of block digests, without padding.
+    pub block_digests_size: u64,
+    /// Start of the payload.
+    pub payload: u64,
+    /// End of the payload, which is the end of the file.
+    pub end: u64,
+}
+
+impl Layout {
+    /// The layout for sections of these sizes, or `None` when a sum passes 2^64.
+    pub fn new(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Option<Self> {
+        let metadata = PAGE_SIZE;
+        let symbols = align_up(metadata.checked_add(metadata_size)?, PAGE_SIZE)?;
+        let inputs = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;
+        let block_digests = align_up(inputs.checked_add(inputs_size)?, PAGE_SIZE)?;
+        let block_digests_size = payload_size.div_ceil(BLOCK_SIZE).checked_mul(DIGEST_SIZE as u64)?;
+        let payload = align_up(block_digests.checked_add(block_digests_size)?, PAGE_SIZE)?;
+        let end = payload.checked_add(payload_size)?;
+        Some(Self { metadata, symbols, inputs, block_digests, block_digests_size, payload, end })
+    }
+}

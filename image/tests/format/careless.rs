@@ -1,0 +1,122 @@
+//! Images whose digests are right although what they cover is not: nothing but the rules of the format stands in their way.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use stos_image::{ImageError, MemoryChunk, ParsedImage};
+
+use crate::guest::{SMALL_IMAGE, encode, read, sections, with_change};
+
+/// Reads an image. What is taken must be the one encoding of what it says: written again, it has the same bytes.
+fn read_and_write(image: &[u8]) -> Result<(), ImageError> {
+    let mut memory = Vec::new();
+    let place = |address: stos_image::PhysAddr, bytes: &[u8]| {
+        memory.push((address.0, bytes.to_vec()));
+        Ok(())
+    };
+    let read = ParsedImage::parse(image)?.verify(place)?;
+    let chunks: Vec<MemoryChunk<'_>> =
+        memory.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
+    let again = encode(read.description().clone(), read.symbols(), read.kept(), &chunks).unwrap();
+    assert!(again == image, "another encoding of {:?} was taken", read.description());
+    Ok(())
+}
+
+/// The check that an image does not pass: the field whose rule it breaks, without indices, or what else is wrong with it.
+fn check_of(result: Result<(), ImageError>) -> String {
+    match result {
+        Ok(()) => "none".to_owned(),
+        Err(ImageError::Metadata { field, .. }) => {
+            let parts =
+                field.split('[').map(|part| part.trim_start_matches(|character: char| character.is_ascii_digit()));
+            let field = parts.collect::<Vec<_>>().join("[");
+            match field.strip_prefix("entry.segments.").and_then(|field| field.split_once('.')) {
+                Some((_register, field)) => format!("entry.segments.*.{field}"),
+                None => field,
+            }
+        }
+        Err(ImageError::Encoding { section, .. }) => format!("encoding of {section}"),
+        Err(other) => other.to_string(),
+    }
+}
+
+/// All checks that one byte can fail: the rules of the specification other than those on the number of entries.
+const CHECKS: [&str; 38] = [
+    "encoding of metadata",
+    "encoding of symbols",
+    "entry.cr0",
+    "entry.cr3",
+    "entry.cr4",
+    "entry.eflags",
+    "entry.segments.*.access",
+    "entry.segments.*.limit",
+    "extents",
+    "extents[]",
+    "fault_catcher.record",
+    "files",
+    "files[]",
+    "inputs",
+    "inputs[].content",
+    "inputs[].content.offset",
+    "inputs[].content[]",
+    "inputs[].key",
+    "inputs[].path",
+    "inputs[].size",
+    "lines[]",
+    "lines[].address",
+    "lines[].file",
+    "manifest",
+    "memory_map[]",
+    "memory_size",
+    "name",
+    "none",
+    "profile",
+    "protocol",
+    "regions[]",
+    "regions[].name",
+    "regions[].permissions",
+    "run.expect[]",
+    "run.timeout_ms",
+    "symbols[]",
+    "symbols[].module",
+    "symbols[].name",
+];
+
+#[test]
+fn each_rule_finds_the_byte_that_breaks_it() {
+    let [metadata, symbols, inputs, ..] = sections();
+    let mut found = BTreeMap::<String, usize>::new();
+    for at in metadata.chain(symbols).chain(inputs) {
+        // The lowest and the highest bit, those that make a letter a control character, and all.
+        for mask in [0x01, 0x80, 0x60, 0xff] {
+            let check = check_of(read_and_write(&with_change(|image| image[at] ^= mask)));
+            *found.entry(check).or_default() += 1;
+        }
+    }
+    assert!(found.keys().eq(&CHECKS), "{found:#?}");
+}
+
+proptest! {
+    #[test]
+    fn a_reader_never_panics_on_what_it_is_given(changes in prop::collection::vec((0_usize..5, any::<Index>(), any::<u8>()), 1..6)) {
+        let [metadata, symbols, inputs, _, payload] = sections();
+        let areas = [0..256, metadata, symbols, inputs, payload];
+        let image = with_change(|image| {
+            for (area, at, byte) in changes {
+                let area = &mut image[areas[area].clone()];
+                area[at.index(area.len())] = byte;
+            }
+        });
+        // Bits of compatible features that nobody knows are the one thing that is not written again.
+        prop_assume!(image[24..32] == SMALL_IMAGE[24..32]);
+        let _ = read_and_write(&image);
+    }
+}
+
+#[test]
+fn a_page_of_zeros_is_refused() {
+    let payload = sections()[4].clone();
+    let image = with_change(|image| image[payload.start + 0x1000..payload.start + 0x2000].fill(0));
+    assert!(matches!(read(&image), Err(ImageError::ZeroPage { page }) if page.0 == 0x2000));
+}

@@ -1,0 +1,151 @@
+//! Images that are damaged, cut, lengthened or made for another version are refused, with the place in the message.
+
+use proptest::prelude::*;
+use stos_image::{GuestRange, ImageError, ParsedImage};
+
+use crate::guest::{KEPT, REGIONS, SMALL_IMAGE, read, sections, with_change};
+
+/// The word that a message about a damaged byte at `offset` must contain, from the layout that the specification gives.
+fn owner_of(offset: usize) -> &'static str {
+    let [metadata, symbols, inputs, digests, payload] = sections();
+    match offset {
+        _ if offset < 8 => "STOSIMG",
+        _ if offset < 12 => "version",
+        _ if (16..24).contains(&offset) => "incompatible",
+        _ if offset < metadata.start => "header",
+        _ if offset < symbols.start => "metadata",
+        _ if offset < inputs.start => "symbols",
+        _ if offset < digests.start => "inputs",
+        _ if offset < payload.start => "block digests",
+        _ => match offset - payload.start {
+            at if at < 0x1000 => REGIONS[0].2,
+            at if at < 0x2000 => REGIONS[1].2,
+            at if at < 0x2a000 => REGIONS[2].2,
+            _ => REGIONS[3].2,
+        },
+    }
+}
+
+fn assert_flip_is_found(offset: usize, mask: u8) {
+    let mut damaged = SMALL_IMAGE.clone();
+    damaged[offset] ^= mask;
+    let message = read(&damaged).expect_err("the damage was not found").to_string();
+    let owner = owner_of(offset);
+    assert!(message.contains(owner), "byte {offset:#x}, bits {mask:#x}: `{message}` does not name `{owner}`");
+}
+
+proptest! {
+    #[test]
+    fn a_flipped_byte_is_found_and_its_owner_named(at: prop::sample::Index, mask in 1_u8..) {
+        assert_flip_is_found(at.index(SMALL_IMAGE.len()), mask);
+    }
+
+    #[test]
+    fn an_image_cut_anywhere_is_refused(at: prop::sample::Index) {
+        prop_assert!(read(&SMALL_IMAGE[..at.index(SMALL_IMAGE.len())]).is_err());
+    }
+}
+
+#[test]
+fn every_byte_before_the_payload_is_covered() {
+    let [.., payload] = sections();
+    for offset in (0..payload.start).step_by(7).chain(0..256) {
+        assert_flip_is_found(offset, 0x80);
+    }
+}
+
+#[test]
+fn the_undamaged_image_is_read_back() {
+    let parsed = ParsedImage::parse(&SMALL_IMAGE[..]).unwrap();
+    let mut total = 0;
+    let verified = parsed
+        .verify(|address, bytes| {
+            let (start, ..) = REGIONS.iter().rev().find(|(start, ..)| *start <= address.0).unwrap();
+            assert_eq!(bytes[0], u8::try_from((address.0 - start) % 251).unwrap() | 1);
+            total += bytes.len();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(total, 0x33000);
+    assert_eq!(verified.extents().len(), 3);
+    assert_eq!(verified.symbols().find(0xc010_0002).map(|(symbol, _)| &*symbol.name), Some("main"));
+    assert_eq!(verified.symbols().line(0xc010_0001), Some(("main.c", 3)));
+}
+
+#[test]
+fn an_input_is_put_together_from_memory_and_kept_bytes_or_not_at_all() {
+    let parsed = ParsedImage::parse(&SMALL_IMAGE[..]).unwrap();
+    let mut page = Vec::new();
+    let place = |address: stos_image::PhysAddr, bytes: &[u8]| {
+        page.extend_from_slice(if address.0 == 0x1000 { &bytes[..0x1000] } else { &[] });
+        Ok(())
+    };
+    let verified = parsed.verify(place).unwrap();
+    let input = &verified.description().inputs[0];
+    let read = |range: GuestRange| (range == GuestRange::new(0x1000, 0x1000)).then(|| page.clone());
+    let mut bytes = Vec::new();
+    verified.rebuild(input, read, &mut bytes).unwrap();
+    assert!(bytes == [&*page, KEPT].concat());
+    assert_eq!(verified.kept(), KEPT);
+    for other in [None, Some(vec![0; 0x1000])] {
+        let message = verified.rebuild(input, |_| other.clone(), Vec::new()).unwrap_err().to_string();
+        assert!(message.contains("`kernel.elf`"), "{message}");
+    }
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let mut image = SMALL_IMAGE.clone();
+    image.push(0);
+    assert!(matches!(read(&image), Err(ImageError::TrailingBytes { .. })));
+}
+
+#[test]
+fn a_truncated_image_says_where_it_ends() {
+    let end = SMALL_IMAGE.len() - 1;
+    let message = read(&SMALL_IMAGE[..end]).unwrap_err().to_string();
+    let end = end.to_string();
+    assert!(message.contains("truncated") && message.contains(&end), "{message}");
+}
+
+/// The image with some header bytes replaced and the image id made right again.
+fn with_header(offset: usize, bytes: &[u8]) -> Vec<u8> {
+    with_change(|image| image[offset..offset + bytes.len()].copy_from_slice(bytes))
+}
+
+#[test]
+fn header_values_that_no_writer_may_give_are_refused_by_name() {
+    let cases: [(usize, &[u8], &str); 11] = [
+        (8, &2_u32.to_le_bytes(), "format version 2 is not supported"),
+        (12, &255_u32.to_le_bytes(), "header_size is 255"),
+        (16, &1_u64.to_le_bytes(), "incompatible feature bits 0x1"),
+        (72, &u64::MAX.to_le_bytes(), "metadata_size is 18446744073709551615"),
+        (80, &0_u64.to_le_bytes(), "symbols_size is 0"),
+        (200, &0_u64.to_le_bytes(), "inputs_size is 0"),
+        (
+            200,
+            &(1_u64 << 32).to_le_bytes(),
+            "inputs_size is 4294967296 (0x100000000), the format allows at most 268435456",
+        ),
+        (88, &(u64::MAX - 4095).to_le_bytes(), "payload_size is"),
+        (88, &1_u64.to_le_bytes(), "payload_size modulo 4096 is 1"),
+        (64, &4096_u64.to_le_bytes(), "file_size is 4096"),
+        (255, &[1], "reserved1 is 1"),
+    ];
+    for (offset, bytes, expected) in cases {
+        let message = read(&with_header(offset, bytes)).unwrap_err().to_string();
+        assert!(message.contains(expected), "`{message}` does not contain `{expected}`");
+    }
+}
+
+#[test]
+fn unknown_compatible_features_are_ignored() {
+    read(&with_header(24, &0xff03_u64.to_le_bytes())).unwrap();
+}
+
+#[test]
+fn another_kind_of_file_is_called_that() {
+    let message = read(b"\x7fELF\x01\x01\x01\0 and so on").unwrap_err().to_string();
+    assert!(message.starts_with("not a stos boot image: it begins with `\\x7fELF"), "{message}");
+    assert!(matches!(read(b""), Err(ImageError::Truncated { section: "header", found: 0, .. })));
+}

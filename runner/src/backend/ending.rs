@@ -1,0 +1,71 @@
+//! How a machine stopped: facts, of which others make what a person reads.
+
+use std::io;
+use std::process::ExitStatus;
+
+use stos_x86::registers::CpuState;
+
+use crate::devices::{Interrupts, Request};
+
+/// How a machine stopped by itself. What the CPU was like then, where that is known, is in
+/// [`Findings::cpu`](super::Findings::cpu), whatever the ending.
+#[derive(Debug)]
+pub enum Ending {
+    /// The guest wrote this value to its exit port, or to that of its fault catcher: where both are the same device, only the
+    /// catcher's record tells which.
+    Exit(u32),
+    /// The same with a value above this one; it can't be told which.
+    ExitAbove(u32),
+    /// The guest reported a panic on port 0x505.
+    Panicked,
+    /// The guest asked the chipset for a reset.
+    Reset,
+    /// A third exception came while the CPU was calling the handler of a second.
+    TripleFault,
+    /// The CPU, which is like this, waits in HLT with interrupts disabled, and no NMI is on its way.
+    Halted(CpuState),
+    /// The CPU, which is like this, has waited in HLT for a while, and its interrupt controllers let nothing through.
+    WaitsForNothing(CpuState, Interrupts),
+    /// The CPU could not be entered, or not go on.
+    CpuFailed(CpuFailure),
+    /// The process that executed the guest ended for a reason of its own.
+    Died {
+        /// How.
+        status: ExitStatus,
+        /// The last thing that it complained about.
+        complaint: Option<String>,
+    },
+    /// It can't be found out how the process that executed the guest has ended.
+    Lost(io::Error),
+    /// A thread of this process that executes the guest, or watches what does, has panicked.
+    ThreadPanicked,
+}
+
+/// Why a CPU could not go on.
+#[derive(Debug)]
+pub enum CpuFailure {
+    /// The processor refuses the state with which it is to enter the guest; its number for that (KVM's api.rst,
+    /// `KVM_EXIT_FAIL_ENTRY`).
+    EntryRefused(u64),
+    /// KVM returned for a reason that the machine has no use for: the name of the exit.
+    UnexpectedExit(String),
+    /// KVM reports an internal error (KVM's api.rst, `KVM_EXIT_INTERNAL_ERROR`).
+    Internal {
+        /// Its number, `KVM_INTERNAL_ERROR_...`.
+        suberror: u32,
+        /// The CPU then.
+        cpu: Option<CpuState>,
+    },
+    /// `KVM_RUN` failed.
+    NotRun(io::Error),
+}
+
+impl From<Request> for Ending {
+    fn from(request: Request) -> Self {
+        match request {
+            Request::Exit(value) | Request::FaultRecorded(value) => Self::Exit(value),
+            Request::Panic => Self::Panicked,
+            Request::Reset => Self::Reset,
+        }
+    }
+}

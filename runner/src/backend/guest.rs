@@ -1,0 +1,51 @@
+//! A guest that runs, whatever executes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Ending, Observed};
+use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
+
+/// How often a running guest is looked at for what does not show by itself.
+pub const TICK: Duration = Duration::from_millis(50);
+/// How many samples [`Guest::take_samples`] takes.
+pub const SAMPLES: usize = 8;
+/// Time between two of these: no divisor of the usual timer periods, which would show the same place each time.
+pub(super) const SAMPLE_GAP: Duration = Duration::from_micros(6700);
+/// Longest time for all of them.
+pub(super) const SAMPLE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where a backend puts what a guest does.
+pub struct Link {
+    /// Told how the guest stopped, once, when all that it printed is in `output` and all that is known of it in `observed`.
+    /// Not called after [`Guest::stop`].
+    pub ended: Box<dyn FnOnce(Ending) + Send>,
+    /// Takes what the guest prints. A thread that pushes here waits while it is full; one that must not wait pushes
+    /// [at once](OutputPipe::push_at_once) and holds the guest while the pipe [is crowded](OutputPipe::is_crowded).
+    pub output: Arc<OutputPipe>,
+    /// Takes what else is seen of the guest.
+    pub observed: Observed,
+}
+
+/// A guest that runs, on threads or in a process of its own. Dropping it leaves nothing behind.
+pub trait Guest {
+    /// Where the guest's serial input goes.
+    fn input(&self) -> Arc<dyn InputSink>;
+
+    /// The guest's keyboard.
+    fn keyboard(&self) -> Arc<dyn KeySink>;
+
+    /// What says what of the text memory is on the screen; [`NoAdapter`](crate::channel::NoAdapter) where nothing does.
+    fn adapter(&self) -> Arc<dyn Adapter>;
+
+    /// Called every [`TICK`] while the guest runs, to look for what does not show by itself, such as a CPU that waits for ever
+    /// ([`Idle`](super::Idle)). It does not wait for the guest.
+    fn tick(&mut self);
+
+    /// Takes [`SAMPLES`] samples of the CPU for [`Findings::samples`](super::Findings::samples), and one of the interrupt
+    /// controllers with the last of them. Takes a fraction of a second, during which the guest goes on.
+    fn take_samples(&mut self);
+
+    /// Ends the guest if it has not ended; after this it prints nothing, tells nothing, and its findings are whole.
+    fn stop(&mut self);
+}

@@ -1,0 +1,358 @@
+//! The ports and the devices behind them: carries out each access of a guest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stos_x86::ports;
+
+use super::port_log::{PortAccess, PortLog};
+use super::{InterruptLine, KeyboardPort, Rtc, SerialPort, Vga};
+use crate::channel::{OutputPipe, Stream};
+
+/// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
+const PVPANIC_PANICKED: u8 = 1 << 0;
+/// System control port A bit 0: reset.
+const SYSTEM_RESET: u8 = 1 << 0;
+/// System control port A bit 1: address line 20 is enabled. It always is here, whatever is written.
+pub const SYSTEM_A20: u8 = 1 << 1;
+/// What a read finds where no device answers.
+pub const FLOATING: u8 = 0xff;
+
+/// What a guest asks for with a write that ends the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// End with this value.
+    Exit(u32),
+    /// It has panicked.
+    Panic,
+    /// Reset the machine.
+    Reset,
+    /// Its fault catcher has written a record, and this value to its port.
+    FaultRecorded(u32),
+}
+
+/// The devices behind the ports. Those that only the guest uses belong to it, the others are shared.
+pub struct Devices<L, C> {
+    /// COM1.
+    pub serial: Arc<SerialPort<L>>,
+    /// The keyboard controller.
+    pub keyboard: Arc<KeyboardPort<L>>,
+    /// The display adapter's registers.
+    pub vga: Vga,
+    /// Clock and CMOS memory.
+    pub rtc: Rtc<C>,
+    /// What the guest prints.
+    pub output: Arc<OutputPipe>,
+    /// First port of the exit device.
+    pub exit_port: u16,
+    /// Port of the image's fault catcher.
+    pub fault_port: Option<u16>,
+}
+
+/// Ports and the devices behind them.
+pub struct PortBus<L, C> {
+    devices: Devices<L, C>,
+    /// What was written to [`ports::SYSTEM_CONTROL_A`].
+    system_control: u8,
+    log: PortLog,
+}
+
+impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
+    /// A bus with these devices.
+    pub fn new(devices: Devices<L, C>) -> Self {
+        Self { devices, system_control: SYSTEM_A20, log: PortLog::default() }
+    }
+
+    /// What the guest's accesses tell about it; stays up to date.
+    pub fn log(&self) -> PortLog {
+        self.log.clone()
+    }
+
+    /// Carries out one or more reads of `width` bytes (1, 2 or 4) from `port`, as `rep ins` makes them.
+    pub fn read(&mut self, port: u16, width: usize, data: &mut [u8]) {
+        for access in data.chunks_mut(width.max(1)) {
+            let width = access.len();
+            let mut is_known = false;
+            // An 8-bit device on a wider access sees one access per byte, at successive ports.
+            for (byte, port) in access.iter_mut().zip(ports_from(port)) {
+                let found = self.read_byte(port);
+                is_known |= found.is_some();
+                *byte = found.unwrap_or(FLOATING);
+            }
+            if !is_known {
+                self.log.count(PortAccess { port, width, is_write: false });
+            }
+        }
+    }
+
+    /// Carries out one or more writes of `width` bytes (1, 2 or 4) to `port`, as `rep outs` makes them. Stops at the first
+    /// that asks for something.
+    pub fn write(&mut self, port: u16, width: usize, data: &[u8]) -> Option<Request> {
+        data.chunks(width.max(1)).find_map(|access| self.write_once(port, access))
+    }
+
+    /// What a read of one byte finds, or `None` where there is no device.
+    fn read_byte(&mut self, port: u16) -> Option<u8> {
+        Some(match port {
+            ports::COM1..=ports::COM1_LAST => self.devices.serial.read(port - ports::COM1),
+            ports::DEBUG_CONSOLE => 0xe9,
+            ports::PVPANIC => PVPANIC_PANICKED,
+            ports::KEYBOARD_DATA => self.devices.keyboard.read(),
+            ports::KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
+            ports::SYSTEM_CONTROL_A => self.system_control,
+            // The index can't be read back.
+            ports::RTC_INDEX | ports::POST_CODE => FLOATING,
+            ports::RTC_DATA => self.devices.rtc.read(),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().read(port),
+            port if is_ata(port) => 0,
+            _ => return None,
+        })
+    }
+
+    fn write_once(&mut self, port: u16, access: &[u8]) -> Option<Request> {
+        // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
+        // to any of them counts, as with QEMU's; a wide one does when it is aligned.
+        let exit_offset = port.wrapping_sub(self.devices.exit_port);
+        if exit_offset < ports::EXIT_COUNT {
+            let aligned = usize::from(exit_offset) % access.len() == 0;
+            return aligned.then(|| Request::Exit(number(access)));
+        }
+        if Some(port) == self.devices.fault_port {
+            return Some(Request::FaultRecorded(number(access)));
+        }
+        let mut is_known = false;
+        for (byte, port) in access.iter().zip(ports_from(port)) {
+            match self.write_byte(port, *byte) {
+                Written::Request(request) => return Some(request),
+                Written::Taken => is_known = true,
+                Written::Unknown => {}
+            }
+        }
+        if !is_known {
+            self.log.count(PortAccess { port, width: access.len(), is_write: true });
+        }
+        None
+    }
+
+    fn write_byte(&mut self, port: u16, byte: u8) -> Written {
+        let request = |is_asked: bool, request| if is_asked { Written::Request(request) } else { Written::Taken };
+        match port {
+            ports::COM1..=ports::COM1_LAST => {
+                if let Some(sent) = self.devices.serial.write(port - ports::COM1, byte) {
+                    self.devices.output.push(Stream::Serial, &[sent]);
+                }
+            }
+            ports::DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
+            ports::PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
+            ports::KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
+            ports::KEYBOARD_COMMAND => {
+                return request(self.devices.keyboard.controller().command(byte), Request::Reset);
+            }
+            ports::SYSTEM_CONTROL_A => {
+                self.system_control = byte;
+                return request(byte & SYSTEM_RESET != 0, Request::Reset);
+            }
+            ports::RTC_INDEX => self.devices.rtc.select(byte),
+            ports::RTC_DATA => self.devices.rtc.write(byte),
+            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().write(port, byte),
+            ports::POST_CODE => self.log.post(byte),
+            port if is_ata(port) => {}
+            _ => return Written::Unknown,
+        }
+        Written::Taken
+    }
+}
+
+/// What became of a byte that the guest wrote.
+enum Written {
+    Request(Request),
+    Taken,
+    Unknown,
+}
+
+/// The number that was written in at most four bytes.
+fn number(access: &[u8]) -> u32 {
+    let mut value = [0; 4];
+    value.iter_mut().zip(access).for_each(|(to, from)| *to = *from);
+    u32::from_le_bytes(value)
+}
+
+fn is_ata(port: u16) -> bool {
+    ports::ATA_PRIMARY.contains(&port)
+        || ports::ATA_SECONDARY.contains(&port)
+        || [ports::ATA_PRIMARY_CONTROL, ports::ATA_SECONDARY_CONTROL].contains(&port)
+}
+
+/// `first` and the ports after it; port numbers wrap at 16 bits.
+fn ports_from(first: u16) -> impl Iterator<Item = u16> {
+    (0..4).map(move |offset| first.wrapping_add(offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devices::{I8042, Serial};
+    use crate::machine::ClockStart;
+    use proptest::prelude::*;
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    struct NoLine;
+
+    impl InterruptLine for NoLine {
+        fn set(&self, _: bool) {}
+    }
+
+    type Clock = fn() -> Duration;
+
+    struct Fixture {
+        bus: PortBus<NoLine, Clock>,
+        output: Arc<OutputPipe>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let output = Arc::new(OutputPipe::default());
+            let devices = Devices {
+                serial: Arc::new(SerialPort::new(Serial::new(NoLine))),
+                keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine))),
+                vga: Vga::default(),
+                rtc: Rtc::new(ClockStart::Fixed.seconds(), 16 << 20, (|| Duration::ZERO) as Clock),
+                output: Arc::clone(&output),
+                exit_port: 0xf4,
+                fault_port: Some(0xf8),
+            };
+            Self { bus: PortBus::new(devices), output }
+        }
+
+        fn read<const N: usize>(&mut self, port: u16, width: usize) -> [u8; N] {
+            let mut data = [0x55; N];
+            self.bus.read(port, width, &mut data);
+            data
+        }
+
+        /// What came out of the serial port and out of the debug console.
+        fn printed(self) -> (Vec<u8>, Vec<u8>) {
+            self.output.finish();
+            let runs: Vec<_> = std::iter::from_fn(|| self.output.take(Instant::now())).flatten().collect();
+            let printed =
+                |on| runs.iter().filter(|(stream, _)| *stream == on).flat_map(|(_, bytes)| bytes.clone()).collect();
+            (printed(Stream::Serial), printed(Stream::Debug))
+        }
+    }
+
+    #[test]
+    fn the_exit_port_takes_the_whole_width() {
+        let mut bus = Fixture::new().bus;
+        assert_eq!(bus.write(0xf4, 1, &[0]), Some(Request::Exit(0)));
+        assert_eq!(bus.write(0xf4, 2, &[0, 1]), Some(Request::Exit(0x100)));
+        assert_eq!(bus.write(0xf4, 4, &[0, 0, 0, 0x80]), Some(Request::Exit(0x8000_0000)));
+        assert_eq!(bus.write(0xf7, 1, &[7]), Some(Request::Exit(7)));
+        assert_eq!(bus.write(0xf6, 2, &[7, 0]), Some(Request::Exit(7)));
+        assert_eq!(bus.write(0xf5, 2, &[7, 0]), None, "not aligned");
+        assert_eq!(bus.write(0xf2, 4, &[0, 0, 7, 0]), None, "begins before");
+    }
+
+    #[test]
+    fn a_repeated_write_ends_at_its_first_request() {
+        let mut bus = Fixture::new().bus;
+        assert_eq!(bus.write(0xf4, 1, &[7, 8, 9]), Some(Request::Exit(7)));
+        assert_eq!(bus.write(0xf4, 2, &[7, 0, 9, 9]), Some(Request::Exit(7)));
+    }
+
+    #[test]
+    fn a_repeated_write_prints_every_byte() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.bus.write(ports::COM1, 1, b"hello "), None);
+        assert_eq!(fixture.bus.write(ports::DEBUG_CONSOLE, 1, b"there"), None);
+        assert_eq!(fixture.printed(), (b"hello ".to_vec(), b"there".to_vec()));
+    }
+
+    #[test]
+    fn a_wide_access_reaches_one_port_per_byte() {
+        let mut fixture = Fixture::new();
+        // Data and interrupt enable; then scratch, and nothing beyond it.
+        assert_eq!(fixture.bus.write(ports::COM1, 2, b"A\x01B\x01"), None);
+        assert_eq!(fixture.bus.write(ports::COM1 + 7, 1, &[0x5a]), None);
+        assert_eq!(fixture.read::<4>(ports::COM1 + 7, 2), [0x5a, 0xff, 0x5a, 0xff]);
+        assert_eq!(fixture.printed(), (b"AB".to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn ports_without_a_device_read_all_ones_and_are_counted() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.read::<4>(0xcfc, 4), [0xff; 4]);
+        assert_eq!(fixture.read::<2>(0xffff, 2), [0xff; 2]);
+        assert_eq!(fixture.bus.write(0xcf8, 4, &[0, 0, 0, 0x80]), None);
+        // Two accesses, as of `rep insb`.
+        assert_eq!(fixture.read::<2>(0x3f4, 1), [0xff; 2]);
+        let access = |port, width, is_write| PortAccess { port, width, is_write };
+        let expected = vec![
+            (access(0x3f4, 1, false), 2),
+            (access(0xcf8, 4, true), 1),
+            (access(0xcfc, 4, false), 1),
+            (access(0xffff, 2, false), 1),
+        ];
+        assert_eq!(fixture.bus.log().unknown(), (expected, 0));
+    }
+
+    #[test]
+    fn known_ports_answer_and_are_not_counted() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.read::<1>(ports::DEBUG_CONSOLE, 1), [0xe9]);
+        assert_eq!(fixture.read::<1>(ports::PVPANIC, 1), [1]);
+        assert_eq!(fixture.read::<1>(ports::KEYBOARD_COMMAND, 1), [0x1c]);
+        assert_eq!(fixture.read::<1>(ports::SYSTEM_CONTROL_A, 1), [2]);
+        // No drive on either channel.
+        assert_eq!(fixture.read::<2>(0x1f0, 2), [0; 2]);
+        assert_eq!(fixture.read::<1>(0x376, 1), [0]);
+        // Index and data of the clock in one access: the day of January the first.
+        assert_eq!(fixture.bus.write(ports::RTC_INDEX, 1, &[7]), None);
+        assert_eq!(fixture.read::<2>(ports::RTC_INDEX, 2), [0xff, 1]);
+        // Index and data of the CRTC in one access.
+        assert_eq!(fixture.bus.write(0x3d4, 2, &[0x0f, 0x50]), None);
+        assert_eq!(fixture.read::<2>(0x3d4, 2), [0x0f, 0x50]);
+        assert_eq!(fixture.bus.log().unknown(), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn the_last_post_code_is_remembered() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.bus.log().post_code(), None);
+        assert_eq!(fixture.bus.write(ports::POST_CODE, 1, &[0x11, 0x2a]), None);
+        assert_eq!(fixture.bus.log().post_code(), Some(0x2a));
+        assert_eq!(fixture.read::<1>(ports::POST_CODE, 1), [0xff]);
+    }
+
+    #[test]
+    fn requests_are_recognised() {
+        let mut bus = Fixture::new().bus;
+        assert_eq!(bus.write(ports::PVPANIC, 1, &[1]), Some(Request::Panic));
+        assert_eq!(bus.write(ports::PVPANIC, 1, &[2]), None);
+        assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xfe]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::KEYBOARD_COMMAND, 1, &[0xd1]), None);
+        assert_eq!(bus.write(ports::KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[3]), Some(Request::Reset));
+        assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[2]), None);
+        assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded(14)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_accesses_does_harm(
+            accesses in prop::collection::vec(
+                (prop_oneof![any::<u16>(), 0x60..0x93_u16, 0x3c0..=0x3ff_u16], 0..3_u32, prop::option::of(any::<[u8; 8]>())),
+                0..400,
+            )
+        ) {
+            let mut bus = Fixture::new().bus;
+            for (port, width, written) in accesses {
+                let width = 1 << width;
+                match written {
+                    Some(data) => _ = bus.write(port, width, &data),
+                    None => bus.read(port, width, &mut [0; 8]),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! An i8042 keyboard controller as a PC has it, with a keyboard of scan code set 1 and a mouse that nobody moves (Intel
+//! UPI-41A with IBM's firmware, as in the IBM PS/2 Technical Reference, "Keyboard and Auxiliary Device Controller").
+
+mod commands;
+mod controller;
+mod port;
+
+pub use controller::I8042;
+pub use port::KeyboardPort;
+
+/// Interrupt line of the keyboard.
+pub const KEYBOARD_IRQ: u32 = 1;

@@ -1,0 +1,195 @@
+//! What is said of the beginning of a run: which backend executes it and why, or why none does.
+
+use std::io;
+use std::path::Path;
+
+use stos_image::ImageError;
+
+use super::Outcome;
+use crate::backend::{
+    Backend, BackendKind, Choice, KvmCapability, KvmProblem, KvmStep, NoBackend, NoKvm, ProbeFailure, ProcessStep,
+    Reason, StartError,
+};
+use crate::machine::CpuModel;
+use crate::machine::load::LoadError;
+
+/// What to do when no emulator is installed.
+pub const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
+    (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
+    `sudo pacman -S qemu-system-x86`)";
+
+/// Which backend was chosen and why, as a line.
+pub fn reason(choice: &Choice) -> String {
+    let runner = match &choice.backend {
+        Backend::Kvm(_) => "KVM".to_owned(),
+        Backend::Emulated(program, _) => {
+            format!("the emulator {}", program.file_name().unwrap_or_default().to_string_lossy())
+        }
+    };
+    match &choice.reason {
+        Reason::Asked => format!("running on {runner}, as asked"),
+        Reason::VendorModule(name) => format!("running on {runner}: module {name}"),
+        Reason::Probed => format!("running on {runner}: a probe has shown that it can run 32-bit kernels"),
+        Reason::NoKvm(why) => format!("running on {runner}, {}", no_kvm(why)),
+    }
+}
+
+/// What there is to say of a processor of this model on such a backend.
+pub fn remark(kind: BackendKind, model: CpuModel) -> Option<&'static str> {
+    match (model, kind) {
+        (CpuModel::Fixed, _) => None,
+        (CpuModel::Host, BackendKind::Kvm) => Some("the guest's CPU is this machine's, as far as its KVM passes it on"),
+        (CpuModel::Host, BackendKind::Emulated) => {
+            Some("the guest's CPU is the most capable that the emulator has (`max`), which is not this machine's")
+        }
+    }
+}
+
+/// Why KVM is not taken, as a clause.
+fn no_kvm(why: &NoKvm) -> String {
+    match why {
+        NoKvm::Problem(problem) => format!("because {}", kvm_problem(problem)),
+        NoKvm::NoPaging { module, why } => {
+            let module = module.map(|name| format!(" (module {name})")).unwrap_or_default();
+            format!("because the host's KVM{module} can't run 32-bit kernels: {}", probe_failure(why))
+        }
+    }
+}
+
+fn kvm_problem(problem: &KvmProblem) -> String {
+    match problem {
+        KvmProblem::Missing => {
+            "there is no /dev/kvm (on a PC, enable virtualization in the firmware setup and load kvm_intel or \
+            kvm_amd; in a container, pass --device /dev/kvm)"
+                .to_owned()
+        }
+        KvmProblem::Forbidden => {
+            "this user may not open /dev/kvm (to allow it: `sudo usermod -aG kvm $USER`, then log out and in \
+            again)"
+                .to_owned()
+        }
+        KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {source}"),
+        KvmProblem::ApiVersion { found, wanted } => format!("/dev/kvm has API version {found}, not {wanted}"),
+        KvmProblem::Capability(capability) => format!("the host's KVM has no {}", kvm_capability(*capability)),
+        KvmProblem::NoVm(source) => {
+            format!("KVM makes no virtual machine (is another hypervisor, such as VirtualBox, running?): {source}")
+        }
+    }
+}
+
+/// What a probe of KVM has shown, as a clause.
+fn probe_failure(failure: &ProbeFailure) -> String {
+    match failure {
+        ProbeFailure::Problem(problem) => kvm_problem(problem),
+        ProbeFailure::NotBuilt(source) => source.to_string(),
+        ProbeFailure::NoMemory(source) => source.to_string(),
+        ProbeFailure::NotAssembled(source) => format!("a small guest can't be set up: {source}"),
+        ProbeFailure::NotWatched => "a probe of it can't be watched".to_owned(),
+        ProbeFailure::NotStarted => "a probe of it can't be started".to_owned(),
+        ProbeFailure::Lost => "a probe of it failed".to_owned(),
+        ProbeFailure::Endless => "a small guest that turns paging on never ends".to_owned(),
+        ProbeFailure::TripleFault => {
+            "a small guest that turns paging on and takes an exception dies of a triple fault".to_owned()
+        }
+        ProbeFailure::InternalError => {
+            "it can't execute a small guest that turns paging on and takes an exception".to_owned()
+        }
+        ProbeFailure::UnexpectedExit(exit) => format!("a small guest that turns paging on ends with {exit}"),
+        ProbeFailure::NotRun(source) => format!("a small guest that turns paging on can't be run: {source}"),
+    }
+}
+
+fn kvm_capability(capability: KvmCapability) -> &'static str {
+    match capability {
+        KvmCapability::Irqchip => "interrupt controllers (KVM_CAP_IRQCHIP)",
+        KvmCapability::Pit2 => "timer (KVM_CAP_PIT2)",
+        KvmCapability::UserMemory => "user memory (KVM_CAP_USER_MEMORY)",
+        KvmCapability::ExtCpuid => "CPUID setting (KVM_CAP_EXT_CPUID)",
+        KvmCapability::MpState => "run state (KVM_CAP_MP_STATE)",
+    }
+}
+
+impl From<NoBackend> for Outcome {
+    fn from(error: NoBackend) -> Self {
+        Self::NoBackend(match error {
+            NoBackend::Kvm(problem) => kvm_problem(&problem),
+            NoBackend::Emulator => HOW_TO_INSTALL_EMULATOR.to_owned(),
+            NoBackend::Neither(why) => {
+                format!("nothing here can run the guest, {}, and {HOW_TO_INSTALL_EMULATOR}", no_kvm(&why))
+            }
+        })
+    }
+}
+
+impl From<StartError> for Outcome {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Kvm(step, source) => {
+                Self::NoBackend(format!("the host's KVM failed at {}: {source}", kvm_step(step)))
+            }
+            StartError::Process(step, source) => Self::Io { action: process_step(step).to_owned(), source },
+            StartError::KickSignal(source) => Self::Bug(format!("installing a signal handler failed: {source}")),
+            StartError::EntryState(reason) => {
+                Self::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
+            }
+            StartError::NotExecuted { program, source } => {
+                Self::NoBackend(format!("the emulator {} can't be started: {source}", program.display()))
+            }
+            StartError::NotBegun { program, complaint, source } => {
+                let why = complaint.unwrap_or_else(|| source.to_string());
+                Self::NoBackend(format!("{} did not start: {why}", program.display()))
+            }
+            StartError::MemoryIsPrivate => Self::Bug("guest memory is not shared".to_owned()),
+        }
+    }
+}
+
+fn kvm_step(step: KvmStep) -> &'static str {
+    match step {
+        KvmStep::SetTssAddress => "reserving pages for real mode",
+        KvmStep::SetIdentityMapAddress => "reserving a page for unpaged mode",
+        KvmStep::SetUserMemoryRegion => "giving memory to the guest",
+        KvmStep::CreateIrqChip => "making the interrupt controllers",
+        KvmStep::CreatePit => "making the timer",
+        KvmStep::GetPit => "reading the timer's state",
+        KvmStep::SetPit => "starting the timer",
+        KvmStep::CreateVcpu => "making the CPU",
+        KvmStep::SetCpuid => "describing the CPU",
+        KvmStep::GetSregs => "reading the CPU's state",
+        KvmStep::SetSregs => "setting the system registers",
+        KvmStep::SetRegs => "setting the general registers",
+        KvmStep::SetFpu => "setting the floating-point registers",
+    }
+}
+
+fn process_step(step: ProcessStep) -> &'static str {
+    match step {
+        ProcessStep::VcpuThread => "starting the vCPU's thread",
+        ProcessStep::Firmware => "making the emulator's firmware",
+        ProcessStep::Connections => "connecting to the emulator",
+        ProcessStep::Reader => "reading from the emulator",
+        ProcessStep::Watcher => "watching the emulator",
+    }
+}
+
+impl Outcome {
+    /// The outcome of a run whose image, at `path`, could not be loaded.
+    pub fn not_loaded(path: &Path, error: LoadError) -> Self {
+        let path_shown = path.display();
+        match error {
+            LoadError::NotOpened(source) => Self::NoInput { path: path.to_owned(), source },
+            LoadError::Rejected(ImageError::Io(source)) => {
+                Self::Io { action: format!("reading the image `{path_shown}`"), source }
+            }
+            LoadError::Rejected(source) => Self::ImageRejected { path: path.to_owned(), source },
+            LoadError::NoMemory(size, source) => {
+                Self::Io { action: format!("getting {} MiB of guest memory", size >> 20), source }
+            }
+        }
+    }
+
+    /// The outcome of a run in which doing `action`, as in "writing the guest's output", failed.
+    pub fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action: action.into(), source }
+    }
+}

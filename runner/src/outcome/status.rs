@@ -1,0 +1,251 @@
+//! Every way in which a run can end, and its exit status.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stos_image::ImageError;
+
+use crate::diagnosis::{Diagnosis, Hang, TripleFault};
+use crate::watch::Rejected;
+
+/// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
+pub const USAGE: u8 = 64;
+/// The image was rejected.
+pub const IMAGE_REJECTED: u8 = 65;
+/// The image can't be opened.
+pub const NO_INPUT: u8 = 66;
+/// Nothing on this machine can execute the guest.
+pub const NO_BACKEND: u8 = 69;
+/// A mistake in this program.
+pub const BUG: u8 = 70;
+/// Reading or writing failed.
+pub const IO_ERROR: u8 = 74;
+/// Largest status of its own that a guest can report; larger values give this one.
+pub const GUEST_STATUS_LIMIT: u8 = 63;
+/// Added to a signal's number, as shells do.
+const SIGNAL_BASE: i32 = 128;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The guest wrote this value to its exit port.
+    Exited(u32),
+    /// The guest wrote a value above this one to its exit port; the emulator can't tell which.
+    ExitedAbove(u32),
+    /// All that was expected appeared in the output.
+    Expected,
+    /// The output had what the run was to go on for.
+    Until {
+        /// The expression that matched.
+        pattern: String,
+    },
+    /// The output had a line that must not appear.
+    Rejected(Rejected),
+    /// A third exception while the CPU was calling the handler of a second.
+    TripleFault(Box<TripleFault>),
+    /// The guest reported a panic on port 0x505.
+    Panicked,
+    /// The image's fault catcher recorded an exception.
+    Exception(Box<Diagnosis>),
+    /// The CPU could not be entered or could not go on; the text is a clause that says why.
+    CpuFailed(String),
+    /// HLT with interrupts disabled.
+    Halted {
+        /// Where the CPU halted.
+        place: String,
+        /// The code there is what calls the kernel.
+        kernel_returned: bool,
+    },
+    /// HLT with interrupts enabled although none can arrive.
+    WaitsForNothing {
+        /// Where the CPU waits.
+        place: String,
+        /// Why none can arrive, as a clause.
+        obstacle: String,
+    },
+    /// The run ended without all that was expected.
+    ExpectedMissing {
+        /// The first expression that matched no line.
+        pattern: String,
+        /// What ended the run.
+        before: Before,
+    },
+    /// The guest asked the chipset for a reset.
+    Reset,
+    /// The time limit.
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// Where the CPU was then.
+        hang: Option<Box<Hang>>,
+    },
+    /// Ctrl-A X on the terminal.
+    Left,
+    /// A signal from outside.
+    Signal(i32),
+    /// The command was used in a way that makes no sense.
+    Usage(String),
+    /// The image is not what it should be.
+    ImageRejected {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// A regular expression in the image is invalid.
+    BadExpectation {
+        /// The image.
+        path: PathBuf,
+        /// What the expression compiler says.
+        reason: String,
+    },
+    /// The image can't be opened.
+    NoInput {
+        /// The image.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// No backend can execute the guest; the text says why for each that was asked for.
+    NoBackend(String),
+    /// Reading or writing failed.
+    Io {
+        /// What was being done, as in "writing the guest's output".
+        action: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Something that can't happen did.
+    Bug(String),
+}
+
+/// What ended a run without all that was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The guest reported success.
+    Success,
+    /// The output had what the run was to go on for.
+    Until {
+        /// The expression that matched.
+        pattern: String,
+    },
+    /// The time limit.
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// Where the CPU was then.
+        hang: Option<Box<Hang>>,
+    },
+}
+
+impl Outcome {
+    /// The exit status that stands for this outcome. `docs/exit-statuses.md` lists all of them.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Exited(value) => {
+                u8::try_from(*value).map_or(GUEST_STATUS_LIMIT, |value| value.min(GUEST_STATUS_LIMIT))
+            }
+            Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
+            Self::Expected | Self::Until { .. } => 0,
+            Self::Usage(_) => USAGE,
+            Self::ImageRejected { .. } | Self::BadExpectation { .. } => IMAGE_REJECTED,
+            Self::NoInput { .. } => NO_INPUT,
+            Self::NoBackend(_) => NO_BACKEND,
+            Self::Bug(_) => BUG,
+            Self::Io { .. } => IO_ERROR,
+            Self::TripleFault(_) => 100,
+            Self::Panicked => 101,
+            Self::Exception(_) => 102,
+            Self::CpuFailed(_) => 103,
+            Self::Halted { .. } | Self::WaitsForNothing { .. } => 104,
+            Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
+            Self::Reset => 106,
+            Self::TimeLimit { .. } => 124,
+            Self::Left => 130,
+            Self::Signal(number) => u8::try_from(SIGNAL_BASE + number).unwrap_or(u8::MAX),
+        }
+    }
+
+    /// The status for scripts that know QEMU's exit device: 2n + 1 for a guest that wrote n to its exit port, 255 when that does
+    /// not fit. All others are as ever.
+    pub fn qemu_status(&self) -> u8 {
+        let doubled = |value: u32| value.checked_mul(2)?.checked_add(1).and_then(|status| u8::try_from(status).ok());
+        match self {
+            Self::Exited(value) => doubled(*value).unwrap_or(u8::MAX),
+            Self::ExitedAbove(_) => u8::MAX,
+            _ => self.status(),
+        }
+    }
+
+    /// True for status 0.
+    pub fn is_success(&self) -> bool {
+        self.status() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> PathBuf {
+        PathBuf::from("kernel.img")
+    }
+
+    #[test]
+    fn only_the_guests_own_statuses_are_doubled_for_qemu() {
+        for (outcome, status) in [
+            (Outcome::Exited(0), 1),
+            (Outcome::Exited(0x10), 33),
+            (Outcome::Exited(127), 255),
+            (Outcome::Exited(128), 255),
+            (Outcome::Exited(u32::MAX), 255),
+            (Outcome::ExitedAbove(127), 255),
+            (Outcome::Expected, 0),
+            (Outcome::TripleFault(Box::default()), 100),
+        ] {
+            assert_eq!(outcome.qemu_status(), status, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_has_its_documented_status() {
+        let text = String::new;
+        let table = [
+            (Outcome::Exited(0), 0),
+            (Outcome::Exited(1), 1),
+            (Outcome::Exited(63), 63),
+            (Outcome::Exited(64), 63),
+            (Outcome::Exited(256), 63),
+            (Outcome::Exited(u32::MAX), 63),
+            (Outcome::ExitedAbove(127), 63),
+            (Outcome::Expected, 0),
+            (Outcome::Usage(text()), 64),
+            (Outcome::ImageRejected { path: path(), source: ImageError::HeaderDamaged }, 65),
+            (Outcome::BadExpectation { path: path(), reason: text() }, 65),
+            (Outcome::NoInput { path: path(), source: io::ErrorKind::NotFound.into() }, 66),
+            (Outcome::NoBackend(text()), 69),
+            (Outcome::Bug(text()), 70),
+            (Outcome::Io { action: text(), source: io::ErrorKind::BrokenPipe.into() }, 74),
+            (Outcome::TripleFault(Box::default()), 100),
+            (Outcome::Panicked, 101),
+            (Outcome::Exception(Box::default()), 102),
+            (Outcome::CpuFailed(text()), 103),
+            (Outcome::Halted { place: text(), kernel_returned: false }, 104),
+            (Outcome::Until { pattern: text() }, 0),
+            (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
+            (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
+            (Outcome::Reset, 106),
+            (Outcome::TimeLimit { limit: Duration::from_secs(1), hang: None }, 124),
+            (Outcome::WaitsForNothing { place: text(), obstacle: text() }, 104),
+            (Outcome::Signal(libc::SIGHUP), 129),
+            (Outcome::Signal(libc::SIGINT), 130),
+            (Outcome::Left, 130),
+            (Outcome::Signal(libc::SIGTERM), 143),
+        ];
+        for (outcome, status) in table {
+            assert_eq!(outcome.status(), status, "{outcome:?}");
+            assert!(!outcome.to_string().contains('\n'), "{outcome:?}");
+        }
+    }
+}

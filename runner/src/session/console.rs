@@ -1,0 +1,107 @@
+//! What is around a guest: where its serial port leads, the terminal, the signals, and the events that all of these tell.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::event::Event;
+use super::notice::Notice;
+use crate::channel::OutputPipe;
+use crate::options::Options;
+use crate::outcome::Outcome;
+use crate::serial::{Com1, SerialOutput, SerialTarget};
+use crate::terminal::{HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
+use crate::watch::{Matcher, Summaries, pump};
+
+/// What is around a guest.
+pub struct Console {
+    /// Takes what the guest prints.
+    pub output: Arc<OutputPipe>,
+    /// The other end of its serial port.
+    pub com1: Com1,
+    /// Keeps output off the terminal while the screen is there.
+    pub hold: Hold,
+    /// Takes what happens.
+    pub events: Sender<Event>,
+    /// Gives it.
+    pub receiver: Receiver<Event>,
+    /// The screen is on the terminal from the beginning.
+    pub is_live: bool,
+    /// Last, so that the terminal is given back after all else.
+    pub typing: Typing,
+}
+
+impl Console {
+    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up in `summaries`.
+    ///
+    /// # Errors
+    /// What a run ends with that can't begin.
+    pub fn open(
+        options: &Options,
+        notify: &dyn Fn(Notice<'_>),
+        matcher: Matcher,
+        summaries: &Summaries,
+    ) -> Result<Self, Outcome> {
+        let is_stdio = options.serial == SerialTarget::Stdio;
+        let (events, receiver) = channel();
+        watch_signals(&events).map_err(Outcome::io("watching for signals"))?;
+        let output = Arc::new(OutputPipe::default());
+        let hold = Hold::default();
+        // Output that goes elsewhere does not disturb what is drawn on the terminal.
+        let hold_of_serial = if is_stdio && stdout().is_terminal() { hold.clone() } else { Hold::default() };
+        let mut com1 = Com1::open(&options.serial, &options.image, hold_of_serial)
+            .map_err(Outcome::io(format!("connecting COM1 to {}", options.serial)))?;
+        com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
+        start_pump(&output, &hold, com1.take_output(), matcher, summaries, &events)
+            .map_err(Outcome::io("writing the guest's output"))?;
+        let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
+        let reads = match options.keyboard {
+            None if !is_stdio && is_live => Reads::Typed,
+            None if !is_stdio => Reads::Nothing,
+            _ => Reads::Everything,
+        };
+        let typing = Typing::prepare(reads).map_err(Outcome::io("setting up the terminal"))?;
+        if is_live {
+            hold.begin();
+        }
+        Ok(Self { output, com1, hold, events, receiver, is_live, typing })
+    }
+
+    /// What standard input is for the guest at the beginning.
+    pub fn keyboard(&self, options: &Options) -> KeyboardChoice {
+        let is_typed = self.is_live && self.typing.terminal().is_some();
+        options.keyboard.unwrap_or(if is_typed { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial })
+    }
+}
+
+/// Turns the signals that would kill this process into events, so that the terminal and the guest are cleaned up.
+fn watch_signals(events: &Sender<Event>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let events = events.clone();
+    let body = move || {
+        for signal in &mut signals {
+            let event = if signal == SIGCONT { Event::Continued } else { Event::Signal(signal) };
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop)
+}
+
+fn start_pump(
+    output: &Arc<OutputPipe>,
+    hold: &Hold,
+    mut serial: Box<dyn SerialOutput>,
+    matcher: Matcher,
+    summaries: &Summaries,
+    events: &Sender<Event>,
+) -> std::io::Result<()> {
+    let (output, hold, summaries, events) = (Arc::clone(output), hold.clone(), summaries.clone(), events.clone());
+    let body = move || pump(&output, &mut *serial, HeldWriter::new(stderr(), hold), matcher, &summaries, &events);
+    thread::Builder::new().name("output".to_owned()).spawn(body).map(drop)
+}

@@ -1,0 +1,77 @@
+//! What a run begins with: a checked image in guest memory, what is expected of it, and a backend that can execute it.
+
+use std::time::Duration;
+
+use super::notice::Notice;
+use crate::backend::{Backend, choose};
+use crate::machine::{Machine, load};
+use crate::options::{Options, TimeLimit};
+use crate::outcome::{Outcome, Run, reason, remark};
+use crate::serial::SerialTarget;
+use crate::terminal::KeyboardChoice;
+use crate::watch::Expectations;
+
+/// A run that can begin.
+pub struct Prepared {
+    /// What is to run.
+    pub machine: Machine,
+    /// What is to execute it.
+    pub backend: Backend,
+    /// What its output is watched for.
+    pub expectations: Expectations,
+    /// The longest that it may take.
+    pub limit: Option<Duration>,
+}
+
+impl Prepared {
+    /// Does what `options` ask for, and notes it in `run`.
+    ///
+    /// # Errors
+    /// What a run ends with that can't begin.
+    pub fn new(options: &Options, notify: &dyn Fn(Notice<'_>), run: &mut Run) -> Result<Self, Outcome> {
+        check(options)?;
+        let not_loaded = |error| Outcome::not_loaded(&options.image, error);
+        let parsed = load::open(&options.image).map_err(not_loaded)?;
+        let of_image = &parsed.facts().description().run;
+        let expectations = expectations(options, &of_image.expect)?;
+        let limit = match options.time_limit {
+            Some(TimeLimit::None) => None,
+            Some(TimeLimit::After(limit)) => Some(limit),
+            None => of_image.timeout_ms.map(Duration::from_millis),
+        };
+        run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
+        let choice = choose(options.backend)?;
+        let (kind, reason) = (choice.backend.kind(), reason(&choice));
+        run.backend = Some((kind, reason.clone()));
+        let machine = load::load(parsed, choice.backend.sharing()).map_err(not_loaded)?;
+        run.machine = Some(machine.clone());
+        notify(Notice::Information(&reason));
+        if let Some(line) = remark(kind, options.configuration.cpu) {
+            notify(Notice::Information(line));
+        }
+        Ok(Self { machine, backend: choice.backend, expectations, limit })
+    }
+}
+
+/// Refuses what makes no sense.
+fn check(options: &Options) -> Result<(), Outcome> {
+    if options.image.as_os_str() == "-" {
+        return Err(Outcome::Usage("an image can't come from standard input, which is the guest's".to_owned()));
+    }
+    if options.keyboard == Some(KeyboardChoice::Serial) && options.serial != SerialTarget::Stdio {
+        return Err(Outcome::Usage(format!(
+            "`--keyboard serial` needs `--serial stdio`: the serial port is {}, not standard input",
+            options.serial
+        )));
+    }
+    Ok(())
+}
+
+fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
+    let expected = match &options.expect {
+        Some(patterns) => Expectations::compile(patterns).map_err(|error| Outcome::Usage(error.reason)),
+        None => Expectations::compile(of_image)
+            .map_err(|error| Outcome::BadExpectation { path: options.image.clone(), reason: error.reason }),
+    };
+    expected?.with(&options.reject, options.until.as_deref()).map_err(|error| Outcome::Usage(error.reason))
+}

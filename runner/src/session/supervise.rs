@@ -1,0 +1,276 @@
+//! Watches over a guest that runs, and over all that is around it, until the outcome is known.
+
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use super::console::Console;
+use super::event::Event;
+use super::explain::explain;
+use super::files::{action_on, left_out};
+use super::notice::Notice;
+use super::prepare::Prepared;
+use super::view::View;
+use crate::backend::{Ending, Findings, Guest, Link, TICK};
+use crate::diagnosis::Hang;
+use crate::options::Options;
+use crate::outcome::{Outcome, Run, conclude, judge};
+use crate::screen::{Untouched, write_png};
+use crate::serial::SerialTarget;
+use crate::terminal::{LiveScreen, RawTerminal, Route, Shortcut, Show};
+use crate::watch::{Matcher, OutputEvent, Rows, Sight};
+
+/// How long a guest may go on once everything expected has appeared, to report a status of its own.
+const GRACE: Duration = Duration::from_millis(200);
+/// How long standard output may take for what is left once the run has been cut short.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For a guest that failed and has written more than was shown.
+const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
+/// The keys, for Ctrl-A H.
+const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
+
+/// A guest that runs, and everything that is heard about it.
+pub struct Session<'a> {
+    options: &'a Options,
+    notify: &'a dyn Fn(Notice<'_>),
+    run: &'a mut Run,
+    guest: Box<dyn Guest>,
+    view: View,
+    route: Arc<Route>,
+    clock: Clock,
+    /// Last, as the terminal is given back after all else.
+    console: Console,
+}
+
+/// When the guest was started, and how long it may take.
+struct Clock {
+    started: Instant,
+    limit: Option<Duration>,
+}
+
+impl Clock {
+    fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|limit| self.started + limit)
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Starts what is `prepared`.
+    ///
+    /// # Errors
+    /// What a run ends with that can't begin.
+    pub fn start(
+        options: &'a Options,
+        notify: &'a dyn Fn(Notice<'_>),
+        run: &'a mut Run,
+        prepared: Prepared,
+    ) -> Result<Self, Outcome> {
+        let Prepared { machine, backend, expectations, limit } = prepared;
+        let matcher = Matcher::new(expectations);
+        let rows = (!matcher.is_idle()).then(Rows::default);
+        let console = Console::open(options, notify, matcher, &run.streams)?;
+        let screen = Untouched::new(Arc::clone(&machine.memory));
+        let events = console.events.clone();
+        // Nobody listens any more when the session is over.
+        let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
+        let link = Link { ended, output: Arc::clone(&console.output), observed: run.observed.clone() };
+        let guest = backend.start(&machine, options.configuration, link)?;
+        let show = Show::new(options.screen, screen.with(guest.adapter()), console.hold.clone());
+        let input = run.input.input(guest.input());
+        let keyboard = run.input.keyboard(guest.keyboard());
+        let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
+        console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
+        console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
+        let clock = Clock { started: Instant::now(), limit };
+        Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
+    }
+
+    /// Watches until the outcome is known.
+    pub fn supervise(mut self) -> Outcome {
+        let deadline = self.clock.deadline();
+        let ending = match self.look_at_the_screen() {
+            Ok(()) => self.wait_for_the_end(deadline),
+            Err(outcome) => outcome,
+        };
+        let by_guest = !matches!(
+            ending,
+            Outcome::TimeLimit { .. }
+                | Outcome::Expected
+                | Outcome::Until { .. }
+                | Outcome::Rejected(_)
+                | Outcome::Left
+                | Outcome::Signal(_)
+        );
+        self.run.wall_time = Some(self.clock.started.elapsed());
+        let ending = self.explain_hang(ending);
+        self.view.show.end();
+        self.view.watch_rows(&self.console.output, true);
+        // In this order: a guest that waits for room in the pipe can't stop.
+        self.console.output.finish();
+        self.guest.stop();
+        // A guest that has ended has a right to all of its output, however slow the reader is.
+        let soon = Instant::now() + LAST_WORDS;
+        let patience = if by_guest { deadline.map(|deadline| deadline.max(soon)) } else { Some(soon) };
+        let outcome = self.wait_for_output(ending, patience);
+        if let count @ 1.. = self.console.com1.unread() {
+            let target = &self.options.serial;
+            (self.notify)(Notice::Information(&format!("nobody has read {count} bytes of output from {target}")));
+        }
+        let outcome = self.show_the_end(outcome);
+        // Who sits behind a socket or a terminal of its own may be a person, too.
+        self.run.was_typed_at = self.console.typing.terminal().is_some() || self.options.serial != SerialTarget::Stdio;
+        explain(outcome, self.options, self.run, &self.console.receiver, self.notify)
+    }
+
+    /// What the guest's own ending means; if it is an exception, the CPU at the exception is the one that is told of.
+    fn conclude(&self, ending: Ending) -> Outcome {
+        let (Some(machine), Some((kind, _))) = (&self.run.machine, &self.run.backend) else {
+            return Outcome::Bug("a guest has ended that was never started".to_owned());
+        };
+        let outcome = conclude(ending, machine, *kind);
+        if let Outcome::Exception(diagnosis) = &outcome {
+            self.run.observed.lock().cpu = Some(diagnosis.cpu().clone());
+        }
+        outcome
+    }
+
+    /// Adds to a time limit where the guest is.
+    fn explain_hang(&mut self, ending: Outcome) -> Outcome {
+        let Outcome::TimeLimit { limit, hang: None } = ending else { return ending };
+        self.guest.take_samples();
+        let Findings { samples, interrupts, .. } = &*self.run.observed.lock();
+        let machine = self.run.machine.as_ref();
+        let hang = machine.and_then(|machine| Hang::new(samples, interrupts.as_ref(), machine));
+        Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
+    }
+
+    /// Shows what the screen shows at the end.
+    fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
+        let frame = self.view.show.frame();
+        self.run.screen = (!frame.text().is_empty()).then(|| frame.clone());
+        if self.view.leaves_unseen(self.is_seen_on_serial()) && !outcome.is_success() {
+            (self.notify)(Notice::Information(UNSEEN));
+        }
+        let Some(path) = &self.options.screen_png else { return outcome };
+        match write_png(&frame, path) {
+            Ok(()) => outcome,
+            Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
+        }
+    }
+
+    /// Whoever started the run sees what the guest prints on its serial port.
+    fn is_seen_on_serial(&self) -> bool {
+        self.options.serial == SerialTarget::Stdio && self.console.output.is_serial_used()
+    }
+
+    fn look_at_the_screen(&mut self) -> Result<(), Outcome> {
+        self.view.watch_rows(&self.console.output, false);
+        let is_seen = self.is_seen_on_serial();
+        let is_live_now = self.view.show.look(is_seen).map_err(Outcome::io("drawing the screen"))?;
+        if is_live_now && self.options.keyboard.is_none() {
+            let Console { typing, events, .. } = &mut self.console;
+            typing
+                .turn_to_keyboard(&self.route, events)
+                .map_err(Outcome::io("reading what is typed at the terminal"))?;
+        }
+        Ok(())
+    }
+
+    fn output_failed(&self, source: std::io::Error) -> Outcome {
+        let action = match &self.options.serial {
+            SerialTarget::Stdio => "writing the guest's output".to_owned(),
+            target => format!("writing the guest's output to {target}"),
+        };
+        Outcome::Io { action, source }
+    }
+
+    fn help(&self) {
+        match self.view.show.live() {
+            Some(live) => live.say(KEYS),
+            None => (self.notify)(Notice::Answer(KEYS)),
+        }
+    }
+
+    fn go_on(&self) {
+        self.console.typing.terminal().into_iter().for_each(RawTerminal::enter_again);
+        self.view.show.live().into_iter().for_each(LiveScreen::redraw);
+    }
+
+    fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Outcome {
+        // What the run will end with when the guest does not end by itself before the grace is over.
+        let mut decided: Option<Outcome> = None;
+        let mut grace_ends: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            if let Some(limit) = self.clock.limit.filter(|_| deadline.is_some_and(|deadline| deadline <= now)) {
+                return decided.unwrap_or(Outcome::TimeLimit { limit, hang: None });
+            }
+            if grace_ends.is_some_and(|end| end <= now)
+                && let Some(outcome) = decided.take()
+            {
+                return outcome;
+            }
+            let next_tick = now + TICK;
+            let wake = [deadline, grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
+            match self.console.receiver.recv_timeout(wake - now) {
+                Ok(Event::Ended(ending)) => return self.conclude(ending),
+                Ok(Event::Output(OutputEvent::Seen(Sight::Until { pattern }))) => return Outcome::Until { pattern },
+                Ok(Event::Output(OutputEvent::Seen(sight))) => {
+                    // A forbidden line decides, whatever else has been seen.
+                    decided = match sight {
+                        Sight::Rejected(rejected) => Some(Outcome::Rejected(rejected)),
+                        _ => decided.or(Some(Outcome::Expected)),
+                    };
+                    grace_ends.get_or_insert(Instant::now() + GRACE);
+                }
+                Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
+                Ok(Event::Output(OutputEvent::Done { .. })) => {
+                    return Outcome::Bug("the output ended before the guest".to_owned());
+                }
+                Ok(Event::Shortcut(Shortcut::Leave)) => return Outcome::Left,
+                Ok(Event::Shortcut(Shortcut::Help)) => self.help(),
+                Ok(Event::Signal(number)) => return Outcome::Signal(number),
+                Ok(Event::Continued) => self.go_on(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.guest.tick();
+                    if let Err(outcome) = self.look_at_the_screen() {
+                        return outcome;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Outcome::Bug("nobody watches the guest".to_owned()),
+            }
+        }
+    }
+
+    /// Waits until everything that the guest printed was written, and then knows whether something is missing.
+    fn wait_for_output(&mut self, ending: Outcome, patience: Option<Instant>) -> Outcome {
+        if matches!(ending, Outcome::Io { .. }) {
+            return ending;
+        }
+        loop {
+            let event = match patience {
+                None => self.console.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(end) => self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
+            };
+            match event {
+                Ok(Event::Output(OutputEvent::Done { matched, rejected })) => {
+                    self.run.matched = Some(matched);
+                    return judge(ending, &self.run.expected, matched, rejected);
+                }
+                Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
+                Ok(Event::Shortcut(Shortcut::Leave)) => return Outcome::Left,
+                Ok(Event::Signal(number)) => return Outcome::Signal(number),
+                Ok(
+                    Event::Ended(_)
+                    | Event::Output(OutputEvent::Seen(_))
+                    | Event::Shortcut(Shortcut::Help)
+                    | Event::Continued,
+                ) => {}
+                Err(RecvTimeoutError::Timeout) if ending.is_success() => {
+                    return self.output_failed(std::io::ErrorKind::TimedOut.into());
+                }
+                Err(_) => return ending,
+            }
+        }
+    }
+}
