@@ -6,17 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{Access, OFlags, access, fcntl_setfl};
-use tempfile::NamedTempFile;
-
-/// The folder that `path` lies in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// True for what is there and no regular file: a device, a pipe.
-fn is_special(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
-}
+use stos_pack::output::{Existing, folder_of, followed, is_special, write_atomically};
 
 /// True when both paths lead to one file, or would if it were there.
 pub fn is_same(one: &Path, other: &Path) -> bool {
@@ -64,13 +54,7 @@ pub fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>
         return fill(&open_special(path)?, content);
     }
     // A symbolic link stays one.
-    let followed = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
-    let mut builder = tempfile::Builder::new();
-    // As a file that is simply created would have, the umask applied.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let file: NamedTempFile = builder.permissions(permissions).tempfile_in(folder_of(&followed))?;
-    fill(file.as_file(), content)?;
-    file.persist(&followed).map(drop).map_err(|error| error.error)
+    write_atomically(&followed(path), Existing::Replace, |file| fill(file, content))
 }
 
 fn fill(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //! of the CPU look like, and at which ports a PC has its devices.
 //!
 //! The modules follow the chapters of the Intel SDM (Software Developer's Manual), volume 3A, and cite its sections: [`registers`]
-//! chapter 2, [`segments`] chapters 3 and 8, [`paging`] chapter 4, [`interrupts`] chapter 6. Nothing here does any I/O or holds
+//! chapter 2, [`segments`] chapter 3, [`paging`] chapter 4, [`interrupts`] chapter 6, [`tasks`] chapter 8. Nothing here does any I/O or holds
 //! guest memory: whoever has memory hands in a closure that reads it.
 //!
 //! # Use
@@ -35,3 +35,4 @@ pub mod paging;
 pub mod ports;
 pub mod registers;
 pub mod segments;
+pub mod tasks;

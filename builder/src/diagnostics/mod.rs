@@ -8,6 +8,7 @@ mod io_error;
 mod message;
 mod nearest;
 mod printable;
+mod size;
 mod source;
 
 pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
@@ -19,4 +20,5 @@ pub use message::{MESSAGE_VERSION, Message};
 pub use nearest::nearest;
 pub use printable::{for_shell, printable_lines};
 pub(crate) use printable::{printable, printable_path};
+pub(crate) use size::{exact_size, rounded_size};
 pub use source::{FileId, Located, Source, Sources, Span};

@@ -11,7 +11,7 @@ use stos_image::{ImageError, Input};
 use super::file::{ImageFileError, LoadedImage};
 use crate::diagnostics::{STATUS_DATA, STATUS_IO, describe};
 use crate::manifest::MANIFEST_NAME;
-use crate::output::{Interrupt, Interruptible};
+use crate::output::{Interrupt, Interruptible, folder_of};
 
 /// Why an image's manifest and inputs can't be written to a folder.
 #[derive(Debug, thiserror::Error)]
@@ -143,11 +143,10 @@ fn write(
     };
     // Beside a folder that is still to be made; within one that exists, which may be a mount point or somebody's current
     // directory and so can't be replaced.
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let staging = tempfile::Builder::new()
         .prefix(".stos-pack-")
         .permissions(Permissions::from_mode(0o777))
-        .tempdir_in(if exists { folder } else { parent })
+        .tempdir_in(if exists { folder } else { folder_of(folder) })
         .map_err(failed)?;
 
     let named = |path: &str| {

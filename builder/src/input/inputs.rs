@@ -9,7 +9,7 @@ use stos_image::Digest;
 use super::file::InputFile;
 use super::initramfs;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
-use crate::manifest::{INPUT_LIMIT, Initramfs, Manifest, NamedInput, Protocol};
+use crate::manifest::{INPUT_LIMIT, Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol};
 use crate::output::{Event, Observer, Watched};
 
 /// The content of one input of a manifest.
@@ -127,9 +127,12 @@ fn load_file(
     Ok(loaded(key, path, bytes))
 }
 
-/// Most bytes that an initramfs may have.
+/// Most bytes that an initramfs may have. Linux finds it anywhere in memory, so it may be as large as that.
 fn initramfs_limit(manifest: &Manifest) -> u64 {
-    manifest.kernel.protocol.value.initramfs_limit()
+    match manifest.kernel.protocol.value {
+        Protocol::Stos | Protocol::Multiboot | Protocol::Elf => INPUT_LIMIT,
+        Protocol::Linux => MEMORY_LIMIT,
+    }
 }
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {

@@ -1,9 +1,9 @@
 //! The addresses that a kernel's file is held against: what a PC has in the first MiB, and where stos kernels are linked.
 
-/// Start of the PC's hole.
-pub const HOLE_START: u32 = 0x9_fc00;
-/// First byte after the PC's hole.
-pub const HOLE_END: u32 = 0x10_0000;
+/// First byte after a PC's low memory. The extended BIOS data area, video memory and ROMs follow.
+pub const LOW_MEMORY_END: u32 = 0x9_fc00;
+/// Where a PC's memory begins again.
+pub const HIGH_MEMORY: u32 = 0x10_0000;
 
 /// Virtual address of physical 0 in a stos kernel.
 pub const KERNEL_BASE: u32 = 0xc000_0000;

@@ -2,7 +2,7 @@
 
 use stos_image::GuestRange;
 
-use super::addresses::{HOLE_END, HOLE_START};
+use super::addresses::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
 use crate::manifest::Manifest;
@@ -13,10 +13,10 @@ use crate::manifest::Manifest;
 /// Says what is there instead.
 pub fn check_start(input: &InputFile, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
     let path = &input.path;
-    let (hole_start, hole_end) = (u64::from(HOLE_START), u64::from(HOLE_END));
-    if range.start.0 < hole_end {
-        let problem = if range.end() > hole_start {
-            format!("in the PC's hole, {hole_start:#x}-{:#x}, where video memory and ROMs are", hole_end - 1)
+    let (low_end, high) = (u64::from(LOW_MEMORY_END), u64::from(HIGH_MEMORY));
+    if range.start.0 < high {
+        let problem = if range.end() > low_end {
+            format!("in the PC's hole, {low_end:#x}-{:#x}, where video memory and ROMs are", high - 1)
         } else {
             "below 1 MiB".to_owned()
         };

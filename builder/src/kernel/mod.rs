@@ -7,7 +7,7 @@ mod load_address;
 pub(crate) mod multiboot;
 pub(crate) mod recognise;
 
-pub(crate) use addresses::{BIG_PAGE, HOLE_END, HOLE_START, KERNEL_BASE};
+pub(crate) use addresses::{BIG_PAGE, HIGH_MEMORY, KERNEL_BASE, LOW_MEMORY_END};
 pub(crate) use load_address::check_place;
 pub use multiboot::MultibootFacts;
 pub use recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport, StosFacts, examine};

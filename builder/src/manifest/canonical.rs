@@ -1,129 +1,99 @@
 //! The one way to write a manifest, which images carry: what two manifests have in common in meaning, they have in common in
 //! this form.
 
-use std::collections::BTreeMap;
-
-use stos_image::{DEFAULT_EXIT_PORT, GeneralRegisters};
-
-use super::document::{
-    Document, EntryDocument, InitramfsDocument, KernelDocument, MapDocument, ModuleDocument, PagingDocument, Quantity,
-    RunDocument, SegmentDocument,
-};
-use super::entry::{PAGE_SIZES, SEGMENT_MAPPINGS};
+use super::description::{Kind, Mapping};
+use super::document::Manifest;
+use super::keys::MANIFEST;
+use super::quantity::digits;
 use super::recorded::RecordedPaths;
-use super::{Eip, Entry, Manifest, MapEntry, Module, Paging, Segment};
-use crate::diagnostics::{Code, Diagnostic};
+use super::yaml::{self, Node};
+use crate::diagnostics::{Diagnostic, Located, Span};
 
-impl From<&Manifest> for Document {
-    /// The manifest that means the same by itself and names every input by its recorded path. Of its profiles, the chosen one
-    /// is left, as a name: its changes have been made.
-    fn from(manifest: &Manifest) -> Self {
-        let paths = RecordedPaths::new(manifest);
-        let modules = manifest.modules.iter().zip(&paths.modules).map(|(module, path)| module_document(module, path));
-        let run = RunDocument {
-            timeout: manifest.run.timeout_ms.map(duration),
-            expect: manifest.run.expect.clone(),
-            exit_port: Some(manifest.run.exit_port)
-                .filter(|port| *port != DEFAULT_EXIT_PORT)
-                // Ports are known by their hexadecimal numbers.
-                .map(|port| Quantity::Text(format!("{port:#x}"))),
-        };
-        Self {
-            version: 1,
-            name: manifest.name.value.clone(),
-            memory: size(manifest.memory.value),
-            profile: manifest.profile.clone(),
-            kernel: KernelDocument { path: paths.kernel, protocol: manifest.kernel.protocol.value.name() },
-            modules: modules.collect(),
-            initramfs: paths.initramfs.map(|path| InitramfsDocument { path }),
-            cmdline: manifest.cmdline.value.clone(),
-            entry: manifest
-                .entry
-                .as_ref()
-                .map(|entry| entry_document(&entry.value))
-                .filter(|entry| *entry != EntryDocument::default()),
-            segments: manifest.segments.iter().map(|segment| segment_document(segment.value)).collect(),
-            run: Some(run).filter(|run| *run != RunDocument::default()),
-            profiles: manifest.profile.iter().map(|name| (name.clone(), BTreeMap::new())).collect(),
-        }
-    }
-}
-
-impl Document {
-    /// The manifest as YAML.
+impl Manifest {
+    /// The manifest that means the same by itself and names every input by its recorded path, as YAML. Of its profiles, the
+    /// chosen one is left, as a name: its changes have been made.
     ///
     /// # Errors
-    /// [`Code::FormatLimit`] for what YAML can't express; nothing that was read from YAML is.
+    /// [`FormatLimit`](crate::diagnostics::Code::FormatLimit) for what YAML can't express; nothing that was read from YAML is.
     pub fn to_yaml(&self) -> Result<String, Diagnostic> {
-        // A text on one line is found again by whoever searches for it.
-        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-        serde_saphyr::to_string_with_options(self, options).map_err(|error| {
-            Diagnostic::new(Code::FormatLimit, format!("the manifest can't be written into the image: {error}"))
-        })
+        yaml::write(&written(self))
     }
 }
 
-fn module_document(module: &Module, path: &str) -> ModuleDocument {
-    let file_name = path.rsplit('/').next().unwrap_or(path);
-    let name = Some(module.name.clone()).filter(|name| name != file_name);
-    // A text that says the name says nothing.
-    let cmdline = module.cmdline.as_ref().map(|cmdline| cmdline.value.clone()).filter(|text| *text != module.name);
-    ModuleDocument { path: path.to_owned(), name, cmdline }
+fn written(manifest: &Manifest) -> Node {
+    let paths = RecordedPaths::new(manifest);
+    let mut entries = written_entries(&MANIFEST, &manifest.tree.value, &mut paths.all());
+    if let Some(name) = &manifest.profile {
+        let before = entries.iter().position(|(key, _)| *key == "kernel").unwrap_or(entries.len());
+        entries.insert(before, ("profile", Node::Text(name.clone())));
+        entries.push(("profiles", mapping([(&**name, mapping([]))])));
+    }
+    mapping(entries)
 }
 
-fn segment_document(segment: Segment) -> SegmentDocument {
-    SegmentDocument { start: size(segment.start), size: size(segment.size), kind: "reserved" }
+/// The keys of `node` in the table's order, each in the one form of its value, without those that say nothing. `paths` are the
+/// recorded paths in the table's order.
+fn written_entries<'a>(
+    described: &Mapping,
+    node: &Node,
+    paths: &mut impl Iterator<Item = &'a str>,
+) -> Vec<(&'static str, Node)> {
+    let Node::Mapping(entries) = node else { return Vec::new() };
+    // With those that are not written.
+    let mut all = Vec::new();
+    let mut written = Vec::new();
+    for key in described.keys {
+        let default = key.default.map(|default| default(&all));
+        let given = entries.iter().find(|(name, value)| name.value == key.name && value.value != Node::Null);
+        let given = given.map(|(_, value)| written_value(key.kind, &value.value, paths));
+        let Some(value) = given.or_else(|| default.clone()) else { continue };
+        if key.always_written || (Some(&value) != default.as_ref() && !is_empty(&value)) {
+            let name = if matches!(key.kind, Kind::Directory) { "path" } else { key.name };
+            written.push((name, value.clone()));
+        }
+        all.push((key.name, value));
+    }
+    if described.sorted {
+        written.sort_by_key(|(name, _)| *name);
+    }
+    written
 }
 
-fn entry_document(entry: &Entry) -> EntryDocument {
-    let Entry { registers, esp, eip, paging } = entry;
-    let GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp: _ } = registers;
-    let general = [("eax", eax), ("ebx", ebx), ("ecx", ecx), ("edx", edx), ("esi", esi), ("edi", edi), ("ebp", ebp)];
-    let general = general.into_iter().filter(|(_, value)| **value != 0).map(|(name, value)| (name, address(*value)));
-    EntryDocument {
-        registers: general.chain(esp.as_ref().map(|esp| ("esp", address(esp.value)))).collect(),
-        eip: eip.as_ref().map(|eip| match &eip.value {
-            Eip::Address(value) => address(*value),
-            Eip::Symbol(name) => Quantity::Text(name.clone()),
-        }),
-        paging: paging.as_ref().map(paging_document),
+fn written_value<'a>(kind: Kind, node: &Node, paths: &mut impl Iterator<Item = &'a str>) -> Node {
+    match (kind, node) {
+        (Kind::Version, _) => Node::Integer(1),
+        (Kind::Path | Kind::Directory, _) => paths.next().map_or(Node::Null, |path| Node::Text(path.to_owned())),
+        // What is no number is a symbol.
+        (Kind::Number { .. } | Kind::AddressOrSymbol, _) => {
+            let notation = kind.notation();
+            let value = digits(node).and_then(|text| notation.parse(&text).ok());
+            value.map_or_else(|| node.clone(), |value| notation.write(value))
+        }
+        (Kind::Mapping(described), _) => mapping(written_entries(described, node, paths)),
+        (Kind::List { of, .. }, Node::Sequence(items)) => {
+            let items = items.iter().map(|item| nowhere(written_value(*of, &item.value, paths)));
+            Node::Sequence(items.collect())
+        }
+        _ => node.clone(),
     }
 }
 
-fn paging_document(paging: &Paging) -> PagingDocument {
-    let page_size = PAGE_SIZES.iter().find(|(_, size)| *size == paging.page_size);
-    let segments = SEGMENT_MAPPINGS.iter().find(|(_, segments)| *segments == paging.segments);
-    PagingDocument {
-        page_size: page_size.map_or("", |(name, _)| name),
-        segments: segments.map_or("", |(name, _)| name),
-        map: paging.map.iter().map(|entry| map_document(entry.value)).collect(),
+/// True for a list or mapping that is as good as none.
+fn is_empty(node: &Node) -> bool {
+    match node {
+        Node::Sequence(items) => items.is_empty(),
+        Node::Mapping(entries) => entries.is_empty(),
+        _ => false,
     }
 }
 
-fn map_document(entry: MapEntry) -> MapDocument {
-    let MapEntry { start, physical, size: bytes, write, user } = entry;
-    MapDocument { start: address(start), physical: address(physical), size: size(bytes), write, user }
+fn mapping<'a>(entries: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
+    Node::Mapping(entries.into_iter().map(|(key, value)| (nowhere(key.to_owned()), nowhere(value))).collect())
 }
 
-/// Addresses and what is in registers are known by their hexadecimal numbers.
-fn address(value: u32) -> Quantity {
-    Quantity::Text(format!("{value:#x}"))
-}
-
-/// Bytes in the largest unit that divides them.
-fn size(bytes: u64) -> Quantity {
-    with_unit(bytes, &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]).unwrap_or(Quantity::Number(bytes))
-}
-
-/// A time in the largest unit that divides it.
-fn duration(milliseconds: u64) -> Quantity {
-    let in_unit = with_unit(milliseconds, &[(60_000, "m"), (1000, "s")]);
-    in_unit.unwrap_or_else(|| Quantity::Text(format!("{milliseconds}ms")))
-}
-
-fn with_unit(value: u64, units: &[(u64, &str)]) -> Option<Quantity> {
-    let (factor, unit) = units.iter().find(|(factor, _)| value > 0 && value.is_multiple_of(*factor))?;
-    Some(Quantity::Text(format!("{}{unit}", value / factor)))
+/// A value that stands in no text.
+fn nowhere<T>(value: T) -> Located<T> {
+    Located::new(value, Span::default())
 }
 
 #[cfg(test)]
@@ -133,18 +103,16 @@ mod tests {
     use proptest::prelude::*;
     use std::path::Path;
 
-    /// The manifest that `text` is, as document and as YAML.
-    fn document(text: &str) -> (Document, String) {
+    /// The written form of the manifest that `text` is, as a tree and as YAML.
+    fn both(text: &str) -> (Node, String) {
         let source = Source { path: "m.yaml".into(), text: text.to_owned() };
         let manifest = Manifest::from_source(&source, None).unwrap_or_else(|failure| panic!("{text}\n{failure:?}"));
-        let document = Document::from(&manifest);
-        let yaml = document.to_yaml().unwrap();
-        (document, yaml)
+        (written(&manifest), manifest.to_yaml().unwrap())
     }
 
     fn assert_survives(text: &str) -> String {
-        let (before, yaml) = document(text);
-        let (after, again) = document(&yaml);
+        let (before, yaml) = both(text);
+        let (after, again) = both(&yaml);
         assert_eq!(after, before, "{yaml}");
         assert_eq!(again, yaml);
         yaml
@@ -261,7 +229,7 @@ profiles:
                 if path.extension().is_some_and(|extension| extension == "yaml")
                     && let Ok(manifest) = Manifest::load(&path, None)
                 {
-                    let yaml = Document::from(&manifest).to_yaml().unwrap();
+                    let yaml = manifest.to_yaml().unwrap();
                     assert_eq!(assert_survives(&yaml), yaml);
                     count += 1;
                 }

@@ -1,156 +1,192 @@
-//! The manifest as images carry it, as plain types: complete in itself, so it needs fewer keys than people do.
+//! A manifest whose every value was checked on its own, as plain types.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use serde::Serialize;
+use stos_image::GeneralRegisters;
+use stos_x86::paging::PageSize;
 
-/// A manifest that extends no other and has its profile applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Document {
-    /// Version of the manifest's form.
-    pub version: u64,
-    /// Name of the image.
-    pub name: String,
-    /// Guest memory in bytes.
-    pub memory: Quantity,
+use super::protocol::Protocol;
+use super::yaml::Node;
+use crate::diagnostics::{Located, Sources, Span};
+
+/// Largest guest memory in bytes that a manifest may declare.
+pub const MEMORY_LIMIT: u64 = 3 << 30;
+
+/// A manifest whose every value was checked on its own.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The texts that it was read from.
+    pub sources: Sources,
     /// The profile that was applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// The kernel and how it is started.
-    pub kernel: KernelDocument,
-    /// Modules, in the order in which the kernel gets them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub modules: Vec<ModuleDocument>,
-    /// The initramfs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initramfs: Option<InitramfsDocument>,
-    /// The command line.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub cmdline: String,
-    /// The CPU at the first instruction.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entry: Option<EntryDocument>,
-    /// Further physical memory that the kernel must leave alone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub segments: Vec<SegmentDocument>,
+    /// Name of the image.
+    pub name: Located<String>,
+    /// Guest memory in bytes.
+    pub memory: Located<u64>,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Modules in the order in which the kernel gets them.
+    pub modules: Vec<Module>,
+    /// The initramfs, if any.
+    pub initramfs: Option<Initramfs>,
+    /// The command line; empty when the manifest gives none.
+    pub cmdline: Located<String>,
+    /// The CPU at the first instruction, where no protocol says it.
+    pub entry: Option<Located<Entry>>,
+    /// Further ranges that the kernel must leave alone.
+    pub segments: Vec<Located<Segment>>,
     /// Defaults for the runner.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunDocument>,
-    /// The profile that was applied, as an empty mapping: its changes have been made.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub profiles: BTreeMap<String, BTreeMap<String, String>>,
+    pub run: Run,
+    /// All of this as it was read, with bases and profile laid over each other, and without the keys that name them.
+    pub(crate) tree: Located<Node>,
 }
 
-/// A number, plain or in a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Quantity {
-    /// A plain number.
-    Number(u64),
-    /// A number with a unit, such as `64MiB` or `30s`, or in hexadecimal, such as `0xF4`.
-    Text(String),
+/// The kernel file and how it is started.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Path as written.
+    pub path: Located<String>,
+    /// Boot protocol.
+    pub protocol: Located<Protocol>,
 }
 
-/// The kernel and how it is started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KernelDocument {
-    /// The kernel's file.
-    pub path: String,
-    /// The boot protocol that the kernel expects.
-    pub protocol: &'static str,
-}
-
-/// A module.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ModuleDocument {
-    /// The module's file.
-    pub path: String,
-    /// What the module is called in messages, if not like its file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+/// A module file.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Path as written.
+    pub path: Located<String>,
+    /// Name for people: as given, else the file's name.
+    pub name: String,
     /// The text that the kernel gets with it, if not the name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cmdline: Option<String>,
+    pub cmdline: Option<Located<String>>,
 }
 
-/// The initramfs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InitramfsDocument {
-    /// A cpio archive in newc format.
-    pub path: String,
+/// Where the initramfs comes from.
+#[derive(Clone, Debug)]
+pub enum Initramfs {
+    /// A finished cpio archive in newc format.
+    Archive(Located<String>),
+    /// A directory that is to be archived.
+    Directory(Located<String>),
+}
+
+/// A physical range that the kernel must leave alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// First byte.
+    pub start: u64,
+    /// Size in bytes, at least 1.
+    pub size: u64,
 }
 
 /// The CPU at the first instruction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct EntryDocument {
-    /// General registers that are not zero, and ESP unless it is a stack of ours.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub registers: BTreeMap<&'static str, Quantity>,
-    /// Address or symbol of the first instruction, unless it is the ELF file's entry point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eip: Option<Quantity>,
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The general registers; ESP is apart.
+    pub registers: GeneralRegisters,
+    /// ESP, unless it is a stack of ours.
+    pub esp: Option<Located<u32>>,
+    /// The first instruction, unless it is the ELF file's entry point.
+    pub eip: Option<Located<Eip>>,
     /// What is mapped, when paging is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub paging: Option<PagingDocument>,
+    pub paging: Option<Paging>,
 }
 
-/// What page tables map.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PagingDocument {
-    /// Size of all pages.
-    pub page_size: &'static str,
-    /// Where the segments of the kernel are mapped.
-    pub segments: &'static str,
-    /// Further mappings.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub map: Vec<MapDocument>,
+/// The first instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Eip {
+    /// By its address: physical with paging off, else virtual.
+    Address(u32),
+    /// By a symbol of the kernel.
+    Symbol(String),
 }
+
+/// What the page tables map.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    /// Where `paging` stands.
+    pub span: Span,
+    /// Size of all pages.
+    pub page_size: PageSize,
+    /// Where the segments of the kernel are mapped.
+    pub segments: SegmentMapping,
+    /// Further mappings.
+    pub map: Vec<Located<MapEntry>>,
+}
+
+/// Where the segments of the kernel are mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentMapping {
+    /// At `p_vaddr`.
+    Virtual,
+    /// At `p_paddr`.
+    Identity,
+    /// Not at all, unless further mappings do.
+    Unmapped,
+}
+
+impl SegmentMapping {
+    /// Each with its name in the manifest.
+    pub const ALL: &[(&str, Self)] =
+        &[("virtual", Self::Virtual), ("identity", Self::Identity), ("none", Self::Unmapped)];
+}
+
+/// Sizes of pages with their names in the manifest.
+pub const PAGE_SIZES: &[(&str, PageSize)] = &[("4KiB", PageSize::Small), ("4MiB", PageSize::Big)];
 
 /// A mapping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MapDocument {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapEntry {
     /// First virtual address.
-    #[serde(rename = "virtual")]
-    pub start: Quantity,
+    pub start: u32,
     /// Where it leads.
-    pub physical: Quantity,
+    pub physical: u32,
     /// Bytes.
-    pub size: Quantity,
+    pub size: u64,
     /// Whether it may be written to.
-    #[serde(skip_serializing_if = "is_false")]
     pub write: bool,
     /// Whether privilege level 3 may use it.
-    #[serde(skip_serializing_if = "is_false")]
     pub user: bool,
 }
 
-/// True for a flag that need not be written.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-/// A range of physical memory that the kernel must leave alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SegmentDocument {
-    /// Physical address of the first byte.
-    pub start: Quantity,
-    /// Size in bytes.
-    pub size: Quantity,
-    /// What the range is.
-    pub kind: &'static str,
-}
-
 /// Defaults for the runner.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RunDocument {
-    /// Wall time after which the run is ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Quantity>,
-    /// Regular expressions that must match lines of the serial output, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Time limit in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Regular expressions that the serial output must match, in order.
     pub expect: Vec<String>,
-    /// The I/O port to which the guest writes its exit status, if not the usual one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exit_port: Option<Quantity>,
+    /// The port that the guest writes its exit status to.
+    pub exit_port: u16,
+}
+
+/// A file or a directory that a manifest names.
+#[derive(Clone, Debug)]
+pub struct NamedInput<'a> {
+    /// The key in the manifest, such as `modules[1]`.
+    pub key: String,
+    /// The path as written.
+    pub path: &'a Located<String>,
+    /// Whether it is a directory that is to be archived.
+    pub is_directory: bool,
+}
+
+impl Manifest {
+    /// The file that a path means: relative to the folder of the manifest that it is written in.
+    pub fn resolve(&self, path: &Located<String>) -> PathBuf {
+        self.sources.resolve(path)
+    }
+
+    /// The files and directories that it names, in the order of [`crate::input::Inputs::all`].
+    pub fn named(&self) -> Vec<NamedInput<'_>> {
+        let file = |key: String, path| NamedInput { key, path, is_directory: false };
+        let modules = self.modules.iter().enumerate();
+        let mut named = vec![file("kernel".to_owned(), &self.kernel.path)];
+        named.extend(modules.map(|(index, module)| file(format!("modules[{index}]"), &module.path)));
+        named.extend(self.initramfs.iter().map(|initramfs| match initramfs {
+            Initramfs::Archive(path) => file("initramfs".to_owned(), path),
+            Initramfs::Directory(path) => NamedInput { key: "initramfs".to_owned(), path, is_directory: true },
+        }));
+        named
+    }
 }

@@ -1,47 +1,49 @@
-//! Takes values out of a YAML mapping, and collects what is wrong with it: keys that are missing, unknown or of the wrong
-//! type.
+//! Takes values out of a YAML mapping, and collects what is wrong with it: keys that are missing or unknown, and values that
+//! are not what the description of their key says.
 
-use super::quantity::QuantityError;
+use super::description::{Key, Kind, Mapping};
+use super::quantity::{NoNumber, digits};
 use super::yaml::Node;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
-/// A mapping that is being read. Every key that is asked for counts as known; [`Fields::finish`] complains of the others.
+/// What the outermost mapping is called.
+pub const ROOT: &str = "the manifest";
+
+/// A key of a mapping with its value.
+type Entry = (Located<String>, Located<Node>);
+
+/// A mapping that is being read.
 pub struct Fields<'a> {
     /// What the mapping is, for messages: `the manifest`, `kernel`, `modules[1]`.
     what: String,
     span: Span,
-    entries: &'a [(Located<String>, Located<Node>)],
-    known: Vec<&'static str>,
+    entries: &'a [Entry],
+    keys: &'static [Key],
 }
 
 impl<'a> Fields<'a> {
     /// Begins to read `node`, which must be a mapping. `example` is what a person could write.
     pub fn new(
-        what: impl Into<String>,
+        what: &str,
         node: &'a Located<Node>,
+        mapping: &Mapping,
         example: &str,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        let what = what.into();
-        match &node.value {
-            Node::Mapping(entries) => Some(Self { what, span: node.span, entries, known: Vec::new() }),
-            other => {
-                let error = wrong_type(&what, "a mapping of keys to values", other, node.span);
-                found.push(error.help(format!("write `{example}`")));
-                None
-            }
-        }
+        let entries = found.take(entries(what, node, example))?;
+        Some(Self { what: what.to_owned(), span: node.span, entries, keys: mapping.keys })
     }
 
     /// The value of `key`, or `None` when it is not there or nothing.
-    pub fn optional(&mut self, key: &'static str) -> Option<&'a Located<Node>> {
-        self.known.push(key);
-        let entry = self.entries.iter().find(|(name, _)| name.value == key);
-        entry.map(|(_, value)| value).filter(|value| value.value != Node::Null)
+    pub fn optional(&self, key: &str) -> Option<Field<'a>> {
+        let key = self.described(key)?;
+        let (_, node) = self.entries.iter().find(|(name, _)| name.value == key.name)?;
+        let field = Field { what: self.path(key.name), kind: key.kind, example: key.line(), node };
+        Some(field).filter(|_| node.value != Node::Null)
     }
 
-    /// The value of `key`, which must be there. `example` is what a person could write.
-    pub fn required(&mut self, key: &'static str, example: &str, found: &mut Diagnostics) -> Option<&'a Located<Node>> {
+    /// The value of `key`, which must be there.
+    pub fn required(&self, key: &str, found: &mut Diagnostics) -> Option<Field<'a>> {
         let value = self.optional(key);
         if value.is_none() {
             let given = self.entries.iter().find(|(name, _)| name.value == key);
@@ -50,31 +52,150 @@ impl<'a> Fields<'a> {
                 Some(_) => format!("`{}` has no value", self.path(key)),
                 None => format!("{} has no `{key}`", self.what),
             };
+            let example = self.described(key)?.line();
             found.push(Diagnostic::new(Code::MissingKey, message).at(span, "").help(format!("write `{example}`")));
         }
         value
     }
 
+    fn described(&self, key: &str) -> Option<&'static Key> {
+        let described = self.keys.iter().find(|described| described.name == key);
+        debug_assert!(described.is_some(), "{} is asked for `{key}`, which is not described", self.what);
+        described
+    }
+
     /// What the mapping is, with `key` behind it.
-    pub fn path(&self, key: &str) -> String {
+    fn path(&self, key: &str) -> String {
         if self.what == ROOT { key.to_owned() } else { format!("{}.{key}", self.what) }
     }
 
-    /// Complains of every key that nobody asked for.
+    /// Complains of every key that is not described.
     pub fn finish(self, found: &mut Diagnostics) {
-        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&&*key.value)) {
-            let message = format!("{} has no key `{}`", self.what, key.value.escape_debug());
-            let help = match nearest(&key.value, &self.known) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("the keys are {}", list(&self.known)),
-            };
-            found.push(Diagnostic::new(Code::UnknownKey, message).at(key.span, "unknown key").help(help));
+        let known: Vec<&str> = self.keys.iter().map(|key| key.name).collect();
+        refuse_unknown(&self.what, self.entries, &known, found);
+    }
+}
+
+/// The keys and values of `node`, which must be a mapping. `example` is what a person could write.
+pub fn entries<'a>(what: &str, node: &'a Located<Node>, example: &str) -> Result<&'a [Entry], Diagnostic> {
+    match &node.value {
+        Node::Mapping(entries) => Ok(entries),
+        other => {
+            let error = wrong_type(what, "a mapping of keys to values", other, node.span);
+            Err(error.help(format!("write `{example}`")))
         }
     }
 }
 
-/// What the outermost mapping is called.
-pub const ROOT: &str = "the manifest";
+/// Complains of every key that is none of `known`.
+pub fn refuse_unknown(what: &str, entries: &[Entry], known: &[&str], found: &mut Diagnostics) {
+    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&*key.value)) {
+        let message = format!("{what} has no key `{}`", key.value.escape_debug());
+        let help = match nearest(&key.value, known) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("the keys are {}", list(known)),
+        };
+        found.push(Diagnostic::new(Code::UnknownKey, message).at(key.span, "unknown key").help(help));
+    }
+}
+
+/// A value that is being read.
+pub struct Field<'a> {
+    /// What it is called in messages: `memory`, `modules[1].path`.
+    pub what: String,
+    /// What it can be.
+    pub kind: Kind,
+    /// What a person could write.
+    pub example: String,
+    /// The value.
+    pub node: &'a Located<Node>,
+}
+
+impl<'a> Field<'a> {
+    /// The text that it is, without control characters and within its limits.
+    pub fn text(&self, found: &mut Diagnostics) -> Option<Located<String>> {
+        let (least, most) = self.kind.text_limits();
+        let text = found.take(text(&self.what, self.node))?;
+        if least > 0 || !text.value.is_empty() {
+            found.take(check_clean(&self.what, &text, most))?;
+        }
+        Some(text)
+    }
+
+    /// The value that the word stands for.
+    pub fn word<T: Copy>(&self, words: &[(&'static str, T)], found: &mut Diagnostics) -> Option<Located<T>> {
+        let text = found.take(text(&self.what, self.node))?;
+        if let Some((_, value)) = words.iter().find(|(name, _)| *name == text.value) {
+            return Some(Located::new(*value, text.span));
+        }
+        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let message = format!("{} can't be `{}`", self.what, text.value.escape_debug());
+        let help = match nearest(&text.value, &names) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("it can be {}", list(&names)),
+        };
+        found.push(Diagnostic::new(Code::UnknownWord, message).at(text.span, "").help(help));
+        None
+    }
+
+    /// The truth value that it is.
+    pub fn flag(&self, found: &mut Diagnostics) -> Option<bool> {
+        let value = match &self.node.value {
+            Node::Bool(value) => Ok(*value),
+            other => Err(wrong_type(&self.what, "`true` or `false`", other, self.node.span)),
+        };
+        found.take(value)
+    }
+
+    /// The number that it is, in bytes or milliseconds where it has a unit. Its range is for the caller to check.
+    pub fn number(&self, found: &mut Diagnostics) -> Option<Located<u64>> {
+        let notation = self.kind.notation();
+        let text = found.take(self.digits(notation.wanted))?;
+        let value = notation
+            .parse(&text)
+            .map_err(|NoNumber { reason, help }| Diagnostic { help, ..self.bad_number(&reason, notation.wanted) });
+        Some(Located::new(found.take(value)?, self.node.span))
+    }
+
+    /// The text of the number that it is. `wanted` is what a person could write.
+    pub fn digits(&self, wanted: &str) -> Result<String, Diagnostic> {
+        let Located { value, span } = self.node;
+        digits(value).ok_or_else(|| wrong_type(&self.what, wanted, value, *span))
+    }
+
+    /// A number that is wrong for `reason`.
+    pub fn bad_number(&self, reason: &str, wanted: &str) -> Diagnostic {
+        let message = format!("{}: {reason}", self.what);
+        Diagnostic::new(Code::BadNumber, message).at(self.node.span, format!("must be {wanted}"))
+    }
+
+    /// The mapping that it is.
+    pub fn mapping(&self, found: &mut Diagnostics) -> Option<Fields<'a>> {
+        let Kind::Mapping(mapping) = self.kind else { return None };
+        Fields::new(&self.what, self.node, mapping, &self.example, found)
+    }
+
+    /// The items of the list that it is. `many` is what several are called, and `example` what a person could write for one.
+    pub fn items(&self, many: &str, example: &str, found: &mut Diagnostics) -> Vec<Field<'a>> {
+        let Kind::List { of, most } = self.kind else { return Vec::new() };
+        let Node::Sequence(items) = &self.node.value else {
+            let error = wrong_type(&self.what, "a list", &self.node.value, self.node.span);
+            found.push(error.help(format!("write `{}`", self.example)));
+            return Vec::new();
+        };
+        if items.len() > most {
+            let message = format!("{} {many} are too many, at most {most} are allowed", items.len());
+            found.push(Diagnostic::new(Code::OutOfRange, message).at(self.node.span, ""));
+        }
+        let field = |(index, node)| Field {
+            what: format!("{}[{index}]", self.what),
+            kind: *of,
+            example: example.to_owned(),
+            node,
+        };
+        items.iter().enumerate().map(field).collect()
+    }
+}
 
 /// `` `a`, `b` and `c` ``.
 pub fn list(words: &[&str]) -> String {
@@ -125,58 +246,4 @@ pub fn check_clean(what: &str, text: &Located<String>, limit: usize) -> Result<(
         }
         None => Ok(()),
     }
-}
-
-/// The truth value that `node` is.
-pub fn boolean(what: &str, node: &Located<Node>) -> Result<bool, Diagnostic> {
-    match &node.value {
-        Node::Bool(value) => Ok(*value),
-        other => Err(wrong_type(what, "`true` or `false`", other, node.span)),
-    }
-}
-
-/// The items of a list. `example` is what a person could write.
-pub fn sequence<'a>(what: &str, node: &'a Located<Node>, example: &str) -> Result<&'a [Located<Node>], Diagnostic> {
-    match &node.value {
-        Node::Sequence(items) => Ok(items),
-        other => Err(wrong_type(what, "a list", other, node.span).help(format!("write `{example}`"))),
-    }
-}
-
-/// The number that `node` is, by itself or through `parse`.
-pub fn quantity<E: std::fmt::Display>(
-    what: &str,
-    node: &Located<Node>,
-    wanted: &str,
-    parse: impl Fn(&str) -> Result<u64, E>,
-) -> Result<Located<u64>, Diagnostic> {
-    let value = match &node.value {
-        Node::Text(text) => parse(text).map_err(|error| error.to_string()),
-        // A plain integer means the same as its digits, so that `timeout: 10` and `timeout: "10"` agree.
-        Node::Integer(number) => parse(&number.to_string()).map_err(|error| error.to_string()),
-        other => return Err(wrong_type(what, wanted, other, node.span)),
-    };
-    let bad = |reason| {
-        Diagnostic::new(Code::BadNumber, format!("{what}: {reason}")).at(node.span, format!("must be {wanted}"))
-    };
-    value.map(|value| Located::new(value, node.span)).map_err(bad)
-}
-
-/// Adds what unit was probably meant.
-pub fn with_unit_help(
-    result: Result<Located<u64>, Diagnostic>,
-    node: &Located<Node>,
-    parse: impl Fn(&str) -> Result<u64, QuantityError>,
-) -> Result<Located<u64>, Diagnostic> {
-    result.map_err(|diagnostic| match &node.value {
-        Node::Text(text) => match parse(text) {
-            Err(QuantityError::UnknownUnit { unit, meant: Some(meant), .. }) => {
-                let number = text.trim_end().trim_end_matches(&*unit).trim_end().to_owned();
-                diagnostic.help(format!("did you mean `{number}{meant}`?"))
-            }
-            Err(QuantityError::Fraction { meant: Some(meant), .. }) => diagnostic.help(format!("write `{meant}`")),
-            _ => diagnostic,
-        },
-        _ => diagnostic,
-    })
 }

@@ -1,15 +1,13 @@
 //! Lays one mapping over another: a manifest over the one that it extends, a profile over its manifest.
 
+use super::description::{Key, Kind};
+use super::keys::MANIFEST;
 use super::yaml::Node;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// An entry of a mapping.
 type Entry = (Located<String>, Located<Node>);
 
-/// Keys, with the mapping around them, whose values can be added to by a `+` behind the key.
-const ADDABLE: &[&str] = &["modules", "segments", "cmdline", "run.expect"];
-/// Mappings that are replaced as a whole, since their keys exclude each other.
-const WHOLE: &[&str] = &["initramfs"];
 /// The mapping of profiles: what is in each of them is laid over the manifest later.
 const PROFILES: &str = "profiles";
 
@@ -48,9 +46,14 @@ impl Layer<'_> {
         if self.prefix.is_empty() { key.to_owned() } else { format!("{}.{key}", self.prefix) }
     }
 
+    /// What is known of `key`.
+    fn described(self, key: &str) -> Option<&'static Key> {
+        MANIFEST.find(&self.path(key))
+    }
+
     /// The key that `key` adds to, if it adds to one.
     fn addition(self, key: &str) -> Option<&str> {
-        key.strip_suffix('+').filter(|name| ADDABLE.contains(&&*self.path(name)))
+        key.strip_suffix('+').filter(|name| self.described(name).is_some_and(|key| key.addition.is_some()))
     }
 
     fn lay(self, base: &mut Vec<Entry>, over: Vec<Entry>, found: &mut Diagnostics) {
@@ -77,9 +80,12 @@ impl Layer<'_> {
             PROFILES => Layer { prefix: "", last: false },
             _ => Layer { prefix: &path, last: self.last },
         };
+        // Of keys that exclude each other, the new one is not to join the old one.
+        let whole =
+            matches!(self.described(&key.value), Some(Key { kind: Kind::Mapping(mapping), .. }) if mapping.exclusive);
         let slot = base.iter_mut().find(|(other, _)| other.value == key.value);
         match (slot, value.value) {
-            (slot, Node::Mapping(entries)) if !WHOLE.contains(&&*path) => {
+            (slot, Node::Mapping(entries)) if !whole => {
                 if let Some((old_key, old)) = slot {
                     let mut merged = match std::mem::replace(&mut old.value, Node::Null) {
                         Node::Mapping(merged) => merged,
@@ -100,24 +106,24 @@ impl Layer<'_> {
 
     fn append(self, name: &str, slot: &mut Located<Node>, value: Located<Node>, found: &mut Diagnostics) {
         let path = self.path(name);
+        let text = self.described(name).filter(|key| matches!(key.kind, Kind::Text { .. }));
         match (&mut slot.value, value.value) {
             (Node::Null, added) => *slot = Located::new(added, value.span),
             (_, Node::Null) => {}
             (Node::Sequence(items), Node::Sequence(added)) => items.extend(added),
-            (Node::Text(text), Node::Text(added)) if path == "cmdline" => {
-                let words = if text.is_empty() { added } else { format!("{text} {added}") };
-                *text = words;
+            (Node::Text(words), Node::Text(added)) if text.is_some() => {
+                *words = if words.is_empty() { added } else { format!("{words} {added}") };
                 slot.span = value.span;
             }
             (old, added) => {
-                let (wanted, example) = match &*path {
-                    "cmdline" => ("two texts", "cmdline+: module.param=value".to_owned()),
-                    _ => ("two lists", format!("{name}+: [...]")),
+                let (wanted, example) = match text {
+                    Some(key) => ("two texts", key.example),
+                    None => ("two lists", "[...]"),
                 };
                 let message = format!("`{path}+` needs {wanted}, but it adds {} to {}", added.kind(), old.kind());
                 let diagnostic = Diagnostic::new(Code::WrongType, message);
                 let diagnostic = diagnostic.at(value.span, "added here").and_at(slot.span, "to this");
-                found.push(diagnostic.help(format!("write `{example}`")));
+                found.push(diagnostic.help(format!("write `{name}+: {example}`")));
             }
         }
     }

@@ -1,29 +1,10 @@
 //! Profiles: named variants of a manifest, one of which can be laid over it.
 
-use super::fields::{self, Fields};
+use super::fields;
+use super::keys::{MANIFEST, PROFILE_NAME_LIMIT, PROFILES_LIMIT};
 use super::merge::{merge, settle};
 use super::yaml::Node;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
-
-/// Longest name of a profile in bytes.
-const NAME_LIMIT: usize = 63;
-/// Most profiles: each is checked, whether it is chosen or not.
-const PROFILES_LIMIT: usize = 64;
-/// What a profile may change.
-const KEYS: &[&str] = &[
-    "name",
-    "memory",
-    "kernel",
-    "modules",
-    "modules+",
-    "initramfs",
-    "cmdline",
-    "cmdline+",
-    "entry",
-    "segments",
-    "segments+",
-    "run",
-];
 
 /// A manifest with one of its profiles applied, and with each of the others.
 pub struct Choice {
@@ -89,9 +70,9 @@ pub fn take(tree: &mut Located<Node>, key: &str) -> Option<Located<Node>> {
 
 /// Each profile's name and mapping, without the keys that it must not have.
 fn read_profiles(node: Located<Node>, found: &mut Diagnostics) -> Vec<(String, Located<Node>)> {
-    const EXAMPLE: &str = "profiles: {debug: {cmdline+: debug}}";
-    if Fields::new("profiles", &node, EXAMPLE, found).is_none() {
-        return Vec::new();
+    const EXAMPLE: &str = "debug: {cmdline+: debug}";
+    if let Err(error) = fields::entries("profiles", &node, &format!("profiles: {{{EXAMPLE}}}")) {
+        found.push(error);
     }
     let Node::Mapping(entries) = node.value else { return Vec::new() };
     if entries.len() > PROFILES_LIMIT {
@@ -99,12 +80,14 @@ fn read_profiles(node: Located<Node>, found: &mut Diagnostics) -> Vec<(String, L
         found.push(Diagnostic::new(Code::OutOfRange, message).at(node.span, ""));
         return Vec::new();
     }
+    let keys = MANIFEST.keys_in_profiles();
+    let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
     let mut profiles = Vec::new();
     for (name, mut value) in entries {
         let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
-        if name.value.is_empty() || name.value.len() > NAME_LIMIT || !name.value.chars().all(plain) {
+        if name.value.is_empty() || name.value.len() > PROFILE_NAME_LIMIT || !name.value.chars().all(plain) {
             let message = format!("`{}` can't be the name of a profile", name.value.escape_debug());
-            let help = format!("use 1 to {NAME_LIMIT} letters, digits and `-`, `_` or `.`, as in `debug`");
+            let help = format!("use 1 to {PROFILE_NAME_LIMIT} letters, digits and `-`, `_` or `.`, as in `debug`");
             found.push(Diagnostic::new(Code::BadText, message).at(name.span, "").help(help));
             continue;
         }
@@ -112,13 +95,10 @@ fn read_profiles(node: Located<Node>, found: &mut Diagnostics) -> Vec<(String, L
             value.value = Node::Mapping(Vec::new());
         }
         let what = format!("profiles.{}", name.value);
-        let Some(mut fields) = Fields::new(what, &value, "debug: {cmdline+: debug}", found) else { continue };
-        for key in KEYS {
-            fields.optional(key);
-        }
-        fields.finish(found);
+        let Some(entries) = found.take(fields::entries(&what, &value, EXAMPLE)) else { continue };
+        fields::refuse_unknown(&what, entries, &keys, found);
         if let Node::Mapping(entries) = &mut value.value {
-            entries.retain(|(key, _)| KEYS.contains(&&*key.value));
+            entries.retain(|(key, _)| keys.contains(&&*key.value));
         }
         profiles.push((name.value, value));
     }

@@ -1,14 +1,77 @@
-//! Which keys of a manifest a boot protocol has a use for.
-
-use super::fields::list;
-use super::{Initramfs, MEMORY_LIMIT, Manifest, Protocol};
-use crate::diagnostics::{Code, Diagnostic, Diagnostics, Span};
+//! The boot protocols, and which keys of a manifest each has a use for.
 
 /// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads. An initramfs may have another limit, see [`Protocol::initramfs_limit`].
+/// stos loads. Linux may have a larger initramfs.
 pub const INPUT_LIMIT: u64 = 256 << 20;
 
+/// The boot protocols that images can be built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// LSE's modular 32-bit teaching kernel.
+    Stos,
+    /// Multiboot, version 1.
+    Multiboot,
+    /// Linux/x86, the 32-bit boot protocol.
+    Linux,
+    /// None: the manifest says how the kernel is entered.
+    Elf,
+}
+
 impl Protocol {
+    /// Every protocol with its name in the manifest.
+    pub const ALL: &[(&str, Self)] =
+        &[("stos", Self::Stos), ("multiboot", Self::Multiboot), ("linux", Self::Linux), ("elf", Self::Elf)];
+
+    /// Name in the manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stos => "stos",
+            Self::Multiboot => "multiboot",
+            Self::Linux => "linux",
+            Self::Elf => "elf",
+        }
+    }
+
+    /// Smallest guest memory in MiB that a manifest may declare.
+    pub const fn least_memory_mib(self) -> u64 {
+        match self {
+            Self::Stos => 16,
+            Self::Multiboot | Self::Elf => 2,
+            Self::Linux => 32,
+        }
+    }
+
+    /// The smallest guest memory in bytes that any protocol takes.
+    pub const fn least_memory_of_all() -> u64 {
+        let mut least = u64::MAX;
+        let mut index = 0;
+        while index < Self::ALL.len() {
+            let bytes = Self::ALL[index].1.least_memory_mib() << 20;
+            least = if bytes < least { bytes } else { least };
+            index += 1;
+        }
+        least
+    }
+
+    /// Where kernels are usually linked.
+    pub const fn link_address(self) -> u32 {
+        match self {
+            Self::Stos => 0xc010_0000,
+            Self::Multiboot | Self::Linux | Self::Elf => 0x10_0000,
+        }
+    }
+
+    /// What the smallest memory is needed for.
+    pub const fn memory_note(self) -> &'static str {
+        match self {
+            Self::Stos => {
+                "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
+            }
+            Self::Multiboot => "the kernel is loaded at 1 MiB or above, and the modules behind it",
+            Self::Linux => "the kernel unpacks itself, and needs room for that beside the initramfs",
+            Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
+        }
+    }
     /// True when kernels get a command line.
     pub const fn takes_cmdline(self) -> bool {
         match self {
@@ -22,14 +85,6 @@ impl Protocol {
         match self {
             Self::Stos | Self::Linux => true,
             Self::Multiboot | Self::Elf => false,
-        }
-    }
-
-    /// Most bytes of an initramfs that are read. Linux finds it anywhere in memory, so it may be as large as that.
-    pub const fn initramfs_limit(self) -> u64 {
-        match self {
-            Self::Stos | Self::Multiboot | Self::Elf => INPUT_LIMIT,
-            Self::Linux => MEMORY_LIMIT,
         }
     }
 
@@ -50,59 +105,10 @@ impl Protocol {
     }
 
     /// True when the manifest, and not the protocol, says how the kernel is entered.
-    const fn takes_entry(self) -> bool {
+    pub const fn takes_entry(self) -> bool {
         match self {
             Self::Stos | Self::Multiboot | Self::Linux => false,
             Self::Elf => true,
         }
     }
-}
-
-/// Complains of every key that the manifest's protocol has no use for.
-pub fn check_keys(manifest: &Manifest, found: &mut Diagnostics) {
-    let protocol = manifest.kernel.protocol.value;
-    let linked_in = "link what the kernel needs into its ELF file";
-    if let Some(module) = manifest.modules.first().filter(|_| !protocol.takes_modules()) {
-        let help = match protocol {
-            Protocol::Linux => "put the files into the initramfs: Linux loads its modules from there",
-            Protocol::Stos | Protocol::Multiboot | Protocol::Elf => linked_in,
-        };
-        found.push(not_for(manifest, "modules", module.path.span, Protocol::takes_modules).help(help));
-    }
-    if !manifest.cmdline.value.is_empty() && !protocol.takes_cmdline() {
-        let help = "leave it out; a register can tell the kernel something, `entry: {registers: {eax: 1}}`";
-        found.push(not_for(manifest, "cmdline", manifest.cmdline.span, Protocol::takes_cmdline).help(help));
-    }
-    if let Some(initramfs) = manifest.initramfs.as_ref().filter(|_| !protocol.takes_initramfs()) {
-        let (Initramfs::Archive(path) | Initramfs::Directory(path)) = initramfs;
-        let help = if protocol.takes_modules() {
-            "name the archive in `modules`, `- {path: initramfs.cpio}`: that is how such a kernel gets a file"
-        } else {
-            linked_in
-        };
-        found.push(not_for(manifest, "initramfs", path.span, Protocol::takes_initramfs).help(help));
-    }
-    for (index, module) in manifest.modules.iter().enumerate().filter(|_| protocol.takes_modules()) {
-        if let Some(cmdline) = module.cmdline.as_ref().filter(|_| !protocol.takes_module_cmdline()) {
-            let key = format!("modules[{index}].cmdline");
-            let help = "leave it out; the command line of the kernel is the manifest's key `cmdline`";
-            found.push(not_for(manifest, &key, cmdline.span, Protocol::takes_module_cmdline).help(help));
-        }
-    }
-    if let Some(entry) = manifest.entry.as_ref().filter(|_| !protocol.takes_entry()) {
-        let help = "leave it out: the protocol says how the kernel is entered";
-        found.push(not_for(manifest, "entry", entry.span, Protocol::takes_entry).help(help));
-    }
-}
-
-fn not_for(manifest: &Manifest, key: &str, span: Span, takes: impl Fn(Protocol) -> bool) -> Diagnostic {
-    let protocol = manifest.kernel.protocol.value;
-    let others: Vec<&str> = Protocol::ALL.iter().filter(|(_, other)| takes(*other)).map(|(name, _)| *name).collect();
-    let message = format!("`{key}` is not for the protocol `{}`, only for {}", protocol.name(), list(&others));
-    Diagnostic::new(Code::KeyNotForProtocol, message)
-        .at(
-            span,
-            if key == "entry" { "this is not for the manifest to say" } else { "the kernel has no way to get this" },
-        )
-        .and_at(manifest.kernel.protocol.span, "with this protocol")
 }

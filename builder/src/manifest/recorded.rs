@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Initramfs, Manifest};
+use super::document::{Initramfs, Manifest};
 use crate::diagnostics::{FileId, Located};
 
 /// Files that lie beside extracted inputs: the manifest, and the image that is packed from it.

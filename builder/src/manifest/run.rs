@@ -1,69 +1,54 @@
-//! The manifest's mapping `run`: defaults for the runner.
+//! Reads the manifest's mapping `run`: defaults for the runner.
 
 use std::ops::RangeInclusive;
 
-use stos_image::{DEFAULT_EXIT_PORT, EXPECT_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS};
+use stos_image::{DEFAULT_EXIT_PORT, TIMEOUT_LIMIT_MS};
 use stos_x86::ports;
 
-use super::Run;
-use super::fields::{self, Fields};
-use super::quantity::{parse_duration, parse_number};
-use super::yaml::Node;
+use super::document::Run;
+use super::fields::Field;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
-pub fn read(node: Option<&Located<Node>>, found: &mut Diagnostics) -> Run {
-    let mut run = Run { timeout_ms: None, expect: Vec::new(), exit_port: DEFAULT_EXIT_PORT };
-    let Some(mut fields) = node.and_then(|node| Fields::new("run", node, "run: {timeout: 10s}", found)) else {
-        return run;
-    };
-    run.timeout_ms = fields.optional("timeout").and_then(|node| found.take(read_timeout(node)));
-    if let Some(node) = fields.optional("expect") {
-        run.expect = read_expect(node, found);
-    }
-    if let Some(port) = fields.optional("exit_port").and_then(|node| found.take(read_port(node))) {
-        run.exit_port = port;
-    }
+pub fn read(run: Option<&Field>, found: &mut Diagnostics) -> Run {
+    let nothing = Run { timeout_ms: None, expect: Vec::new(), exit_port: DEFAULT_EXIT_PORT };
+    let Some(fields) = run.and_then(|run| run.mapping(found)) else { return nothing };
+    let timeout_ms = fields.optional("timeout").and_then(|timeout| read_timeout(&timeout, found));
+    let expect = fields.optional("expect").map_or_else(Vec::new, |expect| read_expect(&expect, found));
+    let exit_port = fields.optional("exit_port").and_then(|port| read_port(&port, found));
     fields.finish(found);
-    run
+    Run { timeout_ms, expect, exit_port: exit_port.unwrap_or(nothing.exit_port) }
 }
 
-fn read_timeout(node: &Located<Node>) -> Result<u64, Diagnostic> {
-    let timeout = fields::quantity("run.timeout", node, "a duration such as 10s or 500ms", parse_duration);
-    let timeout = fields::with_unit_help(timeout, node, parse_duration)?;
-    if (1..=TIMEOUT_LIMIT_MS).contains(&timeout.value) {
-        return Ok(timeout.value);
+fn read_timeout(timeout: &Field, found: &mut Diagnostics) -> Option<u64> {
+    let Located { value, span } = timeout.number(found)?;
+    if (1..=TIMEOUT_LIMIT_MS).contains(&value) {
+        return Some(value);
     }
-    let message = format!("run.timeout is {} ms, it must be 1 ms to a day", timeout.value);
-    Err(Diagnostic::new(Code::OutOfRange, message).at(timeout.span, "").help("leave `timeout` out for no limit"))
+    let message = format!("run.timeout is {value} ms, it must be 1 ms to a day");
+    found.push(Diagnostic::new(Code::OutOfRange, message).at(span, "").help("leave `timeout` out for no limit"));
+    None
 }
 
-fn read_expect(node: &Located<Node>, found: &mut Diagnostics) -> Vec<String> {
-    let items = found.take(fields::sequence("run.expect", node, "expect: [\"Loading complete\"]")).unwrap_or_default();
-    if items.len() > EXPECT_LIMIT {
-        let message = format!("{} expectations are too many, at most {EXPECT_LIMIT} are allowed", items.len());
-        found.push(Diagnostic::new(Code::OutOfRange, message).at(node.span, ""));
-    }
-    let mut expect = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let what = format!("run.expect[{index}]");
-        let Some(text) = found.take(fields::clean_text(&what, item, TEXT_LIMIT)) else { continue };
-        match regex::bytes::Regex::new(&text.value) {
-            Ok(_) => expect.push(text.value),
-            Err(error) => {
-                let message = format!("{what} is not a regular expression");
-                let help = if error.to_string().contains("look-around") {
-                    "the Rust crate `regex` has no look-ahead and no look-behind: match what comes before or behind as well, or list two expectations"
-                } else {
-                    "put a backslash before a character that is meant as itself"
-                };
-                found.push(
-                    Diagnostic::new(Code::BadRegex, message).at(text.span, "").note(error.to_string()).help(help),
-                );
-            }
-        }
-    }
-    expect
+fn read_expect(expect: &Field, found: &mut Diagnostics) -> Vec<String> {
+    let items = expect.items("expectations", "Loading complete", found);
+    items.iter().filter_map(|pattern| read_pattern(pattern, found)).collect()
+}
+
+fn read_pattern(pattern: &Field, found: &mut Diagnostics) -> Option<String> {
+    let text = pattern.text(found)?;
+    let error = match regex::bytes::Regex::new(&text.value) {
+        Ok(_) => return Some(text.value),
+        Err(error) => error.to_string(),
+    };
+    let help = if error.contains("look-around") {
+        "the Rust crate `regex` has no look-ahead and no look-behind: match what comes before or behind as well, or list two expectations"
+    } else {
+        "put a backslash before a character that is meant as itself"
+    };
+    let message = format!("{} is not a regular expression", pattern.what);
+    found.push(Diagnostic::new(Code::BadRegex, message).at(text.span, "").note(error).help(help));
+    None
 }
 
 /// Ports that the machine uses itself, so that a guest could not exit through them.
@@ -81,8 +66,12 @@ const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
     (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),
 ];
 
-fn read_port(node: &Located<Node>) -> Result<u16, Diagnostic> {
-    let port = fields::quantity("run.exit_port", node, "a port number such as 0xF4", parse_number)?;
+fn read_port(port: &Field, found: &mut Diagnostics) -> Option<u16> {
+    let port = port.number(found)?;
+    found.take(check_port(&port))
+}
+
+fn check_port(port: &Located<u64>) -> Result<u16, Diagnostic> {
     let out_of_range =
         |message: String| Diagnostic::new(Code::OutOfRange, message).at(port.span, "").help("0xF4 is the usual one");
     let Ok(number) = u16::try_from(port.value) else {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Located, Span};
@@ -63,6 +64,34 @@ pub fn parse(file: FileId, text: &str, found: &mut Diagnostics) -> Result<Locate
     let spanned: Spanned<Raw> =
         serde_saphyr::from_str_with_options(text.text, options).map_err(|error| text.syntax_error(&error))?;
     Ok(text.locate(spanned, found))
+}
+
+/// The YAML document that `node` is.
+///
+/// # Errors
+/// [`Code::FormatLimit`] for what YAML can't express; nothing that was read from YAML is.
+pub fn write(node: &Node) -> Result<String, Diagnostic> {
+    // A text on one line is found again by whoever searches for it.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(node, options).map_err(|error| {
+        Diagnostic::new(Code::FormatLimit, format!("the manifest can't be written into the image: {error}"))
+    })
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Integer(value) => serializer.serialize_i128(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Sequence(items) => serializer.collect_seq(items.iter().map(|item| &item.value)),
+            Self::Mapping(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (&key.value, &value.value)))
+            }
+        }
+    }
 }
 
 impl Text<'_> {

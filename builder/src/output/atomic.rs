@@ -28,10 +28,8 @@ pub fn write_atomically(
         return Err(io::Error::other("it is a directory"));
     }
     let folder = folder_of(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".stos-pack-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".stos-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
     fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     let persisted = match existing {
@@ -56,4 +54,27 @@ pub fn is_special(path: &Path) -> bool {
 /// The folder that `path` lies in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    #[test]
+    fn what_was_there_stays_when_writing_fails_or_is_not_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let write = |existing, text: &[u8]| write_atomically(&path, existing, |file| file.write_all(text));
+        write(Existing::Keep, b"first").unwrap();
+        let full = |file: &mut File| file.write_all(b"half").and(Err(io::ErrorKind::StorageFull.into()));
+        let failed = write_atomically(&path, Existing::Replace, full).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(write(Existing::Keep, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        write(Existing::Replace, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -6,7 +6,7 @@
 //! 0x02000  page directory of double faults, where it does not; GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
 //! 0x03000  trampoline and fault catcher code
 //! 0x04000  boot stack: used until paging is on, by the trampoline or the kernel, and by the fault catcher
-//! 0x9fc00  the PC's hole: extended BIOS data area, video memory, ROMs; up to 0x100000
+//! 0x9fc00  what a PC reserves: extended BIOS data area, video memory, ROMs; up to 0x100000
 //! ```
 
 use crate::kernel::BIG_PAGE;

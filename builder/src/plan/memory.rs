@@ -9,7 +9,7 @@ use super::claims::{Claim, Claims};
 use super::guest::OwnedChunk;
 use super::memory_map::segment_range;
 use crate::input::{Load, Loaded};
-use crate::kernel::HOLE_END;
+use crate::kernel::HIGH_MEMORY;
 use crate::kernel::elf::{KernelElf, at_addresses_of};
 use crate::manifest::Manifest;
 
@@ -81,7 +81,7 @@ impl Memory {
 
     /// Loads every segment of an ELF kernel to its physical address; returns the end of the last, at least 1 MiB.
     pub fn load_kernel(&mut self, kernel: &KernelElf, loaded: &Loaded) -> u32 {
-        let mut kernel_end = HOLE_END;
+        let mut kernel_end = HIGH_MEMORY;
         for segment in &kernel.segments {
             let start = segment.paddr;
             kernel_end = kernel_end.max(start + segment.memory_size);

@@ -3,7 +3,7 @@
 use stos_image::{GuestRange, MapKind, MapRange, PAGE_SIZE};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::kernel::{HOLE_END, HOLE_START};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::manifest::{Manifest, Segment};
 
 /// A PC's memory map, less what the protocol wants to be `taken` and what the manifest reserves.
@@ -12,10 +12,10 @@ pub fn declared_map(manifest: &Manifest, taken: &[GuestRange]) -> Result<Vec<Map
     let map =
         |start: u32, end: u64, kind| MapRange { range: GuestRange::new(start.into(), end - u64::from(start)), kind };
     let mut ranges = vec![
-        map(0, HOLE_START.into(), MapKind::Available),
-        map(HOLE_START, 0xa_0000, MapKind::Reserved),
-        map(0xf_0000, HOLE_END.into(), MapKind::Reserved),
-        map(HOLE_END, memory, MapKind::Available),
+        map(0, LOW_MEMORY_END.into(), MapKind::Available),
+        map(LOW_MEMORY_END, 0xa_0000, MapKind::Reserved),
+        map(0xf_0000, HIGH_MEMORY.into(), MapKind::Reserved),
+        map(HIGH_MEMORY, memory, MapKind::Available),
     ];
     for range in taken {
         reserve(&mut ranges, *range);

@@ -5,12 +5,12 @@ use stos_image::{GuestRange, PAGE_SIZE, align_up};
 use super::layout::BOOT_STACK_END;
 use super::memory_map::segment_range;
 use crate::diagnostics::{Code, Diagnostic, Span};
-use crate::kernel::HOLE_START;
+use crate::kernel::LOW_MEMORY_END;
 use crate::manifest::Manifest;
 
 /// Memory that is given out upward, around what the manifest reserves.
 pub struct Placer {
-    /// First free byte between the boot pages and the PC's hole.
+    /// First free byte of low memory behind the boot pages.
     low: u64,
     /// First free byte behind the kernel.
     high: u64,
@@ -55,7 +55,7 @@ impl Placer {
     /// # Errors
     /// As for [`Placer::high`].
     pub fn low(&mut self, size: usize, alignment: u32, what: &str) -> Result<u32, Diagnostic> {
-        if let Some(start) = self.fit(self.low, HOLE_START.into(), size, alignment) {
+        if let Some(start) = self.fit(self.low, LOW_MEMORY_END.into(), size, alignment) {
             self.low = u64::from(start) + size as u64;
             return Ok(start);
         }

@@ -6,7 +6,7 @@ use stos_x86::ports;
 
 use super::boot_code::BootCode;
 use super::descriptors::Tables;
-use crate::kernel::{HOLE_END, HOLE_START};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::plan::Memory;
 use crate::plan::layout::{
     BOOT_CODE, BOOT_STACK, BOOT_STACK_END, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK, DOUBLE_FAULT_STACK_END,
@@ -61,8 +61,8 @@ impl Memory {
             let address = code.start.to_le_bytes().to_vec();
             self.put_named(FIRST_STACK_POINTER, address, boot, Permissions::RW, "kernel's return address");
         }
-        let hole = u64::from(HOLE_END - HOLE_START);
-        self.claims.add(HOLE_START, hole, RegionKind::Reserved, Permissions::empty(), "PC hole", None);
+        let reserved = u64::from(HIGH_MEMORY - LOW_MEMORY_END);
+        self.claims.add(LOW_MEMORY_END, reserved, RegionKind::Reserved, Permissions::empty(), "PC hole", None);
     }
 }
 

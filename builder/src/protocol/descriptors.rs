@@ -2,7 +2,8 @@
 
 use stos_x86::interrupts::{DOUBLE_FAULT, Gate};
 use stos_x86::registers::{CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
-use stos_x86::segments::{Descriptor, Segment, Segments, TSS_SIZE, TaskState};
+use stos_x86::segments::{Descriptor, Segment, Segments};
+use stos_x86::tasks::{TSS_SIZE, TaskState};
 
 use crate::kernel::KERNEL_BASE;
 use crate::plan::layout::{

@@ -5,7 +5,7 @@ use stos_image::{Description, EntryState, MapRange, RunDefaults, Symbols};
 use super::boot_pages::fault_catcher;
 use crate::diagnostics::Diagnostics;
 use crate::input::{Inputs, recipes};
-use crate::manifest::{Document, Manifest, RecordedPaths};
+use crate::manifest::{Manifest, RecordedPaths};
 use crate::plan::{Memory, Plan};
 
 /// What a protocol has worked out.
@@ -43,7 +43,7 @@ impl Draft {
             fault_catcher: Some(fault_catcher()),
             run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
             inputs: origins,
-            manifest: Document::from(manifest).to_yaml()?,
+            manifest: manifest.to_yaml()?,
         };
         Ok(Plan { description, symbols, kept, chunks: memory.chunks, warnings })
     }

@@ -8,7 +8,7 @@ use iced_x86::code_asm::{
 use stos_image::{FAULT_MAGIC, fault_offset};
 use stos_x86::interrupts::{DOUBLE_FAULT, has_error_code};
 use stos_x86::ports;
-use stos_x86::segments::tss_offset;
+use stos_x86::tasks::tss_offset;
 
 use super::descriptors::RUNNING_TSS_SELECTOR;
 use super::trampoline::halt;

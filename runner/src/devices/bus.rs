@@ -191,7 +191,7 @@ fn ports_from(first: u16) -> impl Iterator<Item = u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::{I8042, Serial};
+    use crate::devices::{I8042, Uart};
     use crate::machine::ClockStart;
     use proptest::prelude::*;
     use std::time::Instant;
@@ -214,7 +214,7 @@ mod tests {
         fn new() -> Self {
             let output = Arc::new(OutputPipe::default());
             let devices = Devices {
-                serial: Arc::new(SerialPort::new(Serial::new(NoLine))),
+                serial: Arc::new(SerialPort::new(Uart::new(NoLine))),
                 keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine))),
                 vga: Vga::default(),
                 rtc: Rtc::new(ClockStart::Fixed.seconds(), 16 << 20, (|| Duration::ZERO) as Clock),

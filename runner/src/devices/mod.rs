@@ -6,7 +6,7 @@ mod i8042;
 mod pic;
 mod port_log;
 mod rtc;
-mod serial;
+mod uart;
 mod vga;
 
 pub use bus::{Devices, FLOATING, PortBus, Request, SYSTEM_A20};
@@ -14,5 +14,5 @@ pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort};
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use rtc::Rtc;
-pub use serial::{COM1_IRQ, InterruptLine, Serial, SerialPort};
+pub use uart::{COM1_IRQ, InterruptLine, SerialPort, Uart};
 pub use vga::Vga;

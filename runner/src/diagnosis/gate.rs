@@ -4,7 +4,8 @@
 use std::fmt;
 
 use stos_x86::interrupts::{self, GateKind};
-use stos_x86::segments::{Descriptor, DescriptorKind, SystemType, tss_offset};
+use stos_x86::segments::{Descriptor, DescriptorKind, SystemType};
+use stos_x86::tasks::tss_offset;
 
 use super::descriptor::{describe, segment};
 use super::exception::exception;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Bytes that are kept while nobody is there: the last ones. While somebody is, a guest that prints more is held.
 const LIMIT: usize = 1 << 20;
 /// Bytes that are written at once.
-const PIECE: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// How long the output of a guest that has ended waits for somebody to come.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -72,7 +72,7 @@ impl Backlog {
     }
 
     /// `client` has come, and is told how much was dropped.
-    pub fn arrive(&self, client: Arc<File>) {
+    pub fn connect(&self, client: Arc<File>) {
         let mut state = self.lock();
         if state.lost != 0 {
             // A new connection has room for a line. If it has ended already, the next client is told.
@@ -85,7 +85,7 @@ impl Backlog {
     }
 
     /// `client` has gone, if that was not known yet.
-    pub fn leave(&self, client: &Arc<File>) {
+    pub fn disconnect(&self, client: &Arc<File>) {
         let mut state = self.lock();
         if state.is_here(client) {
             state.client = None;
@@ -96,7 +96,7 @@ impl Backlog {
 
     /// Writes what is kept to whoever is there, for ever.
     pub fn send(&self) {
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut chunk = Vec::with_capacity(CHUNK);
         loop {
             let mut state = self.lock();
             let (client, start) = loop {
@@ -105,13 +105,13 @@ impl Backlog {
                 }
                 state = self.wait(state);
             };
-            piece.clear();
-            piece.extend(state.kept.iter().take(PIECE));
+            chunk.clear();
+            chunk.extend(state.kept.iter().take(CHUNK));
             drop(state);
-            match (&*client).write(&piece) {
+            match (&*client).write(&chunk) {
                 Ok(count) => self.sent(start + count as u64),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.leave(&client),
+                Err(_) => self.disconnect(&client),
             }
         }
     }
@@ -167,7 +167,7 @@ mod tests {
     fn visit(backlog: &Backlog) -> (io::PipeReader, Arc<File>) {
         let (reader, writer) = io::pipe().unwrap();
         let client = Arc::new(File::from(OwnedFd::from(writer)));
-        backlog.arrive(Arc::clone(&client));
+        backlog.connect(Arc::clone(&client));
         (reader, client)
     }
 
@@ -192,7 +192,7 @@ mod tests {
     fn what_one_client_has_not_been_sent_waits_for_the_next() {
         let backlog = backlog();
         let (reader, client) = visit(&backlog);
-        backlog.leave(&client);
+        backlog.disconnect(&client);
         drop(reader);
         backlog.push(b"between");
         let (reader, _client) = visit(&backlog);

@@ -1,4 +1,4 @@
-//! Connects COM1 with whoever comes to a place and goes again: clients of a socket, programs that open a terminal.
+//! Connects COM1 with clients that come and go: of a socket, or programs that open a terminal.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,18 +13,18 @@ use super::backlog::Backlog;
 use super::output::SerialOutput;
 use crate::channel::InputSink;
 
-/// How often a place is looked at for what does not show by itself.
+/// How often an endpoint is looked at for what does not show by itself.
 pub const PACE: Duration = Duration::from_millis(20);
-/// Pieces of input that may wait for a guest that is slow to read.
-const PIECES: usize = 64;
+/// Chunks of input that may wait for a guest that is slow to read.
+const QUEUE: usize = 64;
 
-/// Where somebody can come.
-pub trait Place: Send + Sync {
+/// Where clients come.
+pub trait Endpoint: Send + Sync {
     /// Waits for the next client.
     ///
     /// # Errors
     /// When this one could not be received; there may be another.
-    fn wait(&self) -> io::Result<File>;
+    fn accept(&self) -> io::Result<File>;
 
     /// Waits until `client` has read everything that was written, or is gone, where that would be lost otherwise.
     fn wait_until_read(&self, client: &File) {
@@ -33,31 +33,31 @@ pub trait Place: Send + Sync {
 }
 
 /// True once `client` can neither read nor write any more.
-pub fn has_left(client: &File) -> bool {
+pub fn has_hung_up(client: &File) -> bool {
     let mut files = [PollFd::new(client, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut files, Some(&now)).is_ok_and(|ready| ready != 0)
 }
 
-/// A place, and the output that waits there. Clones are the same.
+/// An endpoint, and the output that waits there. Clones are the same.
 #[derive(Clone)]
 pub struct Clients {
-    place: Arc<dyn Place>,
+    endpoint: Arc<dyn Endpoint>,
     backlog: Arc<Backlog>,
 }
 
 impl Clients {
-    /// Opens `place`; nobody is let in yet.
-    pub fn new(place: impl Place + 'static) -> Self {
-        Self { place: Arc::new(place), backlog: Arc::default() }
+    /// Opens `endpoint`; nobody is let in yet.
+    pub fn new(endpoint: impl Endpoint + 'static) -> Self {
+        Self { endpoint: Arc::new(endpoint), backlog: Arc::default() }
     }
 
     /// Lets clients in, one at a time. What they send goes to `sink`. The threads that do this end with the process.
     ///
     /// # Errors
     /// Those of starting threads.
-    pub fn welcome(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
-        let (sender, receiver) = sync_channel::<Vec<u8>>(PIECES);
+    pub fn serve(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
         let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
         thread::Builder::new().name("com1-feed".to_owned()).spawn(feed)?;
         let backlog = Arc::clone(&self.backlog);
@@ -73,13 +73,13 @@ impl Clients {
 
     fn receive(&self, sender: &SyncSender<Vec<u8>>) {
         loop {
-            let Ok(client) = self.place.wait().map(Arc::new) else {
+            let Ok(client) = self.endpoint.accept().map(Arc::new) else {
                 thread::sleep(PACE);
                 continue;
             };
-            self.backlog.arrive(Arc::clone(&client));
+            self.backlog.connect(Arc::clone(&client));
             listen(&client, sender);
-            self.backlog.leave(&client);
+            self.backlog.disconnect(&client);
         }
     }
 }
@@ -91,19 +91,19 @@ fn listen(mut client: &File, sender: &SyncSender<Vec<u8>>) {
         match client.read(&mut buffer) {
             // It sends no more, but may still read.
             Ok(0) => {
-                while !has_left(client) {
+                while !has_hung_up(client) {
                     thread::sleep(PACE);
                 }
                 return;
             }
             Ok(count) => {
-                let mut piece = buffer[..count].to_vec();
+                let mut chunk = buffer[..count].to_vec();
                 // Not by waiting for room alone: a guest that never reads must not keep the next client out.
-                while let Err(TrySendError::Full(back)) = sender.try_send(piece) {
-                    if has_left(client) {
+                while let Err(TrySendError::Full(back)) = sender.try_send(chunk) {
+                    if has_hung_up(client) {
                         return;
                     }
-                    piece = back;
+                    chunk = back;
                     thread::sleep(PACE);
                 }
             }
@@ -127,7 +127,7 @@ impl Write for Clients {
 impl SerialOutput for Clients {
     fn finish(&mut self) -> io::Result<()> {
         if let Some(client) = self.backlog.finish() {
-            self.place.wait_until_read(&client);
+            self.endpoint.wait_until_read(&client);
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Com1 {
     /// # Errors
     /// Those of starting threads.
     pub fn connect(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
-        self.clients.as_ref().map_or(Ok(()), |clients| clients.welcome(sink))
+        self.clients.as_ref().map_or(Ok(()), |clients| clients.serve(sink))
     }
 
     /// Bytes of output that nobody has come for.

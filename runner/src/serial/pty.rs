@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::clients::{PACE, Place, has_left};
+use super::clients::{Endpoint, PACE, has_hung_up};
 
 /// How often in a row everything must be found read. A reader that has just emptied the terminal's buffer has yet to tell the
 /// kernel that there is room for what waits behind it; until then, poll can't know of that.
@@ -65,9 +65,9 @@ impl Pty {
     }
 }
 
-impl Place for Pty {
-    fn wait(&self) -> io::Result<File> {
-        while has_left(&self.master) {
+impl Endpoint for Pty {
+    fn accept(&self) -> io::Result<File> {
+        while has_hung_up(&self.master) {
             thread::sleep(PACE);
         }
         self.master.try_clone()
@@ -76,7 +76,7 @@ impl Place for Pty {
     /// What has not been read when the terminal is closed is gone.
     fn wait_until_read(&self, client: &File) {
         let mut looks = 0;
-        while !has_left(client) && looks < LOOKS {
+        while !has_hung_up(client) && looks < LOOKS {
             looks = if self.is_read() { looks + 1 } else { 0 };
             thread::sleep(PACE);
         }
@@ -92,7 +92,7 @@ mod tests {
     /// Waits until nobody has `pty` open. A process that another test is just starting may have it for a moment.
     fn wait_until_left(pty: &Pty) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !has_left(&pty.master) {
+        while !has_hung_up(&pty.master) {
             assert!(Instant::now() < deadline, "somebody has it open");
             thread::sleep(PACE);
         }
@@ -103,9 +103,9 @@ mod tests {
         let pty = Pty::open().unwrap();
         wait_until_left(&pty);
         let mut terminal = pty.terminal().unwrap();
-        let mut client = pty.wait().unwrap();
+        let mut client = pty.accept().unwrap();
         let all: Vec<u8> = (0..=255).collect();
-        for (from, to) in [(&mut client, &mut terminal), (&mut pty.terminal().unwrap(), &mut pty.wait().unwrap())] {
+        for (from, to) in [(&mut client, &mut terminal), (&mut pty.terminal().unwrap(), &mut pty.accept().unwrap())] {
             from.write_all(&all).unwrap();
             let mut found = vec![0; 256];
             to.read_exact(&mut found).unwrap();
@@ -119,7 +119,7 @@ mod tests {
     fn what_is_not_read_yet_is_seen() {
         let pty = Pty::open().unwrap();
         let mut terminal = pty.terminal().unwrap();
-        let mut client = pty.wait().unwrap();
+        let mut client = pty.accept().unwrap();
         client.write_all(b"x").unwrap();
         assert!(!pty.is_read());
         terminal.read_exact(&mut [0]).unwrap();

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
-use super::clients::Place;
+use super::clients::Endpoint;
 
 /// A socket that clients can connect to.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Socket {
     }
 }
 
-impl Place for Socket {
-    fn wait(&self) -> io::Result<File> {
+impl Endpoint for Socket {
+    fn accept(&self) -> io::Result<File> {
         let (client, _) = self.0.accept()?;
         Ok(File::from(OwnedFd::from(client)))
     }
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(error.to_string(), "another program listens there already");
         // The question was no client.
         socket.0.set_nonblocking(true).unwrap();
-        assert_eq!(socket.wait().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(socket.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(file);
 
         for other in ["file", "link"] {
@@ -135,7 +135,7 @@ mod tests {
         let path = folder.path().join("com1");
         let (socket, _file) = Socket::open(&path).unwrap();
         let mut client = UnixStream::connect(&path).unwrap();
-        io::Write::write_all(&mut socket.wait().unwrap(), b"hello").unwrap();
+        io::Write::write_all(&mut socket.accept().unwrap(), b"hello").unwrap();
         let mut text = String::new();
         client.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello");

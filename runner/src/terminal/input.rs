@@ -52,8 +52,8 @@ impl Escape {
     }
 }
 
-/// Pieces of input that may wait for a guest that is slow to read.
-const PIECES: usize = 64;
+/// Chunks of input that may wait for a guest that is slow to read.
+const QUEUE: usize = 64;
 
 /// Reads standard input on a thread of its own until it ends, so that the guest never waits for it. `escape` is given
 /// when a person types; then input that the guest does not take is dropped in the end, because the keys after it may be
@@ -66,7 +66,7 @@ pub fn spawn_input(
     mut escape: Option<Escape>,
     events: Sender<impl From<Shortcut> + Send + 'static>,
 ) -> std::io::Result<()> {
-    let (sender, receiver) = sync_channel::<Vec<u8>>(PIECES);
+    let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
     let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
     thread::Builder::new().name("input".to_owned()).spawn(feed)?;
     let read = move || {

@@ -156,9 +156,9 @@ impl Matcher {
         let before = self.state();
         let number = stream.index();
         let Progress { mut next, mut line } = std::mem::take(&mut self.progress[number]);
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            line.extend(piece.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
-            if piece.ends_with(b"\n") || line.len() >= LINE_LIMIT {
+        for chunk in bytes.split_inclusive(|&byte| byte == b'\n') {
+            line.extend(chunk.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
+            if chunk.ends_with(b"\n") || line.len() >= LINE_LIMIT {
                 self.end_line(number, &mut next, &line);
                 line.clear();
             }

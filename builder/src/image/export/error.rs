@@ -16,7 +16,7 @@ pub enum ExportError {
     #[error(
         "the image has content at {range} ({owner}), where a PC has its display and ROMs, so no loader can put it there"
     )]
-    InHole {
+    InDeviceMemory {
         /// What the image has there.
         range: GuestRange,
         /// Who owns it.
@@ -45,7 +45,7 @@ impl ExportError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Image(error) => error.status(),
-            Self::InHole { .. } | Self::NoRoom { .. } | Self::Entry(_) => STATUS_DATA,
+            Self::InDeviceMemory { .. } | Self::NoRoom { .. } | Self::Entry(_) => STATUS_DATA,
             Self::Output(diagnostic) => diagnostic.code.status(),
         }
     }

@@ -22,8 +22,8 @@ use crate::image::file::LoadedImage;
 
 /// Where the memory begins that a loader may load to.
 const HIGH_MEMORY: u64 = 0x10_0000;
-/// First byte of the PC's hole: the display's memory and ROMs, up to [`HIGH_MEMORY`].
-const HOLE: u64 = 0xa_0000;
+/// First byte of the display's memory; with ROMs, it takes what is below [`HIGH_MEMORY`].
+const DEVICE_MEMORY: u64 = 0xa_0000;
 /// Up to here low memory is filled with zeros. After it lies the firmware's data, which its system management code may use
 /// at any time.
 const FIRMWARE_DATA: u64 = 0x9_fc00;
@@ -113,12 +113,12 @@ impl<'a> Guest<'a> {
     fn new(image: &'a LoadedImage) -> Result<Self, ExportError> {
         let description = image.image.description();
         let extents = image.image.extents();
-        if let Some(&range) = within(extents, from_to(HOLE, HIGH_MEMORY)).first() {
+        if let Some(&range) = within(extents, from_to(DEVICE_MEMORY, HIGH_MEMORY)).first() {
             let owner = description.owners(range).next().unwrap_or("unnamed memory").to_owned();
-            return Err(ExportError::InHole { range, owner });
+            return Err(ExportError::InDeviceMemory { range, owner });
         }
         let high_memory = from_to(HIGH_MEMORY, description.memory_size);
-        let low_extents = within(extents, from_to(0, HOLE));
+        let low_extents = within(extents, from_to(0, DEVICE_MEMORY));
         let loaded = fewer(&within(extents, high_memory), MOST_SEGMENTS);
         Ok(Self { image, high_memory, low_extents, loaded })
     }
@@ -310,8 +310,8 @@ mod tests {
 
     #[test]
     fn guests_that_a_loader_cannot_start_are_refused() {
-        let hole = Description { regions: vec![region(0xb_8000, 0x1000, "screen")], ..description() };
-        let message = refused(&loaded(hole, &[(0xb_8000, vec![1; 10])]));
+        let screen = Description { regions: vec![region(0xb_8000, 0x1000, "screen")], ..description() };
+        let message = refused(&loaded(screen, &[(0xb_8000, vec![1; 10])]));
         assert!(message.contains("content at 0xb8000-0xb8fff (screen)"), "{message}");
 
         let message = refused(&loaded(Description { memory_size: HIGH_MEMORY, ..description() }, &[(0x1000, vec![1])]));

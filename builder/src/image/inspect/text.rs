@@ -7,6 +7,7 @@ use stos_x86::paging::TABLE_SIZE;
 
 use super::multiboot::MultibootSections;
 use super::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};
+use crate::diagnostics::exact_size;
 
 /// Most owners of the memory behind a mapping that are named.
 const OWNERS_SHOWN: usize = 3;
@@ -20,7 +21,7 @@ impl Display for Report<'_> {
             description.name,
             description.protocol,
             description.profile.as_ref().map_or(String::new(), |profile| format!(", profile {profile}")),
-            Size(description.memory_size)
+            exact_size(description.memory_size)
         )?;
         writeln!(f, "image id {}", self.image_id)?;
         let stored: u64 = self.extents.iter().map(|extent| extent.size).sum();
@@ -51,7 +52,7 @@ impl Report<'_> {
         writeln!(f, "\nGuest-physical memory")?;
         for (region, digest) in self.description.regions.iter().zip(&self.region_digests) {
             let source = self.source_of(region).map_or(String::new(), |input| format!("  <- {}", input.path));
-            let (range, size) = (Range(region.range.start.0, region.range.end()), Size(region.range.size));
+            let (range, size) = (Range(region.range.start.0, region.range.end()), exact_size(region.range.size));
             // Enough of the digest to see whether two regions are the same; `--json` has all of it.
             let digest: String = digest.map(Digest::short).unwrap_or_default();
             writeln!(f, "  {range} {size:>10}  {}  {digest:12}  {}{source}", region.permissions, region.name)?;
@@ -240,7 +241,7 @@ fn write_map(f: &mut fmt::Formatter<'_>, title: &str, map: &[MapRange]) -> fmt::
             MapKind::Available => "available",
             MapKind::Reserved => "reserved",
         };
-        writeln!(f, "  {} {:>10}  {kind}", Range(range.start.0, range.end()), Size(range.size))?;
+        writeln!(f, "  {} {:>10}  {kind}", Range(range.start.0, range.end()), exact_size(range.size))?;
     }
     Ok(())
 }
@@ -251,31 +252,5 @@ struct Range(u64, u64);
 impl Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{:08x}", self.0, self.1.saturating_sub(1))
-    }
-}
-
-/// Bytes in the largest unit that divides them.
-struct Size(u64);
-
-impl Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        let unit = units.into_iter().find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit));
-        let text = unit.map_or_else(|| format!("{} B", self.0), |(unit, name)| format!("{} {name}", self.0 / unit));
-        f.pad(&text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_exact() {
-        for (bytes, text) in
-            [(0, "0 B"), (4095, "4095 B"), (0x60400, "385 KiB"), (64 << 20, "64 MiB"), (3 << 30, "3 GiB")]
-        {
-            assert_eq!(Size(bytes).to_string(), text);
-        }
     }
 }

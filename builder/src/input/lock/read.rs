@@ -6,13 +6,34 @@ use std::path::Path;
 use stos_image::{Digest, TEXT_LIMIT};
 
 use super::entry::{Content, Name, VERSION};
-use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Located, Sources, Span};
-use crate::manifest::fields::{self, Fields};
-use crate::manifest::quantity::parse_number;
-use crate::manifest::tree;
-use crate::manifest::yaml::{self, Node};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Sources, Span};
+use crate::manifest::description::{Kind, Mapping, key, mapping, number};
+use crate::manifest::fields::{Field, Fields};
+use crate::manifest::quantity::NUMBER;
+use crate::manifest::{tree, yaml};
 
 const WHAT: &str = "the lock file";
+
+const WHOLE_NUMBER: Kind = number(&NUMBER, 0, u64::MAX, 1);
+const TEXT: Kind = Kind::Text { least: 1, most: TEXT_LIMIT };
+const INPUTS: Kind = Kind::List { of: &Kind::Mapping(&INPUT), most: usize::MAX };
+
+const LOCK: Mapping = mapping(
+    "Lock",
+    "A lock file.",
+    &[key("version", "1", WHOLE_NUMBER).required(), key("inputs", "[]", INPUTS).required()],
+);
+
+const INPUT: Mapping = mapping(
+    "Input",
+    "What an input must be.",
+    &[
+        key("path", "kernel.elf", TEXT).required(),
+        key("manifest", "kernel.yaml", TEXT).required(),
+        key("digest", "sha256:…", TEXT).required(),
+        key("size", "4096", WHOLE_NUMBER).required(),
+    ],
+);
 
 /// The entries of a lock file, each with the place of its path in it.
 pub type Entries = BTreeMap<Name, (Content, Span)>;
@@ -41,20 +62,21 @@ pub fn load(path: &Path, renew: &str, sources: &mut Sources) -> Result<Entries, 
 fn read(file: FileId, text: &str, found: &mut Diagnostics) -> Option<Entries> {
     let tree = yaml::parse(file, text, found);
     let tree = found.take(tree)?;
-    let mut fields = Fields::new(WHAT, &tree, "version: 1", found)?;
-    let version = fields.required("version", "version: 1", found);
-    let version = version.and_then(|node| found.take(number(&format!("the version of {WHAT}"), node)));
+    let fields = Fields::new(WHAT, &tree, &LOCK, "version: 1", found)?;
+    let version = fields.required("version", found);
+    let version = version.map(|version| Field { what: format!("the version of {WHAT}"), ..version });
+    let version = version.and_then(|version| version.number(found));
     if let Some(version) = version.filter(|version| version.value != VERSION) {
         let message = format!("version {} of lock files is not known, only {VERSION} is", version.value);
         found.push(Diagnostic::new(Code::BadLock, message).at(version.span, ""));
         return None;
     }
-    let items = fields.required("inputs", "inputs: []", found);
-    let items = items.and_then(|node| found.take(fields::sequence("inputs", node, "inputs: []")));
+    let inputs = fields.required("inputs", found).map(|inputs| Field { what: "inputs".to_owned(), ..inputs });
+    let items = inputs.map(|inputs| inputs.items("inputs", "path: kernel.elf", found));
     fields.finish(found);
     let mut entries = Entries::new();
-    for (index, item) in items?.iter().enumerate() {
-        let Some((name, content, span)) = read_entry(&format!("inputs[{index}]"), item, found) else { continue };
+    for item in items? {
+        let Some((name, content, span)) = read_entry(&item, found) else { continue };
         if let Some((_, first)) = entries.get(&name) {
             let message = format!("{WHAT} has `{}` of `{}` twice", name.path, name.manifest);
             let diagnostic = Diagnostic::new(Code::BadLock, message).at(span, "given again");
@@ -67,29 +89,19 @@ fn read(file: FileId, text: &str, found: &mut Diagnostics) -> Option<Entries> {
 }
 
 /// An entry, and the place of its path.
-fn read_entry(what: &str, node: &Located<Node>, found: &mut Diagnostics) -> Option<(Name, Content, Span)> {
-    let mut fields = Fields::new(what, node, "path: kernel.elf", found)?;
-    let mut text = |key: &'static str, example: &str, found: &mut Diagnostics| {
-        let node = fields.required(key, example, found)?;
-        found.take(fields::clean_text(&fields.path(key), node, TEXT_LIMIT))
-    };
-    let path = text("path", "path: kernel.elf", found);
-    let manifest = text("manifest", "manifest: kernel.yaml", found);
-    let digest = text("digest", "digest: sha256:…", found);
-    let size = fields.required("size", "size: 4096", found);
-    let size = size.and_then(|node| found.take(number(&fields.path("size"), node)));
+fn read_entry(entry: &Field, found: &mut Diagnostics) -> Option<(Name, Content, Span)> {
+    let fields = entry.mapping(found)?;
+    let mut text = |key| fields.required(key, found).and_then(|value| value.text(found));
+    let (path, manifest, digest) = (text("path"), text("manifest"), text("digest"));
+    let size = fields.required("size", found).and_then(|size| size.number(found));
     fields.finish(found);
     let digest = digest.and_then(|text| {
         let digest = text.value.parse::<Digest>().map_err(|error| {
-            Diagnostic::new(Code::BadLock, format!("{what}.digest: {error}")).at(text.span, "no digest")
+            Diagnostic::new(Code::BadLock, format!("{}.digest: {error}", entry.what)).at(text.span, "no digest")
         });
         found.take(digest)
     });
     let (path, manifest) = (path?, manifest?);
     let name = Name { manifest: manifest.value, path: path.value };
     Some((name, Content { size: size?.value, digest: digest? }, path.span))
-}
-
-fn number(what: &str, node: &Located<Node>) -> Result<Located<u64>, Diagnostic> {
-    fields::quantity(what, node, "a whole number", parse_number)
 }

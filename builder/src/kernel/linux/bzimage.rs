@@ -12,7 +12,7 @@ use super::fields::{
 };
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
-use crate::kernel::addresses::HOLE_END;
+use crate::kernel::addresses::HIGH_MEMORY;
 
 /// Bytes of a sector.
 const SECTOR: usize = 512;
@@ -130,7 +130,7 @@ impl BzImage {
 
 /// Checks that a kernel may lie at `start`.
 fn place(input: &InputFile, start: u64) -> Result<u32, Diagnostic> {
-    u32::try_from(start).ok().filter(|start| *start >= HOLE_END).ok_or_else(|| nowhere(input, start))
+    u32::try_from(start).ok().filter(|start| *start >= HIGH_MEMORY).ok_or_else(|| nowhere(input, start))
 }
 
 /// The address at which the kernel likes to be loaded.

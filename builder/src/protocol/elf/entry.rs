@@ -6,7 +6,7 @@ use super::mappings::Mappings;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, nearest};
 use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment};
-use crate::kernel::{HOLE_END, HOLE_START};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::manifest::{Eip, Manifest};
 use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
 
@@ -124,7 +124,7 @@ fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
     if holds(PAGE_DIRECTORY, BOOT_STACK_END.into()) {
         return Some("in the boot pages".to_owned());
     }
-    if holds(HOLE_START, HOLE_END.into()) {
+    if holds(LOW_MEMORY_END, HIGH_MEMORY.into()) {
         return Some("in the PC's hole".to_owned());
     }
     let is_code = |segment: &&LoadSegment| !segment.permissions.contains(Permissions::WRITE);

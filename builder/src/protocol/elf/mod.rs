@@ -13,7 +13,7 @@ use self::start::Start;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
-use crate::kernel::{HOLE_END, HOLE_START};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::manifest::{Manifest, Paging};
 use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
@@ -99,10 +99,10 @@ fn check_memory(manifest: &Manifest, file: &InputFile, kernel: &KernelElf) -> Re
     found.finish(())
 }
 
-/// The first free `size` bytes of whole pages: in low memory behind the boot pages, or else behind the PC's hole.
+/// The first free `size` bytes of whole pages: in low memory behind the boot pages, or else from 1 MiB on.
 fn room(memory: &Memory, manifest: &Manifest, size: u64, what: &str) -> Result<GuestRange, Diagnostic> {
-    let low = (u64::from(BOOT_STACK_END), u64::from(HOLE_START));
-    let high = (u64::from(HOLE_END), manifest.memory.value);
+    let low = (u64::from(BOOT_STACK_END), u64::from(LOW_MEMORY_END));
+    let high = (u64::from(HIGH_MEMORY), manifest.memory.value);
     let free = [low, high].into_iter().find_map(|(start, end)| memory.claims.first_free(start, end, size));
     free.map(|start| GuestRange::new(start, size)).ok_or_else(|| {
         let message = format!("{what} do not fit into guest memory, which ends at {:#x}", manifest.memory.value);

@@ -2,7 +2,7 @@
 
 use stos_image::{GuestRange, MapKind, MapRange};
 
-use crate::kernel::HOLE_END;
+use crate::kernel::HIGH_MEMORY;
 use crate::kernel::linux::fields::{
     ALT_MEM_K, BOOT_PARAMS_SIZE, CAN_USE_HEAP, CMD_LINE_PTR, CODE32_START, E820_ENTRIES, E820_LIMIT, E820_RAM,
     E820_RECORD, E820_RESERVED, E820_TABLE, EXT_MEM_K, LOADFLAGS, ORIG_VIDEO_COLS, ORIG_VIDEO_IS_VGA, ORIG_VIDEO_LINES,
@@ -37,7 +37,7 @@ impl BootParams<'_> {
         page.put(ORIG_VIDEO_IS_VGA, &[1]);
         page.put(ORIG_VIDEO_POINTS, &16_u16.to_le_bytes());
 
-        let above = u32::try_from(self.memory_size.saturating_sub(HOLE_END.into()) >> 10).unwrap_or(u32::MAX);
+        let above = u32::try_from(self.memory_size.saturating_sub(HIGH_MEMORY.into()) >> 10).unwrap_or(u32::MAX);
         page.put(EXT_MEM_K, &u16::try_from(above).unwrap_or(u16::MAX).to_le_bytes());
         page.put(ALT_MEM_K, &above.to_le_bytes());
 

@@ -8,7 +8,7 @@ use stos_image::{GeneralRegisters, GuestRange, PAGE_SIZE, Permissions, RegionKin
 use self::boot_params::BootParams;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::{Inputs, Loaded};
-use crate::kernel::HOLE_END;
+use crate::kernel::HIGH_MEMORY;
 use crate::kernel::linux::BzImage;
 use crate::kernel::linux::fields::{BOOT_PARAMS_SIZE, E820_LIMIT};
 use crate::manifest::Manifest;
@@ -144,7 +144,7 @@ fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Re
         end = end.min(range.start.0);
     }
     let start = end.checked_sub(size).map(|start| start / PAGE_SIZE * PAGE_SIZE);
-    let start = start.filter(|start| *start >= HOLE_END.into()).and_then(|start| u32::try_from(start).ok());
+    let start = start.filter(|start| *start >= HIGH_MEMORY.into()).and_then(|start| u32::try_from(start).ok());
     start.ok_or_else(|| initramfs_does_not_fit(manifest, loaded, kernel))
 }
 

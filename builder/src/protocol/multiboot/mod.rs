@@ -11,7 +11,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::input::{Inputs, Loaded};
 use crate::kernel::elf::{SECTION_HEADER_SIZE, SectionTable};
 use crate::kernel::multiboot::{Image, Kernel};
-use crate::kernel::{HOLE_END, check_place};
+use crate::kernel::{HIGH_MEMORY, check_place};
 use crate::manifest::Manifest;
 use crate::plan::{Claim, Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
@@ -87,7 +87,7 @@ impl Kernel {
                     span: loaded.file.place,
                     parts: parts.into_iter().collect(),
                 });
-                Ok(flat.end.max(HOLE_END))
+                Ok(flat.end.max(HIGH_MEMORY))
             }
         }
     }
@@ -208,7 +208,7 @@ fn place_facts(
     Ok(Information {
         flags: flags.into(),
         mem_lower: available_from(memory_map, 0).into(),
-        mem_upper: available_from(memory_map, HOLE_END.into()).into(),
+        mem_upper: available_from(memory_map, HIGH_MEMORY.into()).into(),
         cmdline: cmdline.into(),
         mods_count: u32::try_from(modules.len()).unwrap_or(u32::MAX).into(),
         mods_addr: mods_addr.into(),

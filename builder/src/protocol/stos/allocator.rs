@@ -1,7 +1,7 @@
 //! The boot allocator: gives out memory upward from the kernel's end, as stos's own loader does.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::kernel::HOLE_END;
+use crate::kernel::HIGH_MEMORY;
 use crate::kernel::elf::{KernelElf, large_variables};
 use crate::manifest::Manifest;
 use crate::plan::layout::{HEAP_END, HEAP_RESERVE};
@@ -45,14 +45,14 @@ impl<'a> BootAllocator<'a> {
         let over = end + u64::from(HEAP_RESERVE) - available;
         let message =
             format!("kernel, modules and initramfs are {over} bytes ({}) too large for the first 4 MiB", kib(over));
-        let mut rows = vec![("kernel".to_owned(), u64::from(self.kernel_end - HOLE_END))];
+        let mut rows = vec![("kernel".to_owned(), u64::from(self.kernel_end - HIGH_MEMORY))];
         let large = self.kernel.sections.iter().filter(|section| section.size >= LARGE_SECTION);
         rows.extend(large.map(|section| (format!("  of it {}", section.name), section.size.into())));
         rows.extend(self.rows);
         rows.push(("early heap, at least".to_owned(), HEAP_RESERVE.into()));
         let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let mut table =
-            format!("{HOLE_END:#x} to {HEAP_END:#x} are {} bytes; they are needed for", HEAP_END - HOLE_END);
+            format!("{HIGH_MEMORY:#x} to {HEAP_END:#x} are {} bytes; they are needed for", HEAP_END - HIGH_MEMORY);
         let lines = rows.iter().map(|(name, size)| format!("\n  {name:width$}  {size:>10} bytes  {:>10}", kib(*size)));
         table.extend(lines);
         let span = manifest.kernel.path.span;

@@ -37,10 +37,10 @@ struct Check {
 impl ExceptionLog {
     /// Takes the next bytes. What is no part of the log is passed over.
     pub fn feed(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+        for chunk in bytes.split_inclusive(|&byte| byte == b'\n') {
             let room = LINE_LIMIT.saturating_sub(self.line.len());
-            self.line.extend(piece.iter().take(room));
-            if piece.ends_with(b"\n") {
+            self.line.extend(chunk.iter().take(room));
+            if chunk.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
                 self.feed_line(&String::from_utf8_lossy(&line));
             }

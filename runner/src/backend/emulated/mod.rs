@@ -4,6 +4,7 @@
 mod command;
 mod emulator;
 mod exception_log;
+mod interrupts;
 mod keyboard;
 #[allow(unsafe_code)]
 mod process;

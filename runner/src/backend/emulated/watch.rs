@@ -14,11 +14,11 @@ use stos_x86::registers::CpuState;
 
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
+use super::interrupts::interrupts;
 use super::qmp::Message;
 use super::registers;
 use crate::backend::guest::SAMPLE_GAP;
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
-use crate::devices::Interrupts;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
@@ -177,7 +177,7 @@ impl Watcher {
                 self.ask(progress, Question::Apic(state, text.to_owned()), APIC);
                 return None;
             }
-            Question::Apic(state, pics) => progress.idle.sample(&state, Interrupts::from_qemu(&pics, text))?,
+            Question::Apic(state, pics) => progress.idle.sample(&state, interrupts(&pics, text))?,
         };
         if let Ending::Halted(cpu) | Ending::WaitsForNothing(cpu, _) = &ending {
             self.link.observed.lock().cpu = Some(cpu.clone());
@@ -196,7 +196,7 @@ impl Watcher {
             self.link.observed.lock().samples.extend(registers::cpu_state(&text));
             if number == SAMPLES {
                 let (pics, apic) = (self.emulator.text(PICS, 0), self.emulator.text(APIC, 0));
-                let interrupts = pics.zip(apic).and_then(|(pics, apic)| Interrupts::from_qemu(&pics, &apic));
+                let interrupts = pics.zip(apic).and_then(|(pics, apic)| interrupts(&pics, &apic));
                 self.link.observed.lock().interrupts = interrupts;
             }
             let _ = self.emulator.qmp.send("cont");

@@ -2,6 +2,7 @@
 
 mod cpuid;
 pub mod host;
+mod interrupts;
 pub mod probe;
 #[allow(unsafe_code)]
 mod raw;
@@ -23,7 +24,7 @@ use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
-    COM1_IRQ, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, Rtc, Serial, SerialPort, Vga,
+    COM1_IRQ, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, Rtc, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
 use vcpu::{Requests, Vcpu};
@@ -74,7 +75,7 @@ impl KvmGuest {
         let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry, cpu)?;
         let vm = Arc::new(vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
-        let serial = Arc::new(SerialPort::new(Serial::new(irq(COM1_IRQ))));
+        let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ))));
         let vga = Vga::default();
         let begin = Instant::now();

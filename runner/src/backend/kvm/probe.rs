@@ -17,7 +17,8 @@ use stos_image::PhysAddr;
 use stos_x86::interrupts::{BREAKPOINT, Gate};
 use stos_x86::paging::{Access, Entry};
 use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
-use stos_x86::segments::{Segment, Segments, TSS_SIZE};
+use stos_x86::segments::{Segment, Segments};
+use stos_x86::tasks::TSS_SIZE;
 use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::host::KvmProblem;

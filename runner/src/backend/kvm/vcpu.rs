@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use stos_x86::registers::CpuState;
 
 use super::super::{CpuFailure, Ending, Exits, Idle, Observed};
+use super::interrupts::interrupts;
 use super::{raw, registers};
 use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
 use crate::machine::GuestMemory;
@@ -150,7 +151,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
 
     fn interrupts(&self) -> Option<Interrupts> {
         let (first, second, io) = raw::interrupt_controllers(&self.vm)?;
-        Some(Interrupts::from_kvm(&first, &second, &self.fd.get_lapic().ok()?, &io))
+        Some(interrupts(&first, &second, &self.fd.get_lapic().ok()?, &io))
     }
 
     /// Decodes `KVM_EXIT_INTERNAL_ERROR` (KVM's api.rst, section 5).

@@ -3,8 +3,9 @@
 use svg::node::element::{Group, Path, Title};
 
 use super::columns::{LANES, MARGIN, VIRTUAL_WIDTH};
-use super::pen::{LINE, address, rectangle, size, stroke, text};
+use super::pen::{LINE, address, rectangle, stroke, text};
 use super::scale::Scale;
+use crate::diagnostics::rounded_size;
 use crate::image::inspect::Mapping;
 
 /// Height of a range.
@@ -110,6 +111,6 @@ fn between(last: &Mapping, next: &Mapping, bottom: u32, top: u32) -> Group {
     }
     let x = MARGIN + 3;
     let line = stroke(format!("M{x} {bottom} L{x} {top}"), LINE).set("stroke-dasharray", "2 4");
-    let label = text(MARGIN + 16, u32::midpoint(bottom, top) + 4, 12, format!("{} not mapped", size(gap)));
+    let label = text(MARGIN + 16, u32::midpoint(bottom, top) + 4, 12, format!("{} not mapped", rounded_size(gap)));
     Group::new().add(line).add(label.remark())
 }

@@ -102,46 +102,9 @@ pub fn address(value: u64) -> String {
     format!("0x{value:08x}")
 }
 
-/// Bytes in the unit that people think in: exact if that is short, else to a tenth of the unit.
-pub fn size(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
-        return format!("{bytes} B");
-    };
-    // Below 10 KiB the exact number is as short as any other.
-    if shift == 10 && bytes < 10 << 10 && !bytes.is_multiple_of(1 << 10) {
-        return format!("{bytes} B");
-    }
-    let tenths = (u128::from(bytes) * 10 + (1_u128 << (shift - 1))) >> shift;
-    if bytes.is_multiple_of(1 << shift) {
-        format!("{} {unit}", tenths / 10)
-    } else {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (419, "419 B"),
-            (2016, "2016 B"),
-            (4096, "4 KiB"),
-            (4097, "4097 B"),
-            (0x60400, "385 KiB"),
-            (3_120_688, "3.0 MiB"),
-            (11_168 << 10, "10.9 MiB"),
-            (3584 << 20, "3.5 GiB"),
-            (64 << 20, "64 MiB"),
-            (u64::MAX, "17179869184.0 GiB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn text_from_the_image_is_cut_to_its_columns() {

@@ -5,9 +5,9 @@ use svg::node::element::{Group, Rectangle, Title};
 
 use super::columns::{BAR, BAR_WIDTH, MAP, MAP_WIDTH, NAME, NAME_COLUMNS, SIZE_END};
 use super::palette::look;
-use super::pen::{GREY, LINE, Line, address, fitted, rectangle, size, stroke, text, tick};
+use super::pen::{GREY, LINE, Line, address, fitted, rectangle, stroke, text, tick};
 use super::scale::{Row, Scale};
-use crate::diagnostics::printable;
+use crate::diagnostics::{printable, rounded_size};
 use crate::image::inspect::Report;
 
 /// Most names of one group that its tooltip lists.
@@ -66,7 +66,7 @@ fn single(report: &Report, row: &Row, region: &Region) -> Group {
 }
 
 fn size_label(row: &Row) -> Line {
-    text(SIZE_END, baseline(row), 13, size(row.range.size)).ending_there()
+    text(SIZE_END, baseline(row), 13, rounded_size(row.range.size)).ending_there()
 }
 
 /// Regions that share a row: a stack of stripes in the colours of their kinds.

@@ -6,10 +6,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{BAR, LEGEND, MARGIN, TOP, WIDTH};
 use super::palette::{HOLE, KINDS, look};
-use super::pen::{GREY, LINE, fitted, rectangle, size, stroke, text};
+use super::pen::{GREY, LINE, fitted, rectangle, stroke, text};
 use super::physical::RESERVED;
 use super::scale::Scale;
 use super::{mapping, physical};
+use crate::diagnostics::rounded_size;
 use crate::image::inspect::Report;
 
 impl Report<'_> {
@@ -41,7 +42,7 @@ impl Report<'_> {
     fn title(&self) -> Group {
         let description = self.description;
         let facts = [
-            format!("{} of memory", size(description.memory_size)),
+            format!("{} of memory", rounded_size(description.memory_size)),
             format!("protocol {}", fitted(&description.protocol, 24)),
             format!("image sha256:{}", self.image_id.short()),
         ];

@@ -70,7 +70,7 @@ pub trait InterruptLine: Send {
 
 /// The UART. `L` is its interrupt line.
 #[derive(Debug)]
-pub struct Serial<L> {
+pub struct Uart<L> {
     line: L,
     line_is_high: bool,
     interrupt_enable: u8,
@@ -86,7 +86,7 @@ pub struct Serial<L> {
     waiting: VecDeque<u8>,
 }
 
-impl<L: InterruptLine> Serial<L> {
+impl<L: InterruptLine> Uart<L> {
     /// A UART after reset.
     pub fn new(line: L) -> Self {
         Self {
@@ -231,18 +231,18 @@ const INPUT_LIMIT: usize = 4096;
 /// A UART that the vCPU and standard input share.
 #[derive(Debug)]
 pub struct SerialPort<L> {
-    uart: Mutex<Serial<L>>,
+    uart: Mutex<Uart<L>>,
     /// Signalled when the guest has read a byte.
     room: Condvar,
 }
 
 impl<L: InterruptLine> SerialPort<L> {
     /// Makes `uart` shareable.
-    pub fn new(uart: Serial<L>) -> Self {
+    pub fn new(uart: Uart<L>) -> Self {
         Self { uart: Mutex::new(uart), room: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Serial<L>> {
+    fn lock(&self) -> MutexGuard<'_, Uart<L>> {
         self.uart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -267,12 +267,12 @@ impl<L: InterruptLine> SerialPort<L> {
 
 impl<L: InterruptLine> InputSink for SerialPort<L> {
     fn push(&self, bytes: &[u8]) -> bool {
-        for piece in bytes.chunks(INPUT_LIMIT) {
+        for chunk in bytes.chunks(INPUT_LIMIT) {
             let mut uart = self.lock();
             while uart.waiting() >= INPUT_LIMIT {
                 uart = self.room.wait(uart).unwrap_or_else(PoisonError::into_inner);
             }
-            uart.receive(piece);
+            uart.receive(chunk);
         }
         true
     }
@@ -300,9 +300,9 @@ mod tests {
         }
     }
 
-    fn uart() -> (Serial<Edges>, Edges) {
+    fn uart() -> (Uart<Edges>, Edges) {
         let edges = Edges::default();
-        (Serial::new(edges.clone()), edges)
+        (Uart::new(edges.clone()), edges)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Task state segments (Intel SDM volume 3A, section 8.2.1, figure 8-2).
+//! Tasks (Intel SDM volume 3A, chapter 8): the 32-bit task state segment (section 8.2.1, figure 8-2).
 
 use crate::registers::GeneralRegisters;
 
