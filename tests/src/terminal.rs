@@ -25,6 +25,12 @@ pub fn show(seen: &str) -> vt100::Parser {
     terminal
 }
 
+/// What a screen shows in a row, without the spaces at its end.
+pub fn row(screen: &vt100::Screen, number: u16) -> String {
+    let (_, columns) = screen.size();
+    screen.rows(0, columns).nth(number.into()).unwrap_or_default().trim_end().to_owned()
+}
+
 /// A command with a terminal of its own.
 pub struct Session {
     child: Child,

@@ -232,6 +232,16 @@ fn what_the_pages_show_is_what_is_said() {
 }
 
 #[test]
+fn every_error_that_a_page_shows_is_looked_at() {
+    for code in Code::ALL {
+        let shown = code.page().lines().filter(|line| is_told(line.trim_start())).count();
+        let looked_at =
+            blocks(code.page()).iter().map(|block| if let Block::Told(told) = block { told.len() } else { 0 });
+        assert_eq!(looked_at.sum::<usize>(), shown, "{code}");
+    }
+}
+
+#[test]
 fn pages_without_an_error_are_known() {
     let has_error = |code: &Code| blocks(code.page()).iter().any(|block| matches!(block, Block::Told(_)));
     let without: Vec<&str> = Code::ALL.iter().filter(|code| !has_error(code)).map(|code| code.text()).collect();

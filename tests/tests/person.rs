@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
 use stos_tests::guests::Guest;
 use stos_tests::process::{children_of, is_alive, is_stopped, wait_until};
-use stos_tests::terminal::{self, Session};
+use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{root, run, tool, tool_path};
 
 fn pack(folder: &Path, manifest: &Path, options: &[&str]) -> PathBuf {
@@ -29,10 +29,6 @@ fn runner(image: &Path) -> Command {
     let mut command = Command::new(tool_path("stos-run"));
     command.args(["--backend", "emulated", "--timeout", "120s"]).arg(image);
     command
-}
-
-fn row(screen: &vt100::Screen, columns: u16, number: u16) -> String {
-    screen.rows(0, columns).nth(number.into()).unwrap_or_default().trim_end().to_owned()
 }
 
 fn signal(process: u32, signal: Signal) {
@@ -71,13 +67,13 @@ fn a_shell_is_left_with_its_own_key_or_the_runners() {
 fn the_screen_follows_the_window() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = Session::start(runner(&pack_guest(folder.path(), "typewriter", "")).args(["--screen", "live"]));
-    session.wait_for_screen(|screen| row(screen, 120, 0) == "typewriter: type, escape ends");
+    session.wait_for_screen(|screen| row(screen, 0) == "typewriter: type, escape ends");
     // Narrow and low: what is drawn ends at the window's edges.
-    session.wait_for_screen_of(10, 20, |screen| row(screen, 20, 0) == "typewriter: type, es");
+    session.wait_for_screen_of(10, 20, |screen| row(screen, 0) == "typewriter: type, es");
     session.type_keys(b"abc");
-    session.wait_for_screen_of(10, 20, |screen| row(screen, 20, 1) == "abc");
+    session.wait_for_screen_of(10, 20, |screen| row(screen, 1) == "abc");
     session.wait_for_screen_of(50, 200, |screen| {
-        row(screen, 200, 0) == "typewriter: type, escape ends" && row(screen, 200, 1) == "abc"
+        row(screen, 0) == "typewriter: type, escape ends" && row(screen, 1) == "abc"
     });
     session.type_keys(b"\x1b");
     session.ends_with(0);
@@ -103,17 +99,17 @@ fn a_stopped_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let image = pack_guest(folder.path(), "typewriter", "");
     let mut session = Session::start(runner(&image).args(["--screen", "live"]));
-    session.wait_for_screen(|screen| row(screen, 120, 0).starts_with("typewriter"));
+    session.wait_for_screen(|screen| row(screen, 0).starts_with("typewriter"));
     signal(session.id(), Signal::STOP);
     wait_until(|| is_stopped(session.id()), "the runner was not stopped");
     // A shell takes the terminal and writes its prompt.
     session.set(&session.settings_before().clone());
     session.seen += "\x1b[?1049l\x1b[2J\x1b[1;1Hprompt$ ";
     signal(session.id(), Signal::CONT);
-    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 120, 0).starts_with("typewriter"));
+    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 0).starts_with("typewriter"));
     assert!(!session.settings().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "not raw again");
     session.type_keys(b"on");
-    session.wait_for_screen(|screen| row(screen, 120, 1) == "on");
+    session.wait_for_screen(|screen| row(screen, 1) == "on");
     session.type_keys(b"\x1b");
     session.ends_with(0);
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::termios::{LocalModes, OutputModes};
 use stos_tests::guests::Guest;
-use stos_tests::terminal::{self, Session};
+use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{run, tool_path};
 
 /// `stos-run` with a terminal of its own, and `kernel` of the examples in it.
@@ -78,10 +78,6 @@ fn ended(session: Session, status: i32) -> String {
     let shown = terminal::show(&seen);
     assert!(!shown.screen().alternate_screen() && !shown.screen().hide_cursor(), "{seen:?}");
     shown.screen().contents()
-}
-
-fn row(screen: &vt100::Screen, number: u16) -> String {
-    screen.rows(0, terminal::COLUMNS).nth(number.into()).unwrap_or_default().trim_end().to_owned()
 }
 
 #[test]
