@@ -5,26 +5,12 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
-#include "guest.h"
+#include "idt.h"
 
 struct attack {
 	const char *name;
 	void (*run)(void);
 };
-
-struct gate {
-	uint16_t offset_low;
-	uint16_t selector;
-	uint16_t flags;
-	uint16_t offset_high;
-};
-
-struct table_register {
-	uint16_t limit;
-	uint32_t base;
-} __attribute__((packed));
-
-#define INTERRUPT_GATE 0x8E00
 
 /* One page directory entry after the kernel window's; its address is the window's own end. */
 #define WINDOW_ENTRY (STOS_PDE_WINDOW + 1)
@@ -102,14 +88,10 @@ __asm__(".pushsection .text\n"
 static inline void use_attempts(void)
 {
 	static struct gate idt[256];
-	uint32_t handler = (uint32_t)attempt_failed;
-	struct table_register idtr = {sizeof idt - 1, (uint32_t)idt};
-	uint16_t cs;
 
-	__asm__("movw %%cs, %0" : "=r"(cs));
 	for (uint32_t vector = 0; vector < 256; vector++)
-		idt[vector] = (struct gate){(uint16_t)handler, cs, INTERRUPT_GATE, (uint16_t)(handler >> 16)};
-	__asm__ volatile("lidt %0" : : "m"(idtr));
+		idt[vector] = make_gate(CODE_SELECTOR, (uint32_t)attempt_failed);
+	load_idt(idt, sizeof idt - 1);
 }
 
 static inline volatile uint32_t *page_directory(void)

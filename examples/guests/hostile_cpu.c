@@ -9,9 +9,6 @@
 /* No memory is here: guests have 16 MiB. */
 #define BEYOND_MEMORY 0x40000000
 
-#define PIC_MASTER_DATA 0x21
-#define PIC_SLAVE_DATA 0xA1
-
 #define MSR_APIC_BASE 0x1B
 #define MSR_EFER 0xC0000080
 #define EFER_LME 0x100
@@ -37,13 +34,6 @@ static void load_gdt(uint32_t base, uint16_t limit)
 	struct table_register gdtr = {limit, base};
 
 	__asm__ volatile("lgdt %0" : : "m"(gdtr));
-}
-
-static void load_idt(uint32_t base, uint16_t limit)
-{
-	struct table_register idtr = {limit, base};
-
-	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
 static void load_ds(uint16_t selector)
@@ -82,13 +72,13 @@ static void gdt_random(void)
 
 static void idt_nowhere(void)
 {
-	load_idt(NOWHERE, 0xFFFF);
+	load_idt((const void *)NOWHERE, 0xFFFF);
 	__asm__ volatile("int3");
 }
 
 static void idt_beyond_memory(void)
 {
-	load_idt((uint32_t)look_at(BEYOND_MEMORY), 0xFFFF);
+	load_idt(look_at(BEYOND_MEMORY), 0xFFFF);
 	__asm__ volatile("int3");
 }
 
@@ -98,15 +88,15 @@ static void idt_random(void)
 
 	for (uint32_t n = 0; n < sizeof table / sizeof *table; n++)
 		table[n] = random_number();
-	load_idt((uint32_t)table, sizeof table - 1);
+	load_idt(table, sizeof table - 1);
 	__asm__ volatile("int3");
 }
 
 /* The timer interrupts, and its handler is nowhere. */
 static void idt_interrupt(void)
 {
-	load_idt(0, 0);
-	outb(PIC_MASTER_DATA, 0xFE);
+	load_idt(NULL, 0);
+	outb(PIC_MASTER + PIC_DATA, 0xFE);
 	for (;;)
 		__asm__ volatile("sti; hlt");
 }
@@ -252,8 +242,8 @@ static void halt_off(void)
 
 static void halt_masked(void)
 {
-	outb(PIC_MASTER_DATA, 0xFF);
-	outb(PIC_SLAVE_DATA, 0xFF);
+	outb(PIC_MASTER + PIC_DATA, 0xFF);
+	outb(PIC_SLAVE + PIC_DATA, 0xFF);
 	for (;;)
 		__asm__ volatile("sti; hlt");
 }

@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 
-#[path = "../tests/guest/mod.rs"]
-mod guest;
-
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use guest::code::{self, exit, say};
-use guest::{Guest, ImageFile, backends, start};
 use rustix::process::{Pid, Signal, kill_process};
+use stos_tests::backends::unpaged;
+use stos_tests::bare::code::{self, exit, say};
+use stos_tests::bare::{BareGuest, ImageFile, start};
 
 /// Runs of each kind.
 const RUNS: usize = 30;
@@ -30,7 +28,7 @@ struct Ending {
 }
 
 impl Ending {
-    fn new(name: &'static str, guest: Guest, signal: Option<Signal>, status: i32) -> Self {
+    fn new(name: &'static str, guest: BareGuest, signal: Option<Signal>, status: i32) -> Self {
         Self { name, image: ImageFile::new(&guest.image()), signal, status }
     }
 }
@@ -43,7 +41,7 @@ fn touch() -> Vec<u8> {
 }
 
 fn endings() -> [Ending; 5] {
-    let guest = |code: &[Vec<u8>]| Guest::new(&code.concat());
+    let guest = |code: &[Vec<u8>]| BareGuest::new(&code.concat());
     let mut large = guest(&[touch(), say("x"), exit(0)]);
     large.description.memory_size = LARGE;
     [
@@ -73,7 +71,7 @@ fn time(backend: &str, ending: &Ending) -> Duration {
 fn main() {
     println!("{:<28} {:<10} {:>10} {:>10} {:>10}", "time to leave after", "backend", "p50", "p90", "longest");
     for ending in endings() {
-        for backend in backends() {
+        for backend in unpaged() {
             let mut times: Vec<Duration> = (0..RUNS).map(|_| time(backend, &ending)).collect();
             times.sort_unstable();
             let percentile =

@@ -3,8 +3,6 @@
 // Clippy allows unwrap in test functions, but not in what they call.
 #![allow(clippy::unwrap_used)]
 
-mod guest;
-
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -13,16 +11,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use guest::code::{self, exit, print, say};
-use guest::{Guest, ImageFile, backends, command};
 use rustix::process::{Pid, Signal, kill_process};
+use stos_tests::backends::unpaged;
+use stos_tests::bare::code::{self, exit, print, say};
+use stos_tests::bare::{BareGuest, ImageFile, command};
+use stos_tests::process::{children_of, is_alive, wait_until};
 use tempfile::TempDir;
-
-/// How long something may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A guest that has said `up`, and its surroundings.
 struct Running {
@@ -44,7 +39,7 @@ impl Drop for Running {
 impl Running {
     /// Starts a guest that spins.
     fn start(backend: &str) -> Self {
-        let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+        let image = ImageFile::new(&BareGuest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
         let running = Self::from_command(command(&["--backend", backend, "--timeout", "120s"], &image.path()), image);
         let children = &running.children;
         assert_eq!(children.len(), usize::from(backend == "emulated"), "{backend}: {children:?}");
@@ -80,14 +75,6 @@ impl Running {
     }
 }
 
-fn wait_until(mut is_true: impl FnMut() -> bool, otherwise: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_true() {
-        assert!(Instant::now() < deadline, "{otherwise}");
-        sleep(Duration::from_millis(5));
-    }
-}
-
 fn wait_for_end(child: &mut Child) -> ExitStatus {
     let mut status = None;
     let mut has_ended = || {
@@ -96,24 +83,6 @@ fn wait_for_end(child: &mut Child) -> ExitStatus {
     };
     wait_until(&mut has_ended, "the runner goes on");
     status.unwrap()
-}
-
-/// State and parent of a process, as `man 5 proc` orders them after the name in parentheses.
-fn state_and_parent(id: u32) -> Option<(String, u32)> {
-    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
-}
-
-/// False as well for a process that has ended and that nobody has asked for its status.
-fn is_alive(id: u32) -> bool {
-    state_and_parent(id).is_some_and(|(state, _)| state != "Z")
-}
-
-fn children_of(parent: u32) -> Vec<u32> {
-    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    ids.filter(|&id| state_and_parent(id).is_some_and(|(_, of)| of == parent)).collect()
 }
 
 /// The files that a process has open, but for devices and for memory that only looks like a file.
@@ -130,7 +99,7 @@ fn open_files(id: u32) -> Vec<PathBuf> {
 
 #[test]
 fn every_signal_has_its_status_and_leaves_nothing() {
-    for backend in backends() {
+    for backend in unpaged() {
         for (signal, status) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
             let running = Running::start(backend);
             running.signal(signal);
@@ -141,7 +110,7 @@ fn every_signal_has_its_status_and_leaves_nothing() {
 
 #[test]
 fn a_runner_that_is_killed_takes_its_emulator_along() {
-    for backend in backends() {
+    for backend in unpaged() {
         let running = Running::start(backend);
         running.signal(Signal::KILL);
         assert_eq!(running.end().signal(), Some(Signal::KILL.as_raw()), "{backend}");
@@ -179,7 +148,7 @@ fn an_emulator_that_lingers_is_ended_by_time_limit_and_signal() {
     fs::set_permissions(&emulator, Permissions::from_mode(0o755)).unwrap();
     let path = [programs.path().as_os_str(), &env::var_os("PATH").unwrap()].join(OsStr::new(":"));
     for (limit, signal, status) in [("3s", None, 124), ("120s", Some(Signal::INT), 130)] {
-        let image = ImageFile::new(&Guest::new(&code::SPIN).image());
+        let image = ImageFile::new(&BareGuest::new(&code::SPIN).image());
         let mut runner = command(&["--backend", "emulated", "--timeout", limit], &image.path());
         runner.env("PATH", &path);
         let running = Running::from_command(runner, image);
@@ -192,8 +161,8 @@ fn an_emulator_that_lingers_is_ended_by_time_limit_and_signal() {
 
 #[test]
 fn a_runner_whose_parent_is_killed_goes_on_to_its_end() {
-    let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+    for backend in unpaged() {
         let runner = command(&["--backend", backend, "--timeout", "3s"], &image.path());
         // The shell waits for it rather than become it.
         let mut shell = Command::new("sh");
@@ -218,8 +187,8 @@ fn a_runner_whose_parent_is_killed_goes_on_to_its_end() {
 #[test]
 fn closed_standard_streams_do_no_harm() {
     let code = [say("on COM1\n"), print(0xe9, b"on the debug console\n"), exit(9)].concat();
-    let image = ImageFile::new(&Guest::new(&code).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&code).image());
+    for backend in unpaged() {
         for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
             let runner = command(&["--backend", backend, "--timeout", "60s"], &image.path());
             let mut shell = Command::new("sh");
@@ -236,8 +205,8 @@ fn closed_standard_streams_do_no_harm() {
 fn a_reader_of_standard_error_that_has_gone_does_no_harm() {
     let line = print(0xe9, &[b'x'; 4096]);
     let code = [line.repeat(64), say("end\n"), exit(9)].concat();
-    let image = ImageFile::new(&Guest::new(&code).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&code).image());
+    for backend in unpaged() {
         let mut child = command(&["--backend", backend, "--timeout", "60s"], &image.path()).spawn().unwrap();
         drop(child.stderr.take());
         let output = child.wait_with_output().unwrap();
@@ -249,8 +218,8 @@ fn a_reader_of_standard_error_that_has_gone_does_no_harm() {
 fn a_run_that_nobody_reads_ends_with_a_signal_all_the_same() {
     // jmp to the output instruction
     let code = [&[0x66, 0xba, 0xf8, 0x03, 0xb0, b'x'][..], &[0xee, 0xeb, 0xfd]].concat();
-    let image = ImageFile::new(&Guest::new(&code).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&code).image());
+    for backend in unpaged() {
         let mut child = command(&["--backend", backend, "--timeout", "120s"], &image.path()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         // Something has come, and more is on its way that will not be read.
@@ -265,7 +234,7 @@ fn a_run_that_nobody_reads_ends_with_a_signal_all_the_same() {
 fn a_running_guest_has_no_file_open() {
     // What the test itself was started with is handed on.
     let inherited = open_files(std::process::id());
-    for backend in backends() {
+    for backend in unpaged() {
         let running = Running::start(backend);
         for id in running.children.iter().copied().chain([running.runner.id()]) {
             let files: Vec<PathBuf> = open_files(id).into_iter().filter(|file| !inherited.contains(file)).collect();

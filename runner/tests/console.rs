@@ -1,21 +1,20 @@
 //! The serial port, what is expected of it, and what ends a run from outside.
 
-mod guest;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use guest::code::{self, ECHO, exit, flood, print, say};
-use guest::{CODE, Guest, ImageFile, assert_status, backends, run, run_with_input, start};
 use rustix::process::{Pid, Signal, kill_process};
+use stos_tests::backends::unpaged;
+use stos_tests::bare::code::{self, ECHO, exit, flood, print, say};
+use stos_tests::bare::{BareGuest, CODE, ImageFile, assert_status, command, run, run_with_input, start};
 
 #[test]
 fn input_reaches_the_guest_byte_for_byte() {
-    let image = Guest::new(&ECHO).image();
+    let image = BareGuest::new(&ECHO).image();
     let mut input: Vec<u8> = (0..=255).filter(|byte| *byte != b'q').collect();
     input.extend(b"and more\x01x\n".repeat(300));
     input.push(b'q');
-    for backend in backends() {
+    for backend in unpaged() {
         let image = ImageFile::new(&image);
         let mut child = start(backend, &["--timeout", "60s"], &image);
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), &input).unwrap();
@@ -27,9 +26,9 @@ fn input_reaches_the_guest_byte_for_byte() {
 
 #[test]
 fn the_end_of_input_does_not_end_the_guest() {
-    let image = Guest::new(&ECHO).image();
-    for backend in backends() {
-        assert_eq!(run_with_input(backend, &["--timeout", "1s"], &image, b"abc").status, 124, "{backend}");
+    let image = BareGuest::new(&ECHO).image();
+    for backend in unpaged() {
+        assert_eq!(run_with_input(backend, &["--timeout", "1s"], &image, b"abc").status, Some(124), "{backend}");
     }
 }
 
@@ -51,8 +50,8 @@ fn repeated_output_arrives() {
 
 #[test]
 fn no_output_is_lost_however_slow_the_reader() {
-    let image = ImageFile::new(&Guest::new(&flood(12)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(12)).image());
+    for backend in unpaged() {
         let mut child = start(backend, &["--timeout", "120s"], &image);
         let mut stdout = child.stdout.take().unwrap();
         // The guest prints until everything between it and us is full.
@@ -67,8 +66,8 @@ fn no_output_is_lost_however_slow_the_reader() {
 
 #[test]
 fn a_reader_that_never_reads_does_not_stop_the_clock() {
-    let image = ImageFile::new(&Guest::new(&flood(u32::MAX)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(u32::MAX)).image());
+    for backend in unpaged() {
         let mut child = start(backend, &["--timeout", "2s"], &image);
         let stdout = child.stdout.take();
         assert_eq!(child.wait().unwrap().code(), Some(124), "{backend}");
@@ -78,8 +77,8 @@ fn a_reader_that_never_reads_does_not_stop_the_clock() {
 
 #[test]
 fn a_closed_standard_output_ends_the_run() {
-    let image = ImageFile::new(&Guest::new(&flood(u32::MAX)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(u32::MAX)).image());
+    for backend in unpaged() {
         let mut child = start(backend, &["--timeout", "60s"], &image);
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
@@ -172,16 +171,16 @@ fn until_ends_the_run_when_it_is_seen() {
 #[test]
 fn the_image_has_expectations_of_its_own_which_the_command_line_replaces() {
     let run_defaults = stos_image::RunDefaults { expect: vec!["never".to_owned()], ..Default::default() };
-    let image = Guest::new(&[say("hello\n"), exit(0)].concat()).with_run(run_defaults).image();
-    assert_eq!(run("emulated", &[], &image).status, 105);
-    assert_eq!(run("emulated", &["--expect", "hello"], &image).status, 0);
+    let image = BareGuest::new(&[say("hello\n"), exit(0)].concat()).with_run(run_defaults).image();
+    assert_eq!(run("emulated", &[], &image).status, Some(105));
+    assert_eq!(run("emulated", &["--expect", "hello"], &image).status, Some(0));
 }
 
 #[test]
 fn signals_end_the_run_with_their_status() {
-    let image = ImageFile::new(&Guest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
+    let image = ImageFile::new(&BareGuest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        for backend in backends() {
+        for backend in unpaged() {
             let mut child = start(backend, &["--timeout", "60s"], &image);
             let mut line = String::new();
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -194,8 +193,8 @@ fn signals_end_the_run_with_their_status() {
 
 #[test]
 fn quiet_success_says_nothing() {
-    let image = Guest::new(&exit(0)).image();
-    for backend in backends() {
+    let image = BareGuest::new(&exit(0)).image();
+    for backend in unpaged() {
         assert_eq!(run(backend, &["--quiet"], &image).stderr, "", "{backend}");
         assert!(run(backend, &[], &image).stderr.starts_with("stos-run: running on "), "{backend}");
     }
@@ -203,8 +202,8 @@ fn quiet_success_says_nothing() {
 
 #[test]
 fn symbols_name_the_place_of_death() {
-    let image = Guest::new(&code::HALT).with_symbol(CODE, 0x10, "idle").image();
-    for backend in backends() {
+    let image = BareGuest::new(&code::HALT).with_symbol(CODE, 0x10, "idle").image();
+    for backend in unpaged() {
         let ended = run(backend, &[], &image);
         assert!(ended.stderr.contains("0x00100002 (idle+0x2)"), "{backend}: {}", ended.stderr);
     }
@@ -212,20 +211,20 @@ fn symbols_name_the_place_of_death() {
 
 #[test]
 fn a_missing_standard_input_is_no_problem() {
-    let image = ImageFile::new(&Guest::new(&[say("hello\n"), exit(0)].concat()).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&[say("hello\n"), exit(0)].concat()).image());
+    for backend in unpaged() {
         let status =
-            guest::command(&["--backend", backend], &image.path()).stdin(Stdio::null()).output().unwrap().status.code();
+            command(&["--backend", backend], &image.path()).stdin(Stdio::null()).output().unwrap().status.code();
         assert_eq!(status, Some(0), "{backend}");
     }
 }
 
 #[test]
 fn a_full_standard_error_does_not_change_the_status() {
-    let image = ImageFile::new(&Guest::new(&[say("hello\n"), exit(0)].concat()).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&[say("hello\n"), exit(0)].concat()).image());
+    for backend in unpaged() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let output = guest::command(&["--backend", backend], &image.path()).stderr(full).output().unwrap();
+        let output = command(&["--backend", backend], &image.path()).stderr(full).output().unwrap();
         assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"hello\n"[..]), "{backend}");
     }
 }

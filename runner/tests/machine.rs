@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod guest;
+use std::io::Write;
 
-use guest::code::{HALT, exit, say};
-use guest::{Guest, ImageFile, backends, command, run, run_with_input};
+use stos_tests::backends::unpaged;
+use stos_tests::bare::code::{COM1, HALT, exit, in8, out_al, out8, say};
+use stos_tests::bare::{BareGuest, ImageFile, command, run, start};
 
 /// A step of a guest that talks to ports.
 enum Step {
@@ -22,41 +23,19 @@ const DATA: u16 = 0x60;
 const STATUS: u16 = 0x64;
 
 fn code(steps: &[Step]) -> Vec<u8> {
-    let mut code = Vec::new();
-    let select = |code: &mut Vec<u8>, port: u16| {
-        // MOV DX, port.
-        code.extend([0x66, 0xba]);
-        code.extend(port.to_le_bytes());
+    let step = |step: &Step| match *step {
+        Out(port, byte) => out8(port, byte),
+        In(port) => [in8(port), out_al(COM1)].concat(),
+        // TEST AL, bit; JZ to the IN.
+        Until(port, bit) => [&in8(port)[..], &[0xa8, bit, 0x74, 0xfb]].concat(),
     };
-    for step in steps {
-        match *step {
-            Out(port, byte) => {
-                select(&mut code, port);
-                // MOV AL, byte; OUT DX, AL.
-                code.extend([0xb0, byte, 0xee]);
-            }
-            In(port) => {
-                select(&mut code, port);
-                // IN AL, DX; then out on COM1.
-                code.push(0xec);
-                select(&mut code, 0x3f8);
-                code.push(0xee);
-            }
-            Until(port, bit) => {
-                select(&mut code, port);
-                // IN AL, DX; TEST AL, bit; JZ to the IN.
-                code.extend([0xec, 0xa8, bit, 0x74, 0xfb]);
-            }
-        }
-    }
-    code.extend(exit(0));
-    code
+    [steps.iter().flat_map(step).collect(), exit(0)].concat()
 }
 
 /// The bytes that a guest reads in `steps` are `expected` on every backend.
 fn assert_read(steps: &[Step], expected: &[u8]) {
-    let file = ImageFile::new(&Guest::new(&code(steps)).image());
-    for backend in backends() {
+    let file = ImageFile::new(&BareGuest::new(&code(steps)).image());
+    for backend in unpaged() {
         let output = command(&["--backend", backend, "--timeout", "60s"], &file.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{backend}: {output:?}");
         assert_eq!(output.stdout, expected, "{backend}: {:x?} instead of {expected:x?}", output.stdout);
@@ -133,20 +112,37 @@ fn cmos_memory_and_simple_ports_answer_alike() {
     assert_read(&steps, &expected);
 }
 
+/// The scan codes of set 1 of a letter or a space typed on a PC's keyboard, with the shift key around a large letter.
+fn scan_codes(letter: u8) -> Vec<u8> {
+    const LEFT_SHIFT: u8 = 0x2a;
+    const RELEASED: u8 = 0x80;
+    let rows: [(u8, &[u8]); 4] = [(0x10, b"qwertyuiop"), (0x1e, b"asdfghjkl"), (0x2c, b"zxcvbnm"), (0x39, b" ")];
+    let key = rows.iter().find_map(|(first, row)| {
+        let column = row.iter().position(|key| key.eq_ignore_ascii_case(&letter))?;
+        Some(first + u8::try_from(column).unwrap())
+    });
+    let key = key.unwrap();
+    if letter.is_ascii_uppercase() {
+        vec![LEFT_SHIFT, key, key | RELEASED, LEFT_SHIFT | RELEASED]
+    } else {
+        vec![key, key | RELEASED]
+    }
+}
+
 #[test]
 fn keys_arrive_as_scan_codes_however_many_they_are() {
     // More than the controller's buffer holds: nothing is lost while the guest is slow.
     let text = "The quick brown fox".repeat(5);
-    let keys: usize = text.bytes().map(|byte| if byte.is_ascii_uppercase() { 4 } else { 2 }).sum();
-    let steps: Vec<Step> = (0..keys).flat_map(|_| [Until(STATUS, 1), In(DATA)]).collect();
-    let image = Guest::new(&code(&steps)).image();
-    let mut seen = Vec::new();
-    for backend in backends() {
-        let ended = run_with_input(backend, &["--keyboard", "ps2"], &image, text.as_bytes());
-        assert_eq!(ended.status, 0, "{backend}: {ended:?}");
-        seen.push(ended.stdout);
+    let expected: Vec<u8> = text.bytes().flat_map(scan_codes).collect();
+    let steps: Vec<Step> = expected.iter().flat_map(|_| [Until(STATUS, 1), In(DATA)]).collect();
+    let image = ImageFile::new(&BareGuest::new(&code(&steps)).image());
+    for backend in unpaged() {
+        let mut child = start(backend, &["--keyboard", "ps2", "--timeout", "60s"], &image);
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{backend}: {output:?}");
+        assert_eq!(output.stdout, expected, "{backend}: {:x?} instead of {expected:x?}", output.stdout);
     }
-    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
 }
 
 /// Stores a character and its attribute into a cell of the text memory: `mov word [address], value`.
@@ -158,11 +154,11 @@ const SHOWN: &str = "--- the guest's screen ---\nhi\n--- end of the screen ---\n
 
 #[test]
 fn the_screen_is_shown_as_asked() {
-    let only_screen = Guest::new(&[put(0, b'h', 7), put(1, b'i', 7), exit(0)].concat()).image();
-    let both = Guest::new(&[put(0, b'h', 7), put(1, b'i', 7), say("hello\n"), exit(0)].concat()).image();
-    let neither = Guest::new(&exit(0)).image();
-    let cleared = Guest::new(&[put(0, b' ', 7), exit(0)].concat()).image();
-    for backend in backends() {
+    let only_screen = BareGuest::new(&[put(0, b'h', 7), put(1, b'i', 7), exit(0)].concat()).image();
+    let both = BareGuest::new(&[put(0, b'h', 7), put(1, b'i', 7), say("hello\n"), exit(0)].concat()).image();
+    let neither = BareGuest::new(&exit(0)).image();
+    let cleared = BareGuest::new(&[put(0, b' ', 7), exit(0)].concat()).image();
+    for backend in unpaged() {
         let shows = |image: &[u8], options: &[&str]| run(backend, options, image).stderr.contains(SHOWN);
         assert!(shows(&only_screen, &[]), "{backend}");
         assert!(shows(&only_screen, &["--quiet", "--screen", "final"]), "{backend}");
@@ -181,11 +177,11 @@ fn the_screen_is_shown_as_asked() {
 #[test]
 fn the_screen_of_a_guest_that_fails_is_shown_or_mentioned() {
     let crash = [put(0, b'h', 7), put(1, b'i', 7), HALT.to_vec()].concat();
-    let silent = Guest::new(&crash).image();
-    let talking = Guest::new(&[say("hello\n"), crash].concat()).image();
-    for backend in backends() {
+    let silent = BareGuest::new(&crash).image();
+    let talking = BareGuest::new(&[say("hello\n"), crash].concat()).image();
+    for backend in unpaged() {
         let ended = run(backend, &[], &silent);
-        assert_eq!(ended.status, 104, "{backend}: {ended:?}");
+        assert_eq!(ended.status, Some(104), "{backend}: {ended:?}");
         assert!(ended.stderr.contains(SHOWN), "{backend}: {}", ended.stderr);
         let ended = run(backend, &[], &talking);
         assert!(ended.stderr.contains("--screen final shows that"), "{backend}: {}", ended.stderr);
@@ -194,17 +190,17 @@ fn the_screen_of_a_guest_that_fails_is_shown_or_mentioned() {
 
 #[test]
 fn a_picture_of_the_screen_is_written() {
-    let image = Guest::new(&[put(0, b'h', 7), say("hello\n"), exit(0)].concat()).image();
+    let image = BareGuest::new(&[put(0, b'h', 7), say("hello\n"), exit(0)].concat()).image();
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("screen.png");
     let mut pictures = Vec::new();
-    for backend in backends() {
+    for backend in unpaged() {
         let ended = run(backend, &["--screen-png", picture.to_str().unwrap()], &image);
-        assert_eq!(ended.status, 0, "{backend}: {ended:?}");
+        assert_eq!(ended.status, Some(0), "{backend}: {ended:?}");
         pictures.push(std::fs::read(&picture).unwrap());
         let nowhere = folder.path().join("missing/screen.png");
         let ended = run(backend, &["--screen-png", nowhere.to_str().unwrap()], &image);
-        assert_eq!(ended.status, 74, "{backend}: {ended:?}");
+        assert_eq!(ended.status, Some(74), "{backend}: {ended:?}");
         assert!(ended.stderr.contains("writing the picture of the screen"), "{backend}: {}", ended.stderr);
     }
     assert!(pictures.iter().all(|bytes| bytes.starts_with(b"\x89PNG") && *bytes == pictures[0]));
@@ -214,8 +210,8 @@ fn a_picture_of_the_screen_is_written() {
 fn the_clock_can_be_the_hosts() {
     // The century, in BCD: this host's clock says 20, as does the fixed one, but only the host's year is after 2024.
     let steps = [Out(0x70, 0x0b), Out(0x71, 0x06), Out(0x70, 0x09), In(0x71)];
-    let image = Guest::new(&code(&steps)).image();
-    for backend in backends() {
+    let image = BareGuest::new(&code(&steps)).image();
+    for backend in unpaged() {
         assert_eq!(run(backend, &[], &image).stdout, "\0", "{backend}");
         let year = run(backend, &["--rtc", "host"], &image).stdout;
         assert!(year.as_bytes()[0] > 24, "{backend}: {year:?}");
@@ -247,28 +243,31 @@ fn no_sequence_of_port_accesses_breaks_the_runner() {
             if (0xf1..=0xf7).contains(&port) || matches!(port, 0x8f..=0x92 | 0x502..=0x505 | 0x61..=0x64) {
                 continue;
             }
-            // MOV EAX, number; MOV DX, port; IN or OUT of 1, 2 or 4 bytes.
+            // IN or OUT of 1, 2 or 4 bytes.
+            let (access, width): (&[u8], u16) = match number >> 24 & 7 {
+                0 | 1 => (&[0xec], 1),
+                2 => (&[0x66, 0xed], 2),
+                3 => (&[0xed], 4),
+                4 | 5 => (&[0xee], 1),
+                6 => (&[0x66, 0xef], 2),
+                _ => (&[0xef], 4),
+            };
+            // QEMU dies of an access that goes beyond the last register of its serial port.
+            if (COM1..COM1 + 8).contains(&port) && port + width > COM1 + 8 {
+                continue;
+            }
+            // MOV EAX, number; MOV DX, port.
             code.push(0xb8);
             code.extend(next(&mut state).to_le_bytes());
             code.extend([0x66, 0xba]);
             code.extend(port.to_le_bytes());
-            let access: &[u8] = match number >> 24 & 7 {
-                0 | 1 => &[0xec],
-                2 => &[0x66, 0xed],
-                3 => &[0xed],
-                4 | 5 => &[0xee],
-                6 => &[0x66, 0xef],
-                _ => &[0xef],
-            };
             code.extend(access);
         }
         code.extend(exit(5));
-        let image = Guest::new(&code).image();
-        for backend in backends() {
+        let image = BareGuest::new(&code).image();
+        for backend in unpaged() {
             let ended = run(backend, &[], &image);
-            // QEMU aborts at some accesses to devices that only it has.
-            let aborted = backend == "emulated" && ended.status == 103;
-            assert!(aborted || ended.status == 5, "{backend}, round {round}: {ended:?}");
+            assert_eq!(ended.status, Some(5), "{backend}, round {round}: {ended:?}");
         }
     }
 }

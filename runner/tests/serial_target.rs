@@ -3,8 +3,6 @@
 // Clippy allows unwrap in test functions, but not in what they call.
 #![allow(clippy::unwrap_used)]
 
-mod guest;
-
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -12,15 +10,15 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use guest::code::{self, ECHO, exit, flood, say};
-use guest::{Ended, Guest, ImageFile, backends, command, run, run_with_input, start};
 use rustix::process::{Pid, Signal, kill_process};
+use stos_tests::backends::unpaged;
+use stos_tests::bare::code::{self, ECHO, exit, flood, say};
+use stos_tests::bare::{BareGuest, ImageFile, command, run, run_with_input, start};
+use stos_tests::process::wait_until;
+use stos_tests::tools::Run;
 use tempfile::TempDir;
-
-/// How long something may take that is sure to come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder, and the option for a target `kind` with a path in it.
 fn target(kind: &str) -> (TempDir, PathBuf, String) {
@@ -32,14 +30,13 @@ fn target(kind: &str) -> (TempDir, PathBuf, String) {
 
 /// Connects as soon as somebody listens.
 fn connect(path: &Path) -> UnixStream {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match UnixStream::connect(path) {
-            Ok(client) => return client,
-            Err(error) if Instant::now() > deadline => panic!("{}: {error}", path.display()),
-            Err(_) => thread::sleep(Duration::from_millis(5)),
-        }
-    }
+    let mut client = Err(ErrorKind::NotFound.into());
+    let mut listens = || {
+        client = UnixStream::connect(path);
+        client.is_ok()
+    };
+    wait_until(&mut listens, "nobody listens");
+    client.unwrap()
 }
 
 fn read(client: &mut impl Read, count: usize) -> String {
@@ -62,35 +59,35 @@ fn read_to_end(client: &mut impl Read) -> Vec<u8> {
     }
 }
 
-fn ended(child: Child) -> Ended {
+fn ended(child: Child) -> Run {
     child.wait_with_output().unwrap().into()
 }
 
 #[test]
 fn a_file_gets_all_output_of_a_guest_that_dies() {
-    let image = Guest::new(&[say("first\nlast words"), code::CRASH.to_vec()].concat()).image();
-    for backend in backends() {
+    let image = BareGuest::new(&[say("first\nlast words"), code::CRASH.to_vec()].concat()).image();
+    for backend in unpaged() {
         let (_folder, path, option) = target("file");
         fs::write(&path, "what was there before, which is longer than what comes").unwrap();
         let ended = run(backend, &[&option], &image);
-        assert_eq!((ended.status, &*ended.stdout), (100, ""), "{backend}: {}", ended.stderr);
+        assert_eq!((ended.status, &*ended.stdout), (Some(100), ""), "{backend}: {}", ended.stderr);
         assert_eq!(fs::read_to_string(&path).unwrap(), "first\nlast words", "{backend}");
     }
 }
 
 #[test]
 fn expectations_are_looked_for_wherever_the_output_goes() {
-    let image = Guest::new(&[say("one\ntwo\n"), code::SPIN.to_vec()].concat()).image();
+    let image = BareGuest::new(&[say("one\ntwo\n"), code::SPIN.to_vec()].concat()).image();
     let (_file, path, file) = target("file");
     let (_unix, _, unix) = target("unix");
     for option in [&*file, &unix, "--serial=pty", "--serial=off"] {
-        for backend in backends() {
+        for backend in unpaged() {
             let found = run(backend, &[option, "--expect", "one", "--expect", "two"], &image);
-            assert_eq!(found.status, 0, "{backend}, {option}: {}", found.stderr);
+            assert_eq!(found.status, Some(0), "{backend}, {option}: {}", found.stderr);
             let found = run(backend, &[option, "--reject", "two"], &image);
-            assert_eq!(found.status, 105, "{backend}, {option}: {}", found.stderr);
+            assert_eq!(found.status, Some(105), "{backend}, {option}: {}", found.stderr);
             let found = run(backend, &[option, "--until", "t.o"], &image);
-            assert_eq!((found.status, &*found.stdout), (0, ""), "{backend}, {option}: {}", found.stderr);
+            assert_eq!((found.status, &*found.stdout), (Some(0), ""), "{backend}, {option}: {}", found.stderr);
         }
     }
     assert_eq!(fs::read_to_string(path).unwrap(), "one\ntwo\n");
@@ -98,19 +95,19 @@ fn expectations_are_looked_for_wherever_the_output_goes() {
 
 #[test]
 fn standard_input_is_left_alone_unless_it_is_the_serial_port() {
-    let image = Guest::new(&ECHO).image();
-    for backend in backends() {
+    let image = BareGuest::new(&ECHO).image();
+    for backend in unpaged() {
         let limited = ["--serial=off", "--timeout", "1s"];
-        assert_eq!(run_with_input(backend, &limited, &image, b"q").status, 124, "{backend}");
+        assert_eq!(run_with_input(backend, &limited, &image, b"q").status, Some(124), "{backend}");
     }
     let both = run("emulated", &["--serial=off", "--keyboard", "serial"], &image);
-    assert_eq!(both.status, 64);
+    assert_eq!(both.status, Some(64));
     assert!(both.stderr.contains("`--keyboard serial` needs `--serial stdio`"), "{}", both.stderr);
 }
 
 #[test]
 fn a_file_that_can_not_be_written_is_named_with_the_reason() {
-    let image = Guest::new(&[say("hello\n"), exit(0)].concat()).image();
+    let image = BareGuest::new(&[say("hello\n"), exit(0)].concat()).image();
     let (folder, path, fifo) = target("file");
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let inside = |name: &str| format!("--serial=file:{}", folder.path().join(name).display());
@@ -120,10 +117,10 @@ fn a_file_that_can_not_be_written_is_named_with_the_reason() {
         (&inside("missing/file"), "No such file or directory"),
         ("--serial=file:/dev/full", "No space left on device"),
     ] {
-        for backend in backends() {
+        for backend in unpaged() {
             let found = run(backend, &[option], &image);
             let name = option.trim_start_matches("--serial=file:");
-            assert_eq!(found.status, 74, "{backend}, {option}: {}", found.stderr);
+            assert_eq!(found.status, Some(74), "{backend}, {option}: {}", found.stderr);
             assert!(found.stderr.contains(says) && found.stderr.contains(&format!("`{name}`")), "{}", found.stderr);
         }
     }
@@ -131,33 +128,33 @@ fn a_file_that_can_not_be_written_is_named_with_the_reason() {
 
 #[test]
 fn the_image_is_not_overwritten_by_its_own_output() {
-    let bytes = Guest::new(&[say("hello\n"), exit(0)].concat()).image();
+    let bytes = BareGuest::new(&[say("hello\n"), exit(0)].concat()).image();
     let image = ImageFile::new(&bytes);
     let option = format!("--serial=file:{}", image.path().display());
-    let found: Ended = command(&["--backend", "emulated", &option], &image.path()).output().unwrap().into();
-    assert_eq!(found.status, 74);
+    let found: Run = command(&["--backend", "emulated", &option], &image.path()).output().unwrap().into();
+    assert_eq!(found.status, Some(74));
     assert!(found.stderr.contains("it is the image"), "{}", found.stderr);
     assert!(fs::read(image.path()).unwrap() == bytes);
 }
 
 #[test]
 fn a_fifo_with_a_reader_is_as_good_as_a_file() {
-    let image = ImageFile::new(&Guest::new(&flood(4)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(4)).image());
+    for backend in unpaged() {
         let (_folder, path, option) = target("file");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         let mut reader = File::options().read(true).write(true).open(&path).unwrap();
         let child = start(backend, &["--timeout", "60s", &option], &image);
         let text = read(&mut reader, 4 * 65536 + 5);
         assert!(text.ends_with("x\nend\n"));
-        assert_eq!(ended(child).status, 0, "{backend}");
+        assert_eq!(ended(child).status, Some(0), "{backend}");
     }
 }
 
 #[test]
 fn clients_of_a_socket_talk_to_the_guest_one_after_the_other() {
-    let image = ImageFile::new(&Guest::new(&[say("hello\n"), ECHO.to_vec()].concat()).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&[say("hello\n"), ECHO.to_vec()].concat()).image());
+    for backend in unpaged() {
         let (_folder, path, option) = target("unix");
         let child = start(backend, &["--timeout", "60s", &option], &image);
         let mut first = connect(&path);
@@ -177,19 +174,19 @@ fn clients_of_a_socket_talk_to_the_guest_one_after_the_other() {
         second.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(read_to_end(&mut second), b"q", "{backend}");
         let found = ended(child);
-        assert_eq!((found.status, &*found.stdout), (0, ""), "{backend}: {}", found.stderr);
+        assert_eq!((found.status, &*found.stdout), (Some(0), ""), "{backend}: {}", found.stderr);
         assert!(!path.exists(), "{backend}");
     }
 }
 
 #[test]
 fn a_guest_ends_though_nobody_comes_and_that_is_said() {
-    let image = Guest::new(&flood(20)).image();
-    for backend in backends() {
+    let image = BareGuest::new(&flood(20)).image();
+    for backend in unpaged() {
         let (_folder, _, unix) = target("unix");
         for option in [&*unix, "--serial=pty"] {
             let found = run(backend, &[option], &image);
-            assert_eq!(found.status, 0, "{backend}, {option}: {}", found.stderr);
+            assert_eq!(found.status, Some(0), "{backend}, {option}: {}", found.stderr);
             let says = format!("nobody has read {} bytes of output from the ", 20 * 65536 + 5);
             assert!(found.stderr.contains(&says), "{backend}, {option}: {}", found.stderr);
         }
@@ -198,8 +195,8 @@ fn a_guest_ends_though_nobody_comes_and_that_is_said() {
 
 #[test]
 fn a_client_gets_everything_however_slow_it_is() {
-    let image = ImageFile::new(&Guest::new(&flood(40)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(40)).image());
+    for backend in unpaged() {
         let (_folder, path, option) = target("unix");
         let child = start(backend, &["--timeout", "120s", &option], &image);
         let mut client = connect(&path);
@@ -207,18 +204,18 @@ fn a_client_gets_everything_however_slow_it_is() {
         let text = read_to_end(&mut client);
         assert_eq!(text.len(), 40 * 65536 + 5, "{backend}");
         assert!(text.ends_with(b"x\nend\n"), "{backend}");
-        assert_eq!(ended(child).status, 0, "{backend}");
+        assert_eq!(ended(child).status, Some(0), "{backend}");
     }
 }
 
 #[test]
 fn a_client_that_never_reads_does_not_stop_the_clock() {
-    let image = ImageFile::new(&Guest::new(&flood(u32::MAX)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(u32::MAX)).image());
+    for backend in unpaged() {
         let (_folder, path, option) = target("unix");
         let child = start(backend, &["--timeout", "2s", &option], &image);
         let client = connect(&path);
-        assert_eq!(ended(child).status, 124, "{backend}");
+        assert_eq!(ended(child).status, Some(124), "{backend}");
         assert!(!path.exists(), "{backend}");
         drop(client);
     }
@@ -226,32 +223,32 @@ fn a_client_that_never_reads_does_not_stop_the_clock() {
 
 #[test]
 fn the_socket_goes_when_a_signal_ends_the_run() {
-    let image = ImageFile::new(&Guest::new(&code::SPIN).image());
+    let image = ImageFile::new(&BareGuest::new(&code::SPIN).image());
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (_folder, path, option) = target("unix");
         let child = start("emulated", &["--timeout", "60s", &option], &image);
         drop(connect(&path));
         kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(ended(child).status, status);
+        assert_eq!(ended(child).status, Some(status));
         assert!(!path.exists(), "{status}");
     }
 }
 
 #[test]
 fn only_a_dead_socket_is_replaced() {
-    let image = Guest::new(&exit(0)).image();
+    let image = BareGuest::new(&exit(0)).image();
     let (_folder, path, option) = target("unix");
     let listener = UnixListener::bind(&path).unwrap();
     let found = run("emulated", &[&option], &image);
-    assert_eq!(found.status, 74);
+    assert_eq!(found.status, Some(74));
     assert!(found.stderr.contains("another program listens there already"), "{}", found.stderr);
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
     drop(listener);
-    assert_eq!(run("emulated", &[&option], &image).status, 0);
+    assert_eq!(run("emulated", &[&option], &image).status, Some(0));
     assert!(!path.exists());
     fs::write(&path, "mine").unwrap();
     let found = run("emulated", &[&option], &image);
-    assert_eq!(found.status, 74);
+    assert_eq!(found.status, Some(74));
     assert!(found.stderr.contains("something that is no socket is there already"), "{}", found.stderr);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
 }
@@ -270,8 +267,8 @@ fn open_terminal(child: &mut Child) -> (File, BufReader<std::process::ChildStder
 
 #[test]
 fn a_pseudo_terminal_carries_every_byte_both_ways() {
-    let image = ImageFile::new(&Guest::new(&[say("hello\n"), ECHO.to_vec()].concat()).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&[say("hello\n"), ECHO.to_vec()].concat()).image());
+    for backend in unpaged() {
         // Its path is no chatter.
         let mut child = start(backend, &["--timeout", "60s", "--serial=pty", "--quiet"], &image);
         let (mut terminal, _stderr) = open_terminal(&mut child);
@@ -286,8 +283,8 @@ fn a_pseudo_terminal_carries_every_byte_both_ways() {
 
 #[test]
 fn a_reader_of_the_pseudo_terminal_gets_everything_before_it_is_closed() {
-    let image = ImageFile::new(&Guest::new(&flood(12)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(12)).image());
+    for backend in unpaged() {
         let mut child = start(backend, &["--timeout", "120s", "--serial=pty"], &image);
         let (mut terminal, _stderr) = open_terminal(&mut child);
         thread::sleep(Duration::from_secs(1));
@@ -300,8 +297,8 @@ fn a_reader_of_the_pseudo_terminal_gets_everything_before_it_is_closed() {
 
 #[test]
 fn a_reader_that_leaves_the_pseudo_terminal_does_not_stop_the_guest() {
-    let image = ImageFile::new(&Guest::new(&flood(40)).image());
-    for backend in backends() {
+    let image = ImageFile::new(&BareGuest::new(&flood(40)).image());
+    for backend in unpaged() {
         let mut child = start(backend, &["--timeout", "60s", "--serial=pty"], &image);
         let (mut terminal, mut stderr) = open_terminal(&mut child);
         read(&mut terminal, 100);
@@ -315,15 +312,15 @@ fn a_reader_that_leaves_the_pseudo_terminal_does_not_stop_the_guest() {
 
 #[test]
 fn a_target_that_makes_no_sense_is_refused() {
-    let image = ImageFile::new(&Guest::new(&exit(0)).image());
+    let image = ImageFile::new(&BareGuest::new(&exit(0)).image());
     let long = format!("unix:/{}", "x".repeat(107));
     for (text, says) in [
         ("tcp:1234", "expected stdio, file:PATH, unix:PATH, pty or off"),
         ("unix:", "the path after the colon is missing"),
         (&long, "the path has 108 bytes, and a socket's has at most 107"),
     ] {
-        let found: Ended = command(&["--serial", text], &image.path()).output().unwrap().into();
-        assert_eq!(found.status, 64, "{text}");
+        let found: Run = command(&["--serial", text], &image.path()).output().unwrap().into();
+        assert_eq!(found.status, Some(64), "{text}");
         assert!(found.stderr.contains("--serial <TARGET>") && found.stderr.contains(says), "{}", found.stderr);
     }
 }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use stos_image::Digest;
-use stos_run::backend::{Backend, BackendChoice, Choice, choose};
-use stos_run::outcome::{Outcome, reason};
+use stos_tests::backends::kvm_that_pages;
 use stos_tests::guests::{Guest, flood};
 use stos_tests::nested::{self, Case, Payload};
 use stos_tests::tools::{run, tool, tool_path};
@@ -79,10 +78,9 @@ fn time_nested(folder: &Path) {
 fn main() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     time("emulated", folder.path());
-    match choose(BackendChoice::Auto) {
-        Ok(Choice { backend: Backend::Kvm(_), .. }) => time("kvm", folder.path()),
-        other => {
-            let reason = other.map_or_else(|error| Outcome::from(error).to_string(), |choice| reason(&choice));
+    match kvm_that_pages() {
+        Ok(()) => time("kvm", folder.path()),
+        Err(reason) => {
             println!("the nested VM's KVM is measured, not this machine's: {reason}");
             time_nested(folder.path());
         }

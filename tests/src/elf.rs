@@ -181,6 +181,18 @@ impl Elf {
         }
     }
 
+    /// A kernel of one segment that is linked and loaded at 1 MiB, and entered behind room for a header.
+    pub fn low_kernel() -> Self {
+        let code = Segment { paddr: 0x10_0000, ..Segment::new(0x10_0000, 5, &[0xf4; 16]) };
+        Self {
+            entry: 0x10_0004,
+            segments: vec![code],
+            sections: vec![Section::text(0, 0x10_0000, 16)],
+            symbols: Vec::new(),
+            ..Self::kernel()
+        }
+    }
+
     /// A module with one function and its `.modinfo`.
     pub fn module(function: &'static str) -> Self {
         Self {

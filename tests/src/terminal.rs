@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-/// How long a command may take to print what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::PATIENCE;
 
 /// Rows of a terminal on which something is drawn: there is room below a guest's screen.
 pub const ROWS: u16 = 40;
@@ -24,6 +23,12 @@ pub fn show(seen: &str) -> vt100::Parser {
     let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
     terminal.process(seen.as_bytes());
     terminal
+}
+
+/// What a screen shows in a row, without the spaces at its end.
+pub fn row(screen: &vt100::Screen, number: u16) -> String {
+    let (_, columns) = screen.size();
+    screen.rows(0, columns).nth(number.into()).unwrap_or_default().trim_end().to_owned()
 }
 
 /// A command with a terminal of its own.

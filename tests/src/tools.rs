@@ -42,6 +42,18 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
+/// Runs `stos-pack` with `arguments` in `folder` to its end.
+pub fn pack_in(folder: &Path, arguments: &[&str]) -> Run {
+    run(tool("stos-pack").current_dir(folder).args(arguments))
+}
+
+/// Packs `folder`'s manifest.yaml, which has these lines beside a name, into manifest.img; nothing must be said of it.
+pub fn pack_manifest(folder: &Path, lines: &str) {
+    std::fs::write(folder.join("manifest.yaml"), format!("version: 1\nname: test\n{lines}\n")).unwrap();
+    let packed = pack_in(folder, &["manifest.yaml"]);
+    assert_eq!((packed.status, &*packed.stderr), (Some(0), ""));
+}
+
 /// What a command printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -55,11 +67,15 @@ pub struct Run {
 
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Self::new(output.status.code(), &output.stdout, &output.stderr)
+    }
+}
+
+impl Run {
+    /// With the bytes that are no UTF-8 replaced.
+    pub fn new(status: Option<i32>, stdout: &[u8], stderr: &[u8]) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { status, stdout: text(stdout), stderr: text(stderr) }
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, openat};
 use rustix::process::{Pid, Signal, kill_process};
+use stos_tests::files::names_in;
 use stos_tests::tools::{run, tool};
 
 /// Every verb, as help lists them.
@@ -138,13 +139,10 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     let result = run(tool("stos-pack").arg("man").arg(&pages));
     let verbs = verbs();
     assert_eq!(result.stdout, format!("{}: {} pages\n", pages.display(), verbs.len() + 1));
-    let mut files: Vec<String> =
-        fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let mut expected: Vec<String> = verbs.iter().map(|verb| format!("stos-pack-{verb}.1")).collect();
     expected.push("stos-pack.1".to_owned());
-    files.sort();
     expected.sort();
-    assert_eq!(files, expected);
+    assert_eq!(names_in(&pages), expected);
     for verb in &verbs {
         let own = fs::read_to_string(pages.join(format!("stos-pack-{verb}.1"))).unwrap();
         assert!(own.contains(&format!(".TH stos-pack-{verb} 1")), "{own}");
@@ -162,8 +160,7 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     assert_eq!((refused.status, &*refused.stdout), (Some(74), ""));
     let reason = format!("can't write the manual page to `{}/stos-pack-init.1`: it is a dir", blocked.display());
     assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
-    let hidden = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    assert!(!fs::read_dir(&blocked).unwrap().any(|entry| hidden(entry.unwrap())));
+    assert!(!names_in(&blocked).iter().any(|name| name.starts_with('.')));
 }
 
 #[test]
@@ -182,6 +179,5 @@ fn a_signal_between_two_files_ends_the_program() {
     let _reader = openat(CWD, &pipe, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
-    let hidden = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-    assert!(!fs::read_dir(folder.path()).unwrap().any(|entry| hidden(entry.unwrap())));
+    assert!(!names_in(folder.path()).iter().any(|name| name.starts_with('.')));
 }

@@ -12,8 +12,9 @@ use object::LittleEndian;
 use object::read::elf::ElfFile32;
 use object::{Object, ObjectSegment};
 use stos_image::ParsedImage;
+use stos_tests::bare::flat_entry;
 use stos_tests::emulator::{boot, machine, with_kernel};
-use stos_tests::fixtures;
+use stos_tests::fixtures::golden_image;
 use stos_tests::guests::{self, Guest};
 use stos_tests::tools::{Run, run, tool};
 use stos_tests::witness;
@@ -95,13 +96,13 @@ fn a_machine_with_too_little_memory_says_what_is_needed() {
 #[test]
 fn a_loader_that_is_none_is_told_so_on_the_screen_and_the_serial_port() {
     let folder = tempfile::tempdir().unwrap();
-    let kernel = fs::read(kernel_of(&witness::image(folder.path()))).unwrap();
+    let kernel = fs::read(kernel_of(&witness::image(folder.path(), witness::MEMORY))).unwrap();
     let file = ElfFile32::<LittleEndian>::parse(&*kernel).unwrap();
     let segments = file.segments().map(|segment| (segment.address(), segment.data().unwrap().to_vec()));
     // Loaded as it should be, but without the loader's magic in EAX.
     let entry = u32::try_from(file.entry()).unwrap();
     let image = folder.path().join("loaded.img");
-    witness::write_guest(&image, &witness::flat_entry(entry), &segments.collect::<Vec<_>>());
+    witness::write_guest(&image, &flat_entry(entry), &segments.collect::<Vec<_>>());
     let options = ["--backend", "emulated", "--timeout", "60s", "--screen", "final"];
     let result = run(tool("stos-run").args(options).arg(&image));
     let text = "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.";
@@ -135,19 +136,17 @@ fn memory_that_is_not_zero_becomes_zero() {
     assert!(booted.serial.contains("check: heap: zero from first_useable_addr: ok"), "{}", booted.serial);
     assert_eq!(booted.status, SUCCESS);
 
-    let image = witness::image(folder.path());
-    let expected = run_witness(&image);
+    let image = witness::image(folder.path(), witness::MEMORY);
     let mut machine = with_kernel(&kernel_of(&image), 16);
     machine.arg("-device").arg(format!("loader,file={},addr=0x800000,force-raw=on", garbage.display()));
-    assert_eq!(boot(machine, None).serial, expected);
+    assert_eq!(boot(machine, None).serial, witness::expected(witness::MEMORY));
 }
 
 #[test]
 fn a_loader_enters_a_guest_in_the_state_and_with_the_memory_that_a_runner_gives_it() {
     let folder = tempfile::tempdir().unwrap();
-    let image = witness::image(folder.path());
-    let expected = run_witness(&image);
-    assert!(expected.contains("0B0B0B0B 0D0D0D0D 0C0C0C0C 0A0A0A0A"), "{expected}");
+    let image = witness::image(folder.path(), witness::MEMORY);
+    let expected = witness::expected(witness::MEMORY);
     let kernel = kernel_of(&image);
     let from_qemu = boot(with_kernel(&kernel, 16), None);
     assert_eq!((&*from_qemu.serial, from_qemu.status), (&*expected, SUCCESS));
@@ -156,17 +155,13 @@ fn a_loader_enters_a_guest_in_the_state_and_with_the_memory_that_a_runner_gives_
     assert_eq!((&*from_grub.serial, from_grub.status), (&*expected, SUCCESS));
 }
 
-/// What the witness prints in `stos-run`.
-fn run_witness(image: &Path) -> String {
-    let result = run(tool("stos-run").args(["--backend", "emulated", "--timeout", "60s"]).arg(image));
-    assert_eq!(result.status, Some(0), "{}", result.stderr);
-    result.stdout
-}
-
 #[test]
 fn raw_memory_is_that_of_the_image_with_holes_for_the_rest() {
     let folder = tempfile::tempdir().unwrap();
-    for image in [Guest { memory: "3GiB", ..guest("ministos") }.pack(folder.path()), witness::image(folder.path())] {
+    for image in [
+        Guest { memory: "3GiB", ..guest("ministos") }.pack(folder.path()),
+        witness::image(folder.path(), witness::MEMORY),
+    ] {
         let memory = image.with_extension("raw");
         let result = export(&image, "raw", &memory);
         assert_eq!((result.status, &*result.stderr), (Some(0), ""));
@@ -192,7 +187,7 @@ fn raw_memory_is_that_of_the_image_with_holes_for_the_rest() {
     // All of the small one: what is in no extent is zero.
     let bytes = fs::read(folder.path().join("witness.raw")).unwrap();
     let found = bytes.iter().filter(|&&byte| byte != 0).count();
-    let pieces = witness::pieces();
+    let pieces = witness::chunks(witness::MEMORY);
     let expected: usize = pieces.iter().map(|(_, bytes)| bytes.iter().filter(|&&byte| byte != 0).count()).sum();
     assert_eq!(found, expected);
 }
@@ -202,18 +197,10 @@ fn id_of(image: &Path) -> String {
     verified.trim().rsplit(' ').next().unwrap().to_owned()
 }
 
-/// The golden image in `folder`.
-fn golden(folder: &Path) -> PathBuf {
-    let image = folder.join("golden.img");
-    let packed = run(tool("stos-pack").arg(fixtures::folder().join("golden/golden.yaml")).arg("-o").arg(&image));
-    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
-    image
-}
-
 #[test]
 fn the_same_image_gives_the_same_kernel_and_standard_output_takes_it() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let kernel = fs::read(kernel_of(&image)).unwrap();
     let mut to_stdout = tool("stos-pack");
     to_stdout.arg("export").arg(&image).args(["--to", "multiboot", "-o", "-"]);
@@ -233,7 +220,7 @@ fn the_same_image_gives_the_same_kernel_and_standard_output_takes_it() {
 #[test]
 fn nothing_is_made_of_a_damaged_image_or_put_in_the_place_of_a_good_one() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let good = fs::read(&image).unwrap();
     for form in ["multiboot", "raw"] {
         let result = export(&image, form, &image);
@@ -261,7 +248,7 @@ fn nothing_is_made_of_a_damaged_image_or_put_in_the_place_of_a_good_one() {
 #[test]
 fn forms_and_places_that_do_not_go_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let result = export(&image, "iso", &folder.path().join("k.iso"));
     assert_eq!((result.status, &*result.stdout), (Some(64), ""));
     assert!(result.stderr.contains("invalid value 'iso' for '--to <FORM>'"), "{}", result.stderr);

@@ -6,39 +6,22 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use stos_image::{
-    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, Input, MemoryChunk, RunDefaults,
-    Symbols,
-};
+use stos_image::{Content, Digest, GuestRange, Input};
+use stos_tests::bare::{BareGuest, flat_entry};
 use stos_tests::elf::Elf;
-use stos_tests::fixtures;
-use stos_tests::tools::{Run, root, run, tool};
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Run {
-    run(tool("stos-pack").current_dir(folder).args(arguments))
-}
-
-fn golden_manifest() -> PathBuf {
-    fixtures::folder().join("golden/golden.yaml")
-}
-
-/// The names in `folder`, sorted.
-fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
+use stos_tests::files::{names_in, with_extension};
+use stos_tests::fixtures::{golden, golden_manifest};
+use stos_tests::tools::{pack_in, root, run, tool, tool_path};
 
 /// Packs `manifest`, extracts the image and packs what came out: the bytes must be the same. Returns the folder extracted to.
 fn assert_comes_back(work: &Path, manifest: &Path, options: &[&str]) -> PathBuf {
     let manifest = manifest.display().to_string();
-    let packed = in_folder(work, &[&[&*manifest, "-o", "first.img"], options].concat());
+    let packed = pack_in(work, &[&[&*manifest, "-o", "first.img"], options].concat());
     assert_eq!((packed.status, &*packed.stderr), (Some(0), ""), "{manifest}");
-    let extracted = in_folder(work, &["extract", "first.img", "out"]);
+    let extracted = pack_in(work, &["extract", "first.img", "out"]);
     assert_eq!((extracted.status, &*extracted.stderr), (Some(0), ""), "{manifest}");
     assert!(extracted.stdout.ends_with("build the image with `stos-pack out/manifest.yaml`\n"), "{}", extracted.stdout);
-    let again = in_folder(work, &["out/manifest.yaml"]);
+    let again = pack_in(work, &["out/manifest.yaml"]);
     assert_eq!(again.status, Some(0), "{manifest}: {}", again.stderr);
     let same = fs::read(work.join("first.img")).unwrap() == fs::read(work.join("out/manifest.img")).unwrap();
     assert!(same, "{manifest}: the image changed on its way");
@@ -53,7 +36,7 @@ fn what_is_extracted_is_what_the_image_was_made_from() {
     let names = ["first.ko", "initramfs.cpio", "kernel.elf", "manifest.img", "manifest.yaml", "second.ko"];
     assert_eq!(names_in(&out), names);
     for name in ["first.ko", "kernel.elf", "second.ko"] {
-        let original = fs::read(fixtures::folder().join("golden").join(name)).unwrap();
+        let original = fs::read(golden(name)).unwrap();
         assert!(fs::read(out.join(name)).unwrap() == original, "{name} changed");
     }
 }
@@ -62,10 +45,9 @@ fn what_is_extracted_is_what_the_image_was_made_from() {
 fn the_manifests_of_the_project_come_back() {
     let manifests = root().join("manifests");
     let mut count = 0;
-    for name in names_in(&manifests).iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "yaml"))
-    {
+    for manifest in with_extension(&manifests, "yaml") {
         let work = tempfile::tempdir().unwrap();
-        assert_comes_back(work.path(), &manifests.join(name), &[]);
+        assert_comes_back(work.path(), &manifest, &[]);
         count += 1;
     }
     assert!(count > 0, "there are no manifests");
@@ -108,15 +90,15 @@ profiles:
     assert_eq!(names_in(&out.join("2")), ["first.ko"]);
     assert_eq!(names_in(&out.join("3")), ["first.ko"]);
     assert!(out.join("other.ko").is_file() && out.join("root.cpio").is_file());
-    let inspected = in_folder(work.path(), &["inspect", "out/manifest.img"]);
+    let inspected = pack_in(work.path(), &["inspect", "out/manifest.img"]);
     assert!(inspected.stdout.contains("(protocol stos, profile strict)"), "{}", inspected.stdout);
 }
 
 #[test]
 fn an_empty_folder_is_filled_and_any_other_is_left_alone() {
     let work = tempfile::tempdir().unwrap();
-    let golden = golden_manifest().display().to_string();
-    assert_eq!(in_folder(work.path(), &[&golden, "-o", "a.img"]).status, Some(0));
+    let manifest = golden_manifest().display().to_string();
+    assert_eq!(pack_in(work.path(), &[&manifest, "-o", "a.img"]).status, Some(0));
 
     fs::create_dir(work.path().join("empty")).unwrap();
     fs::set_permissions(work.path().join("empty"), fs::Permissions::from_mode(0o750)).unwrap();
@@ -126,17 +108,17 @@ fn an_empty_folder_is_filled_and_any_other_is_left_alone() {
     assert_eq!(names_in(&work.path().join("empty")).len(), 5);
     assert_eq!(fs::metadata(work.path().join("empty")).unwrap().permissions().mode() & 0o777, 0o750);
 
-    let full = in_folder(work.path(), &["extract", "a.img", "empty"]);
+    let full = pack_in(work.path(), &["extract", "a.img", "empty"]);
     assert_eq!((full.status, &*full.stdout), (Some(74), ""));
     assert!(full.stderr.contains("`empty` is not empty"), "{}", full.stderr);
     assert_eq!(names_in(&work.path().join("empty")).len(), 5);
     for (folder, reason) in [("a.img", "can't write to `a.img`"), ("no/such/folder", "make its folder with `mkdir -p`")]
     {
-        let result = in_folder(work.path(), &["extract", "a.img", folder]);
+        let result = pack_in(work.path(), &["extract", "a.img", folder]);
         assert_eq!(result.status, Some(74));
         assert!(result.stderr.contains(reason), "{}", result.stderr);
     }
-    let spaced = in_folder(work.path(), &["extract", "a.img", "it's here"]);
+    let spaced = pack_in(work.path(), &["extract", "a.img", "it's here"]);
     assert!(spaced.stdout.ends_with("`stos-pack 'it'\\''s here/manifest.yaml'`\n"), "{}", spaced.stdout);
     assert_eq!(names_in(work.path()), ["a.img", "empty", "it's here"]);
 }
@@ -145,7 +127,7 @@ fn an_empty_folder_is_filled_and_any_other_is_left_alone() {
 fn a_full_disk_leaves_nothing_behind() {
     // RLIMIT_FSIZE fails writes past it just as a full disk does, without one.
     let work = tempfile::tempdir().unwrap();
-    let pack = stos_tests::tools::tool_path("stos-pack").display().to_string();
+    let pack = tool_path("stos-pack").display().to_string();
     fs::create_dir(work.path().join("empty")).unwrap();
     let mut kernel = Elf::kernel().to_bytes();
     kernel.resize(4096, b'x');
@@ -153,7 +135,7 @@ fn a_full_disk_leaves_nothing_behind() {
     fs::write(work.path().join("in/kernel.elf"), kernel).unwrap();
     let manifest = "{version: 1, name: x, memory: 16MiB, kernel: {path: kernel.elf, protocol: stos}}";
     fs::write(work.path().join("in/manifest.yaml"), manifest).unwrap();
-    assert_eq!(in_folder(work.path(), &["in/manifest.yaml", "-o", "a.img"]).status, Some(0));
+    assert_eq!(pack_in(work.path(), &["in/manifest.yaml", "-o", "a.img"]).status, Some(0));
     for folder in ["empty", "new"] {
         let script = format!("trap '' XFSZ; ulimit -f 2; exec '{pack}' extract a.img {folder}");
         let result = run(std::process::Command::new("bash").current_dir(work.path()).args(["-c", &script]));
@@ -173,23 +155,10 @@ fn foreign_image(paths: &[&str], manifest: &str) -> Vec<u8> {
         digest: Digest::of(b"no good"),
         content: vec![Content::Memory(GuestRange::new(0x1000, 7))],
     };
-    let description = Description {
-        name: "foreign".to_owned(),
-        protocol: "stos".to_owned(),
-        profile: None,
-        memory_size: 1 << 20,
-        memory_map: Vec::new(),
-        regions: Vec::new(),
-        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
-        fault_catcher: None,
-        run: RunDefaults::default(),
-        inputs: paths.iter().map(input).collect(),
-        manifest: manifest.to_owned(),
-    };
-    let mut bytes = Vec::new();
-    let piece = MemoryChunk { start: 0x1000, bytes: b"no good" };
-    Image::assemble(description, &Symbols::default(), &[], &[piece]).unwrap().write_to(&mut bytes).unwrap();
-    bytes
+    let mut guest = BareGuest::entered_in(flat_entry(0x1000)).with(0x1000, b"no good");
+    guest.description.inputs = paths.iter().map(input).collect();
+    manifest.clone_into(&mut guest.description.manifest);
+    guest.image()
 }
 
 #[test]
@@ -215,7 +184,7 @@ fn an_image_with_hostile_paths_writes_nothing() {
     ] {
         fs::write(&image, foreign_image(paths, "version: 1\n")).unwrap();
         for folder in ["new", "."] {
-            let result = in_folder(&inner, &["extract", "x.img", folder]);
+            let result = pack_in(&inner, &["extract", "x.img", folder]);
             assert_eq!((result.status, &*result.stdout), (Some(65), ""), "{paths:?}");
             assert!(result.stderr.starts_with("error: the image's input `"), "{}", result.stderr);
         }
@@ -226,7 +195,7 @@ fn an_image_with_hostile_paths_writes_nothing() {
         );
     }
     fs::write(&image, foreign_image(&["good", "-rf", "x/..y", "good"], "version: 1\n")).unwrap();
-    assert_eq!(in_folder(&inner, &["extract", "x.img", "new"]).status, Some(0));
+    assert_eq!(pack_in(&inner, &["extract", "x.img", "new"]).status, Some(0));
     assert_eq!(fs::read(inner.join("new/x/..y")).unwrap(), b"no good");
 }
 
@@ -235,7 +204,7 @@ fn an_image_that_can_not_give_back_its_inputs_is_refused() {
     let work = tempfile::tempdir().unwrap();
     let refuse = |name: &str, bytes: &[u8], status: i32, reason: &str| {
         fs::write(work.path().join(name), bytes).unwrap();
-        let result = in_folder(work.path(), &["extract", name, "out"]);
+        let result = pack_in(work.path(), &["extract", name, "out"]);
         assert_eq!((result.status, &*result.stdout), (Some(status), ""), "{name}");
         assert!(result.stderr.contains(reason), "{}", result.stderr);
         assert!(!work.path().join("out").exists(), "{name}");
@@ -253,7 +222,7 @@ fn an_image_that_can_not_give_back_its_inputs_is_refused() {
     let at = right.windows(32).position(|window| window == digest).unwrap();
     refuse("lying.img", &with_metadata_byte(&right, at), 65, "the input `good` can't be put together");
 
-    let missing = in_folder(work.path(), &["extract", "missing.img", "out"]);
+    let missing = pack_in(work.path(), &["extract", "missing.img", "out"]);
     assert_eq!(missing.status, Some(66));
     assert!(missing.stderr.contains("can't read the image `missing.img`: there is no such file"), "{}", missing.stderr);
     assert!(!work.path().join("out").exists());

@@ -4,87 +4,87 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs::OpenOptions;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use jsonschema::Validator;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stos_image::Digest;
-use stos_run::backend::{Backend, BackendChoice, Choice, choose};
-use stos_run::outcome::{Outcome, reason};
+use stos_tests::backends::{self, kvm_that_pages};
 use stos_tests::guests::{self, Guest, Place, REPORT_MARK};
-use stos_tests::nested::{self, Case, NestedError, Payload};
+use stos_tests::nested::{self, NestedError, Payload};
 use stos_tests::tools::{Run, tool_path};
 
-/// A guest and its image.
-struct Packed {
+/// A guest, with its image and its run on the emulated backend once somebody asks for them.
+struct Case {
     guest: Guest,
-    image: PathBuf,
-    emulated: LazyLock<Run, Box<dyn FnOnce() -> Run + Send>>,
+    folder: PathBuf,
+    image: OnceLock<PathBuf>,
+    emulated: OnceLock<Run>,
 }
 
-impl Packed {
-    fn new(guest: Guest, folder: &std::path::Path) -> Self {
-        let image = guest.pack(folder);
-        let (run_guest, run_image) = (guest.clone(), image.clone());
-        Self { guest, image, emulated: LazyLock::new(Box::new(move || run_guest.run("emulated", &run_image))) }
+impl Case {
+    fn image(&self) -> &Path {
+        self.image.get_or_init(|| self.guest.pack(&self.folder))
+    }
+
+    fn emulated(&self) -> &Run {
+        self.emulated.get_or_init(|| self.guest.run("emulated", self.image()))
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let folder = match tempfile::tempdir() {
-        Ok(folder) => folder,
-        Err(error) => {
-            eprintln!("no temporary folder: {error}");
-            return ExitCode::FAILURE;
-        }
+    let folder = tempfile::tempdir()?;
+    let case = |guest| {
+        let folder = folder.path().to_owned();
+        Case { guest, folder, image: OnceLock::new(), emulated: OnceLock::new() }
     };
-    let packed: Arc<Vec<Packed>> =
-        Arc::new(guests::all().into_iter().map(|guest| Packed::new(guest, folder.path())).collect());
-    let (way, kvm) = match choose(BackendChoice::Auto) {
-        Ok(Choice { backend: Backend::Kvm(_), .. }) => ("this machine's KVM", Kvm::Host),
-        other => {
-            let reason = other.map_or_else(|error| Outcome::from(error).to_string(), |choice| reason(&choice));
+    let cases: Arc<Vec<Case>> = Arc::new(guests::all().into_iter().map(case).collect());
+    let (way, kvm) = match kvm_that_pages() {
+        Ok(()) => ("this machine's KVM", Kvm::Host),
+        Err(reason) => {
             println!("the nested VM's KVM is used, not this machine's: {reason}");
-            let packed = Arc::clone(&packed);
-            ("nested KVM", Kvm::Nested(Arc::new(LazyLock::new(Box::new(move || run_nested(&packed))))))
+            let cases = Arc::clone(&cases);
+            ("nested KVM", Kvm::Nested(Arc::new(LazyLock::new(Box::new(move || run_nested(&cases))))))
         }
     };
 
     let mut trials = Vec::new();
-    for index in 0..packed.len() {
-        let guest = &packed[index].guest;
-        let this = Arc::clone(&packed);
-        trials.push(Trial::test(format!("emulated: {}", guest.name), move || {
-            let Packed { guest, emulated, .. } = &this[index];
-            note(guest, "emulated", emulated);
-            guest.check("emulated", emulated, Place::Here)?;
-            check_report(emulated, "emulated").map_err(Failed::from)
+    for index in 0..cases.len() {
+        let name = &cases[index].guest.name;
+        let these = Arc::clone(&cases);
+        trials.push(Trial::test(format!("emulated: {name}"), move || {
+            let case = &these[index];
+            note(&case.guest, "emulated", case.emulated());
+            case.guest.check("emulated", case.emulated(), Place::Here)?;
+            check_report(case.emulated(), "emulated").map_err(Failed::from)
         }));
-        let (this, way_in) = (Arc::clone(&packed), kvm.clone());
-        trials.push(Trial::test(format!("{way}: {}", guest.name), move || {
-            let Packed { guest, image, emulated } = &this[index];
+        let (these, way_in) = (Arc::clone(&cases), kvm.clone());
+        trials.push(Trial::test(format!("{way}: {name}"), move || {
+            let case = &these[index];
             let (run, place) = match &way_in {
-                Kvm::Host => (guest.run("kvm", image), Place::Here),
+                Kvm::Host => (case.guest.run("kvm", case.image()), Place::Here),
                 Kvm::Nested(runs) => (runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(), Place::Nested),
             };
-            note(guest, way, &run);
-            guest.check("kvm", &run, place)?;
+            note(&case.guest, way, &run);
+            case.guest.check("kvm", &run, place)?;
             check_report(&run, "kvm")?;
-            if !guest.on_kvm.is_empty() || (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
+            let emulated = case.emulated();
+            if !case.guest.on_kvm.is_empty() || (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
                 return Ok(());
             }
             Err(format!("the backends differ\n--- KVM\n{}\n--- emulated\n{}", run.stdout, emulated.stdout).into())
         }));
     }
     if let Kvm::Nested(runs) = &kvm {
-        trials.extend(on_host(&packed));
+        trials.extend(on_host(&cases));
         for (offset, (name, sentence)) in AUTO.iter().enumerate() {
-            let (runs, index) = (Arc::clone(runs), packed.len() + offset);
+            let (runs, index) = (Arc::clone(runs), cases.len() + offset);
             trials.push(Trial::test(format!("nested KVM: {name}"), move || {
                 let run = &runs.as_ref().as_ref().map_err(Failed::from)?[index];
                 if run.status == Some(0) && run.stdout.contains("Loading complete") && run.stderr.contains(sentence) {
@@ -95,12 +95,8 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let table = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests.md");
-    if let Err(error) = std::fs::write(&table, rows().join("")) {
-        eprintln!("the table `{}` can't be written: {error}", table.display());
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
+    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests.md"), rows().join(""))?;
+    Ok(conclusion.exit_code())
 }
 
 /// Rows of a table: guest, backend, status, sentence.
@@ -159,19 +155,16 @@ fn check_report(run: &Run, backend: &str) -> Result<(), String> {
 }
 
 /// Guests that leave paging off, on this machine's KVM although it can't page; none where there is no KVM.
-fn on_host(packed: &Arc<Vec<Packed>>) -> Vec<Trial> {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/kvm");
-    if let Err(error) = &device {
-        println!("guests without paging are not run on this machine's KVM: /dev/kvm: {error}");
-    }
-    let unpaged = (0..packed.len()).filter(|index| device.is_ok() && packed[*index].guest.is_unpaged());
+fn on_host(cases: &Arc<Vec<Case>>) -> Vec<Trial> {
+    let has_kvm = backends::unpaged().contains(&"kvm");
+    let unpaged = (0..cases.len()).filter(|index| has_kvm && cases[*index].guest.is_unpaged());
     let trial = |index: usize| {
-        let this = Arc::clone(packed);
-        Trial::test(format!("this machine's KVM: {}", this[index].guest.name), move || {
-            let Packed { guest, image, .. } = &this[index];
-            let run = guest.run("kvm", image);
-            note(guest, "this machine's KVM", &run);
-            guest.check("kvm", &run, Place::Here)?;
+        let these = Arc::clone(cases);
+        Trial::test(format!("this machine's KVM: {}", these[index].guest.name), move || {
+            let case = &these[index];
+            let run = case.guest.run("kvm", case.image());
+            note(&case.guest, "this machine's KVM", &run);
+            case.guest.check("kvm", &run, Place::Here)?;
             check_report(&run, "kvm").map_err(Failed::from)
         })
     };
@@ -191,10 +184,10 @@ enum Kvm {
 }
 
 /// All guests in one boot, then ministos as [`AUTO`] says.
-fn run_nested(packed: &[Packed]) -> Result<Vec<Run>, String> {
+fn run_nested(cases: &[Case]) -> Result<Vec<Run>, String> {
     let inside = |index: usize| format!("/images/{index}.img");
     let case = |index: usize, backend: &str, hide_sys| {
-        let guest = &packed[index].guest;
+        let guest = &cases[index].guest;
         let script = format!(
             "stos-run --report /tmp/report \"$@\"; end=$?; {{ printf '{}'; cat /tmp/report; }} >&2; exit $end",
             REPORT_MARK.escape_default()
@@ -203,27 +196,21 @@ fn run_nested(packed: &[Packed]) -> Result<Vec<Run>, String> {
         argv.extend(guest.options.iter().map(|&option| option.to_owned()));
         argv.push(inside(index));
         let stdin = Some(guest.input.as_bytes().to_vec());
-        Case { name: guest.name.to_owned(), argv, stdin, hide_sys, timeout_seconds: 90 }
+        nested::Case { name: guest.name.clone(), argv, stdin, hide_sys, timeout_seconds: 90 }
     };
-    let mut cases: Vec<Case> = (0..packed.len()).map(|index| case(index, "kvm", false)).collect();
-    cases.push(case(0, "auto", false));
-    cases.push(case(0, "auto", true));
-    let files = packed.iter().enumerate().map(|(index, packed)| (packed.image.clone(), inside(index))).collect();
+    let mut runs: Vec<nested::Case> = (0..cases.len()).map(|index| case(index, "kvm", false)).collect();
+    runs.push(case(0, "auto", false));
+    runs.push(case(0, "auto", true));
+    let files = cases.iter().enumerate().map(|(index, case)| (case.image().to_owned(), inside(index))).collect();
     let payload = Payload { binaries: vec![tool_path("stos-run")], files };
-    let results = nested::run(&payload, &cases).or_else(|error| match error {
+    let results = nested::run(&payload, &runs).or_else(|error| match error {
         // The emulated machine can lose an interrupt and stand still; a case that hangs is ended by its own limit.
         NestedError::TimeLimit { .. } => {
             println!("{error}\nbooting the nested VM once more");
-            nested::run(&payload, &cases)
+            nested::run(&payload, &runs)
         }
         error => Err(error),
     });
     let results = results.map_err(|error| error.to_string())?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let run = |result: nested::CaseResult| Run {
-        status: result.status,
-        stdout: text(result.stdout),
-        stderr: text(result.stderr),
-    };
-    Ok(results.into_iter().map(run).collect())
+    Ok(results.into_iter().map(Run::from).collect())
 }

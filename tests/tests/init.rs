@@ -7,12 +7,10 @@ use std::path::Path;
 
 use stos_tests::bzimage::BzImage;
 use stos_tests::elf::{Elf, Segment};
-use stos_tests::fixtures;
-use stos_tests::tools::{Run, root, run, tool};
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Run {
-    run(tool("stos-pack").current_dir(folder).args(arguments))
-}
+use stos_tests::files::copy_tree;
+use stos_tests::fixtures::golden;
+use stos_tests::multiboot::{self, FLAT_HEADER};
+use stos_tests::tools::{pack_in, root};
 
 fn write(folder: &Path, path: &str, bytes: &[u8]) {
     let path = folder.join(path);
@@ -22,13 +20,13 @@ fn write(folder: &Path, path: &str, bytes: &[u8]) {
 
 /// Begins a manifest in `folder`; returns what was said, and the manifest.
 fn begin(folder: &Path) -> (String, String) {
-    let result = in_folder(folder, &["init"]);
+    let result = pack_in(folder, &["init"]);
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
     (result.stdout, fs::read_to_string(folder.join("manifest.yaml")).unwrap())
 }
 
 fn assert_packs(folder: &Path) {
-    let packed = in_folder(folder, &["manifest.yaml"]);
+    let packed = pack_in(folder, &["manifest.yaml"]);
     assert_eq!((packed.status, &*packed.stderr), (Some(0), ""));
 }
 
@@ -94,11 +92,11 @@ cmdline: \"\"
 "
     );
     assert_packs(&folder);
-    let schema = in_folder(&folder, &["schema"]).stdout;
+    let schema = pack_in(&folder, &["schema"]).stdout;
     assert_eq!(fs::read_to_string(folder.join("manifest.schema.json")).unwrap(), schema);
     // The same again, byte for byte.
     fs::remove_file(folder.join("manifest.yaml")).unwrap();
-    let result = in_folder(top.path(), &["init", "my kernel"]);
+    let result = pack_in(top.path(), &["init", "my kernel"]);
     assert!(
         result
             .stdout
@@ -143,7 +141,7 @@ fn nothing_found_is_said_and_the_way_on_works() {
         manifest.contains("# No kernel (an ELF32 executable for i386, or a file with a Multiboot header) was found."),
         "{manifest}"
     );
-    assert_eq!(in_folder(folder.path(), &["manifest.yaml"]).status, Some(66));
+    assert_eq!(pack_in(folder.path(), &["manifest.yaml"]).status, Some(66));
     write(folder.path(), "kernel.elf", &Elf::kernel().to_bytes());
     assert_packs(folder.path());
 }
@@ -152,7 +150,7 @@ fn nothing_found_is_said_and_the_way_on_works() {
 fn a_manifest_that_is_there_stays_and_nothing_else_is_written() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "manifest.yaml", b"mine");
-    let result = in_folder(folder.path(), &["init"]);
+    let result = pack_in(folder.path(), &["init"]);
     assert_eq!((result.status, &*result.stdout), (Some(74), ""));
     assert!(result.stderr.contains("`manifest.yaml` is there already, and is not replaced"), "{}", result.stderr);
     assert_eq!(fs::read_to_string(folder.path().join("manifest.yaml")).unwrap(), "mine");
@@ -171,7 +169,7 @@ fn another_schema_is_left_alone() {
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let result = in_folder(folder.path(), &["init", "missing"]);
+    let result = pack_in(folder.path(), &["init", "missing"]);
     assert_eq!(result.status, Some(66));
     assert!(result.stderr.contains("can't read the folder `missing`: there is no such file"), "{}", result.stderr);
 }
@@ -180,7 +178,7 @@ fn a_folder_that_is_not_there_is_named() {
 fn a_kernel_that_can_not_be_packed_is_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let code = Segment { paddr: 0x40_0000, ..Segment::new(0xc040_0000, 5, &[0xf4]) };
-    let high = Elf { segments: vec![code], entry: 0xc040_0000, ..low_kernel() };
+    let high = Elf { segments: vec![code], entry: 0xc040_0000, sections: Vec::new(), ..Elf::low_kernel() };
     write(folder.path(), "kernel.elf", &high.to_bytes());
     let (said, manifest) = begin(folder.path());
     assert!(
@@ -188,7 +186,7 @@ fn a_kernel_that_can_not_be_packed_is_named_as_such() {
         "{said}"
     );
     assert!(manifest.contains("# No image can be built of this file yet: `stos-pack` says why.\n"), "{manifest}");
-    assert!(in_folder(folder.path(), &["manifest.yaml"]).stderr.contains("E0028"));
+    assert!(pack_in(folder.path(), &["manifest.yaml"]).stderr.contains("E0028"));
     // One that can be packed is preferred, whatever it is called.
     fs::remove_file(folder.path().join("manifest.yaml")).unwrap();
     write(folder.path(), "other", &Elf::kernel().to_bytes());
@@ -200,7 +198,7 @@ fn a_kernel_that_can_not_be_packed_is_named_as_such() {
 fn each_protocol_gets_the_keys_that_it_knows() {
     for (name, bytes, protocol, keys) in [
         ("vmlinuz", BzImage::kernel().to_bytes(), "linux", &["cmdline:", "initramfs:"][..]),
-        ("boot.elf", low_kernel().to_bytes(), "elf", &[]),
+        ("boot.elf", Elf::low_kernel().to_bytes(), "elf", &[]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), name, &bytes);
@@ -213,12 +211,6 @@ fn each_protocol_gets_the_keys_that_it_knows() {
         }
         assert_packs(folder.path());
     }
-}
-
-/// A kernel that is linked and loaded at 1 MiB.
-fn low_kernel() -> Elf {
-    let code = Segment { paddr: 0x10_0000, ..Segment::new(0x10_0000, 5, &[0xf4]) };
-    Elf { segments: vec![code], entry: 0x10_0000, sections: Vec::new(), symbols: Vec::new(), ..Elf::kernel() }
 }
 
 #[test]
@@ -253,9 +245,7 @@ fn an_initramfs_that_does_not_fit_is_left_out() {
 #[test]
 fn a_multiboot_kernel_gets_a_manifest_for_multiboot() {
     // A flat binary: no ELF file, but address fields.
-    let header = [0x1bad_b002_u32, 0x1_0003, 0xe451_4ffb, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020];
-    let mut kernel: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
-    kernel.extend([0xf4; 32]);
+    let kernel = [multiboot::bytes(&FLAT_HEADER), vec![0xf4; 32]].concat();
     let top = tempfile::tempdir().unwrap();
     let folder = top.path().join("flat");
     write(&folder, "kernel.bin", &kernel);
@@ -318,7 +308,7 @@ fn a_kernel_with_a_wrong_multiboot_header_is_one_for_multiboot() {
     assert!(said.contains("\nkernel: kernel.elf (multiboot)\n"), "{said}");
     assert!(manifest.contains("  protocol: multiboot\n"), "{manifest}");
     assert!(manifest.contains("# No image can be built of this file yet: `stos-pack` says why.\n"), "{manifest}");
-    let packed = in_folder(folder.path(), &["manifest.yaml"]);
+    let packed = pack_in(folder.path(), &["manifest.yaml"]);
     assert!(packed.stderr.contains("has the checksum 0x00000000"), "{}", packed.stderr);
 }
 
@@ -337,11 +327,11 @@ fn the_multiboot_examples_pack_from_a_manifest_that_was_begun() {
 
 #[test]
 fn the_golden_files_and_ministos_pack_from_a_manifest_that_was_begun() {
-    let folders = [fixtures::folder().join("golden"), root().join("examples/ministos")];
-    for from in folders {
+    for from in [golden(""), root().join("examples/ministos")] {
         let top = tempfile::tempdir().unwrap();
         let folder = top.path().join("copy");
-        assert!(std::process::Command::new("cp").arg("-R").arg(&from).arg(&folder).status().unwrap().success());
+        fs::create_dir(&folder).unwrap();
+        copy_tree(&from, &folder);
         assert!(folder.join("kernel.elf").is_file(), "the kernel is missing: run `make -C examples`");
         let (said, _) = begin(&folder);
         assert!(said.contains("\nkernel: kernel.elf (stos)\n") && said.contains("\ninitramfs: initramfs\n"), "{said}");

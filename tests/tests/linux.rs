@@ -1,12 +1,14 @@
 //! Linux boots to a shell, which takes a command from standard input and ends the run: `manifests/linux.yaml`, on the emulated
 //! backend and on a KVM that can page in 32 bits, this machine's or the nested VM's.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+use stos_tests::backends::kvm_that_pages;
+use stos_tests::guests::Text;
 use stos_tests::nested::{self, Case, Payload};
 use stos_tests::tools::{Run, root, run, tool, tool_path};
 
@@ -15,8 +17,8 @@ const COMMANDS: &str = r"echo sum=$((6 * 7)); uname -m; grep -o 'loglevel=3' /pr
 printf '\0' | dd of=/dev/port bs=1 seek=244
 ";
 /// What must come of it, in this order.
-const ANSWERS: [&str; 6] =
-    ["linux# ", "sum=42", "i686", "loglevel=3", "0009fc00-0009ffff : Reserved", "dd of=/dev/port"];
+const ANSWERS: &[&str] =
+    &["linux# ", "sum=42", "i686", "loglevel=3", "0009fc00-0009ffff : Reserved", "dd of=/dev/port"];
 
 /// A shell script that runs a guest with a shell: the arguments are a folder for its files, the commands, and the command line
 /// of `stos-run`. The commands are typed when the prompt is there, because what comes while the kernel sets up its serial port
@@ -51,17 +53,11 @@ fn script(folder: &str, stos_run: &str, backend: &str, image: &str) -> Vec<Strin
 }
 
 fn check(found: &Run) -> Result<(), Failed> {
-    let mut rest = &*found.stdout;
-    for answer in ANSWERS {
-        match rest.split_once(answer) {
-            Some((_, behind)) => rest = behind,
-            None => return Err(format!("{answer:?} is missing, or out of order: {found:?}").into()),
-        }
+    let mistakes = Text::With(ANSWERS, &[]).mistakes(&found.stdout);
+    if found.status == Some(0) && mistakes.is_empty() {
+        return Ok(());
     }
-    match found.status {
-        Some(0) => Ok(()),
-        _ => Err(format!("expected status 0: {found:?}").into()),
-    }
+    Err(format!("expected status 0; {mistakes:?}: {found:?}").into())
 }
 
 /// Gets the kernel, and packs it into `image`.
@@ -97,26 +93,19 @@ fn run_nested(image: &Path) -> Result<(), Failed> {
         Case { name: "linux".to_owned(), argv, stdin: None, hide_sys: false, timeout_seconds: LIMIT_SECONDS + 30 };
     let results = nested::run(&payload, &[case]).map_err(|error| error.to_string())?;
     let result = results.into_iter().next().ok_or("no result")?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    check(&Run { status: result.status, stdout: text(result.stdout), stderr: text(result.stderr) })
+    check(&result.into())
 }
 
 /// The image, packed when the first trial asks for it.
 type Packed = LazyLock<Result<PathBuf, String>, Box<dyn FnOnce() -> Result<PathBuf, String> + Send>>;
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let folder = match tempfile::tempdir() {
-        Ok(folder) => folder,
-        Err(error) => {
-            eprintln!("no temporary folder: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let folder = tempfile::tempdir()?;
     let image = folder.path().join("linux.img");
     let packed: Arc<Packed> = Arc::new(LazyLock::new(Box::new(move || pack(&image).map(|()| image))));
     let image = move || packed.as_ref().as_ref().map(PathBuf::clone).map_err(Failed::from);
-    let has_kvm = matches!(choose(BackendChoice::Auto), Ok(Choice { backend: Backend::Kvm(_), .. }));
+    let has_kvm = kvm_that_pages().is_ok();
     let emulated_folder = folder.path().join("emulated");
     let kvm_folder = has_kvm.then(|| folder.path().join("kvm"));
     let way = if has_kvm { "this machine's KVM" } else { "nested KVM" };
@@ -128,5 +117,5 @@ fn main() -> ExitCode {
             None => run_nested(&image_there()?),
         }),
     ];
-    libtest_mimic::run(&arguments, trials).exit_code()
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

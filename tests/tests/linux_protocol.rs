@@ -5,71 +5,51 @@
 
 use std::fs;
 
-use stos_image::{ParsedImage, RegionKind, VerifiedImage};
+use stos_image::RegionKind;
 use stos_tests::bzimage::BzImage;
-use stos_tests::tools::{Run, run, tool};
+use stos_tests::memory::GuestMemory;
+use stos_tests::tools::{Run, pack_in, pack_manifest};
 use tempfile::TempDir;
 
-/// Guest memory below 64 MiB, and what the image says of it.
-struct Guest {
-    memory: Vec<u8>,
-    image: VerifiedImage,
+/// A guest in its memory, and the folder with its image and all that it was packed from.
+struct Packed {
+    guest: GuestMemory,
     folder: TempDir,
 }
 
-impl Guest {
+impl Packed {
     /// Packs `kernel` with these lines added to the manifest.
-    fn pack(kernel: &BzImage, lines: &str) -> Self {
+    fn new(kernel: &BzImage, lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("vmlinuz"), kernel.to_bytes()).unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         fs::write(folder.path().join("root/init"), vec![7; 10_000]).unwrap();
-        let manifest =
-            format!("version: 1\nname: linux\nmemory: 64MiB\nkernel: {{path: vmlinuz, protocol: linux}}\n{lines}\n");
-        fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
-        let result = run(tool("stos-pack").current_dir(folder.path()).arg("manifest.yaml"));
-        assert_eq!((result.status, &*result.stderr), (Some(0), ""));
-        let mut memory = vec![0; 64 << 20];
-        let parsed = ParsedImage::parse(fs::File::open(folder.path().join("manifest.img")).unwrap()).unwrap();
-        let keep = |address: stos_image::PhysAddr, bytes: &[u8]| {
-            let start = usize::try_from(address.0).unwrap();
-            memory[start..start + bytes.len()].copy_from_slice(bytes);
-            Ok(())
-        };
-        let image = parsed.verify(keep).unwrap();
-        Self { memory, image, folder }
+        pack_manifest(folder.path(), &format!("memory: 64MiB\nkernel: {{path: vmlinuz, protocol: linux}}\n{lines}"));
+        Self { guest: GuestMemory::load(&folder.path().join("manifest.img")), folder }
     }
 
     /// A verb of `stos-pack` on the image.
     fn ask(&self, words: &[&str]) -> Run {
-        let result = run(tool("stos-pack").current_dir(self.folder.path()).args(words));
+        let result = pack_in(self.folder.path(), words);
         assert_eq!(result.status, Some(0), "{words:?}: {}", result.stderr);
         result
     }
+}
 
-    fn bytes(&self, address: u32, size: usize) -> &[u8] {
-        &self.memory[address as usize..address as usize + size]
-    }
+/// The guest of `kernel` packed with these lines added to the manifest.
+fn pack(kernel: &BzImage, lines: &str) -> GuestMemory {
+    Packed::new(kernel, lines).guest
+}
 
-    fn word(&self, address: u32) -> u32 {
-        u32::from_le_bytes(self.bytes(address, 4).try_into().unwrap())
-    }
-
-    /// Physical address of `boot_params`, as the kernel gets it in ESI.
-    fn params(&self) -> u32 {
-        self.image.description().entry.general.esi
-    }
-
-    fn region(&self, name: &str) -> Option<(u64, u64)> {
-        let region = self.image.description().regions.iter().find(|region| region.name == name)?;
-        Some((region.range.start.0, region.range.size))
-    }
+/// Physical address of `boot_params`, as the kernel gets it in ESI.
+fn params(guest: &GuestMemory) -> u32 {
+    guest.image.description().entry.general.esi
 }
 
 #[test]
 fn the_zero_page_says_what_the_loader_has_to_say_and_nothing_else() {
-    let guest = Guest::pack(&BzImage::kernel(), "cmdline: console=ttyS0 quiet\ninitramfs: {directory: root}");
-    let params = guest.params();
+    let guest = pack(&BzImage::kernel(), "cmdline: console=ttyS0 quiet\ninitramfs: {directory: root}");
+    let params = params(&guest);
     assert_eq!(params, 0x5000);
     let mut left = guest.bytes(params, 4096).to_vec();
     let mut expect = |offset: usize, bytes: &[u8], what: &str| {
@@ -122,7 +102,7 @@ fn the_zero_page_says_what_the_loader_has_to_say_and_nothing_else() {
 
 #[test]
 fn the_cpu_is_as_the_32_bit_protocol_wants_it() {
-    let guest = Guest::pack(&BzImage::kernel(), "");
+    let guest = pack(&BzImage::kernel(), "");
     let entry = &guest.image.description().entry;
     assert_eq!((entry.eip, entry.eflags, entry.cr0, entry.cr3, entry.cr4), (0x100_0000, 2, 0x11, 0, 0));
     assert_eq!((entry.general.ebx, entry.general.ebp, entry.general.edi), (0, 0, 0));
@@ -142,7 +122,7 @@ fn the_cpu_is_as_the_32_bit_protocol_wants_it() {
 #[test]
 fn code_and_initramfs_lie_where_the_header_says() {
     let initramfs = "initramfs: {directory: root}";
-    let guest = Guest::pack(&BzImage::kernel(), initramfs);
+    let guest = pack(&BzImage::kernel(), initramfs);
     assert_eq!(guest.bytes(0x100_0000, 4), [0xfa, 0xf4, 0xeb, 0xfd]);
     assert_eq!(guest.region("kernel protected-mode code"), Some((0x100_0000, 64)));
     assert_eq!(guest.region("memory that the kernel unpacks itself into"), Some((0x100_0040, 0x1f_ffc0)));
@@ -150,33 +130,33 @@ fn code_and_initramfs_lie_where_the_header_says() {
     assert_eq!((start % 4096, start + size.next_multiple_of(4096)), (0, 64 << 20));
     assert_eq!(guest.bytes(u32::try_from(start).unwrap(), 6), b"070701");
 
-    let limited = Guest::pack(&BzImage { initrd_addr_max: 0x1ff_ffff, ..BzImage::kernel() }, initramfs);
+    let limited = pack(&BzImage { initrd_addr_max: 0x1ff_ffff, ..BzImage::kernel() }, initramfs);
     let (start, size) = limited.region("initramfs").unwrap();
     assert_eq!(start + size.next_multiple_of(4096), 0x200_0000);
 
     let reserved =
         "segments: [{start: 0x3fff000, size: 1, kind: reserved}, {start: 0x3ff0000, size: 4KiB, kind: reserved}]";
-    let around = Guest::pack(&BzImage::kernel(), &format!("{initramfs}\n{reserved}"));
+    let around = pack(&BzImage::kernel(), &format!("{initramfs}\n{reserved}"));
     let (start, size) = around.region("initramfs").unwrap();
     assert_eq!(start + size.next_multiple_of(4096), 0x3ff_f000);
 
     // Below the kernel when all above it is reserved.
     let reserved =
         "segments: [{start: 0x1800000, size: 40MiB, kind: reserved}, {start: 0x1200000, size: 6MiB, kind: reserved}]";
-    let below = Guest::pack(&BzImage::kernel(), &format!("{initramfs}\n{reserved}"));
+    let below = pack(&BzImage::kernel(), &format!("{initramfs}\n{reserved}"));
     let (start, size) = below.region("initramfs").unwrap();
     assert_eq!(start + size.next_multiple_of(4096), 0x100_0000);
 }
 
 #[test]
 fn a_kernel_that_is_not_relocatable_or_older_is_loaded_where_it_says() {
-    let fixed = Guest::pack(&BzImage { relocatable: 0, setup_sects: 0, ..BzImage::kernel() }, "");
+    let fixed = pack(&BzImage { relocatable: 0, setup_sects: 0, ..BzImage::kernel() }, "");
     assert_eq!(fixed.image.description().entry.eip, 0x10_0000);
-    assert_eq!(fixed.word(fixed.params() + 0x214), 0x10_0000);
+    assert_eq!(fixed.word(params(&fixed) + 0x214), 0x10_0000);
     assert_eq!(fixed.region("kernel protected-mode code"), Some((0x10_0000, 64)));
     assert_eq!(fixed.region("memory that the kernel unpacks itself into"), Some((0x100_0000, 0x20_0000)));
     // Up to 2.09, what has become pref_address and init_size later means nothing.
-    let old = Guest::pack(&BzImage { version: 0x209, ..BzImage::kernel() }, "");
+    let old = pack(&BzImage { version: 0x209, ..BzImage::kernel() }, "");
     assert_eq!(old.image.description().entry.eip, 0x10_0000);
     assert_eq!(old.region("memory that the kernel unpacks itself into"), None);
 }
@@ -186,15 +166,15 @@ fn all_of_a_kernel_whose_last_paragraph_is_cut_short_is_loaded() {
     let mut kernel = BzImage::kernel();
     kernel.code.truncate(50);
     kernel.code[49] = 0xee;
-    let guest = Guest::pack(&kernel, "");
+    let guest = pack(&kernel, "");
     assert_eq!(guest.region("kernel protected-mode code"), Some((0x100_0000, 50)));
     assert_eq!(guest.bytes(0x100_0031, 2), [0xee, 0]);
 }
 
 #[test]
 fn reserved_segments_are_reserved_in_the_e820_table() {
-    let guest = Guest::pack(&BzImage::kernel(), "segments: [{start: 0x2000000, size: 1MiB, kind: reserved}]");
-    let params = guest.params();
+    let guest = pack(&BzImage::kernel(), "segments: [{start: 0x2000000, size: 1MiB, kind: reserved}]");
+    let params = params(&guest);
     assert_eq!(guest.bytes(params + 0x1e8, 1), [6]);
     let record = params + 0x2d0 + 20 * 4;
     assert_eq!((guest.word(record), guest.word(record + 8), guest.word(record + 16)), (0x200_0000, 0x10_0000, 2));
@@ -202,8 +182,8 @@ fn reserved_segments_are_reserved_in_the_e820_table() {
 
 #[test]
 fn every_verb_knows_such_an_image() {
-    let guest = Guest::pack(&BzImage::kernel(), "cmdline: quiet\ninitramfs: {directory: root}");
-    let text = guest.ask(&["inspect", "manifest.img"]).stdout;
+    let packed = Packed::new(&BzImage::kernel(), "cmdline: quiet\ninitramfs: {directory: root}");
+    let text = packed.ask(&["inspect", "manifest.img"]).stdout;
     for line in [
         "\nLinux boot_params at 0x5000\n",
         "  protocol        2.15\n",
@@ -219,29 +199,29 @@ fn every_verb_knows_such_an_image() {
     ] {
         assert!(text.contains(line), "{line:?} is missing in\n{text}");
     }
-    let json: serde_json::Value = guest.ask(&["inspect", "--json", "manifest.img"]).stdout.parse().unwrap();
+    let json: serde_json::Value = packed.ask(&["inspect", "--json", "manifest.img"]).stdout.parse().unwrap();
     let boot = &json["boot"];
     assert_eq!((&boot["boot_params"], &boot["cmdline"]), (&0x5000.into(), &"quiet".into()));
-    assert_eq!(boot["ramdisk_image"].as_u64(), guest.region("initramfs").map(|(start, _)| start));
+    assert_eq!(boot["ramdisk_image"].as_u64(), packed.guest.region("initramfs").map(|(start, _)| start));
     assert_eq!(boot["e820_table"].as_array().unwrap().len(), 4);
-    let svg = guest.ask(&["inspect", "manifest.img", "--svg", "-"]).stdout;
+    let svg = packed.ask(&["inspect", "manifest.img", "--svg", "-"]).stdout;
     assert!(svg.contains("kernel protected-mode code"), "{svg}");
 
-    guest.ask(&["lock", "manifest.yaml"]);
-    guest.ask(&["--locked", "manifest.yaml", "-o", "locked.img"]);
-    guest.ask(&["extract", "manifest.img", "out"]);
-    guest.ask(&["out/manifest.yaml", "-o", "again.img"]);
-    assert_eq!(guest.ask(&["diff", "manifest.img", "again.img"]).stdout, "");
-    let bytes = |name: &str| fs::read(guest.folder.path().join(name)).unwrap();
+    packed.ask(&["lock", "manifest.yaml"]);
+    packed.ask(&["--locked", "manifest.yaml", "-o", "locked.img"]);
+    packed.ask(&["extract", "manifest.img", "out"]);
+    packed.ask(&["out/manifest.yaml", "-o", "again.img"]);
+    assert_eq!(packed.ask(&["diff", "manifest.img", "again.img"]).stdout, "");
+    let bytes = |name: &str| fs::read(packed.folder.path().join(name)).unwrap();
     assert!(bytes("manifest.img") == bytes("again.img") && bytes("manifest.img") == bytes("locked.img"));
     assert!(bytes("vmlinuz") == bytes("out/vmlinuz"));
 
-    let manifest = fs::read_to_string(guest.folder.path().join("manifest.yaml")).unwrap();
-    fs::write(guest.folder.path().join("manifest.yaml"), manifest.replace("quiet", "quiet debug")).unwrap();
-    guest.ask(&["manifest.yaml", "-o", "debug.img"]);
-    let differ = run(tool("stos-pack").current_dir(guest.folder.path()).args(["diff", "manifest.img", "debug.img"]));
+    let manifest = fs::read_to_string(packed.folder.path().join("manifest.yaml")).unwrap();
+    fs::write(packed.folder.path().join("manifest.yaml"), manifest.replace("quiet", "quiet debug")).unwrap();
+    packed.ask(&["manifest.yaml", "-o", "debug.img"]);
+    let differ = pack_in(packed.folder.path(), &["diff", "manifest.img", "debug.img"]);
     assert_eq!(differ.status, Some(1));
     assert!(differ.stdout.contains("command line\n  + debug\n"), "{}", differ.stdout);
-    let regions = &guest.image.description().regions;
+    let regions = &packed.guest.image.description().regions;
     assert!(regions.iter().any(|region| region.kind == RegionKind::CommandLine));
 }

@@ -6,23 +6,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use stos_tests::fixtures;
-use stos_tests::tools::{Run, run, tool};
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Run {
-    run(tool("stos-pack").current_dir(folder).args(arguments))
-}
+use stos_tests::fixtures::golden;
+use stos_tests::tools::{pack_in, run};
 
 /// A course's base, a manifest that extends it with two profiles, and everything that they name.
 fn course(top: &Path) {
-    let golden = fixtures::folder().join("golden");
     for folder in ["course", "kernel/rootfs"] {
         fs::create_dir_all(top.join(folder)).unwrap();
     }
     for (from, to) in
         [("kernel.elf", "kernel/kernel.elf"), ("first.ko", "course/first.ko"), ("second.ko", "kernel/s.ko")]
     {
-        fs::copy(golden.join(from), top.join(to)).unwrap();
+        fs::copy(golden(from), top.join(to)).unwrap();
     }
     fs::write(top.join("kernel/rootfs/motd"), "hello\n").unwrap();
     let base = "version: 1\nname: course\nmemory: 16MiB\nmodules: [{path: first.ko}]\nkernel: {protocol: stos}\n";
@@ -41,7 +36,7 @@ fn a_lock_file_has_every_input_of_every_profile() {
     let top = tempfile::tempdir().unwrap();
     course(top.path());
     let folder = top.path().join("kernel");
-    let result = in_folder(&folder, &["lock", "kernel.yaml"]);
+    let result = pack_in(&folder, &["lock", "kernel.yaml"]);
     assert_eq!((result.status, &*result.stdout, &*result.stderr), (Some(0), "kernel.lock: 5 inputs\n", ""));
     let text = fs::read_to_string(folder.join("kernel.lock")).unwrap();
     // Another program's opinion.
@@ -87,12 +82,12 @@ inputs:
     for (from, manifest) in [(top.path(), "kernel/kernel.yaml"), (Path::new("/"), &absolute)] {
         fs::remove_file(folder.join("kernel.lock")).unwrap();
         for _ in 0..2 {
-            assert_eq!(in_folder(from, &["lock", manifest]).status, Some(0));
+            assert_eq!(pack_in(from, &["lock", manifest]).status, Some(0));
             assert_eq!(fs::read_to_string(folder.join("kernel.lock")).unwrap(), text);
         }
     }
     for profile in [&[][..], &["--profile", "shell"], &["--profile", "files"]] {
-        let built = in_folder(top.path(), &[&["--locked", "kernel/kernel.yaml"], profile].concat());
+        let built = pack_in(top.path(), &[&["--locked", "kernel/kernel.yaml"], profile].concat());
         assert_eq!((built.status, &*built.stderr), (Some(0), ""), "{profile:?}");
     }
 }
@@ -102,8 +97,8 @@ fn an_input_that_changed_is_refused_and_the_image_stays() {
     let top = tempfile::tempdir().unwrap();
     course(top.path());
     let folder = top.path().join("kernel");
-    let build = |profile: &str| in_folder(&folder, &["--locked", "kernel.yaml", "-p", profile]);
-    assert_eq!(in_folder(&folder, &["lock", "kernel.yaml"]).status, Some(0));
+    let build = |profile: &str| pack_in(&folder, &["--locked", "kernel.yaml", "-p", profile]);
+    assert_eq!(pack_in(&folder, &["lock", "kernel.yaml"]).status, Some(0));
     assert_eq!(build("files").status, Some(0));
     let image = fs::read(folder.join("kernel.img")).unwrap();
     for (path, content, key) in [
@@ -136,9 +131,9 @@ fn times_and_owners_of_an_initramfs_are_not_locked() {
     let top = tempfile::tempdir().unwrap();
     course(top.path());
     let folder = top.path().join("kernel");
-    assert_eq!(in_folder(&folder, &["lock", "kernel.yaml"]).status, Some(0));
+    assert_eq!(pack_in(&folder, &["lock", "kernel.yaml"]).status, Some(0));
     assert_eq!(run(Command::new("touch").arg("-d").arg("2001-01-01").arg(folder.join("rootfs/motd"))).status, Some(0));
-    assert_eq!(in_folder(&folder, &["--locked", "kernel.yaml", "-p", "files"]).status, Some(0));
+    assert_eq!(pack_in(&folder, &["--locked", "kernel.yaml", "-p", "files"]).status, Some(0));
 }
 
 #[test]
@@ -149,7 +144,7 @@ fn a_lock_is_not_written_when_an_input_is_missing() {
     fs::write(folder.join("kernel.lock"), "old").unwrap();
     fs::remove_file(folder.join("s.ko")).unwrap();
     fs::remove_file(folder.join("kernel.elf")).unwrap();
-    let result = in_folder(&folder, &["lock", "kernel.yaml"]);
+    let result = pack_in(&folder, &["lock", "kernel.yaml"]);
     assert_eq!((result.status, &*result.stdout), (Some(66), ""));
     // Each once, although two profiles name the module.
     assert_eq!(result.stderr.matches("error[E0001]").count(), 2, "{}", result.stderr);
@@ -162,12 +157,12 @@ fn a_lock_replaces_no_input_and_lies_in_none() {
     course(top.path());
     let folder = top.path().join("kernel");
     fs::copy(folder.join("kernel.yaml"), folder.join("manifest.lock")).unwrap();
-    let result = in_folder(&folder, &["lock", "manifest.lock"]);
+    let result = pack_in(&folder, &["lock", "manifest.lock"]);
     assert_eq!(result.status, Some(65));
     assert!(result.stderr.contains("E0061") && result.stderr.contains("the lock file would"), "{}", result.stderr);
     let manifest = "version: 1\nname: x\nmemory: 16MiB\nkernel: {path: ../kernel.elf, protocol: stos}\ninitramfs: {directory: .}\n";
     fs::write(folder.join("rootfs/inside.yaml"), manifest).unwrap();
-    let result = in_folder(&folder, &["lock", "rootfs/inside.yaml"]);
+    let result = pack_in(&folder, &["lock", "rootfs/inside.yaml"]);
     assert_eq!(result.status, Some(65));
     assert!(result.stderr.contains("E0061") && result.stderr.contains("would lie in `.`"), "{}", result.stderr);
     assert!(!folder.join("rootfs/inside.lock").exists());
@@ -179,7 +174,7 @@ fn a_lock_file_that_can_not_be_written_is_named() {
     course(top.path());
     let folder = top.path().join("kernel");
     fs::create_dir(folder.join("kernel.lock")).unwrap();
-    let result = in_folder(&folder, &["lock", "kernel.yaml"]);
+    let result = pack_in(&folder, &["lock", "kernel.yaml"]);
     assert_eq!(result.status, Some(74));
     assert!(
         result.stderr.contains("can't write the lock file to `kernel.lock`: it is a directory"),
@@ -193,14 +188,14 @@ fn a_lock_file_that_can_not_be_written_is_named() {
 #[test]
 fn strange_paths_are_locked_and_found_again() {
     let top = tempfile::tempdir().unwrap();
-    let kernel = fixtures::folder().join("golden/kernel.elf");
+    let kernel = golden("kernel.elf");
     for name in ["yes", "a b: #c", "üñ\u{1f600}", "\"q\"", "back\\slash", "0x10", "- x"] {
         fs::copy(&kernel, top.path().join(name)).unwrap();
         let path = serde_json::to_string(name).unwrap();
         let manifest = format!("version: 1\nname: x\nmemory: 16MiB\nkernel: {{path: {path}, protocol: stos}}\n");
         fs::write(top.path().join("m.yaml"), manifest).unwrap();
-        assert_eq!(in_folder(top.path(), &["lock", "m.yaml"]).stdout, "m.lock: 1 input\n");
-        let built = in_folder(top.path(), &["--locked", "m.yaml"]);
+        assert_eq!(pack_in(top.path(), &["lock", "m.yaml"]).stdout, "m.lock: 1 input\n");
+        let built = pack_in(top.path(), &["--locked", "m.yaml"]);
         assert_eq!((built.status, &*built.stderr), (Some(0), ""), "{name}");
     }
 }

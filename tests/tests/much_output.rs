@@ -1,19 +1,16 @@
 //! A guest that prints three million bytes loses none of them, on the emulated backend and on this machine's KVM if it can
 //! page.
 
-use stos_run::backend::{Backend, BackendChoice, Choice, choose};
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use stos_tests::backends;
 use stos_tests::guests::{Guest, Place};
 
 fn arrives(words: &str) {
     let guest = Guest::flood("much output", 3_000_000, words);
-    #[allow(clippy::expect_used, reason = "a test fails by panicking")]
-    let folder = tempfile::tempdir().expect("no temporary folder");
+    let folder = tempfile::tempdir().unwrap();
     let image = guest.pack(folder.path());
-    let mut backends = vec!["emulated"];
-    if let Ok(Choice { backend: Backend::Kvm(_), .. }) = choose(BackendChoice::Auto) {
-        backends.push("kvm");
-    }
-    for backend in backends {
+    for backend in backends::paged() {
         assert_eq!(guest.check(backend, &guest.run(backend, &image), Place::Here), Ok(()), "{backend}");
     }
 }

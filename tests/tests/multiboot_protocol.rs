@@ -6,60 +6,15 @@
 use std::fs;
 use std::path::Path;
 
-use stos_image::{ParsedImage, VerifiedImage};
 use stos_tests::elf::{Content, Elf, Section, Segment};
-use stos_tests::tools::{Run, run, tool};
-
-/// Guest memory below 16 MiB, and what the image says of it.
-struct Guest {
-    memory: Vec<u8>,
-    image: VerifiedImage,
-}
-
-impl Guest {
-    fn load(path: &Path) -> Self {
-        let mut memory = vec![0; 16 << 20];
-        let parsed = ParsedImage::parse(fs::File::open(path).unwrap()).unwrap();
-        let image = parsed
-            .verify(|address, bytes| {
-                let start = usize::try_from(address.0).unwrap();
-                memory[start..start + bytes.len()].copy_from_slice(bytes);
-                Ok(())
-            })
-            .unwrap();
-        Self { memory, image }
-    }
-
-    fn word(&self, address: u32) -> u32 {
-        let start = address as usize;
-        u32::from_le_bytes(self.memory[start..start + 4].try_into().unwrap())
-    }
-
-    fn text(&self, address: u32) -> &str {
-        let bytes = self.memory[address as usize..].split(|&byte| byte == 0).next().unwrap();
-        std::str::from_utf8(bytes).unwrap()
-    }
-
-    fn bytes(&self, start: u32, end: u32) -> &[u8] {
-        &self.memory[start as usize..end as usize]
-    }
-
-    /// Address of the information structure.
-    fn info(&self) -> u32 {
-        self.image.description().entry.general.ebx
-    }
-}
-
-const HEADER: [u32; 3] = [0x1bad_b002, 3, 0xe452_4ffb];
-
-fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
+use stos_tests::memory::GuestMemory;
+use stos_tests::multiboot::{self, HEADER};
+use stos_tests::tools::{Run, pack_in};
 
 /// A kernel linked at `vaddr` and loaded at 1 MiB, with a header in a section that no segment loads.
 fn kernel(vaddr: u32) -> Elf {
     let code = Segment { paddr: 0x10_0000, ..Segment::new(vaddr, 5, &[0xf4; 16]) };
-    let header = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: bytes(&HEADER) };
+    let header = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&HEADER) };
     Elf {
         entry: vaddr + 4,
         segments: vec![code],
@@ -69,7 +24,7 @@ fn kernel(vaddr: u32) -> Elf {
     }
 }
 
-fn pack_in(folder: &Path, kernel: &[u8], memory: &str, lines: &str) -> Run {
+fn pack_kernel_in(folder: &Path, kernel: &[u8], memory: &str, lines: &str) -> Run {
     fs::write(folder.join("kernel"), kernel).unwrap();
     fs::write(folder.join("words.txt"), "words\n").unwrap();
     fs::write(folder.join("empty"), "").unwrap();
@@ -77,14 +32,19 @@ fn pack_in(folder: &Path, kernel: &[u8], memory: &str, lines: &str) -> Run {
         "version: 1\nname: protocol\nmemory: {memory}\nkernel: {{path: kernel, protocol: multiboot}}\n{lines}\n"
     );
     fs::write(folder.join("manifest.yaml"), manifest).unwrap();
-    run(tool("stos-pack").current_dir(folder).arg("manifest.yaml"))
+    pack_in(folder, &["manifest.yaml"])
 }
 
-fn pack(kernel: &[u8], memory: &str, lines: &str) -> Guest {
+fn pack(kernel: &[u8], memory: &str, lines: &str) -> GuestMemory {
     let folder = tempfile::tempdir().unwrap();
-    let result = pack_in(folder.path(), kernel, memory, lines);
+    let result = pack_kernel_in(folder.path(), kernel, memory, lines);
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
-    Guest::load(&folder.path().join("manifest.img"))
+    GuestMemory::load(&folder.path().join("manifest.img"))
+}
+
+/// Address of the information structure.
+fn info(guest: &GuestMemory) -> u32 {
+    guest.image.description().entry.general.ebx
 }
 
 #[test]
@@ -98,7 +58,7 @@ fn the_machine_state_is_that_of_section_3_2() {
         let access = if *name == "CS" { 0xc09b } else { 0xc093 };
         assert_eq!((segment.base, segment.limit, segment.access), (0, 0xffff_ffff, access), "{name}");
     }
-    assert_eq!(guest.info() % 4, 0);
+    assert_eq!(info(&guest) % 4, 0);
 }
 
 #[test]
@@ -106,7 +66,7 @@ fn every_field_of_the_information_structure_lies_where_the_specification_has_it(
     let lines = "cmdline: one two\nmodules: [{path: words.txt, cmdline: first of all}, {path: empty}, {path: words.txt, name: last}]\n\
                  segments: [{start: 2MiB, size: 1, kind: reserved}]";
     let guest = pack(&kernel(0x10_0000).to_bytes(), "4MiB", lines);
-    let field = |offset: u32| guest.word(guest.info() + offset);
+    let field = |offset: u32| guest.word(info(&guest) + offset);
 
     assert_eq!(field(0), 0b10_0110_1101, "flags: memory, cmdline, modules, sections, map, loader name");
     assert_eq!((field(4), field(8)), (639, 1024), "mem_lower, and mem_upper up to the reserved page");
@@ -119,7 +79,7 @@ fn every_field_of_the_information_structure_lies_where_the_specification_has_it(
         modules.iter().zip([("words\n", "first of all"), ("", "empty"), ("words\n", "last")])
     {
         assert_eq!((start % 4096, *reserved), (0, 0));
-        assert_eq!((guest.bytes(*start, *end), guest.text(*string)), (content.as_bytes(), text));
+        assert_eq!((guest.bytes(*start, (end - start) as usize), guest.text(*string)), (content.as_bytes(), text));
     }
     assert!(modules[0][0] >= 0x10_0000 && modules.windows(2).all(|pair| pair[0][1] < pair[1][0]));
 
@@ -144,7 +104,7 @@ fn every_field_of_the_information_structure_lies_where_the_specification_has_it(
 fn section_headers_lead_to_what_no_segment_loads() {
     let elf = kernel(0x10_0000).to_bytes();
     let guest = pack(&elf, "4MiB", "");
-    let field = |offset: u32| guest.word(guest.info() + offset);
+    let field = |offset: u32| guest.word(info(&guest) + offset);
     let (num, size, addr, shndx) = (field(28), field(32), field(36), field(40));
     assert_eq!((num, size, shndx), (6, 40, 5));
     let header = |index: u32, offset: u32| guest.word(addr + 40 * index + offset);
@@ -155,9 +115,9 @@ fn section_headers_lead_to_what_no_segment_loads() {
     for index in 3..num {
         let (address, offset, size) = (header(index, 12), header(index, 16) as usize, header(index, 20));
         assert!(address != 0 && address % header(index, 32) == 0, "{}", seen[index as usize].0);
-        assert_eq!(guest.bytes(address, address + size), &elf[offset..offset + size as usize]);
+        assert_eq!(guest.bytes(address, size as usize), &elf[offset..offset + size as usize]);
     }
-    assert_eq!(guest.bytes(header(3, 12), header(3, 12) + 12), bytes(&HEADER));
+    assert_eq!(guest.bytes(header(3, 12), 12), multiboot::bytes(&HEADER));
 }
 
 #[test]
@@ -171,23 +131,23 @@ fn an_entry_point_is_virtual_first_and_physical_else() {
 #[test]
 fn address_fields_take_precedence_over_program_headers() {
     let mut elf = kernel(0x10_0000).to_bytes();
-    let (offset, size) = (elf.len().next_multiple_of(4), u32::try_from(elf.len()).unwrap());
+    let (offset, size) = (elf.len().next_multiple_of(4), elf.len());
     elf.resize(offset, 0);
     let header_addr = 0x20_0000 + u32::try_from(offset).unwrap();
-    let flags = 0x1_0003_u32;
-    let checksum = 0_u32.wrapping_sub(0x1bad_b002 + flags);
+    let header = multiboot::header(0x1_0003);
     // The one that the ELF kernel has comes first: make it wrong.
     let first = elf.windows(4).position(|word| word == HEADER[0].to_le_bytes()).unwrap();
     elf[first..first + 4].fill(0);
-    elf.extend(bytes(&[0x1bad_b002, flags, checksum, header_addr, 0x20_0000, 0, 0x30_0000, 0x20_0054]));
+    let addresses = [header_addr, 0x20_0000, 0, 0x30_0000, 0x20_0054];
+    elf.extend(multiboot::bytes(&[&header[..], &addresses].concat()));
     let guest = pack(&elf, "4MiB", "");
     let description = guest.image.description();
     assert_eq!(description.entry.eip, 0x20_0054);
-    assert_eq!(guest.bytes(0x20_0000, 0x20_0000 + size), &elf[..size as usize]);
-    assert_eq!(guest.word(guest.info()) & 1 << 5, 0, "no section headers");
-    let bss = description.regions.iter().find(|region| region.name == "kernel .bss").unwrap();
-    assert_eq!(bss.range.end(), 0x30_0000);
-    assert!(description.regions.iter().all(|region| region.name != "kernel .text"));
+    assert_eq!(guest.bytes(0x20_0000, size), &elf[..size]);
+    assert_eq!(guest.word(info(&guest)) & 1 << 5, 0, "no section headers");
+    let (bss, size) = guest.region("kernel .bss").unwrap();
+    assert_eq!(bss + size, 0x30_0000);
+    assert_eq!(guest.region("kernel .text"), None);
 }
 
 #[test]
@@ -198,8 +158,8 @@ fn what_low_memory_has_no_room_for_lies_behind_the_modules() {
     let lines = "modules: [{path: words.txt}]\nsegments: [{start: 0x101000, size: 0x3000, kind: reserved}]";
     let guest = pack(&elf.to_bytes(), "4MiB", lines);
     let region = |name: &str| {
-        let region = guest.image.description().regions.iter().find(|region| region.name == name).unwrap();
-        (region.range.start.0, region.range.end())
+        let (start, size) = guest.region(name).unwrap();
+        (start, start + size)
     };
     assert_eq!(region("multiboot info").0, 0x5000);
     assert_eq!(region("module words.txt"), (0x10_4000, 0x10_4006), "around the reserved pages");
@@ -212,11 +172,11 @@ fn an_image_gives_back_what_it_was_packed_from() {
     let folder = tempfile::tempdir().unwrap();
     let lines =
         "cmdline: a b\nmodules: [{path: words.txt, cmdline: ''}, {path: empty, cmdline: x y}, {path: words.txt}]";
-    assert_eq!(pack_in(folder.path(), &kernel(0x10_0000).to_bytes(), "3MiB", lines).status, Some(0));
-    let extract = run(tool("stos-pack").current_dir(folder.path()).args(["extract", "manifest.img", "out"]));
+    assert_eq!(pack_kernel_in(folder.path(), &kernel(0x10_0000).to_bytes(), "3MiB", lines).status, Some(0));
+    let extract = pack_in(folder.path(), &["extract", "manifest.img", "out"]);
     assert_eq!(extract.status, Some(0), "{}", extract.stderr);
     let again = folder.path().join("out");
-    assert_eq!(run(tool("stos-pack").current_dir(&again).arg("manifest.yaml")).status, Some(0));
+    assert_eq!(pack_in(&again, &["manifest.yaml"]).status, Some(0));
     let images = [folder.path().join("manifest.img"), again.join("manifest.img")].map(|path| fs::read(path).unwrap());
     assert!(images[0] == images[1], "the extracted manifest makes another image");
     let text = fs::read_to_string(again.join("manifest.yaml")).unwrap();
@@ -227,10 +187,9 @@ fn an_image_gives_back_what_it_was_packed_from() {
 fn a_report_shows_the_information_structure() {
     let folder = tempfile::tempdir().unwrap();
     let lines = "cmdline: one two\nmodules: [{path: words.txt, cmdline: first}]";
-    assert_eq!(pack_in(folder.path(), &kernel(0x10_0000).to_bytes(), "4MiB", lines).status, Some(0));
+    assert_eq!(pack_kernel_in(folder.path(), &kernel(0x10_0000).to_bytes(), "4MiB", lines).status, Some(0));
     let inspect = |arguments: &[&str]| {
-        let result =
-            run(tool("stos-pack").current_dir(folder.path()).args(["inspect", "manifest.img"]).args(arguments));
+        let result = pack_in(folder.path(), &[&["inspect", "manifest.img"], arguments].concat());
         assert_eq!(result.status, Some(0), "{}", result.stderr);
         result.stdout
     };

@@ -6,12 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use stos_tests::fixtures;
+use stos_tests::files::quoted;
+use stos_tests::fixtures::{self, copy_golden, golden, golden_id, golden_image, golden_manifest};
 use stos_tests::tools::{run, tool, tool_path};
-
-fn golden_folder() -> std::path::PathBuf {
-    fixtures::folder().join("golden")
-}
 
 /// The image id that a successful run printed.
 fn id_in(line: &str) -> &str {
@@ -32,17 +29,16 @@ fn the_binary_fixtures_are_what_their_description_makes() {
 fn the_golden_image_has_its_golden_id_and_one_line_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("golden.img");
-    let result = run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&image));
+    let result = run(tool("stos-pack").arg(golden_manifest()).arg("-o").arg(&image));
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
     let size = fs::metadata(&image).unwrap().len();
-    let golden = fs::read_to_string(golden_folder().join("golden.id")).unwrap();
-    assert_eq!(result.stdout, format!("{}: {size} bytes, {golden}", image.display()));
+    assert_eq!(result.stdout, format!("{}: {size} bytes, {}\n", image.display(), golden_id()));
 }
 
 #[test]
 fn without_an_output_the_image_lies_beside_its_manifest() {
     let folder = tempfile::tempdir().unwrap();
-    copy_tree(&golden_folder(), folder.path());
+    copy_golden(folder.path());
     let result = run(tool("stos-pack").current_dir(folder.path()).arg("golden.yaml"));
     assert_eq!(result.status, Some(0), "{}", result.stderr);
     assert!(result.stdout.starts_with("golden.img: "), "{}", result.stdout);
@@ -52,9 +48,8 @@ fn without_an_output_the_image_lies_beside_its_manifest() {
 #[test]
 fn a_dash_writes_the_image_to_standard_output() {
     let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("golden.img");
-    assert_eq!(run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&image)).status, Some(0));
-    let output = tool("stos-pack").arg(golden_folder().join("golden.yaml")).args(["-o", "-"]).output().unwrap();
+    let image = golden_image(folder.path());
+    let output = tool("stos-pack").arg(golden_manifest()).args(["-o", "-"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stdout == fs::read(&image).unwrap(), "the image on standard output differs from the one in a file");
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("standard output: "));
@@ -69,7 +64,7 @@ fn an_image_replaces_the_old_one_and_has_the_usual_permissions() {
     let script = format!(
         "umask 027; exec {} {} -o {}",
         quoted(&tool_path("stos-pack")),
-        quoted(&golden_folder().join("golden.yaml")),
+        quoted(&golden_manifest()),
         quoted(&image)
     );
     assert_eq!(run(Command::new("sh").args(["-c", &script])).status, Some(0));
@@ -81,7 +76,7 @@ fn an_image_replaces_the_old_one_and_has_the_usual_permissions() {
 #[test]
 fn an_output_that_can_not_be_written_is_named_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let manifest = golden_folder().join("golden.yaml");
+    let manifest = golden_manifest();
     let write_to = |output: &Path| run(tool("stos-pack").arg(&manifest).arg("-o").arg(output));
 
     let result = write_to(&folder.path().join("missing/golden.img"));
@@ -107,7 +102,7 @@ fn a_full_disk_leaves_the_old_image_as_it_was() {
     let script = format!(
         "trap '' XFSZ; ulimit -f 16; exec {} {} -o {}",
         quoted(&tool_path("stos-pack")),
-        quoted(&golden_folder().join("golden.yaml")),
+        quoted(&golden_manifest()),
         quoted(&image)
     );
     let result = run(Command::new("bash").args(["-c", &script]));
@@ -119,7 +114,7 @@ fn a_full_disk_leaves_the_old_image_as_it_was() {
 #[test]
 fn an_input_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
-    copy_tree(&golden_folder(), folder.path());
+    copy_golden(folder.path());
     for name in ["golden.yaml", "kernel.elf", "second.ko"] {
         let before = fs::read(folder.path().join(name)).unwrap();
         let result = run(tool("stos-pack").current_dir(folder.path()).args(["golden.yaml", "-o", name]));
@@ -145,7 +140,6 @@ fn wrong_usage_has_its_own_status() {
 
 #[test]
 fn the_same_inputs_give_the_same_bytes_wherever_and_whoever_packs_them() {
-    let golden = fs::read_to_string(golden_folder().join("golden.id")).unwrap();
     let environments: [&[(&str, &str)]; 3] = [
         &[("RAYON_NUM_THREADS", "1"), ("TZ", "UTC"), ("LC_ALL", "C")],
         &[("RAYON_NUM_THREADS", "8"), ("TZ", "Asia/Kathmandu"), ("LC_ALL", "tr_TR.UTF-8")],
@@ -157,31 +151,22 @@ fn the_same_inputs_give_the_same_bytes_wherever_and_whoever_packs_them() {
         // Copies made under another umask have other permissions and other times.
         let script = format!(
             "umask {umask}; cp -R {}/. .; exec {} ./golden.yaml -o out.img",
-            quoted(&golden_folder()),
+            quoted(&golden("")),
             quoted(&tool_path("stos-pack"))
         );
         let result =
             run(Command::new("sh").args(["-c", &script]).current_dir(folder.path()).envs(environment.iter().copied()));
         assert_eq!(result.status, Some(0), "{}", result.stderr);
-        assert_eq!(id_in(&result.stdout), golden.trim_end());
+        assert_eq!(id_in(&result.stdout), golden_id());
         images.push(fs::read(folder.path().join("out.img")).unwrap());
     }
     assert!(images.iter().all(|image| *image == images[0]), "the ids agree but the bytes do not");
 }
 
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-R").arg(from.join(".")).arg(to).status().unwrap();
-    assert!(status.success());
-}
-
 #[test]
 fn an_image_is_not_put_into_its_own_initramfs() {
     let folder = tempfile::tempdir().unwrap();
-    copy_tree(&golden_folder(), folder.path());
+    copy_golden(folder.path());
     let result =
         run(tool("stos-pack").current_dir(folder.path()).args(["golden.yaml", "-o", "initramfs/etc/golden.img"]));
     assert_eq!(result.status, Some(65));
@@ -195,7 +180,7 @@ fn a_symbolic_link_as_output_is_followed() {
     let (target, link) = (folder.path().join("target.img"), folder.path().join("link.img"));
     fs::write(&target, "old").unwrap();
     std::os::unix::fs::symlink("target.img", &link).unwrap();
-    let result = run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&link));
+    let result = run(tool("stos-pack").arg(golden_manifest()).arg("-o").arg(&link));
     assert_eq!(result.status, Some(0), "{}", result.stderr);
     assert!(link.is_symlink());
     assert!(fs::read(&target).unwrap().starts_with(b"STOSIMG\0"));
@@ -222,7 +207,7 @@ fn a_thousand_mistakes_are_cut_short() {
 #[test]
 fn an_image_or_a_kernel_in_the_place_of_the_manifest_is_called_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    copy_tree(&golden_folder(), folder.path());
+    copy_golden(folder.path());
     assert_eq!(run(tool("stos-pack").current_dir(folder.path()).arg("golden.yaml")).status, Some(0));
     for (name, hint) in
         [("golden.img", "look at it with `stos-pack inspect`"), ("kernel.elf", "`stos-pack init` begins")]
@@ -237,8 +222,8 @@ fn an_image_or_a_kernel_in_the_place_of_the_manifest_is_called_what_it_is() {
 #[test]
 fn a_mapping_with_thousands_of_keys_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    copy_tree(&golden_folder(), folder.path());
-    let mut manifest = fs::read_to_string(golden_folder().join("golden.yaml")).unwrap();
+    copy_golden(folder.path());
+    let mut manifest = fs::read_to_string(golden_manifest()).unwrap();
     manifest.extend((0..100_000).map(|number| format!("k{number}: 1\n")));
     fs::write(folder.path().join("many.yaml"), manifest).unwrap();
     let result = run(tool("stos-pack").current_dir(folder.path()).args(["many.yaml", "-o", "out.img"]));
@@ -252,7 +237,7 @@ fn names_in_result_lines_can_not_steer_the_terminal() {
     let hostile = folder.path().join("a\u{1b}[31m\u{202e}");
     fs::create_dir(&hostile).unwrap();
     let image = hostile.join("x.img");
-    let packed = run(tool("stos-pack").arg(golden_folder().join("golden.yaml")).arg("-o").arg(&image));
+    let packed = run(tool("stos-pack").arg(golden_manifest()).arg("-o").arg(&image));
     let verified = run(tool("stos-pack").arg("verify").arg(&image));
     for result in [packed, verified] {
         assert_eq!(result.status, Some(0), "{}", result.stderr);

@@ -3,19 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
-use stos_tests::terminal::{self, Session};
+use stos_tests::guests::Guest;
+use stos_tests::process::{children_of, is_alive, is_stopped, wait_until};
+use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{root, run, tool, tool_path};
-
-/// How long something may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn pack(folder: &Path, manifest: &Path, options: &[&str]) -> PathBuf {
     let image = folder.join("guest.img");
@@ -26,11 +22,7 @@ fn pack(folder: &Path, manifest: &Path, options: &[&str]) -> PathBuf {
 
 /// An image of a guest of the examples, with a command line.
 fn pack_guest(folder: &Path, name: &str, cmdline: &str) -> PathBuf {
-    let manifest = folder.join("guest.yaml");
-    let elf = root().join("examples/guests").join(name).with_extension("elf");
-    let kernel = format!("kernel: {{path: {}, protocol: stos}}", elf.display());
-    fs::write(&manifest, format!("version: 1\nname: guest\nmemory: 16MiB\n{kernel}\ncmdline: {cmdline:?}\n")).unwrap();
-    pack(folder, &manifest, &[])
+    Guest::example(&format!("guests/{name}")).cmdline(cmdline).pack(folder)
 }
 
 fn runner(image: &Path) -> Command {
@@ -39,38 +31,8 @@ fn runner(image: &Path) -> Command {
     command
 }
 
-fn row(screen: &vt100::Screen, columns: u16, number: u16) -> String {
-    screen.rows(0, columns).nth(number.into()).unwrap_or_default().trim_end().to_owned()
-}
-
 fn signal(process: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), signal).unwrap();
-}
-
-/// State, parent and process group of a process, as `man 5 proc` orders them after the name in parentheses.
-fn state_and_parent(id: u32) -> Option<(String, u32)> {
-    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
-}
-
-fn children_of(parent: u32) -> Vec<u32> {
-    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    ids.filter(|&id| state_and_parent(id).is_some_and(|(_, of)| of == parent)).collect()
-}
-
-/// Waits until a process is in one of these states; `Z` stands for one that is gone, too.
-fn wait_for_state(id: u32, states: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let state = state_and_parent(id).map_or_else(|| "Z".to_owned(), |(state, _)| state);
-        if states.contains(&state) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "process {id} is in state {state}, not {states}");
-        sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -105,13 +67,13 @@ fn a_shell_is_left_with_its_own_key_or_the_runners() {
 fn the_screen_follows_the_window() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = Session::start(runner(&pack_guest(folder.path(), "typewriter", "")).args(["--screen", "live"]));
-    session.wait_for_screen(|screen| row(screen, 120, 0) == "typewriter: type, escape ends");
+    session.wait_for_screen(|screen| row(screen, 0) == "typewriter: type, escape ends");
     // Narrow and low: what is drawn ends at the window's edges.
-    session.wait_for_screen_of(10, 20, |screen| row(screen, 20, 0) == "typewriter: type, es");
+    session.wait_for_screen_of(10, 20, |screen| row(screen, 0) == "typewriter: type, es");
     session.type_keys(b"abc");
-    session.wait_for_screen_of(10, 20, |screen| row(screen, 20, 1) == "abc");
+    session.wait_for_screen_of(10, 20, |screen| row(screen, 1) == "abc");
     session.wait_for_screen_of(50, 200, |screen| {
-        row(screen, 200, 0) == "typewriter: type, escape ends" && row(screen, 200, 1) == "abc"
+        row(screen, 0) == "typewriter: type, escape ends" && row(screen, 1) == "abc"
     });
     session.type_keys(b"\x1b");
     session.ends_with(0);
@@ -137,17 +99,17 @@ fn a_stopped_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let image = pack_guest(folder.path(), "typewriter", "");
     let mut session = Session::start(runner(&image).args(["--screen", "live"]));
-    session.wait_for_screen(|screen| row(screen, 120, 0).starts_with("typewriter"));
+    session.wait_for_screen(|screen| row(screen, 0).starts_with("typewriter"));
     signal(session.id(), Signal::STOP);
-    wait_for_state(session.id(), "T");
+    wait_until(|| is_stopped(session.id()), "the runner was not stopped");
     // A shell takes the terminal and writes its prompt.
     session.set(&session.settings_before().clone());
     session.seen += "\x1b[?1049l\x1b[2J\x1b[1;1Hprompt$ ";
     signal(session.id(), Signal::CONT);
-    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 120, 0).starts_with("typewriter"));
+    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 0).starts_with("typewriter"));
     assert!(!session.settings().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "not raw again");
     session.type_keys(b"on");
-    session.wait_for_screen(|screen| row(screen, 120, 1) == "on");
+    session.wait_for_screen(|screen| row(screen, 1) == "on");
     session.type_keys(b"\x1b");
     session.ends_with(0);
 }
@@ -173,7 +135,8 @@ fn a_window_that_is_closed_takes_the_run_along() {
         let emulators = children_of(runner);
         assert_eq!(emulators.len(), 1, "{emulators:?}");
         signal(session.id(), Signal::KILL);
-        wait_for_state(runner, "Z");
-        wait_for_state(emulators[0], "Z");
+        for process in [runner, emulators[0]] {
+            wait_until(|| !is_alive(process), "something lives on");
+        }
     }
 }

@@ -4,32 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use roxmltree::{Document, Node};
 use snapbox::Data;
 use stos_image::{Description, Region, RegionKind};
 use stos_pack::image::{LoadedImage, Mapping, Report};
-use stos_tests::fixtures;
-use stos_tests::tools::{Run, run, tool};
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Run {
-    run(tool("stos-pack").current_dir(folder).args(arguments))
-}
-
-/// The golden image in a folder of its own.
-fn golden(folder: &Path) -> PathBuf {
-    let image = folder.join("golden.img");
-    let manifest = fixtures::folder().join("golden/golden.yaml");
-    let packed = run(tool("stos-pack").arg(manifest).arg("-o").arg(&image));
-    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
-    image
-}
+use stos_tests::fixtures::{self, golden_image};
+use stos_tests::tools::pack_in;
 
 /// The golden image's picture after `change` to what the image says of itself.
 fn drawn(change: impl FnOnce(&mut Description, &mut Vec<Mapping>)) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let loaded = LoadedImage::load(&golden(folder.path())).unwrap();
+    let loaded = LoadedImage::load(&golden_image(folder.path())).unwrap();
     let mut report = Report::new(&loaded);
     let mut description = report.description.clone();
     change(&mut description, &mut report.mappings);
@@ -88,14 +74,14 @@ fn assert_sound(svg: &str) -> Vec<String> {
 #[test]
 fn the_golden_image_has_its_golden_picture_in_a_file_and_on_standard_output() {
     let folder = tempfile::tempdir().unwrap();
-    golden(folder.path());
-    let result = in_folder(folder.path(), &["inspect", "golden.img", "--svg", "golden.svg"]);
+    golden_image(folder.path());
+    let result = pack_in(folder.path(), &["inspect", "golden.img", "--svg", "golden.svg"]);
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
     let picture = fs::read_to_string(folder.path().join("golden.svg")).unwrap();
     assert_eq!(result.stdout, format!("golden.svg: {} bytes\n", picture.len()));
     let expected = Data::read_from(&fixtures::folder().join("inspect/golden.svg"), None).raw();
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(picture.clone(), expected);
-    let result = in_folder(folder.path(), &["inspect", "golden.img", "--svg", "-"]);
+    let result = pack_in(folder.path(), &["inspect", "golden.img", "--svg", "-"]);
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
     assert!(result.stdout == picture, "standard output differs from the file");
 }
@@ -115,7 +101,7 @@ fn every_region_is_drawn_with_its_address_size_and_permissions() {
     {
         assert!(has(text), "{text}");
     }
-    let id = fs::read_to_string(fixtures::folder().join("golden/golden.id")).unwrap();
+    let id = fixtures::golden_id();
     assert!(has(&format!("16 MiB of memory  ·  protocol stos  ·  image {}", &id[.."sha256:".len() + 12])), "{texts:?}");
 }
 
@@ -203,7 +189,7 @@ fn an_image_without_regions_and_mappings_is_drawn() {
 #[test]
 fn a_picture_that_can_not_be_written_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let image = golden(folder.path());
+    let image = golden_image(folder.path());
     let before = fs::read(&image).unwrap();
     for (picture, status, words) in [
         ("missing/golden.svg", 74, "can't write the picture to `missing/golden.svg`: there is no folder `missing`"),
@@ -211,13 +197,13 @@ fn a_picture_that_can_not_be_written_leaves_everything_as_it_was() {
         (".", 74, "can't write the picture to `.`: it is a directory"),
         ("golden.img", 65, "the picture would replace the image `golden.img` that it shows"),
     ] {
-        let result = in_folder(folder.path(), &["inspect", "golden.img", "--svg", picture]);
+        let result = pack_in(folder.path(), &["inspect", "golden.img", "--svg", picture]);
         assert_eq!((result.status, &*result.stdout), (Some(status), ""), "{picture}");
         assert!(result.stderr.contains(words), "{}", result.stderr);
     }
     assert!(fs::read(&image).unwrap() == before);
-    assert_eq!(in_folder(folder.path(), &["inspect", "golden.img", "--svg", "x.svg", "--json"]).status, Some(64));
+    assert_eq!(pack_in(folder.path(), &["inspect", "golden.img", "--svg", "x.svg", "--json"]).status, Some(64));
     fs::write(&image, &before[..before.len() - 1]).unwrap();
-    assert_eq!(in_folder(folder.path(), &["inspect", "golden.img", "--svg", "x.svg"]).status, Some(65));
+    assert_eq!(pack_in(folder.path(), &["inspect", "golden.img", "--svg", "x.svg"]).status, Some(65));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -10,19 +10,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use stos_tests::fixtures;
+use stos_tests::fixtures::{golden_id, golden_image, golden_manifest};
 use stos_tests::terminal::Session;
-use stos_tests::tools::{Run, run, tool};
-
-fn golden() -> PathBuf {
-    fixtures::folder().join("golden/golden.yaml")
-}
+use stos_tests::tools::{Run, pack_in, run, tool};
 
 /// The golden image in `folder`, and a pipe beside it: a file that is as slow as a test wants it to be.
 fn image_and_pipe(folder: &Path) -> (Vec<u8>, PathBuf) {
-    let image = folder.join("golden.img");
-    let packed = run(tool("stos-pack").arg(golden()).arg("-o").arg(&image));
-    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
+    let image = golden_image(folder);
     let pipe = folder.join("pipe");
     assert_eq!(run(Command::new("mkfifo").arg(&pipe)).status, Some(0));
     (fs::read(image).unwrap(), pipe)
@@ -74,15 +68,14 @@ fn a_slow_check_shows_a_bar_and_takes_it_away() {
     drop(writer);
     let (status, seen) = session.end();
     assert_eq!(status.code(), Some(0), "{seen:?}");
-    let id = fs::read_to_string(fixtures::folder().join("golden/golden.id")).unwrap();
-    assert_eq!(left_on_screen(&seen), [&format!("pipe: every byte is right, {}", id.trim_end()), ""]);
+    assert_eq!(left_on_screen(&seen), [&format!("pipe: every byte is right, {}", golden_id()), ""]);
 }
 
 #[test]
 fn a_slow_build_shows_a_bar_and_takes_it_away() {
     let folder = tempfile::tempdir().unwrap();
     let (image, pipe) = image_and_pipe(folder.path());
-    let mut session = Session::start(at_terminal(folder.path()).arg(golden()).args(["-o", "pipe"]));
+    let mut session = Session::start(at_terminal(folder.path()).arg(golden_manifest()).args(["-o", "pipe"]));
     // Until the pipe has a reader, nothing can be written.
     session.wait_for("writing [");
     assert!(session.seen.contains(" of "), "{:?}", session.seen);
@@ -113,7 +106,8 @@ fn ctrl_c_takes_the_bar_away_and_ends_the_program() {
 #[test]
 fn a_quick_build_shows_its_result_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, seen) = Session::start(at_terminal(folder.path()).arg(golden()).args(["-o", "golden.img"])).end();
+    let (status, seen) =
+        Session::start(at_terminal(folder.path()).arg(golden_manifest()).args(["-o", "golden.img"])).end();
     assert_eq!(status.code(), Some(0), "{seen:?}");
     assert!(
         seen.starts_with("golden.img: ") && seen.matches('\n').count() == 1 && !seen.contains('\u{1b}'),
@@ -162,7 +156,7 @@ fn no_bar_is_shown_to_who_wants_none() {
 fn a_verbose_build_tells_each_step_on_standard_error() {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("golden.img");
-    let result = run(tool("stos-pack").arg("-v").arg(golden()).arg("-o").arg(&image));
+    let result = run(tool("stos-pack").arg("-v").arg(golden_manifest()).arg("-o").arg(&image));
     assert_eq!(result.status, Some(0), "{}", result.stderr);
     assert_eq!(result.stdout.lines().count(), 1, "{}", result.stdout);
     let size = fs::metadata(&image).unwrap().len();
@@ -189,7 +183,7 @@ fn a_verbose_build_tells_each_step_on_standard_error() {
     }
     let verified = run(tool("stos-pack").arg("verify").arg("-v").arg(&image));
     assert!(verified.stderr.starts_with(&format!("verified: {size} bytes in ")), "{}", verified.stderr);
-    let failed = run(tool("stos-pack").args(["-v", "verify"]).arg(golden()));
+    let failed = run(tool("stos-pack").args(["-v", "verify"]).arg(golden_manifest()));
     assert_eq!(failed.status, Some(65));
     assert!(failed.stderr.starts_with("failed after "), "{}", failed.stderr);
 }
@@ -197,8 +191,8 @@ fn a_verbose_build_tells_each_step_on_standard_error() {
 #[test]
 fn quiet_takes_results_away_and_leaves_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let in_folder = |arguments: &[&str]| run(tool("stos-pack").current_dir(folder.path()).args(arguments));
-    let golden = golden().display().to_string();
+    let pack = |arguments: &[&str]| pack_in(folder.path(), arguments);
+    let golden = golden_manifest().display().to_string();
     for arguments in [
         &["-q", &golden, "-o", "golden.img"][..],
         &["verify", "--quiet", "golden.img"],
@@ -207,12 +201,12 @@ fn quiet_takes_results_away_and_leaves_errors() {
         &["inspect", "golden.img", "--svg", "golden.svg", "-q"],
         &["extract", "golden.img", "folder", "-q"],
     ] {
-        let result = in_folder(arguments);
+        let result = pack(arguments);
         assert_eq!((result.status, &*result.stdout, &*result.stderr), (Some(0), "", ""), "{arguments:?}");
     }
     let image = tool("stos-pack").args(["-q", &golden, "-o", "-"]).output().unwrap();
     assert!(image.stderr.is_empty() && image.stdout == fs::read(folder.path().join("golden.img")).unwrap());
-    let missing = in_folder(&["-q", "missing.yaml"]);
+    let missing = pack(&["-q", "missing.yaml"]);
     assert_eq!(missing.status, Some(66));
     assert!(missing.stderr.contains("E0001"), "{}", missing.stderr);
     for arguments in [
@@ -223,7 +217,7 @@ fn quiet_takes_results_away_and_leaves_errors() {
         &["init", "-v"],
         &["-v", "--message-format", "json", &golden],
     ] {
-        let result = in_folder(arguments);
+        let result = pack(arguments);
         assert_eq!((result.status, &*result.stdout), (Some(64), ""), "{arguments:?}: {}", result.stderr);
     }
 }

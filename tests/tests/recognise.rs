@@ -9,34 +9,16 @@ use std::path::Path;
 
 use snapbox::Data;
 use stos_tests::bzimage::BzImage;
-use stos_tests::elf::{Content, Elf, RELOCATABLE, Section, Segment};
+use stos_tests::elf::{Content, Elf, RELOCATABLE, Segment};
 use stos_tests::fixtures;
+use stos_tests::multiboot::{self, FLAT_HEADER, HEADER};
 use stos_tests::tools::{Run, root, run, tool};
-
-const HEADER: [u32; 3] = [0x1bad_b002, 3, 0xe452_4ffb];
-const FLAT_HEADER: [u32; 8] = [0x1bad_b002, 0x1_0003, 0xe451_4ffb, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020];
-
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
 
 /// A kernel loaded at 1 MiB, with `header` at the multiple of 4 that comes first at or after byte `offset`.
 fn with_header(offset: usize, header: &[u32]) -> Vec<u8> {
-    let bytes = [vec![0xf4; offset], words(header)].concat();
+    let bytes = [vec![0xf4; offset], multiboot::bytes(header)].concat();
     let content = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes };
-    Elf { contents: vec![content], ..low() }.to_bytes()
-}
-
-/// A kernel linked and loaded at 1 MiB.
-fn low() -> Elf {
-    let code = Segment { paddr: 0x10_0000, ..Segment::new(0x10_0000, 5, &[0xf4; 16]) };
-    Elf {
-        entry: 0x10_0004,
-        segments: vec![code],
-        sections: vec![Section::text(0, 0x10_0000, 16)],
-        symbols: Vec::new(),
-        ..Elf::kernel()
-    }
+    Elf { contents: vec![content], ..Elf::low_kernel() }.to_bytes()
 }
 
 /// `size` zeros, but for `bytes` at `offset`.
@@ -49,7 +31,7 @@ fn zeros(size: usize, parts: &[(usize, &[u8])]) -> Vec<u8> {
 }
 
 fn elf64() -> Vec<u8> {
-    let mut bytes = low().to_bytes();
+    let mut bytes = Elf::low_kernel().to_bytes();
     bytes[4] = 2;
     bytes
 }
@@ -60,29 +42,33 @@ fn inspect(folder: &Path, arguments: &[&str]) -> Run {
 
 /// Every sort of file: its name, its bytes, and whether it speaks a protocol.
 fn files() -> Vec<(&'static str, Vec<u8>, bool)> {
-    let upper = Segment { paddr: 0x10_0000, ..Segment::new(0xc010_0000, 5, &words(&HEADER)) };
+    let upper = Segment { paddr: 0x10_0000, ..Segment::new(0xc010_0000, 5, &multiboot::bytes(&HEADER)) };
     let upper = Elf { entry: 0xc010_0000, segments: vec![upper], sections: Vec::new(), ..Elf::kernel() };
-    let below = Segment { paddr: 0x8000, ..Segment::new(0x8000, 5, &words(&HEADER)) };
-    let below = Elf { entry: 0x8004, segments: vec![below], sections: Vec::new(), ..low() };
+    let below = Segment { paddr: 0x8000, ..Segment::new(0x8000, 5, &multiboot::bytes(&HEADER)) };
+    let below = Elf { entry: 0x8004, segments: vec![below], sections: Vec::new(), ..Elf::low_kernel() };
     let object = Elf { file_type: RELOCATABLE, segments: Vec::new(), sections: Vec::new(), ..Elf::kernel() };
-    let iso = zeros(0x9000, &[(510, &[0x55, 0xaa]), (0x8001, b"CD001"), (0x8800, &words(&HEADER))]);
+    let iso = zeros(0x9000, &[(510, &[0x55, 0xaa]), (0x8001, b"CD001"), (0x8800, &multiboot::bytes(&HEADER))]);
     vec![
         ("stos", Elf::kernel().to_bytes(), true),
         ("multiboot", with_header(0, &HEADER), true),
-        ("multiboot_flat", [words(&FLAT_HEADER), vec![0xf4; 32]].concat(), true),
+        ("multiboot_flat", [multiboot::bytes(&FLAT_HEADER), vec![0xf4; 32]].concat(), true),
         ("multiboot_upper_half", upper.to_bytes(), true),
         ("header_too_far", with_header(12288 - 100, &HEADER), false),
         ("wrong_checksum", with_header(0, &[0x1bad_b002, 3, 3]), false),
         ("unknown_demand", with_header(0, &[0x1bad_b002, 8, 0xe452_4ff6]), false),
-        ("address_fields_outside_the_file", [words(&FLAT_HEADER[..7]), words(&[0x20_0000])].concat(), false),
+        (
+            "address_fields_outside_the_file",
+            [multiboot::bytes(&FLAT_HEADER[..7]), multiboot::bytes(&[0x20_0000])].concat(),
+            false,
+        ),
         ("multiboot_below_1_mib", below.to_bytes(), false),
-        ("flat_without_address_fields", zeros(64, &[(0, &words(&HEADER))]), false),
+        ("flat_without_address_fields", zeros(64, &[(0, &multiboot::bytes(&HEADER))]), false),
         ("linux", BzImage::kernel().to_bytes(), true),
         ("linux_too_old", BzImage { version: 0x205, ..BzImage::kernel() }.to_bytes(), false),
-        ("linked_low", low().to_bytes(), true),
+        ("linked_low", Elf::low_kernel().to_bytes(), true),
         ("multiboot2", with_header(4, &[0xe852_50d6, 0, 24, 0x17ad_af12, 0, 8]), false),
         ("elf64", elf64(), false),
-        ("elf_cut_off", low().to_bytes()[..60].to_vec(), false),
+        ("elf_cut_off", Elf::low_kernel().to_bytes()[..60].to_vec(), false),
         ("object_file", object.to_bytes(), false),
         ("module", Elf::module("module").to_bytes(), false),
         ("cd_image", iso, false),

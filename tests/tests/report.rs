@@ -6,22 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stos_tests::guests::Guest;
 use stos_tests::tools::{Run, root, run, tool};
 use tempfile::TempDir;
 
 /// A folder with the image of the guest `name` in it, packed with `lines`.
 fn packed(name: &str, lines: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let kernel = root().join("examples/guests").join(name).with_extension("elf");
-    let manifest = folder.path().join("guest.yaml");
-    let text = format!(
-        "version: 1\nname: {name}\nmemory: 16MiB\nkernel: {{path: {}, protocol: stos}}\n{lines}",
-        kernel.display()
-    );
-    fs::write(&manifest, text).unwrap();
-    let image = folder.path().join("guest.img");
-    let result = run(tool("stos-pack").arg(&manifest).arg("-o").arg(&image));
-    assert_eq!(result.status, Some(0), "{}", result.stderr);
+    let guest = Guest { lines: lines.to_owned(), ..Guest::example(&format!("guests/{name}")) };
+    let image = guest.pack(folder.path());
     (folder, image)
 }
 

@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jsonschema::Validator;
 use serde_json::Value;
+use stos_tests::files::with_extension;
 use stos_tests::fixtures;
 use stos_tests::tools::{root, run, tool};
 
@@ -26,14 +27,6 @@ fn read(path: &Path) -> Option<Value> {
     serde_saphyr::from_str(&String::from_utf8(fs::read(path).unwrap()).ok()?).ok()
 }
 
-fn manifests(folder: &str) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    found.sort();
-    found
-}
-
 #[test]
 fn the_copy_in_docs_is_the_schema_and_a_valid_one() {
     let schema = schema();
@@ -47,8 +40,8 @@ fn the_copy_in_docs_is_the_schema_and_a_valid_one() {
 #[test]
 fn every_manifest_of_the_project_is_valid() {
     let validator = validator();
-    let mut all = manifests("manifests");
-    all.extend(manifests("tests/fixtures/golden"));
+    let mut all = with_extension(&root().join("manifests"), "yaml");
+    all.extend(with_extension(&root().join("tests/fixtures/golden"), "yaml"));
     all.push(fixtures::folder().join("manifests/bases/course.yaml"));
     assert!(all.len() >= 3, "{all:?}");
     for path in all {
@@ -137,7 +130,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 #[test]
 fn bad_manifests_are_invalid_where_a_schema_can_tell() {
     let validator = validator();
-    let all = manifests("tests/fixtures/manifests");
+    let all = with_extension(&root().join("tests/fixtures/manifests"), "yaml");
     let seen: Vec<(String, bool)> = all
         .iter()
         .filter_map(|path| {

@@ -3,23 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use stos_image::{ParsedImage, RegionKind, VerifiedImage};
-use stos_tests::tools::{run, tool};
+use stos_tests::tools::{root, run, tool};
 
 const KERNEL_BASE: u32 = 0xc000_0000;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
 
 /// The image of ministos, which `make examples` builds.
 fn ministos() -> VerifiedImage {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("ministos.img");
-    let packed = run(tool("stos-pack").arg(repository().join("manifests/ministos.yaml")).arg("-o").arg(&image));
+    let packed = run(tool("stos-pack").arg(root().join("manifests/ministos.yaml")).arg("-o").arg(&image));
     assert_eq!(packed.status, Some(0), "{}", packed.stderr);
     ParsedImage::parse(File::open(image).unwrap()).unwrap().verify(|_, _| Ok(())).unwrap()
 }
@@ -53,7 +49,7 @@ fn found(image: &VerifiedImage, address: u32) -> Option<(String, u32)> {
 #[test]
 fn lines_of_the_kernel_are_those_of_addr2line() {
     let image = ministos();
-    let kernel = repository().join("examples/ministos/kernel.elf");
+    let kernel = root().join("examples/ministos/kernel.elf");
     let text = image.description().regions.iter().find(|region| region.name == "kernel .text").unwrap();
     let start = u32::try_from(text.range.start.0).unwrap() + KERNEL_BASE;
     let end = start + u32::try_from(text.range.size).unwrap();
@@ -71,7 +67,7 @@ fn lines_and_names_of_modules_lie_where_the_modules_do() {
     let modules: Vec<_> =
         image.description().regions.iter().filter(|region| region.kind == RegionKind::Module).collect();
     for (number, name) in (1_u32..).zip(["timer", "shell", "init"]) {
-        let file = repository().join(format!("examples/ministos/{name}.ko"));
+        let file = root().join(format!("examples/ministos/{name}.ko"));
         let headers = run(Command::new("readelf").arg("-SW").arg(&file)).stdout;
         let text = headers.lines().find(|line| line.contains(" .text ")).unwrap();
         let fields: Vec<&str> = text.split_once(".text").unwrap().1.split_whitespace().collect();

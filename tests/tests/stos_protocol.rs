@@ -4,106 +4,74 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use stos_image::{MapKind, ParsedImage, VerifiedImage};
+use stos_image::MapKind;
 use stos_pack::protocol::stos::structures::{BootInterface, BootModules, BootSegment, BootSegmentsHeader};
 use stos_tests::elf::{Elf, Segment};
-use stos_tests::tools::{root, run, tool};
+use stos_tests::memory::GuestMemory;
+use stos_tests::tools::{pack_manifest, root, run};
 
 const KERNEL_BASE: u32 = 0xc000_0000;
 
-/// Guest memory below 16 MiB, and what the image says of it.
-struct Guest {
-    memory: Vec<u8>,
-    image: VerifiedImage,
+/// Packs `kernel` and `modules` with these lines added to the manifest, and loads the image.
+fn pack(kernel: &Elf, modules: usize, memory: &str, lines: &str) -> GuestMemory {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("kernel.elf", &kernel.to_bytes());
+    let mut manifest = format!("memory: {memory}\nkernel: {{path: kernel.elf, protocol: stos}}\n{lines}\n");
+    if modules > 0 {
+        manifest += "modules:\n";
+    }
+    for module in 0..modules {
+        let name = format!("{module}.ko");
+        manifest += &["  - path: ", &name, "\n"].concat();
+        write(&name, &Elf::module("start").to_bytes());
+    }
+    fs::create_dir(folder.path().join("tree")).unwrap();
+    write("tree/file", b"content\n");
+    pack_manifest(folder.path(), &manifest);
+    GuestMemory::load(&folder.path().join("manifest.img"))
 }
 
-impl Guest {
-    /// Packs `kernel` and `modules` with these lines added to the manifest.
-    fn pack(kernel: &Elf, modules: usize, memory: &str, lines: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("kernel.elf"), kernel.to_bytes()).unwrap();
-        let mut manifest = format!(
-            "version: 1\nname: protocol\nmemory: {memory}\nkernel: {{path: kernel.elf, protocol: stos}}\n{lines}\n"
-        );
-        if modules > 0 {
-            manifest += "modules:\n";
-            manifest.extend((0..modules).map(|module| format!("  - path: {module}.ko\n")));
-        }
-        for module in 0..modules {
-            fs::write(folder.path().join(format!("{module}.ko")), Elf::module("start").to_bytes()).unwrap();
-        }
-        fs::create_dir(folder.path().join("tree")).unwrap();
-        fs::write(folder.path().join("tree/file"), "content\n").unwrap();
-        fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
-        let result = run(tool("stos-pack").current_dir(folder.path()).arg("manifest.yaml"));
-        assert_eq!(result.status, Some(0), "{}", result.stderr);
-        Self::load(&folder.path().join("manifest.img"))
-    }
+/// The physical address that the virtual pointer at `physical` leads to.
+fn follow(guest: &GuestMemory, physical: u32) -> u32 {
+    guest.word(physical).checked_sub(KERNEL_BASE).expect("not a pointer into the kernel's half")
+}
 
-    fn load(path: &Path) -> Self {
-        let mut memory = vec![0; 16 << 20];
-        let parsed = ParsedImage::parse(fs::File::open(path).unwrap()).unwrap();
-        let image = parsed
-            .verify(|address, bytes| {
-                let start = usize::try_from(address.0).unwrap();
-                memory[start..start + bytes.len()].copy_from_slice(bytes);
-                Ok(())
-            })
-            .unwrap();
-        Self { memory, image }
-    }
+/// Physical address of the structure that the kernel gets.
+fn interface(guest: &GuestMemory) -> u32 {
+    let (start, _) = guest.region("boot_interface").unwrap();
+    u32::try_from(start).unwrap()
+}
 
-    fn word(&self, physical: u32) -> u32 {
-        let start = physical as usize;
-        u32::from_le_bytes(self.memory[start..start + 4].try_into().unwrap())
-    }
-
-    fn double_word(&self, physical: u32) -> u64 {
-        u64::from(self.word(physical)) | u64::from(self.word(physical + 4)) << 32
-    }
-
-    /// The physical address that the virtual pointer at `physical` leads to.
-    fn follow(&self, physical: u32) -> u32 {
-        self.word(physical).checked_sub(KERNEL_BASE).expect("not a pointer into the kernel's half")
-    }
-
-    /// Physical address of the structure that the kernel gets.
-    fn interface(&self) -> u32 {
-        let region = self.image.description().regions.iter().find(|region| region.name == "boot_interface").unwrap();
-        u32::try_from(region.range.start.0).unwrap()
-    }
-
-    fn segments(&self) -> Vec<(u64, u64, u32)> {
-        let segments = self.follow(self.interface());
-        let record = |index| segments + 4 + 20 * index;
-        (0..self.word(segments))
-            .map(record)
-            .map(|at| (self.double_word(at), self.double_word(at + 8), self.word(at + 16)))
-            .collect()
-    }
+fn segments(guest: &GuestMemory) -> Vec<(u64, u64, u32)> {
+    let segments = follow(guest, interface(guest));
+    let record = |index| segments + 4 + 20 * index;
+    (0..guest.word(segments))
+        .map(record)
+        .map(|at| (guest.double_word(at), guest.double_word(at + 8), guest.word(at + 16)))
+        .collect()
 }
 
 #[test]
 fn every_field_of_the_interface_is_filled_in() {
-    let guest = Guest::pack(&Elf::kernel(), 2, "16MiB", "cmdline: a.b=c d\ninitramfs: {directory: tree}");
-    let interface = guest.interface();
+    let guest = pack(&Elf::kernel(), 2, "16MiB", "cmdline: a.b=c d\ninitramfs: {directory: tree}");
+    let interface = interface(&guest);
     assert!(interface >= 0x10_2800, "the interface lies in the kernel: {interface:#x}");
-    let mods = guest.follow(interface + 4);
+    let mods = follow(&guest, interface + 4);
     assert_eq!(guest.word(interface + 8), 0, "archdata");
-    let first_useable = guest.follow(interface + 12) as usize;
+    let first_useable = follow(&guest, interface + 12) as usize;
     assert!(guest.memory[first_useable..0x40_0000].iter().all(|&byte| byte == 0), "the early heap is not zero");
-    let commandline = guest.follow(interface + 16) as usize;
+    let commandline = follow(&guest, interface + 16) as usize;
     assert_eq!(&guest.memory[commandline..commandline + 8], b"a.b=c d\0");
-    let initramfs = guest.follow(interface + 20) as usize;
+    let initramfs = follow(&guest, interface + 20) as usize;
     assert_eq!(&guest.memory[initramfs..initramfs + 6], b"070701");
 
     assert_eq!(guest.word(mods), 4, "mod_nb counts kernel and initramfs");
-    let array = guest.follow(mods + 4);
+    let array = follow(&guest, mods + 4);
     for slot in 0..2 {
-        let file = guest.follow(array + 4 * slot) as usize;
+        let file = follow(&guest, array + 4 * slot) as usize;
         assert_eq!(&guest.memory[file..file + 4], b"\x7fELF");
         assert_eq!(file % 4096, 0);
         assert!(file + 200 < first_useable);
@@ -113,18 +81,18 @@ fn every_field_of_the_interface_is_filled_in() {
 
 #[test]
 fn without_modules_their_number_is_zero_and_the_command_line_is_empty() {
-    let guest = Guest::pack(&Elf::kernel(), 0, "16MiB", "");
-    let mods = guest.follow(guest.interface() + 4);
+    let guest = pack(&Elf::kernel(), 0, "16MiB", "");
+    let mods = follow(&guest, interface(&guest) + 4);
     assert_eq!(guest.word(mods), 0);
-    let array = guest.follow(mods + 4);
+    let array = follow(&guest, mods + 4);
     assert_eq!((guest.word(array), guest.word(array + 4)), (0, 0));
-    assert_eq!(guest.memory[guest.follow(guest.interface() + 16) as usize], 0);
-    assert_eq!(guest.word(guest.interface() + 20), 0, "no initramfs");
+    assert_eq!(guest.memory[follow(&guest, interface(&guest) + 16) as usize], 0);
+    assert_eq!(guest.word(interface(&guest) + 20), 0, "no initramfs");
 }
 
 #[test]
 fn the_segments_are_a_pcs_less_what_is_reserved() {
-    let guest = Guest::pack(&Elf::kernel(), 0, "16MiB", "segments: [{start: 0x800000, size: 1MiB, kind: reserved}]");
+    let guest = pack(&Elf::kernel(), 0, "16MiB", "segments: [{start: 0x800000, size: 1MiB, kind: reserved}]");
     // 4096 pages of 24 bytes are 0x18000.
     let expected = [
         (0, 0x9_fc00, 2),
@@ -136,7 +104,7 @@ fn the_segments_are_a_pcs_less_what_is_reserved() {
         (0x80_0000, 0x10_0000, 2),
         (0x90_0000, 0x70_0000, 1),
     ];
-    assert_eq!(guest.segments(), expected);
+    assert_eq!(segments(&guest), expected);
     let kinds = guest.image.description().memory_map.iter().map(|map| match map.kind {
         MapKind::Available => 1,
         MapKind::Reserved => 2,
@@ -147,7 +115,7 @@ fn the_segments_are_a_pcs_less_what_is_reserved() {
 #[test]
 fn the_page_directory_maps_low_memory_the_kernel_and_the_frame_array() {
     for (memory, big_pages) in [("16MiB", 1_u32), ("128MiB", 1), ("1GiB", 2), ("3000MiB", 5), ("3GiB", 5)] {
-        let guest = Guest::pack(&Elf::kernel(), 0, memory, "");
+        let guest = pack(&Elf::kernel(), 0, memory, "");
         for entry in 0..1024 {
             let expected = match entry {
                 0 | 768 => 0x83,
@@ -162,14 +130,14 @@ fn the_page_directory_maps_low_memory_the_kernel_and_the_frame_array() {
 #[test]
 fn the_frame_array_follows_the_highest_available_segment() {
     // 3 GiB need five big pages; with the upper half reserved the kernel looks for three.
-    let guest = Guest::pack(&Elf::kernel(), 0, "3GiB", "segments: [{start: 1536MiB, size: 1536MiB, kind: reserved}]");
+    let guest = pack(&Elf::kernel(), 0, "3GiB", "segments: [{start: 1536MiB, size: 1536MiB, kind: reserved}]");
     assert_eq!(guest.word(0x1000 + 4 * 1019), 0x40_0083);
     assert_eq!(guest.word(0x1000 + 4 * 1018), 0);
 }
 
 #[test]
 fn the_entry_state_is_protected_mode_with_paging_prepared() {
-    let guest = Guest::pack(&Elf::kernel(), 0, "16MiB", "");
+    let guest = pack(&Elf::kernel(), 0, "16MiB", "");
     let entry = &guest.image.description().entry;
     assert_eq!((entry.cr0, entry.cr3, entry.cr4, entry.eflags), (0x11, 0x1000, 0x10, 2));
     let segments = &entry.segments;
@@ -191,11 +159,11 @@ fn segments_are_loaded_by_virtual_address_whatever_else_the_headers_say() {
     data.memory_size = 0x2000;
     let entry = 0xc010_0084;
     let kernel = Elf { segments: vec![data, header_only, code], entry, sections: Vec::new(), ..Elf::kernel() };
-    let guest = Guest::pack(&kernel, 0, "16MiB", "");
+    let guest = pack(&kernel, 0, "16MiB", "");
     assert_eq!(&guest.memory[0x10_0000..0x10_0074], [0x7f; 0x74]);
     assert_eq!(&guest.memory[0x10_0080..0x10_0090], [0xf4; 16]);
     assert_eq!(&guest.memory[0x10_0090..0x10_0098], [0xdd; 8]);
-    assert!(guest.interface() >= 0x10_2090, "the structures lie in .bss");
+    assert!(interface(&guest) >= 0x10_2090, "the structures lie in .bss");
     assert!(guest.memory[0x10_0098..0x10_2090].iter().all(|&byte| byte == 0), ".bss is not zero");
 }
 

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rustix::termios::{LocalModes, OutputModes};
-use stos_tests::terminal::{self, Session};
-use stos_tests::tools::{root, run, tool, tool_path};
+use stos_tests::guests::Guest;
+use stos_tests::terminal::{self, Session, row};
+use stos_tests::tools::{run, tool_path};
 
 /// `stos-run` with a terminal of its own, and `kernel` of the examples in it.
 fn start(folder: &Path, kernel: &str) -> Session {
@@ -17,20 +17,9 @@ fn start(folder: &Path, kernel: &str) -> Session {
 
 /// The same, with `options`.
 fn start_with(folder: &Path, kernel: &str, options: &[&str]) -> Session {
-    let image = pack(folder, kernel);
+    let image = Guest::example(&format!("guests/{kernel}")).pack(folder);
     let mut command = Command::new(tool_path("stos-run"));
     Session::start(command.args(["--backend", "emulated", "--timeout", "60s"]).args(options).arg(image))
-}
-
-fn pack(folder: &Path, kernel: &str) -> PathBuf {
-    let elf = root().join("examples/guests").join(kernel).with_extension("elf");
-    assert!(elf.is_file(), "{} is missing: run `make -C examples`", elf.display());
-    let manifest = folder.join("guest.yaml");
-    let kernel = format!("kernel: {{path: {}, protocol: stos}}", elf.display());
-    fs::write(&manifest, format!("version: 1\nname: terminal\nmemory: 16MiB\n{kernel}\n")).unwrap();
-    let packed = run(tool("stos-pack").arg(&manifest));
-    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
-    manifest.with_extension("img")
 }
 
 #[test]
@@ -89,10 +78,6 @@ fn ended(session: Session, status: i32) -> String {
     let shown = terminal::show(&seen);
     assert!(!shown.screen().alternate_screen() && !shown.screen().hide_cursor(), "{seen:?}");
     shown.screen().contents()
-}
-
-fn row(screen: &vt100::Screen, number: u16) -> String {
-    screen.rows(0, terminal::COLUMNS).nth(number.into()).unwrap_or_default().trim_end().to_owned()
 }
 
 #[test]

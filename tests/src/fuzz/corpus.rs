@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cpio::newc::{Builder, trailer};
 
 use super::case::Case;
 use crate::elf::{Elf, Section, Segment, Symbol};
+use crate::files::with_extension;
 use crate::{fixtures, tools};
 
 /// Uses all files and every key.
@@ -81,7 +82,8 @@ impl Corpus {
         let student = with(STUDENT.as_bytes()).on(BASE);
         let mut cases = vec![with(FULL.as_bytes()), with(WITH_DIRECTORY.as_bytes()), student];
         let folder = fixtures::folder();
-        for path in manifests(&[folder.join("manifests"), folder.join("golden"), tools::root().join("manifests")])? {
+        let folders = [tools::root().join("manifests"), folder.join("golden"), folder.join("manifests")];
+        for path in folders.iter().flat_map(|folder| with_extension(folder, "yaml")) {
             cases.push(with(own_names(&fs::read_to_string(path)?).as_bytes()).on(BASE));
         }
         for kernel in kernels() {
@@ -115,19 +117,6 @@ impl Corpus {
         }
         Ok(())
     }
-}
-
-/// The manifests in `folders`, in the order of their names.
-fn manifests(folders: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for folder in folders {
-        for entry in fs::read_dir(folder)? {
-            paths.push(entry?.path());
-        }
-    }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    Ok(paths)
 }
 
 /// Puts the names of a case's files in the place of those that the manifest names.

@@ -1,6 +1,7 @@
 //! Guests without a boot protocol.
 
-use super::{Guest, Text};
+use super::guest::Guest;
+use super::text::Text;
 
 /// What the guest that looks at its registers expects.
 const REGISTERS: &str = "registers: {eax: 0x11111111, ebx: 0x22222222, ecx: 0x33333333, edx: 0x44444444, esi: 0x55555555, \

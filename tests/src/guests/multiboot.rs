@@ -1,6 +1,7 @@
 //! Multiboot guests: one program, linked in four ways, and told by its command line what to do.
 
-use super::{Guest, Text};
+use super::guest::Guest;
+use super::text::Text;
 use crate::tools::root;
 
 /// Multiboot kernels that check what they are handed, and some that die before they have an IDT.

@@ -1,7 +1,7 @@
 //! Guests that die of a triple fault after they have loaded an IDT of their own, with what must be told of the exceptions that
 //! led to it.
 
-use super::Guest;
+use super::guest::Guest;
 
 /// One for each thing that can be wrong on the way to a handler.
 pub fn all() -> Vec<Guest> {

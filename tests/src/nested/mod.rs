@@ -17,7 +17,9 @@ mod vm;
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::tools::{Run, root};
 
 /// One program to run in the VM.
 #[derive(Clone, Debug)]
@@ -154,10 +156,10 @@ pub fn run(payload: &Payload, cases: &[Case]) -> Result<Vec<CaseResult>, NestedE
     for program in ["busybox", "ldd", "setpriv", "qemu-system-x86_64"] {
         find_program(program)?;
     }
-    let kernel = kernel::fetch(&checkout())?;
+    let kernel = kernel::fetch(root())?;
     let archive = initramfs::build(payload, cases, &kernel.modules)?;
 
-    let folder = checkout().join("target/nested");
+    let folder = root().join("target/nested");
     fs::create_dir_all(&folder).map_err(NestedError::io(format!("create {}", folder.display())))?;
     let folder = tempfile::Builder::new()
         .prefix("run-")
@@ -196,10 +198,10 @@ fn conclude(cases: &[Case], boot: vm::Boot, report: report::Report) -> Result<Ve
     Ok(cases.iter().zip(report.records).map(named).collect())
 }
 
-/// The top folder of the checkout that these tests were built from.
-fn checkout() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).to_path_buf()
+impl From<CaseResult> for Run {
+    fn from(result: CaseResult) -> Self {
+        Self::new(result.status, &result.stdout, &result.stderr)
+    }
 }
 
 /// Finds `program` in `PATH`.

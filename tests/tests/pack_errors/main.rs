@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use snapbox::Data;
 use stos_pack::diagnostics::Code;
 use stos_tests::elf::Elf;
+use stos_tests::files::with_extension;
 use stos_tests::fixtures;
-use stos_tests::tools::{Run, run, tool};
+use stos_tests::tools::{Run, pack_in, run, tool};
 use tempfile::TempDir;
 
 /// What is left of a run of `stos-pack` besides what it printed.
@@ -72,13 +73,11 @@ fn assert_warned(folder: &Path, manifest: &str, expected: &Path) {
 #[test]
 fn every_bad_manifest_is_refused_with_its_message() {
     let folder = fixtures::folder().join("manifests");
-    let mut names: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "yaml"));
-    names.sort();
-    assert!(names.len() >= 30, "the fixtures are gone: {names:?}");
-    for name in names {
-        assert_refused(&folder, &name, &folder.join(&name).with_extension("stderr"));
+    let manifests = with_extension(&folder, "yaml");
+    assert!(manifests.len() >= 30, "the fixtures are gone: {manifests:?}");
+    for manifest in manifests {
+        let name = manifest.file_name().unwrap().to_str().unwrap();
+        assert_refused(&folder, name, &manifest.with_extension("stderr"));
     }
 }
 
@@ -120,23 +119,21 @@ fn assert_elf_silent(kernel: &Elf, modules: &[&Elf]) {
     let modules: Vec<Vec<u8>> = modules.iter().map(|module| module.to_bytes()).collect();
     let modules: Vec<&[u8]> = modules.iter().map(Vec::as_slice).collect();
     let folder = elf_folder(&kernel.to_bytes(), &modules);
-    let result = run(tool("stos-pack").current_dir(folder.path()).arg("manifest.yaml"));
+    let result = pack_in(folder.path(), &["manifest.yaml"]);
     assert_eq!((result.status, &*result.stderr), (Some(0), ""));
 }
 
 /// A copy of the golden manifest and its files.
 fn golden_copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let copied =
-        run(std::process::Command::new("cp").arg("-R").arg(fixtures::folder().join("golden/.")).arg(folder.path()));
-    assert_eq!(copied.status, Some(0), "{}", copied.stderr);
+    fixtures::copy_golden(folder.path());
     folder
 }
 
 /// Packs the golden manifest to `output`, and compares with `fixtures/output/NAME.stderr`.
 fn assert_output_refused(name: &str, output: &str, status: i32) {
     let folder = golden_copy();
-    let result = run(tool("stos-pack").current_dir(folder.path()).args(["golden.yaml", "-o", output]));
+    let result = pack_in(folder.path(), &["golden.yaml", "-o", output]);
     assert_eq!((result.status, &*result.stdout), (Some(status), ""), "{name}");
     assert_told(&result, &fixtures::folder().join("output").join(name).with_extension("stderr"));
 }
@@ -163,9 +160,8 @@ fn directory_entries_that_an_archive_can_not_hold_are_refused() {
 fn every_code_has_a_fixture() {
     let folders =
         ["manifests", "elf", "initramfs", "linux", "multiboot", "output"].map(|folder| fixtures::folder().join(folder));
-    let paths = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    let expected = paths.filter(|path| path.extension().is_some_and(|extension| extension == "stderr"));
-    let texts: Vec<String> = expected.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let paths = folders.iter().flat_map(|folder| with_extension(folder, "stderr"));
+    let texts: Vec<String> = paths.map(|path| fs::read_to_string(path).unwrap()).collect();
     assert!(texts.len() >= 60, "only {} fixtures", texts.len());
     let missing: Vec<_> =
         Code::ALL.iter().filter(|code| !texts.iter().any(|text| text.contains(&format!("[{code}]: ")))).collect();

@@ -1,8 +1,7 @@
 //! Modules that a kernel can't link, or probably can't.
 
-use std::fs;
-
 use stos_tests::elf::{Content, Elf, Segment, Symbol};
+use stos_tests::files::with_extension;
 use stos_tests::tools::{root, run, tool};
 
 use super::kernels::close_kernel;
@@ -106,8 +105,7 @@ fn all_mistakes_of_kernel_and_modules_are_shown_at_once() {
 fn the_examples_give_no_warning() {
     let output = tempfile::tempdir().unwrap();
     let mut manifests = 0;
-    for entry in fs::read_dir(root().join("manifests")).unwrap() {
-        let manifest = entry.unwrap().path();
+    for manifest in with_extension(&root().join("manifests"), "yaml") {
         // Its kernel is fetched by the test `linux`, which packs it, too.
         if manifest.ends_with("linux.yaml") {
             continue;

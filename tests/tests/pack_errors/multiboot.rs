@@ -4,24 +4,14 @@ use std::fs;
 
 use stos_tests::elf::{Content, Elf, Section, Segment};
 use stos_tests::fixtures;
+use stos_tests::multiboot::{self, MAGIC, header};
 use tempfile::TempDir;
 
 use super::{assert_refused, assert_warned};
 
-const MAGIC: u32 = 0x1bad_b002;
-
-/// A header with these flags and the checksum that fits them.
-fn header(flags: u32) -> Vec<u32> {
-    vec![MAGIC, flags, 0_u32.wrapping_sub(MAGIC.wrapping_add(flags))]
-}
-
-fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
 /// A kernel of one segment that begins with `words` at `paddr`; the code that follows them halts.
 fn kernel(paddr: u32, words: &[u32]) -> Elf {
-    let mut content = bytes(words);
+    let mut content = multiboot::bytes(words);
     let entry = paddr + u32::try_from(content.len()).unwrap();
     content.extend([0xfa, 0xf4, 0xeb, 0xfd]);
     let size = u32::try_from(content.len()).unwrap();
@@ -52,12 +42,12 @@ fn refuse(name: &str, kernel: &[u8]) {
 fn a_header_that_is_missing_or_in_the_wrong_place_is_looked_for_everywhere() {
     refuse("no_header", &kernel(0x10_0000, &[]).to_bytes());
     refuse("second_version", &kernel(0x10_0000, &[0, 0xe852_50d6, 0, 16]).to_bytes());
-    refuse("unaligned_header", &[&[0; 6], &*bytes(&header(3))].concat());
-    let far = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: bytes(&header(3)) };
+    refuse("unaligned_header", &[&[0; 6], &*multiboot::bytes(&header(3))].concat());
+    let far = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&header(3)) };
     let padding = Content { name: ".padding", kind: 1, flags: 0, info: 0, bytes: vec![0; 12288 - 52 - 32 - 4] };
     let too_far = Elf { contents: vec![padding, far], ..kernel(0x10_0000, &[]) };
     refuse("header_too_far", &too_far.to_bytes());
-    refuse("flat_header_too_far", &[vec![0; 12288], bytes(&header(3))].concat());
+    refuse("flat_header_too_far", &[vec![0; 12288], multiboot::bytes(&header(3))].concat());
 }
 
 #[test]
@@ -65,12 +55,12 @@ fn headers_that_no_loader_may_take_are_refused() {
     refuse("wrong_checksum", &kernel(0x10_0000, &[MAGIC, 7, 0_u32.wrapping_sub(MAGIC + 3)]).to_bytes());
     refuse("unknown_flag", &kernel(0x10_0000, &header(0x10)).to_bytes());
     refuse("unknown_flags", &kernel(0x10_0000, &header(0x8029)).to_bytes());
-    refuse("truncated_header", &bytes(&header(3)[..2]));
+    refuse("truncated_header", &multiboot::bytes(&header(3)[..2]));
 }
 
 #[test]
 fn files_that_are_no_elf32_executables_need_address_fields() {
-    refuse("flat_without_addresses", &bytes(&header(3)));
+    refuse("flat_without_addresses", &multiboot::bytes(&header(3)));
     let mut elf64 = kernel(0x10_0000, &header(3)).to_bytes();
     elf64[4] = 2;
     refuse("elf64", &elf64);
@@ -82,7 +72,7 @@ fn files_that_are_no_elf32_executables_need_address_fields() {
 
 #[test]
 fn address_fields_that_can_not_be_right_are_refused() {
-    let flat = |fields: [u32; 5]| bytes(&[header(0x1_0003), fields.to_vec(), vec![0; 8]].concat());
+    let flat = |fields: [u32; 5]| multiboot::bytes(&[&header(0x1_0003)[..], &fields, &[0; 8]].concat());
     refuse("fields_past_the_file", &flat([0x10_0000, 0x10_0000, 0x10_1000, 0, 0x10_0020]));
     refuse("fields_cut_off", &flat([0; 5])[..20]);
     refuse("fields_that_are_offsets", &flat([0x10_0000, 0x10_0000, 0, 0, 0x20]));
@@ -95,7 +85,7 @@ fn address_fields_that_can_not_be_right_are_refused() {
 fn kernels_that_lie_where_none_may_are_refused() {
     refuse("below_1_mib", &kernel(0x7c00, &header(3)).to_bytes());
     refuse("in_the_pc_hole", &kernel(0xb_8000, &header(3)).to_bytes());
-    refuse("headers_before_the_kernel", &kernel(0xf_f000, &[header(3), vec![0; 1024]].concat()).to_bytes());
+    refuse("headers_before_the_kernel", &kernel(0xf_f000, &[header(3).to_vec(), vec![0; 1024]].concat()).to_bytes());
     refuse("past_memory", &kernel(0x100_0000, &header(3)).to_bytes());
     let mut upper = kernel(0x10_0000, &header(3));
     upper.segments.push(Segment { paddr: 0x10_0008, ..Segment::new(0xc010_0000, 6, &[1; 16]) });

@@ -1,0 +1,102 @@
+//! Guests that use the devices of a PC, or look at its processor and memory.
+
+use super::guest::Guest;
+
+/// All of them.
+pub fn all() -> Vec<Guest> {
+    let polled = "keyboard, polled: 1E 9E E0 48 E0 C8 1D 2E AE 9D 1C 9C 10 90\n";
+    vec![
+        Guest::tiny("rep outsb", "guests/rep_outsb", 0, "rep_outsb: started\nrep outsb to COM1\nrep insb: ok\n")
+            .says(&["rep outsb to port 0xE9\n"]),
+        Guest::tiny("memory map", "guests/memory_map", 0, MEMORY_MAP),
+        // Not more: each byte is an exit of an emulated KVM.
+        Guest::flood("much output", 100_000, ""),
+        Guest::flood("much output at once", 100_000, " flood.rep=1"),
+        Guest::tiny("processor", "guests/cpuid", 0, CPUID),
+        Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
+        Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
+        Guest::tiny("clock", "guests/rtc", 0, "rtc: 2000-01-01 00:00, day 7\nrtc: 640 KiB and 15360 KiB above 1 MiB\n"),
+        Guest::tiny("pci", "guests/pci", 0, "pci: no mechanism 1\npci: 0 devices on bus 0\n"),
+        Guest::tiny(
+            "ata",
+            "guests/ata",
+            0,
+            "ata: channel 0, status 00, alternate status 00: no drive\n\
+             ata: channel 1, status 00, alternate status 00: no drive\n",
+        ),
+        Guest::tiny("keyboard by interrupt", "guests/keyboard", 0, "keyboard, interrupts: 2A 23 A3 AA 17 97 10 90\n")
+            .options(&["--timeout", "60s", "--keyboard", "ps2"])
+            .input("Hiq"),
+        Guest::tiny("keyboard by polling", "guests/keyboard", 0, polled)
+            .cmdline("poll")
+            .options(&["--timeout", "60s", "--keyboard", "ps2"])
+            .input("a\u{1b}[A\u{3}\rq"),
+        Guest::tiny("screen", "guests/screen", 0, "").says(&[SCREEN]),
+        Guest::tiny("screen as expected", "guests/screen", 0, "").options(&[
+            "--timeout",
+            "60s",
+            "--expect",
+            "║ screen ║$",
+            "--expect",
+            "^the last row$",
+        ]),
+        Guest::tiny("screen without the expected", "guests/screen", 105, "")
+            .options(&["--timeout", "60s", "--expect", "^the last row$", "--expect", "║ screen ║$"])
+            .says(&["no line of its output matched `║ screen ║$`"]),
+        Guest::tiny("screen with the forbidden", "guests/screen", 105, "")
+            .options(&["--timeout", "60s", "--reject", "last row"])
+            .says(&["a line of output matches `last row`, which is not to appear: the last row"]),
+        Guest::tiny("typewriter", "guests/typewriter", 0, "")
+            .options(&["--timeout", "60s", "--keyboard", "ps2", "--screen", "final"])
+            .input("hello, keyboard\u{1b}")
+            .says(&["screen ---\ntypewriter: type, escape ends\nhello, keyboard\n--- end"]),
+    ]
+}
+
+/// What is printed of the screen that the screen guest draws.
+const SCREEN: &str = "--- the guest's screen ---
+
+  ╔════════╗
+  ║ screen ║
+  ╚════════╝
+
+  0 1 2 3 4 5 6 7 8 9 A B C D E F
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+the last row
+--- end of the screen ---
+";
+
+/// What CPUID says, on every machine.
+const CPUID: &str = "cpuid 0x00000000: 0x00000001 0x756E6547 0x6C65746E 0x49656E69
+cpuid 0x00000001: 0x00000600 0x00000800 0x00000000 0x078BFBFD
+cpuid 0x80000000: 0x80000001 0x756E6547 0x6C65746E 0x49656E69
+cpuid 0x80000001: 0x00000600 0x00000000 0x00000000 0x00000000
+";
+
+/// What the memory map printer prints for 16 MiB.
+const MEMORY_MAP: &str = "memory_map: 6 segments
+0x00000000 0x0009FC00 2
+0x0009FC00 0x00000400 2
+0x000F0000 0x00010000 2
+0x00100000 0x00300000 2
+0x00400000 0x00018000 2
+0x00418000 0x00BE8000 1
+highest 0x01000000
+";

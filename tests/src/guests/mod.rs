@@ -1,0 +1,31 @@
+//! Guests for end-to-end tests: what each is packed from, how it is run, what it must print and how it must end.
+
+mod devices;
+mod elf;
+mod endings;
+mod exceptions;
+mod guest;
+mod hostile;
+mod ministos;
+mod multiboot;
+mod text;
+mod triple_faults;
+
+pub use guest::{Guest, Place, REPORT_MARK};
+pub use hostile::every_port;
+pub use text::{Text, flood};
+
+/// Every guest, ministos first: they run on the emulated backend and on a KVM that can page.
+pub fn all() -> Vec<Guest> {
+    [
+        ministos::all(),
+        endings::all(),
+        devices::all(),
+        multiboot::all(),
+        elf::all(),
+        exceptions::all(),
+        triple_faults::all(),
+        hostile::all(),
+    ]
+    .concat()
+}
