@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::env;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 use stos_pack::diagnostics::Code;
 use stos_tests::bzimage::BzImage;
@@ -235,9 +234,9 @@ fn what_the_pages_show_is_what_is_said() {
 fn every_error_that_a_page_shows_is_looked_at() {
     for code in Code::ALL {
         let shown = code.page().lines().filter(|line| is_told(line.trim_start())).count();
-        let looked_at =
-            blocks(code.page()).iter().map(|block| if let Block::Told(told) = block { told.len() } else { 0 });
-        assert_eq!(looked_at.sum::<usize>(), shown, "{code}");
+        let told = |block: &Block| if let Block::Told(told) = block { told.len() } else { 0 };
+        let looked_at: usize = blocks(code.page()).iter().map(told).sum();
+        assert_eq!(looked_at, shown, "{code}");
     }
 }
 

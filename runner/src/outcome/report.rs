@@ -293,7 +293,7 @@ impl CpuReport {
     /// The registers of `state`, which is at `place`.
     pub fn new(state: &CpuState, place: Place) -> Self {
         let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted } = state;
-        let table = |table: &stos_image::TableRegister| TableReport { base: table.base, limit: table.limit };
+        let table = |table: &stos_x86::registers::TableRegister| TableReport { base: table.base, limit: table.limit };
         Self {
             place,
             eip: *eip,

@@ -1,8 +1,7 @@
 //! The host's KVM: whether it can be used, and of which kind it is.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use kvm_bindings::KVM_API_VERSION;
 use kvm_ioctls::{Cap, Kvm, VmFd};
