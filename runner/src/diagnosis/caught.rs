@@ -6,11 +6,14 @@ use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
 
+use super::delivery::name;
 use super::exception::exception;
+use super::hint;
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
-use super::sections::{cause, facts, indented, surroundings};
-use crate::machine::Machine;
+use super::sections::{cause_of, facts_of, indented, surroundings};
+use super::source::delivery;
+use crate::machine::{Delivery, Machine, Source};
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +30,8 @@ pub struct Diagnosis {
 pub struct CaughtException {
     /// Its vector.
     pub vector: u32,
-    /// The manual's short name, such as `#PF`.
-    pub mnemonic: &'static str,
+    /// The manual's short name, such as `#PF`, or what it was if no exception, such as `int 0x13`.
+    pub mnemonic: String,
     /// Its name in words.
     pub name: &'static str,
     /// Its error code, or 0.
@@ -42,17 +45,17 @@ pub struct CaughtException {
 impl Diagnosis {
     /// Explains `record` by what the image of `machine` knows and by what its memory holds.
     pub fn new(record: &FaultRecord, machine: &Machine) -> Self {
-        Self::of(&Guest::of(machine).scene(record))
+        Self::of(record, Guest::of(machine))
     }
 
-    fn of(scene: &Scene<'_>) -> Self {
-        let FaultRecord { vector, error_code, eip, cr2, .. } = *scene.record;
-        let Exception { mnemonic, name, .. } = exception(vector);
-        let place = Place::new(Some(scene.guest.symbols), eip);
-        let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
-        let (sentence, details) = (sentence(scene), details(scene));
-        let cpu = scene.record.cpu_state();
-        Self { sentence, details, exception, cpu, refuses_paging: refuses_paging(scene) }
+    fn of(record: &FaultRecord, guest: Guest<'_>) -> Self {
+        let delivery = delivery(guest, record);
+        let record = delivery.record();
+        let scene = guest.scene(&record);
+        let exception = exception_of(&scene, &delivery);
+        let details = indented(&facts_of(&scene, &delivery)) + &surroundings(&scene);
+        let sentence = sentence(&scene, &delivery);
+        Self { sentence, details, exception, refuses_paging: refuses_paging(&scene), cpu: delivery.cpu }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
@@ -83,15 +86,23 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-fn sentence(scene: &Scene<'_>) -> String {
-    let Exception { mnemonic, name, .. } = exception(scene.record.vector);
-    let place = describe_address(scene.guest.symbols, scene.record.eip);
-    let cause = cause(scene).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{mnemonic} ({name}) at {place} before the kernel had its own IDT{cause}")
+fn exception_of(scene: &Scene<'_>, delivery: &Delivery) -> CaughtException {
+    let Delivery { vector, error_code, eip, .. } = *delivery;
+    let Exception { mnemonic, name, .. } = exception(vector);
+    let (mnemonic, name) = match delivery.source {
+        Source::Exception => (mnemonic.to_owned(), name),
+        Source::Software => (format!("int {vector:#x}"), "software interrupt"),
+        Source::Hardware => (format!("vector {vector}"), "hardware interrupt"),
+    };
+    let place = Place::new(Some(scene.guest.symbols), eip);
+    CaughtException { vector, mnemonic, name, error_code, place, cr2: scene.record.cr2 }
 }
 
-fn details(scene: &Scene<'_>) -> String {
-    indented(&facts(scene)) + &surroundings(scene)
+fn sentence(scene: &Scene<'_>, delivery: &Delivery) -> String {
+    let place = describe_address(scene.guest.symbols, delivery.eip);
+    let or = || hint::possible_interrupt(scene).filter(|_| delivery.source == Source::Exception);
+    let cause = cause_of(scene, delivery).or_else(or).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{} at {place} before the kernel had its own IDT{cause}", name(delivery))
 }
 
 fn refuses_paging(scene: &Scene<'_>) -> bool {
@@ -115,12 +126,16 @@ mod tests {
     const LINES: usize = 80;
     const BYTES: usize = 64 << 10;
 
+    fn of(case: &Case) -> Diagnosis {
+        Diagnosis::of(&case.record, case.guest())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
         fn any_record_and_any_memory_is_told_in_bounded_text(case in any_case()) {
-            let diagnosis = Diagnosis::of(&case.scene());
+            let diagnosis = of(&case);
             prop_assert!(!diagnosis.to_string().contains('\n'));
             prop_assert!(diagnosis.details().lines().count() <= LINES, "{}", diagnosis.details());
             prop_assert!(diagnosis.details().len() <= BYTES);
@@ -129,7 +144,7 @@ mod tests {
     }
 
     fn sentence_of(record: FaultRecord) -> String {
-        Diagnosis::of(&Case::new(record).with_symbol(0xc010_0500, 0x100, "kernel_main").scene()).to_string()
+        of(&Case::new(record).with_symbol(0xc010_0500, 0x100, "kernel_main")).to_string()
     }
 
     #[test]
@@ -154,11 +169,8 @@ mod tests {
         let record =
             FaultRecord { vector: 8, eip: 0xc010_0500, esp: 0xdead_0000, cr2: 0xdeac_fffc, ..FaultRecord::default() };
         let elsewhere = FaultRecord { cr2: 0x1234, ..record.clone() };
-        assert!(
-            !Diagnosis::of(&Case::paged(elsewhere).scene()).to_string().contains("stack"),
-            "CR2 is not the stack's"
-        );
-        let diagnosis = Diagnosis::of(&Case::paged(record).scene());
+        assert!(!of(&Case::paged(elsewhere)).to_string().contains("stack"), "CR2 is not the stack's");
+        let diagnosis = of(&Case::paged(record));
         let sentence = diagnosis.to_string();
         let end = ": the stack is bad (0xdeacfffc below ESP 0xdead0000 is not mapped), so an exception could not be delivered";
         assert!(sentence.ends_with(end), "{sentence}");
@@ -168,8 +180,7 @@ mod tests {
     #[test]
     fn a_host_that_refuses_paging_is_told_from_a_guest_that_is_wrong() {
         let is_refused = |record, code: [u8; 3]| {
-            Diagnosis::of(&Case::new(FaultRecord { eip: 0x3000, ..record }).with(0x3000, &code).scene())
-                .is_refused_paging()
+            of(&Case::new(FaultRecord { eip: 0x3000, ..record }).with(0x3000, &code)).is_refused_paging()
         };
         let mov_cr0_eax = [0x0f, 0x22, 0xc0];
         let mov_cr3_eax = [0x0f, 0x22, 0xd8];

@@ -51,6 +51,58 @@ fn from_eip(scene: &Scene<'_>) -> Vec<Instruction> {
     decode(&bytes, eip).take(1 + AFTER).collect()
 }
 
+/// The instruction at EIP, if the bytes there are one.
+pub fn at_eip(scene: &Scene<'_>) -> Option<Instruction> {
+    let bytes = scene.memory.bytes(scene.record.eip, LONGEST);
+    decode(&bytes, scene.record.eip).next().filter(|instruction| !instruction.is_invalid())
+}
+
+/// The name of an instruction, as its line shows it.
+pub fn mnemonic(instruction: &Instruction) -> String {
+    let mut text = String::new();
+    formatter().format_mnemonic(instruction, &mut text);
+    text
+}
+
+/// True when the instruction that ends at EIP is these bytes, as far as it can be told.
+pub fn follows(scene: &Scene<'_>, bytes: &[u8]) -> bool {
+    let length = u32::try_from(bytes.len()).unwrap_or(LONGEST);
+    let Some(start) = scene.record.eip.checked_sub(length) else { return false };
+    // Where the function's beginning is known, they must be an instruction, not the end of one.
+    let last = before(scene).last().map(Instruction::ip32);
+    scene.memory.bytes(start, length) == bytes && last.is_none_or(|last| last == start)
+}
+
+/// An access to memory through FS or GS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentAccess {
+    /// `fs` or `gs`.
+    pub register: &'static str,
+    /// What the register holds.
+    pub selector: u32,
+    /// The offset, when no register is part of it.
+    pub displacement: Option<u32>,
+    /// The linear address.
+    pub address: u32,
+}
+
+/// The access through FS or GS that the instruction at EIP makes, if it makes one.
+pub fn segment_access(scene: &Scene<'_>) -> Option<SegmentAccess> {
+    let instruction = at_eip(scene)?;
+    let (register, selector) = match instruction.segment_prefix() {
+        Register::FS => ("fs", scene.record.fs),
+        Register::GS => ("gs", scene.record.gs),
+        _ => return None,
+    };
+    let mut factory = InstructionInfoFactory::new();
+    let used = factory.info(&instruction).used_memory();
+    let memory = used.iter().find(|memory| memory.segment() == instruction.segment_prefix())?;
+    let is_plain = memory.base() == Register::None && memory.index() == Register::None;
+    #[allow(clippy::cast_possible_truncation, reason = "displacements have 32 bits in 32-bit code")]
+    let displacement = is_plain.then_some(memory.displacement() as u32);
+    Some(SegmentAccess { register, selector, displacement, address: address(scene, memory)? })
+}
+
 fn formatter() -> GasFormatter {
     let mut formatter = GasFormatter::new();
     let options = formatter.options_mut();
@@ -135,6 +187,13 @@ fn formula(scene: &Scene<'_>, memory: &UsedMemory) -> String {
     }
 }
 
+/// The linear address of an access.
+fn address(scene: &Scene<'_>, memory: &UsedMemory) -> Option<u32> {
+    let address = memory.virtual_address(0, |register, _, _| value(scene, register))?;
+    #[allow(clippy::cast_possible_truncation, reason = "linear addresses wrap at 4 GiB")]
+    Some(address as u32)
+}
+
 /// A line for each access to memory that an instruction makes, with the address that it computes.
 fn accesses(scene: &Scene<'_>, instruction: &Instruction) -> Vec<String> {
     let mut factory = InstructionInfoFactory::new();
@@ -146,9 +205,7 @@ fn accesses(scene: &Scene<'_>, instruction: &Instruction) -> Vec<String> {
             OpAccess::ReadWrite | OpAccess::ReadCondWrite => "reads and writes",
             OpAccess::None | OpAccess::NoMemAccess => return None,
         };
-        let address = memory.virtual_address(0, |register, _, _| value(scene, register))?;
-        #[allow(clippy::cast_possible_truncation, reason = "linear addresses wrap at 4 GiB")]
-        let address = address as u32;
+        let address = address(scene, memory)?;
         let size = u32::try_from(memory.memory_size().size()).unwrap_or(0);
         let bytes = match size {
             0 => "memory".to_owned(),

@@ -18,6 +18,7 @@ mod place;
 mod registers;
 mod scene;
 mod sections;
+mod source;
 #[cfg(test)]
 mod testing;
 mod triple_fault;

@@ -1,14 +1,16 @@
 //! The parts that diagnoses are made of: a cause, the facts around it, and where the CPU was.
 
-use stos_x86::interrupts::{ErrorCode, SelectorCode};
+use stos_x86::interrupts::{ErrorCode, SelectorCode, real_mode_service};
 
+use super::delivery::is_exception;
 use super::exception::{exception, meaning};
 use super::page_walk::{self, Access};
 use super::scene::Scene;
 use super::{backtrace, descriptor, error_code, hint, instruction, registers};
+use crate::machine::{Delivery, Source};
 
-/// Why it happened, as the end of the sentence.
-pub fn cause(scene: &Scene<'_>) -> Option<String> {
+/// Why an exception happened, as the end of the sentence.
+fn cause(scene: &Scene<'_>) -> Option<String> {
     match exception(scene.record.vector).error_code {
         ErrorCode::PageFault => Some(error_code::page_fault(scene)),
         ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
@@ -20,8 +22,19 @@ pub fn cause(scene: &Scene<'_>) -> Option<String> {
                     "the stack is bad ({address:#010x} below ESP {esp:#010x} {why}), so an exception could not be delivered"
                 ))
             }
-            None => hint::possible_interrupt(scene),
+            None => hint::refusal(scene),
         },
+    }
+}
+
+/// The same of whatever made the CPU call a handler.
+pub fn cause_of(scene: &Scene<'_>, delivery: &Delivery) -> Option<String> {
+    match delivery.source {
+        _ if is_exception(delivery) => cause(scene),
+        Source::Software => {
+            real_mode_service(delivery.vector).map(|service| format!("{service}, which only real mode has"))
+        }
+        Source::Hardware | Source::Exception => None,
     }
 }
 
@@ -55,9 +68,19 @@ pub fn indented(lines: &[String]) -> String {
     lines.iter().flat_map(|line| ["  ", line, "\n"]).collect()
 }
 
+/// What there is to say of whatever made the CPU call a handler.
+pub fn facts_of(scene: &Scene<'_>, delivery: &Delivery) -> Vec<String> {
+    if is_exception(delivery) {
+        facts(scene)
+    } else {
+        hint::of_interrupt(delivery).into_iter().map(|hint| format!("hint: {hint}")).collect()
+    }
+}
+
 /// What the exception means, its error code, the tables that it is about, and hints.
-pub fn facts(scene: &Scene<'_>) -> Vec<String> {
-    let meaning = format!("meaning: {}", meaning(scene.record.vector));
+fn facts(scene: &Scene<'_>) -> Vec<String> {
+    let meaning = hint::meaning(scene).unwrap_or_else(|| meaning(scene.record.vector).to_owned());
+    let meaning = format!("meaning: {meaning}");
     let facts = error_code::bits(scene).into_iter().chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
     std::iter::once(meaning).chain(facts).chain(hints).collect()

@@ -13,7 +13,7 @@ use super::gate::{Gate, Subject};
 use super::page_walk::Access;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
-use super::sections::{cause, facts, indented, surroundings};
+use super::sections::{cause_of, facts_of, indented, surroundings};
 use super::{descriptor, error_code, page_walk};
 use crate::machine::{Delivery, History, Machine, Run};
 
@@ -78,9 +78,7 @@ impl TripleFault {
         lines.extend(table(&scene, &vectors));
         lines.extend(about(&steps, guest));
         lines.extend(earlier(&history.runs()[..before], &scene));
-        if is_exception(delivery) {
-            lines.extend(facts(&scene));
-        }
+        lines.extend(facts_of(&scene, delivery));
         Some(Self { sentence: sentence(&steps, &scene), details: indented(&lines) + &surroundings(&scene) })
     }
 
@@ -105,8 +103,8 @@ impl fmt::Display for TripleFault {
 
 /// What it was about, as the end of a sentence.
 fn reason(scene: &Scene<'_>, delivery: &Delivery) -> String {
-    let has_one = !matches!(exception(delivery.vector).error_code, ErrorCode::None | ErrorCode::Zero);
-    let reason = if is_exception(delivery) && has_one { cause(scene) } else { None };
+    // Why a double fault came, the chain says.
+    let reason = if delivery.vector == DOUBLE_FAULT { None } else { cause_of(scene, delivery) };
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
@@ -306,8 +304,8 @@ mod tests {
         let fault = told(&case(), &[timer, protection, double(13)]);
         assert_eq!(
             fault.to_string(),
-            "triple fault: hardware interrupt with vector 0x8, that of #DF (program the 8259s before `sti`), at 0xc0100516 \
-             (kernel_main+0x16); it could not be delivered (IDT entry 8 is not present), and neither could #GP (entry 13: the \
+            "triple fault: hardware interrupt with vector 0x8, that of #DF (IRQ 0 (timer): program the 8259s before `sti`), at \
+             0xc0100516 (kernel_main+0x16); it could not be delivered (IDT entry 8 is not present), and neither could #GP (entry 13: the \
              same), nor #DF (entry 8: the same)"
         );
         assert!(!fault.details().contains("meaning"), "{}", fault.details());

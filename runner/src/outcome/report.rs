@@ -132,7 +132,7 @@ pub enum OutcomeKind {
 pub struct ExceptionReport {
     /// Its vector, 0 to 31.
     pub vector: u32,
-    /// Its short name, such as `#PF`.
+    /// Its short name, such as `#PF`; for what was no exception but had the vector of one, `int 0x13` or `vector 0`.
     pub mnemonic: String,
     /// Its name.
     pub name: String,

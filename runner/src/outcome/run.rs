@@ -143,7 +143,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
             let exception = diagnosis.exception();
             report.exception = Some(ExceptionReport {
                 vector: exception.vector,
-                mnemonic: exception.mnemonic.to_owned(),
+                mnemonic: exception.mnemonic.clone(),
                 name: exception.name.to_owned(),
                 error_code: exception.error_code,
                 place: exception.place.clone(),

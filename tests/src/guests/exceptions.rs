@@ -4,6 +4,10 @@ use super::guest::Guest;
 
 /// All of them.
 pub fn all() -> Vec<Guest> {
+    [faults(), extensions(), interrupts()].concat()
+}
+
+fn faults() -> Vec<Guest> {
     vec![
         Guest::tiny("early page fault", "guests/early_fault", 102, "early_fault: reading 0xDEAD0000\n").says(&[
             "#PF (page fault) at 0xc01",
@@ -20,7 +24,8 @@ pub fn all() -> Vec<Guest> {
             "CR2 dead0000",
         ]),
         Guest::tiny("early division by zero", "guests/divide", 102, "divide: 1 / 0\n")
-            .says(&["#DE (divide error)", "meaning: a division by zero", "> 0xc01", "  div    %"]),
+            .says(&["#DE (divide error)", "meaning: a division by zero", "> 0xc01", "  div    %"])
+            .never_says(&["8259", "interrupt"]),
         Guest::tiny("null write", "guests/null_write", 102, "null_write: 42 to NULL\n").says(&[
             "#PF (page fault) at 0xc01",
             "(guests/null_write.c:6) before the kernel had its own IDT: supervisor write to 0x00000000",
@@ -30,7 +35,18 @@ pub fn all() -> Vec<Guest> {
             "    it writes 4 bytes at 0x00000000 = E",
             " kernel_main+0x",
             "(guests/null_write.c:17)\n",
-        ]),
+        ])
+        .never_says(&["stack protector", "thread-local"]),
+        Guest::tiny("stack protector", "guests/canary", 102, "canary: greeting\n")
+            .says(&[
+                "#PF (page fault) at 0xc01",
+                "(greet",
+                ": supervisor read of 0x00000014: no page is mapped there\n",
+                "  hint: `%gs:0x14` is where the stack protector of the compiler keeps its canary, and nothing has set it up: GS \
+                 has base 0. Compile the kernel with `-fno-stack-protector`\n",
+                "%gs:0x14,%e",
+            ])
+            .never_says(&["NULL"]),
         Guest::tiny("null call", "guests/null_call", 102, "null_call: calling NULL\n").says(&[
             "#PF (page fault) at 0x00000000 before the kernel had its own IDT: supervisor instruction fetch from 0x00000000",
             "  hint: EIP 0x00000000 is not mapped: the call of a function pointer that is NULL; called from 0xc01",
@@ -69,8 +85,138 @@ pub fn all() -> Vec<Guest> {
             "(guests/invalid_opcode.c:8)",
             "    > 0xc01",
             "  ud2\n",
-        ]),
+            "meaning: the bytes at EIP are no instruction of this CPU, or they are `ud2`",
+        ])
+        .never_says(&["SSE", "CR4.", "-mgeneral-regs-only"]),
         Guest::tiny("kernel returns", "guests/kernel_return", 104, "kernel_return: returning\n")
             .says(&["the kernel's entry function returned, which a kernel must never do"]),
+    ]
+}
+
+/// Instructions that control bits refuse, and the same ones with the bits as the hint has them.
+fn extensions() -> Vec<Guest> {
+    let refused = |name, words, says| {
+        Guest::tiny(name, "guests/extensions", 102, "extensions: using one\n").cmdline(words).says(says)
+    };
+    let works = |name, words| {
+        let printed = "extensions: using one\nextensions: used it\n";
+        Guest::tiny(name, "guests/extensions", 0, printed).cmdline(words)
+    };
+    vec![
+        refused(
+            "sse without osfxsr",
+            "use=2",
+            &[
+                "#UD (invalid opcode) at 0xc01",
+                "(use_sse+0x",
+                "(guests/extensions.c:",
+                " before the kernel had its own IDT: `movups` is an instruction of SSE, and CR4.OSFXSR is 0\n",
+                "  meaning: the CPU has this instruction, but executes it only when bit 9 of CR4 (OSFXSR) is 1\n",
+                "  hint: compilers use these registers by themselves, to copy and to clear structures: compile the kernel with \
+                 `-mgeneral-regs-only` (or `-mno-sse -mno-mmx -mno-80387`). A kernel that is to use them clears CR0.EM (bit 2)",
+                "  movups %xmm0,",
+            ],
+        )
+        .never_says(&["no instruction of this CPU", "interrupt"]),
+        works("sse with osfxsr", "use=2 bits.osfxsr=1"),
+        refused(
+            "sse with task switched",
+            "use=2 bits.osfxsr=1 bits.ts=1",
+            &[
+                "#NM (no floating-point unit) at 0xc01",
+                ": `movups` is an instruction of SSE, and CR0.TS is 1\n",
+                "hint: CR0.TS is set by a task switch of the CPU",
+            ],
+        ),
+        refused(
+            "mmx with emulation",
+            "use=1 bits.em=1",
+            &["#UD (invalid opcode) at 0xc01", ": `pxor` is an instruction of MMX, and CR0.EM is 1\n"],
+        ),
+        works("mmx", "use=1"),
+        refused(
+            "x87 with emulation",
+            "use=0 bits.em=1",
+            &[
+                "#NM (no floating-point unit) at 0xc01",
+                ": `fldpi` is an instruction of the x87 FPU, and CR0.EM is 1\n",
+                "  meaning: the CPU has this instruction, but executes it only when bit 2 of CR0 (EM) is 0\n",
+                "A kernel that is to use the FPU clears CR0.EM (bit 2) and executes `fninit` first\n",
+            ],
+        )
+        .never_says(&["interrupt"]),
+        works("x87", "use=0"),
+        refused(
+            "wait with task switched",
+            "use=4 bits.ts=1",
+            &["#NM (no floating-point unit) at 0xc01", ": `fwait` is an instruction of the x87 FPU, and CR0.TS is 1\n"],
+        ),
+        refused(
+            "avx",
+            "use=3 bits.osfxsr=1",
+            &[
+                "#UD (invalid opcode) at 0xc01",
+                ": `vxorps` is an instruction of AVX, and CR4.OSXSAVE is 0\n",
+                "hint: compile the kernel for a CPU without AVX",
+            ],
+        ),
+    ]
+}
+
+/// Interrupts that have the vectors of exceptions.
+fn interrupts() -> Vec<Guest> {
+    let call = |name, words, says| {
+        Guest::tiny(name, "guests/bios_call", 102, "bios_call: calling\n").cmdline(words).says(says)
+    };
+    vec![
+        Guest::tiny("early interrupt", "guests/early_sti", 102, "early_sti: interrupts on\n")
+            .says(&[
+                "stos-run: hardware interrupt with vector 0x0, that of #DE (IRQ 0 (timer) or IRQ 8 (real-time clock): program \
+                 the 8259s before `sti`), at 0xc01",
+                "(kernel_main+0x",
+                "  hint: until the kernel programs the 8259s, their interrupts come with the vectors of exceptions",
+                "(0xFF to ports 0x21 and 0xA1 masks all)\n",
+                "\"name\": \"hardware interrupt\"",
+            ])
+            .never_says(&["divi", "meaning: "]),
+        call(
+            "bios screen call",
+            "bios.vector=16",
+            &["stos-run: `int 0x10` at 0xc01", ": a BIOS call (screen), which only real mode has\n", "0xB8000 (0xC00B8000 "],
+        )
+        .never_says(&["#MF", "floating-point"]),
+        call(
+            "bios disk call",
+            "bios.vector=19",
+            &[
+                "stos-run: `int 0x13` at 0xc01",
+                "(guests/bios_call.c:12) before the kernel had its own IDT: a BIOS call (disk), which only real mode has\n",
+                "  hint: in real mode, `int 0x13` is a BIOS call (disk); in protected mode it calls what the kernel's own IDT \
+                 has as entry 0x13, and no BIOS can be called: files come with the image",
+                "    > 0xc01",
+                "  int    $0x13\n",
+                "\"mnemonic\": \"int 0x13\"",
+            ],
+        )
+        .never_says(&["#XM", "SSE"]),
+        // The CPU pushes an error code for its own exception with this vector, and none here.
+        call(
+            "bios memory call",
+            "bios.vector=21",
+            &[
+                "stos-run: `int 0x15` at 0xc01",
+                "(guests/bios_call.c:15) before the kernel had its own IDT: a BIOS call (memory map and more), which only real mode has\n",
+                " trampoline, which calls the kernel\n",
+            ],
+        )
+        .never_says(&["#CP", "error code"]),
+        call(
+            "dos call",
+            "bios.vector=33",
+            &[
+                "#GP (general protection) at 0xc01",
+                "  hint: an `int` instruction (in real mode a DOS call, and here there is none) with vector 0x21 found no gate",
+            ],
+        ),
     ]
 }

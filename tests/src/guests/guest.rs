@@ -44,6 +44,8 @@ pub struct Guest {
     pub stdout: Text,
     /// What standard error must contain.
     pub stderr: &'static [&'static str],
+    /// What it must not contain, the report aside.
+    pub unsaid: &'static [&'static str],
     /// What it must contain, too, where an emulator is installed for a second run.
     pub explained: &'static [&'static str],
 }
@@ -72,6 +74,7 @@ impl Guest {
             on_kvm: &[],
             stdout: Text::Exactly(stdout.to_owned()),
             stderr: &[],
+            unsaid: &[],
             explained: &[],
         }
     }
@@ -99,6 +102,10 @@ impl Guest {
 
     pub(super) fn says(self, stderr: &'static [&'static str]) -> Self {
         Self { stderr, ..self }
+    }
+
+    pub(super) fn never_says(self, unsaid: &'static [&'static str]) -> Self {
+        Self { unsaid, ..self }
     }
 
     pub(super) fn explained(self, explained: &'static [&'static str]) -> Self {
@@ -186,6 +193,9 @@ impl Guest {
         };
         let silent = self.stderr.iter().chain(of_second_run).filter(|text| !found.stderr.contains(**text));
         mistakes.extend(silent.map(|text| format!("{text:?} is missing on standard error")));
+        let said = found.stderr.split(REPORT_MARK).next().unwrap_or_default();
+        let said = self.unsaid.iter().filter(|text| said.contains(**text));
+        mistakes.extend(said.map(|text| format!("{text:?} must not be on standard error")));
         if mistakes.is_empty() {
             return Ok(());
         }

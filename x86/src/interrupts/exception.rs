@@ -4,6 +4,10 @@
 pub const BREAKPOINT: u8 = 3;
 /// #OF.
 pub const OVERFLOW: u8 = 4;
+/// #UD.
+pub const INVALID_OPCODE: u8 = 6;
+/// #NM.
+pub const DEVICE_NOT_AVAILABLE: u8 = 7;
 /// #DF.
 pub const DOUBLE_FAULT: u8 = 8;
 /// #GP.

@@ -2,11 +2,15 @@
 
 mod error_code;
 mod exception;
+mod extension;
 mod gate;
+mod pc;
 
 pub use error_code::{PageFaultCode, SelectorCode};
 pub use exception::{
-    BREAKPOINT, DOUBLE_FAULT, ErrorCode, Exception, ExceptionClass, GENERAL_PROTECTION, OVERFLOW, PAGE_FAULT,
-    exception, has_error_code,
+    BREAKPOINT, DEVICE_NOT_AVAILABLE, DOUBLE_FAULT, ErrorCode, Exception, ExceptionClass, GENERAL_PROTECTION,
+    INVALID_OPCODE, OVERFLOW, PAGE_FAULT, exception, has_error_code,
 };
+pub use extension::{ControlBit, Extension};
 pub use gate::{Gate, GateKind};
+pub use pc::{device_of, real_mode_service};

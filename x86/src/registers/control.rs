@@ -45,5 +45,7 @@ pub const CR4_PCE: u32 = 1 << 8;
 pub const CR4_OSFXSR: u32 = 1 << 9;
 /// CR4 bit 10, unmasked SIMD floating-point exceptions are reported as #XM, not as #UD.
 pub const CR4_OSXMMEXCPT: u32 = 1 << 10;
+/// CR4 bit 18, XSAVE and what it saves: without it, AVX instructions and XGETBV raise #UD.
+pub const CR4_OSXSAVE: u32 = 1 << 18;
 /// CR4 bit 20, supervisor-mode execution prevention.
 pub const CR4_SMEP: u32 = 1 << 20;

@@ -1,0 +1,238 @@
+//! Page faults at the first instruction after `mov` to CR0 or CR3: the code was there before, and the new tables do not lead to it.
+
+use stos_image::FaultRecord;
+use stos_x86::paging::WalkEnd;
+use stos_x86::registers::{CR0_ET, CR0_PG, CR4_PSE};
+
+use super::exception::PAGE_FAULT;
+use super::place::describe_address;
+use super::scene::Scene;
+use crate::machine::LinearMemory;
+
+/// Bytes of `mov` to a control register.
+const LENGTH: u32 = 3;
+/// Bits of CR3 that name no address: the CPU heeds 3 and 4 (PWT, PCD) and ignores the others (Intel SDM volume 3A, table 4-3).
+const CR3_LOW: u32 = 0xfff;
+const CR3_CACHING: u32 = 0x18;
+/// PS in an entry of the directory: it maps 4 MiB.
+const LARGE: u32 = 1 << 7;
+const PRESENT: u32 = 1;
+/// Entries of a table.
+const ENTRIES: u32 = 1024;
+/// Fewest entries that make a pattern.
+const PATTERN: usize = 8;
+
+/// An instruction that has changed what addresses mean.
+#[derive(Clone, Copy, Debug)]
+pub struct Switch<'a> {
+    /// Its address.
+    address: u32,
+    /// CR0 or CR3.
+    register: u32,
+    /// What it has put there.
+    value: u32,
+    /// What it has taken that from, in AT&T syntax.
+    source: &'static str,
+    /// Memory as the code saw it before.
+    before: LinearMemory<'a>,
+}
+
+impl<'a> Switch<'a> {
+    /// The switch that a fault came right after. Its bytes must be there as memory was before, and the register that it has read
+    /// must still hold what the control register does.
+    pub fn of(scene: &Scene<'a>) -> Option<Self> {
+        let FaultRecord { vector, eip, cr0, cr3, cr4, .. } = *scene.record;
+        let is_fault = vector == PAGE_FAULT && scene.is_fetch() && scene.record.cr2 == eip && cr0 & CR0_PG != 0;
+        if !is_fault || scene.memory.walk(eip).end == WalkEnd::Pae {
+            return None;
+        }
+        let address = eip.checked_sub(LENGTH)?;
+        let unpaged = LinearMemory::new(scene.guest.memory, cr0 & !CR0_PG, cr3, cr4);
+        // `mov %eax,%cr0` turns paging on; after `mov %eax,%cr3` it was on before, as the image's tables have it.
+        [(0, unpaged), (3, unpaged), (3, scene.guest.boot)].into_iter().find_map(|(register, before)| {
+            let (source, value) = moved(scene.record, &before.bytes(address, LENGTH), register)?;
+            let is_so = match register {
+                0 => (value ^ cr0) & !CR0_ET == 0,
+                _ => (value ^ cr3) & !CR3_LOW == 0,
+            };
+            is_so.then_some(Self { address, register, value, source, before })
+        })
+    }
+
+    /// The fault with memory as it was before, to look at its code and its stack.
+    pub fn scene_before(&self, scene: &Scene<'a>) -> Scene<'a> {
+        Scene { memory: self.before, ..*scene }
+    }
+
+    /// What it was, as the end of a sentence.
+    pub fn clause(&self, scene: &Scene<'_>) -> String {
+        let Self { address, register, value, source, .. } = self;
+        let at = describe_address(scene.guest.symbols, *address);
+        let what = if *register == 0 { "turned paging on".to_owned() } else { format!("loaded CR3 with {value:#x}") };
+        format!("right after `mov {source},%cr{register}` at {at}, which {what}")
+    }
+
+    /// What is wrong with the tables, the likeliest first.
+    pub fn hints(&self, scene: &Scene<'_>) -> Vec<String> {
+        let cr3 = if self.register == 3 { self.value } else { scene.record.cr3 };
+        let found: Vec<String> = [
+            self.misaligned(scene, cr3),
+            self.virtual_address(scene, cr3),
+            large_page_without_pse(scene),
+            wide_entries(scene, cr3),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if found.is_empty() {
+            vec![format!(
+                "the page tables at CR3 {cr3:#x} do not map the code that turns them on: the next instruction is fetched from \
+                 {:#010x} through them",
+                scene.record.eip
+            )]
+        } else {
+            found
+        }
+    }
+
+    fn misaligned(&self, scene: &Scene<'_>, cr3: u32) -> Option<String> {
+        let low = cr3 & CR3_LOW & !CR3_CACHING;
+        (low != 0).then(|| {
+            let directory = cr3 & !CR3_LOW;
+            let named = describe_address(scene.guest.symbols, cr3);
+            format!(
+                "CR3 was loaded with {named}, but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits \
+                 and reads the directory at {directory:#010x}, {:#x} bytes lower. `__attribute__((aligned(4096)))` on the table \
+                 itself, not on what holds it",
+                cr3 - directory
+            )
+        })
+    }
+
+    /// CR3 takes a physical address.
+    fn virtual_address(&self, scene: &Scene<'_>, cr3: u32) -> Option<String> {
+        let directory = cr3 & !CR3_LOW;
+        if u64::from(directory) < scene.memory.physical_size() {
+            return None;
+        }
+        let physical = self.before.physical(directory).filter(|&physical| physical != u64::from(directory));
+        let physical = physical.map(|physical| format!("; this virtual address was mapped to {physical:#x} before"));
+        Some(format!(
+            "CR3 takes a physical address, and there is no memory at {directory:#010x}{}",
+            physical.unwrap_or_default()
+        ))
+    }
+}
+
+/// The source of `mov` to this control register and its value, if `bytes` are that (0F 22 /r: Intel SDM volume 2B).
+fn moved(record: &FaultRecord, bytes: &[u8], register: u32) -> Option<(&'static str, u32)> {
+    let &[0x0f, 0x22, operands] = bytes else { return None };
+    if u32::from(operands >> 3 & 7) != register {
+        return None;
+    }
+    Some(match operands & 7 {
+        0 => ("%eax", record.eax),
+        1 => ("%ecx", record.ecx),
+        2 => ("%edx", record.edx),
+        3 => ("%ebx", record.ebx),
+        4 => ("%esp", record.esp),
+        5 => ("%ebp", record.ebp),
+        6 => ("%esi", record.esi),
+        _ => ("%edi", record.edi),
+    })
+}
+
+/// An entry that is meant to map 4 MiB, while the CPU takes it for that of a table.
+fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
+    let walk = scene.memory.walk(scene.record.eip);
+    let step = walk.steps.first()?;
+    let is_large = step.entry.0 & (LARGE | PRESENT) == LARGE | PRESENT && scene.record.cr4 & CR4_PSE == 0;
+    is_large.then(|| {
+        format!(
+            "page directory entry {} asks for a page of 4 MiB (bit 7), but CR4.PSE (bit 4) is 0, so the CPU takes it for the \
+             address of a page table: set CR4.PSE before CR0.PG",
+            step.index
+        )
+    })
+}
+
+/// Tables whose entries were written with 64 bits.
+fn wide_entries(scene: &Scene<'_>, cr3: u32) -> Option<String> {
+    let walk = scene.memory.walk(scene.record.eip);
+    let tables = walk.steps.first().map(|step| step.entry.address()).into_iter().chain([cr3 & !CR3_LOW]);
+    tables.filter_map(|table| {
+        let word = |index: u32| scene.guest.memory.read(u64::from(table) + 4 * u64::from(index)).map(u32::from_le_bytes);
+        let words: Vec<u32> = (0..ENTRIES).map_while(word).collect();
+        let present = |odd: usize| words.iter().skip(odd).step_by(2).filter(|&&word| word & PRESENT != 0).count();
+        let is_wide = present(0) >= PATTERN && words.iter().skip(1).step_by(2).all(|&word| word == 0);
+        is_wide.then(|| {
+            format!(
+                "in the table at {table:#010x} every second word is 0: its entries were written with 64 bits, and without CR4.PAE \
+                 they have 32 (`uint32_t`)"
+            )
+        })
+    }).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+
+    const MOV_CR0_EAX: [u8; 3] = [0x0f, 0x22, 0xc0];
+    const MOV_CR3_EAX: [u8; 3] = [0x0f, 0x22, 0xd8];
+
+    /// A fault at 0x5003, after `code` at 0x5000, with a directory at 0x1000 that maps the upper half.
+    fn case(code: &[u8], eax: u32) -> Case {
+        let record = FaultRecord { vector: 14, eip: 0x5003, cr2: 0x5003, eax, ..FaultRecord::default() };
+        Case::paged(record).with(0x5000, code)
+    }
+
+    fn hints(case: &Case) -> Vec<String> {
+        let scene = case.scene();
+        Switch::of(&scene).map(|switch| switch.hints(&scene)).unwrap_or_default()
+    }
+
+    #[test]
+    fn paging_without_the_code_is_told() {
+        let case = case(&MOV_CR0_EAX, super::super::testing::PAGED);
+        let scene = case.scene();
+        let switch = Switch::of(&scene).unwrap();
+        assert_eq!(switch.clause(&scene), "right after `mov %eax,%cr0` at 0x00005000, which turned paging on");
+        assert_eq!(hints(&case).len(), 1);
+        assert!(hints(&case)[0].contains("do not map the code"), "{:?}", hints(&case));
+        assert_eq!(switch.scene_before(&scene).memory.bytes(0x5000, 3), MOV_CR0_EAX);
+    }
+
+    #[test]
+    fn other_faults_come_after_no_switch() {
+        for (code, eax) in [(&MOV_CR0_EAX, 0x11), (&MOV_CR3_EAX, 0x2000), (&[0x90, 0x90, 0x90], super::super::testing::PAGED)] {
+            assert!(Switch::of(&case(code, eax).scene()).is_none(), "{code:x?}");
+        }
+        let mut data = case(&MOV_CR0_EAX, super::super::testing::PAGED);
+        data.record.cr2 = 0x1234;
+        assert!(Switch::of(&data.scene()).is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_tables_is_told() {
+        let misaligned = hints(&case(&MOV_CR3_EAX, 0x1004));
+        assert!(misaligned[0].starts_with("CR3 was loaded with 0x00001004, but"), "{misaligned:?}");
+        assert!(misaligned[0].contains("reads the directory at 0x00001000, 0x4 bytes lower"), "{misaligned:?}");
+        let caching = hints(&case(&MOV_CR3_EAX, 0x1018));
+        assert!(caching[0].contains("do not map the code"), "{caching:?}");
+
+        let mut far = case(&MOV_CR3_EAX, 0xc000_1000);
+        far.record.cr3 = 0xc000_1000;
+        assert!(hints(&far)[0].starts_with("CR3 takes a physical address, and there is no memory at 0xc0001000"));
+
+        let mut large = case(&MOV_CR3_EAX, 0x1000).with_words(0x1000, &[0x83]);
+        large.record.cr4 = 0;
+        assert!(hints(&large)[0].starts_with("page directory entry 0 asks for a page of 4 MiB"), "{:?}", hints(&large));
+
+        let wide: Vec<u32> = (0..16).flat_map(|page| [page << 12 | 3, 0]).collect();
+        let wide = case(&MOV_CR3_EAX, 0x1000).with_words(0x1000, &[0x6003]).with_words(0x6000, &wide);
+        // Page 5 is the second half of the third entry.
+        assert!(hints(&wide)[0].starts_with("in the table at 0x00006000 every second word is 0"), "{:?}", hints(&wide));
+    }
+}
