@@ -19,6 +19,7 @@ mod registers;
 mod scene;
 mod sections;
 mod source;
+mod switch;
 #[cfg(test)]
 mod testing;
 mod triple_fault;

@@ -1,7 +1,7 @@
 //! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
 //! knows about both.
 
-use stos_image::{FaultRecord, Permissions, Region, RegionKind, Symbols};
+use stos_image::{Description, FaultRecord, Permissions, Region, RegionKind, Symbols};
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Translation, WalkEnd};
 use stos_x86::registers::{CR0_WP, CpuState};
@@ -17,13 +17,17 @@ pub struct Guest<'a> {
     pub symbols: &'a Symbols,
     /// Owners of physical memory, sorted.
     pub regions: &'a [Region],
+    /// Its memory through the page tables with which it was entered.
+    pub boot: LinearMemory<'a>,
 }
 
 impl<'a> Guest<'a> {
     /// The guest of `machine`.
     pub fn of(machine: &'a Machine) -> Self {
         let Machine { image, memory } = machine;
-        Self { memory, symbols: image.symbols(), regions: &image.description().regions }
+        let Description { regions, entry, .. } = image.description();
+        let boot = LinearMemory::new(memory, entry.cr0, entry.cr3, entry.cr4);
+        Self { memory, symbols: image.symbols(), regions, boot }
     }
 
     /// The guest as the CPU of `record` saw it.

@@ -6,13 +6,17 @@ use super::delivery::is_exception;
 use super::exception::{exception, meaning};
 use super::page_walk::{self, Access};
 use super::scene::Scene;
+use super::switch::Switch;
 use super::{backtrace, descriptor, error_code, hint, instruction, registers};
 use crate::machine::{Delivery, Source};
 
 /// Why an exception happened, as the end of the sentence.
 fn cause(scene: &Scene<'_>) -> Option<String> {
     match exception(scene.record.vector).error_code {
-        ErrorCode::PageFault => Some(error_code::page_fault(scene)),
+        ErrorCode::PageFault => {
+            let switch = Switch::of(scene).map(|switch| format!(", {}", switch.clause(scene)));
+            Some(error_code::page_fault(scene) + &switch.unwrap_or_default())
+        }
         ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
         ErrorCode::Number => Some(format!("error code {:#x}", scene.record.error_code)),
         ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
@@ -88,6 +92,8 @@ fn facts(scene: &Scene<'_>) -> Vec<String> {
 
 /// Where the CPU was: the code, who called it, and all registers; whole lines.
 pub fn surroundings(scene: &Scene<'_>) -> String {
+    // Code and stack are where they were before the page tables were changed.
+    let scene = &Switch::of(scene).map_or(*scene, |switch| switch.scene_before(scene));
     let sections = [
         ("instruction", instruction::listing(scene)),
         ("backtrace", backtrace::backtrace(scene)),

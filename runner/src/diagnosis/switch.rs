@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn other_faults_come_after_no_switch() {
-        for (code, eax) in [(&MOV_CR0_EAX, 0x11), (&MOV_CR3_EAX, 0x2000), (&[0x90, 0x90, 0x90], super::super::testing::PAGED)] {
+        for (code, eax) in
+            [(&MOV_CR0_EAX, 0x11), (&MOV_CR3_EAX, 0x2000), (&[0x90, 0x90, 0x90], super::super::testing::PAGED)]
+        {
             assert!(Switch::of(&case(code, eax).scene()).is_none(), "{code:x?}");
         }
         let mut data = case(&MOV_CR0_EAX, super::super::testing::PAGED);

@@ -5,7 +5,7 @@ use stos_image::{FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, 
 use stos_x86::registers::{CR0_PG, CR4_PSE};
 
 use super::scene::{Guest, Scene};
-use crate::machine::{GuestMemory, Sharing};
+use crate::machine::{GuestMemory, LinearMemory, Sharing};
 
 /// CR0 with paging on.
 pub const PAGED: u32 = CR0_PG | 0x11;
@@ -60,7 +60,8 @@ impl Case {
 
     /// The guest.
     pub fn guest(&self) -> Guest<'_> {
-        Guest { memory: &self.memory, symbols: &self.symbols, regions: &self.regions }
+        let boot = LinearMemory::new(&self.memory, self.record.cr0, self.record.cr3, self.record.cr4);
+        Guest { memory: &self.memory, symbols: &self.symbols, regions: &self.regions, boot }
     }
 
     /// What is diagnosed.

@@ -65,6 +65,29 @@ pub fn all() -> Vec<Guest> {
             "    #PF (page fault), CR2 0xdeadbf18\n",
             "  IDT at 0xdeadbee8, limit 0xff: 32 entries\n",
         ]),
+        Guest::tiny("page tables", "guests/page_tables", 0, "page_tables: loading CR3\npage_tables: loaded\n"),
+        fault("misaligned page directory", "guests/page_tables", "page_tables: loading CR3\n")
+            .cmdline("tables=1")
+            .explained(&[
+                ": supervisor instruction fetch from 0xc01",
+                ": no page is mapped there, right after `mov %e",
+                ",%cr3` at 0xc01",
+                "(guests/page_tables.c:27), which loaded CR3 with 0x1",
+                "  hint: CR3 was loaded with 0x001",
+                ", but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits and reads the directory at 0x001",
+                "000, 0x4 bytes lower. `__attribute__((aligned(4096)))` on the table itself",
+                "mov    %e",
+                " trampoline, which calls the kernel\n",
+            ])
+            .never_says(&["damaged stack", "NULL", "to use it"]),
+        fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
+            .cmdline("tables=2")
+            .explained(&[
+                "(guests/page_tables.c:27), which loaded CR3 with 0xc01",
+                "  hint: CR3 takes a physical address, and there is no memory at 0xc01",
+                "; this virtual address was mapped to 0x1",
+            ])
+            .never_says(&["damaged stack", "NULL", "to use it"]),
         fault("timer without a gate", "guests/idt_interrupt", "idt_interrupt: waiting for the timer\n").explained(&[
             "triple fault: hardware interrupt with vector 0x20 at 0xc01",
             "; it could not be delivered (IDT entry 32 lies past the IDT's limit 0xff), and neither could #GP (IDT entry 13 is \

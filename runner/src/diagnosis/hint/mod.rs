@@ -11,9 +11,14 @@ pub use interrupt::{of_interrupt, possible as possible_interrupt};
 pub use pointer::subject;
 
 use super::scene::Scene;
+use super::switch::Switch;
 
 /// Every hint that applies, the likeliest first.
 pub fn hints(scene: &Scene<'_>) -> Vec<String> {
+    // EIP and its neighbourhood are right; what they are mapped to is not.
+    if let Some(switch) = Switch::of(scene) {
+        return switch.hints(scene);
+    }
     [
         extension::hint(scene),
         jump::wild_jump(scene),
