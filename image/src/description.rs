@@ -1,10 +1,11 @@
 //! The guest that an image declares, apart from the bytes of its memory.
 
 use serde::Serialize;
+use stos_x86::registers::EntryState;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::address::{GuestRange, PAGE_SIZE};
-use crate::entry::{EntryState, check_entry};
+use crate::entry::check_entry;
 use crate::error::ImageError;
 use crate::fault::FaultCatcher;
 use crate::input::{Input, check_inputs};

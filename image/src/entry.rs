@@ -1,9 +1,6 @@
 //! The CPU state in which a guest is entered: 32-bit protected mode, paging off.
 
-pub use stos_x86::registers::{
-    CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters, TableRegister,
-};
-pub use stos_x86::segments::{Segment, Segments};
+use stos_x86::registers::{CR0_PE, CR0_PG, EFLAGS_FIXED, EntryState};
 
 use crate::error::ImageError;
 use crate::limits::broken;

@@ -37,7 +37,8 @@
 //! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right.
 //!
 //! ```
-//! use stos_image::{Description, EntryState, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
+//! use stos_image::{Description, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
+//! use stos_x86::registers::EntryState;
 //!
 //! let description = Description {
 //!     name: "twenty lines".to_owned(),
@@ -96,10 +97,7 @@ mod writer;
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
 pub use description::{DEFAULT_EXIT_PORT, Description, MapKind, MapRange, RunDefaults};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
-pub use entry::{
-    CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_ALLOWED, CR4_PSE, EFLAGS_FIXED, EFLAGS_IF, EntryState, GeneralRegisters,
-    Segment, Segments, TableRegister,
-};
+pub use entry::CR4_ALLOWED;
 pub use error::ImageError;
 pub use facts::{ImageFacts, VerifiedImage};
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};

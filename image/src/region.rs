@@ -47,7 +47,8 @@ pub enum RegionKind {
     Heap,
     /// 9: memory for the kernel's array of page frame descriptors.
     FrameArray,
-    /// 10: reserved: nothing may be loaded there.
+    /// 10: reserved: nothing may be loaded there. Reports for programs have always called it a hole.
+    #[serde(rename = "hole")]
     Reserved,
 }
 

@@ -3,6 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use stos_x86::registers::{CR0_ET, CR0_PE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::segments::{Segment, Segments};
+
 use crate::*;
 
 /// Text that the format accepts as a name.

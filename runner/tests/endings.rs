@@ -2,12 +2,14 @@
 
 use std::fs;
 
-use stos_image::{RunDefaults, Segment, TableRegister, fault_offset};
+use stos_image::{RunDefaults, fault_offset};
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{self, exit, out8, say};
 use stos_tests::bare::{BareGuest, CODE, ImageFile, assert_status, command, run};
 use stos_tests::tools::Run;
 use stos_tests::witness;
+use stos_x86::registers::TableRegister;
+use stos_x86::segments::Segment;
 
 #[test]
 fn hello_is_printed_and_the_status_is_the_guests() {

@@ -8,9 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use object::LittleEndian;
 use object::read::elf::ElfFile32;
-use object::{Object, ObjectSegment};
+use object::{LittleEndian, Object, ObjectSegment};
 use stos_image::ParsedImage;
 use stos_tests::bare::flat_entry;
 use stos_tests::emulator::{boot, machine, with_kernel};

@@ -4,11 +4,10 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::{fs, io};
 
 use jsonschema::Validator;
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use stos_image::GeneralRegisters;
 use stos_x86::paging::PageSize;
+use stos_x86::registers::GeneralRegisters;
 
 use super::protocol::Protocol;
 use super::yaml::Node;

@@ -1,7 +1,7 @@
 //! Reads the manifest's mapping `entry`: the CPU at a kernel's first instruction, where no boot protocol says it.
 
-use stos_image::GeneralRegisters;
 use stos_x86::paging::PageSize;
+use stos_x86::registers::GeneralRegisters;
 
 use super::document::{Eip, Entry, MapEntry, PAGE_SIZES, Paging, SegmentMapping};
 use super::fields::Field;

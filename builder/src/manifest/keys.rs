@@ -251,8 +251,7 @@ mod tests {
     use super::super::description::Key;
     use super::super::schema::schema;
     use super::*;
-    use crate::diagnostics::Code;
-    use crate::diagnostics::Source;
+    use crate::diagnostics::{Code, Source};
     use crate::manifest::Manifest;
 
     /// A mapping, one of its keys, where that stands (`modules[].path`), and manifests with a value for it.

@@ -1,6 +1,7 @@
 //! The last step of every boot protocol: makes a plan of the filled memory and of what the manifest says.
 
-use stos_image::{Description, EntryState, MapRange, RunDefaults, Symbols};
+use stos_image::{Description, MapRange, RunDefaults, Symbols};
+use stos_x86::registers::EntryState;
 
 use super::boot_pages::fault_catcher;
 use crate::diagnostics::Diagnostics;

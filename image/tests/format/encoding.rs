@@ -1,9 +1,10 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
 use stos_image::{
-    CR0_PE, CR0_PG, Content, Description, Digest, EFLAGS_FIXED, EntryState, GuestRange, Image, ImageError, Input, Line,
-    MemoryChunk, Permissions, Region, RegionKind, RunDefaults, Symbol, Symbols,
+    Content, Description, Digest, GuestRange, Image, ImageError, Input, Line, MemoryChunk, Permissions, Region,
+    RegionKind, RunDefaults, Symbol, Symbols,
 };
+use stos_x86::registers::{CR0_PE, CR0_PG, EFLAGS_FIXED, EntryState};
 
 use crate::guest::{self, description, read};
 

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 use stos_image::{
-    CR0_PE, Content, Description, Digest, EFLAGS_FIXED, EntryState, FaultCatcher, GuestRange, Image, ImageError, Input,
-    Line, MapKind, MapRange, MemoryChunk, ParsedImage, Permissions, PhysAddr, Region, RegionKind, RunDefaults, Symbol,
-    Symbols, VerifiedImage,
+    Content, Description, Digest, FaultCatcher, GuestRange, Image, ImageError, Input, Line, MapKind, MapRange,
+    MemoryChunk, ParsedImage, Permissions, PhysAddr, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
 };
+use stos_x86::registers::{CR0_PE, EFLAGS_FIXED, EntryState};
 
 /// Start, size and name of each region of the small image.
 pub const REGIONS: [(u64, usize, &str); 4] = [

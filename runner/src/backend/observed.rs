@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use stos_x86::registers::CpuState;
 
 use crate::devices::{Interrupts, PortLog};
 use crate::machine::History;
 
-/// How often the guest left the processor, and for what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Exits by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ExitsReport")]
 pub struct Exits {
     /// Reads from ports; `rep ins` counts once for many.
     pub port_reads: u64,
@@ -19,9 +22,10 @@ pub struct Exits {
     pub mmio_reads: u64,
     /// Writes to addresses without memory.
     pub mmio_writes: u64,
-    /// Samples that the runner has taken of the guest.
+    /// Looks of `stos-run` at the guest.
+    #[serde(rename = "looks")]
     pub samples: u64,
-    /// All else, among it the last one.
+    /// All else.
     pub others: u64,
 }
 

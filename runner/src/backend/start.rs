@@ -30,10 +30,27 @@ pub enum StartError {
         /// What it complained about.
         complaint: Option<String>,
         /// What was found to be wrong.
-        source: io::Error,
+        why: NotBegun,
     },
     /// Guest memory was not made to be shared, and another process is to have it.
     MemoryIsPrivate,
+}
+
+/// Why an emulator that was started runs no guest.
+#[derive(Debug)]
+pub enum NotBegun {
+    /// It has gone, or says nothing.
+    Silent(io::Error),
+    /// What it says is not its machine protocol.
+    OtherProtocol,
+    /// It refuses to be commanded: its words.
+    Refused(String),
+}
+
+impl From<io::Error> for NotBegun {
+    fn from(error: io::Error) -> Self {
+        Self::Silent(error)
+    }
 }
 
 /// A step in putting a machine together on KVM, in their order.

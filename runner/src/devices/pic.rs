@@ -1,12 +1,16 @@
-//! The two 8259A interrupt controllers as a look from outside finds them, and why a CPU that waits is never woken by them.
+//! The two 8259A interrupt controllers as a look from outside finds them, and whether they can wake a CPU that waits.
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Request line of the first controller that the second is connected to.
 const CASCADE: u8 = 2;
 /// Request lines of each controller.
 pub const LINES: u8 = 8;
 
-/// One controller's registers. Bit n stands for request line n.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// An 8259A.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ControllerReport")]
 pub struct Controller {
     /// Requests that wait.
     pub requested: u8,
@@ -25,7 +29,7 @@ impl Controller {
     }
 }
 
-/// Both controllers.
+/// Both controllers. In each number, bit n stands for request line n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pics {
     /// IRQ 0 to 7.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use stos_image::{CR0_PE, CR0_PG, FaultRecord};
+use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
-use stos_x86::registers::CpuState;
+use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
 
 use super::exception::exception;
 use super::place::{Place, describe_address};

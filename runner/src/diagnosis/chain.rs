@@ -110,8 +110,8 @@ mod tests {
         let mut cpu = CpuState { eip, cr0: 0x8000_0011, cr3: 0x1000, cr4: 0x10, ..CpuState::default() };
         cpu.general.esp = esp;
         cpu.selectors.cs = 8;
-        cpu.gdtr = stos_image::TableRegister { base: 0xc000_2000, limit: 0xf };
-        cpu.idtr = stos_image::TableRegister { base: 0xc000_3000, limit: 0x7f };
+        cpu.gdtr = stos_x86::registers::TableRegister { base: 0xc000_2000, limit: 0xf };
+        cpu.idtr = stos_x86::registers::TableRegister { base: 0xc000_3000, limit: 0x7f };
         Delivery { vector, error_code: 0, source: Source::Exception, during: None, raised: None, eip: cpu.eip, cpu }
     }
 

@@ -202,8 +202,9 @@ fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Opt
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use stos_image::{FaultRecord, Segment};
+    use stos_image::FaultRecord;
     use stos_x86::registers::CpuState;
+    use stos_x86::segments::Segment;
 
     const IDT: u32 = 0xc000_3000;
     const GDT: u32 = 0xc000_2000;

@@ -1,7 +1,8 @@
 //! What students' mistakes look like: sentences that say what a fault probably comes from.
 
-use stos_image::{EFLAGS_IF, Permissions, RegionKind};
+use stos_image::{Permissions, RegionKind};
 use stos_x86::interrupts::{ErrorCode, SelectorCode};
+use stos_x86::registers::EFLAGS_IF;
 use stos_x86::segments::Table;
 
 use super::backtrace::top_return_address;

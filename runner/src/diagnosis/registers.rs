@@ -1,6 +1,7 @@
 //! All registers of a fault record.
 
-use stos_image::{CR0_PG, FaultRecord};
+use stos_image::FaultRecord;
+use stos_x86::registers::CR0_PG;
 
 /// The letters of the EFLAGS bits that are set, most significant first (Intel SDM volume 1, section 3.4.3).
 fn flag_letters(eflags: u32) -> String {

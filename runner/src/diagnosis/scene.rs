@@ -1,10 +1,10 @@
 //! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
 //! knows about both.
 
-use stos_image::{CR0_WP, FaultRecord, Permissions, Region, RegionKind, Symbols};
+use stos_image::{FaultRecord, Permissions, Region, RegionKind, Symbols};
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Translation, WalkEnd};
-use stos_x86::registers::CpuState;
+use stos_x86::registers::{CR0_WP, CpuState};
 
 use crate::machine::{GuestMemory, LinearMemory, Machine};
 

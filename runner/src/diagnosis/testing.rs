@@ -1,7 +1,8 @@
 //! A fault to diagnose, for the tests here.
 
 use proptest::prelude::*;
-use stos_image::{CR0_PG, CR4_PSE, FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
+use stos_image::{FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
+use stos_x86::registers::{CR0_PG, CR4_PSE};
 
 use super::scene::{Guest, Scene};
 use crate::machine::{GuestMemory, Sharing};

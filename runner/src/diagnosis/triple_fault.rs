@@ -240,7 +240,7 @@ mod tests {
     use crate::diagnosis::testing::{Case, any_case};
     use crate::machine::Source;
     use proptest::prelude::*;
-    use stos_image::Segment;
+    use stos_x86::segments::Segment;
 
     const MAIN: u32 = 0xc010_0500;
 

@@ -43,7 +43,7 @@ pub struct Report {
     /// The interrupt controllers at the last of these looks.
     pub interrupts: Option<InterruptsReport>,
     /// How often the guest left the processor, by reason; null on the emulator, which does not tell.
-    pub exits: Option<ExitsReport>,
+    pub exits: Option<Exits>,
     /// Ports that the guest has used; null on the emulator, which does not tell.
     pub ports: Option<PortsReport>,
     /// What it printed on COM1.
@@ -238,39 +238,11 @@ pub struct LookReport {
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct InterruptsReport {
     /// The first 8259A: IRQ 0 to 7.
-    pub first: ControllerReport,
+    pub first: Controller,
     /// The second 8259A: IRQ 8 to 15.
-    pub second: ControllerReport,
+    pub second: Controller,
     /// The guest has turned on a source of interrupts in the local APIC or the I/O APIC.
     pub apic_used: bool,
-}
-
-/// An 8259A.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct ControllerReport {
-    /// Requests that wait.
-    pub requested: u8,
-    /// Requests that are not passed on.
-    pub masked: u8,
-    /// Requests that the CPU has taken and whose end it has not told.
-    pub in_service: u8,
-}
-
-/// Exits by reason.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct ExitsReport {
-    /// Reads from ports; `rep ins` counts once for many.
-    pub port_reads: u64,
-    /// Writes to ports; `rep outs` counts once for many.
-    pub port_writes: u64,
-    /// Reads from addresses without memory.
-    pub mmio_reads: u64,
-    /// Writes to addresses without memory.
-    pub mmio_writes: u64,
-    /// Looks of `stos-run` at the guest.
-    pub looks: u64,
-    /// All else.
-    pub others: u64,
 }
 
 /// Ports that were used.
@@ -321,7 +293,7 @@ impl CpuReport {
     /// The registers of `state`, which is at `place`.
     pub fn new(state: &CpuState, place: Place) -> Self {
         let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted } = state;
-        let table = |table: &stos_image::TableRegister| TableReport { base: table.base, limit: table.limit };
+        let table = |table: &stos_x86::registers::TableRegister| TableReport { base: table.base, limit: table.limit };
         Self {
             place,
             eip: *eip,
@@ -355,16 +327,7 @@ impl CpuReport {
 
 impl From<&Interrupts> for InterruptsReport {
     fn from(interrupts: &Interrupts) -> Self {
-        let controller =
-            |Controller { requested, masked, in_service }| ControllerReport { requested, masked, in_service };
         let Interrupts { pics, is_apic_used } = interrupts;
-        Self { first: controller(pics.first), second: controller(pics.second), apic_used: *is_apic_used }
-    }
-}
-
-impl From<Exits> for ExitsReport {
-    fn from(exits: Exits) -> Self {
-        let Exits { port_reads, port_writes, mmio_reads, mmio_writes, samples, others } = exits;
-        Self { port_reads, port_writes, mmio_reads, mmio_writes, looks: samples, others }
+        Self { first: pics.first, second: pics.second, apic_used: *is_apic_used }
     }
 }

@@ -67,7 +67,7 @@ impl Run {
                 })
                 .collect(),
             interrupts: findings.interrupts.as_ref().map(Into::into),
-            exits: findings.exits.map(Into::into),
+            exits: findings.exits,
             ports: ports_report(&findings),
             serial: stream(Stream::Serial),
             debug_console: stream(Stream::Debug),

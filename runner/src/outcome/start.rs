@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use kvm_ioctls::Cap;
 use stos_image::ImageError;
 
 use super::Outcome;
 use crate::backend::{
-    Backend, BackendKind, Choice, KvmCapability, KvmProblem, KvmStep, NoBackend, NoKvm, ProbeFailure, ProcessStep,
-    Reason, StartError,
+    Backend, BackendKind, Choice, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep, Reason,
+    StartError,
 };
 use crate::machine::CpuModel;
 use crate::machine::load::LoadError;
@@ -99,13 +100,14 @@ fn probe_failure(failure: &ProbeFailure) -> String {
     }
 }
 
-fn kvm_capability(capability: KvmCapability) -> &'static str {
+fn kvm_capability(capability: Cap) -> String {
     match capability {
-        KvmCapability::Irqchip => "interrupt controllers (KVM_CAP_IRQCHIP)",
-        KvmCapability::Pit2 => "timer (KVM_CAP_PIT2)",
-        KvmCapability::UserMemory => "user memory (KVM_CAP_USER_MEMORY)",
-        KvmCapability::ExtCpuid => "CPUID setting (KVM_CAP_EXT_CPUID)",
-        KvmCapability::MpState => "run state (KVM_CAP_MP_STATE)",
+        Cap::Irqchip => "interrupt controllers (KVM_CAP_IRQCHIP)".to_owned(),
+        Cap::Pit2 => "timer (KVM_CAP_PIT2)".to_owned(),
+        Cap::UserMemory => "user memory (KVM_CAP_USER_MEMORY)".to_owned(),
+        Cap::ExtCpuid => "CPUID setting (KVM_CAP_EXT_CPUID)".to_owned(),
+        Cap::MpState => "run state (KVM_CAP_MP_STATE)".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
@@ -135,8 +137,12 @@ impl From<StartError> for Outcome {
             StartError::NotExecuted { program, source } => {
                 Self::NoBackend(format!("the emulator {} can't be started: {source}", program.display()))
             }
-            StartError::NotBegun { program, complaint, source } => {
-                let why = complaint.unwrap_or_else(|| source.to_string());
+            StartError::NotBegun { program, complaint, why } => {
+                let why = complaint.unwrap_or_else(|| match why {
+                    NotBegun::Silent(source) => source.to_string(),
+                    NotBegun::OtherProtocol => "it does not speak the machine protocol".to_owned(),
+                    NotBegun::Refused(words) => words,
+                });
                 Self::NoBackend(format!("{} did not start: {why}", program.display()))
             }
             StartError::MemoryIsPrivate => Self::Bug("guest memory is not shared".to_owned()),

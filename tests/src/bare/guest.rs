@@ -1,9 +1,8 @@
 //! A guest in the making: where its code lies, and the plainest state to enter it in.
 
-use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, Description, EFLAGS_FIXED, EntryState, FaultCatcher, GeneralRegisters, Image, MemoryChunk,
-    PhysAddr, RunDefaults, Segment, Segments, Symbol, Symbols,
-};
+use stos_image::{Description, FaultCatcher, Image, MemoryChunk, PhysAddr, RunDefaults, Symbol, Symbols};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters};
+use stos_x86::segments::{Segment, Segments};
 
 /// Where guests begin.
 pub const CODE: u32 = 0x10_0000;

@@ -1,8 +1,7 @@
 //! Takes cases through the library. This is the only file of the fuzzer that knows the library's interface.
 
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use stos_pack::diagnostics::{Diagnostics, Message, Sources};
 use stos_pack::image::{LoadedImage, Report};

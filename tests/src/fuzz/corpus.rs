@@ -1,8 +1,7 @@
 //! The cases to begin with: every manifest of the fixtures, the hand-made ELF files, and examples that are built.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use cpio::newc::{Builder, trailer};
 

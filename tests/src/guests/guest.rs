@@ -81,7 +81,7 @@ impl Guest {
         Self::tiny("guest", kernel, 0, "")
     }
 
-    /// A guest that prints `bytes` bytes of [`flood`] and succeeds; `words` follow in its command line.
+    /// A guest that prints `bytes` bytes of `flood` and succeeds; `words` follow in its command line.
     pub fn flood(name: &str, bytes: usize, words: &str) -> Self {
         let stdout = Text::Flood(bytes);
         Self { stdout, ..Self::tiny(name, "guests/flood", 0, "").cmdline(&format!("flood.bytes={bytes}{words}")) }

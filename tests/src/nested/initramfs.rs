@@ -1,12 +1,11 @@
 //! The VM's initial file system: busybox, the payload, the kernel modules and the cases, as a cpio archive.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
+use std::{fs, iter};
 
 use cpio::newc::{self, ModeFileType};
 

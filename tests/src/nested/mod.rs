@@ -15,9 +15,8 @@ mod kernel;
 mod report;
 mod vm;
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use crate::tools::{Run, root};
 

@@ -1,10 +1,9 @@
 //! The VM: one run of QEMU, without any hardware virtualisation.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use super::{NestedError, find_program};
 

@@ -6,10 +6,9 @@ mod code;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stos_image::{
-    CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, GuestRange, Permissions, Region, RegionKind,
-    Segment, Segments, TableRegister,
-};
+use stos_image::{GuestRange, Permissions, Region, RegionKind};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::segments::{Segment, Segments};
 
 use self::code::{CODE, DIGITS, FS, HANDOVER, STACK, code, summed};
 use crate::bare::{BareGuest, flat_entry};

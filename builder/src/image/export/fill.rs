@@ -3,8 +3,9 @@
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ecx, edi, edx, esi};
-use stos_image::{EntryState, GuestRange};
+use stos_image::GuestRange;
 use stos_x86::handover::{Handover, HandoverError};
+use stos_x86::registers::EntryState;
 
 /// Bytes that are looked at, and filled with zeros, at a time: all that begins or ends a range is a multiple of it.
 const CLEARED_BLOCK: i32 = 256;

@@ -176,10 +176,9 @@ mod tests {
     use object::elf::{PT_LOAD, PT_NOTE};
     use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
     use object::{LittleEndian as LE, Object};
-    use stos_image::{
-        CR0_PE, Description, EFLAGS_FIXED, EntryState, Image, MemoryChunk, Permissions, Region, RegionKind,
-        RunDefaults, Segment, Segments, Symbols,
-    };
+    use stos_image::{Description, Image, MemoryChunk, Permissions, Region, RegionKind, RunDefaults, Symbols};
+    use stos_x86::registers::{CR0_PE, EFLAGS_FIXED, EntryState};
+    use stos_x86::segments::{Segment, Segments};
 
     const MEMORY: u64 = 4 << 20;
 

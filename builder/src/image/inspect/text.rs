@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Display};
 
-use stos_image::{CR0_WP, Digest, GuestRange, MapKind, MapRange, Segment};
+use stos_image::{Digest, GuestRange, MapKind, MapRange};
 use stos_x86::paging::TABLE_SIZE;
+use stos_x86::registers::CR0_WP;
+use stos_x86::segments::Segment;
 
 use super::multiboot::MultibootSections;
 use super::{BootStructures, LinuxStructures, Mapping, MultibootStructures, PageTable, Report, StosStructures};

@@ -1,10 +1,9 @@
 //! The tree that is to be archived: its entries in order, and everything in it that no archive can hold.
 
-use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fs, io};
 
 use super::newc::ENTRIES_LIMIT;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use object::LittleEndian;
-use object::elf;
 use object::read::elf::ProgramHeader as _;
+use object::{LittleEndian, elf};
 use stos_image::Permissions;
 
 use super::header::error;

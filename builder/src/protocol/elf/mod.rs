@@ -5,8 +5,9 @@ mod entry;
 mod mappings;
 mod start;
 
-use stos_image::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters, GuestRange, Permissions, RegionKind};
+use stos_image::{GuestRange, Permissions, RegionKind};
 use stos_x86::paging::{PageSize, TABLE_SIZE};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters};
 
 use self::mappings::{Mappings, Own};
 use self::start::Start;

@@ -3,7 +3,8 @@
 
 mod boot_params;
 
-use stos_image::{GeneralRegisters, GuestRange, PAGE_SIZE, Permissions, RegionKind, Symbols};
+use stos_image::{GuestRange, PAGE_SIZE, Permissions, RegionKind, Symbols};
+use stos_x86::registers::GeneralRegisters;
 
 use self::boot_params::BootParams;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};

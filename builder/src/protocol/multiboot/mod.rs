@@ -3,7 +3,8 @@
 
 pub mod structures;
 
-use stos_image::{GeneralRegisters, GuestRange, MapKind, MapRange, Permissions, RegionKind};
+use stos_image::{GuestRange, MapKind, MapRange, Permissions, RegionKind};
+use stos_x86::registers::GeneralRegisters;
 use zerocopy::IntoBytes;
 
 use self::structures::{Information, LOADER_MAGIC, Module, Sections, info_flags, map_bytes};

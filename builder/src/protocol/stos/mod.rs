@@ -5,8 +5,9 @@ mod allocator;
 mod frame_array;
 pub mod structures;
 
-use stos_image::{GeneralRegisters, GuestRange, MapRange, Permissions, RegionKind};
+use stos_image::{GuestRange, MapRange, Permissions, RegionKind};
 use stos_x86::paging::{Access, AddressSpace, Mapping, PageSize, PagingError, Target};
+use stos_x86::registers::GeneralRegisters;
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::U32;
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::exception_log::ExceptionLog;
 use super::process::Process;
 use super::qmp::{Message, Qmp};
+use crate::backend::NotBegun;
 use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
@@ -56,21 +57,20 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
 
 impl Emulator {
     /// Waits until the emulator is up, and lets the guest run.
-    pub fn begin(&mut self) -> io::Result<()> {
-        let unexpected = || io::Error::other("it does not speak the machine protocol");
+    pub fn begin(&mut self) -> Result<(), NotBegun> {
         let deadline = Instant::now() + START_PATIENCE;
         while self.receive_until(deadline)? != Message::Greeting {}
         self.qmp.send("qmp_capabilities")?;
         loop {
             match self.receive_until(deadline)? {
                 Message::Return(_) => break,
-                Message::Error(reason) => return Err(io::Error::other(reason)),
+                Message::Error(reason) => return Err(NotBegun::Refused(reason)),
                 Message::Event { .. } => {}
-                Message::Greeting | Message::Unknown => return Err(unexpected()),
+                Message::Greeting | Message::Unknown => return Err(NotBegun::OtherProtocol),
             }
         }
         // Its answer may never come: the guest may be faster.
-        self.qmp.send("cont")
+        Ok(self.qmp.send("cont")?)
     }
 
     fn receive_until(&mut self, deadline: Instant) -> io::Result<Message> {

@@ -1,11 +1,10 @@
 //! Types on the emulator's keyboard, no faster than the guest reads: the emulated keyboard drops what its small buffer has
 //! no room for.
 
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use serde_json::Value;
 use stos_x86::ports::KEYBOARD_COMMAND;

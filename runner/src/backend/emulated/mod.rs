@@ -128,10 +128,10 @@ impl EmulatedGuest {
         ];
         let messages = emulator::spawn_collector(messages).map_err(failed(ProcessStep::Watcher))?;
         let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, messages };
-        if let Err(source) = emulator.begin() {
+        if let Err(why) = emulator.begin() {
             emulator.process.kill();
             let complaint = emulator.last_words();
-            return Err(StartError::NotBegun { program: program.to_owned(), complaint, source });
+            return Err(StartError::NotBegun { program: program.to_owned(), complaint, why });
         }
         let watcher = Watcher { emulator, link, requests };
         let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());

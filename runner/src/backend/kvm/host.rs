@@ -1,8 +1,7 @@
 //! The host's KVM: whether it can be used, and of which kind it is.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use kvm_bindings::KVM_API_VERSION;
 use kvm_ioctls::{Cap, Kvm, VmFd};
@@ -24,20 +23,9 @@ pub enum KvmProblem {
         wanted: u32,
     },
     /// A capability is missing.
-    Capability(KvmCapability),
+    Capability(Cap),
     /// It makes no virtual machine; the system's reason.
     NoVm(io::Error),
-}
-
-/// What KVM must be able to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is one of KVM's capabilities (KVM's api.rst)")]
-pub enum KvmCapability {
-    Irqchip,
-    Pit2,
-    UserMemory,
-    ExtCpuid,
-    MpState,
 }
 
 /// Opens `/dev/kvm` and makes a virtual machine without anything in it.
@@ -46,16 +34,9 @@ pub enum KvmCapability {
 /// What stands in the way.
 pub fn open() -> Result<VmFd, KvmProblem> {
     let kvm = open_device()?;
-    for (extension, capability) in [
-        (Cap::Irqchip, KvmCapability::Irqchip),
-        (Cap::Pit2, KvmCapability::Pit2),
-        (Cap::UserMemory, KvmCapability::UserMemory),
-        (Cap::ExtCpuid, KvmCapability::ExtCpuid),
-        (Cap::MpState, KvmCapability::MpState),
-    ] {
-        if !kvm.check_extension(extension) {
-            return Err(KvmProblem::Capability(capability));
-        }
+    let needed = [Cap::Irqchip, Cap::Pit2, Cap::UserMemory, Cap::ExtCpuid, Cap::MpState];
+    if let Some(missing) = needed.into_iter().find(|capability| !kvm.check_extension(*capability)) {
+        return Err(KvmProblem::Capability(missing));
     }
     create_vm(&kvm)
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
-use stos_image::EntryState;
+use stos_x86::registers::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};

@@ -3,12 +3,11 @@
 //! Some can't although `/dev/kvm` opens and answers: those made for nested clouds emulate unpaged 32-bit code and know
 //! neither 32-bit paging nor IRET.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, cr0, eax};

@@ -1,7 +1,6 @@
 //! The parts of KVM's interface that only unsafe code can use: memory slots, and unions.
 
-use std::ptr;
-use std::slice;
+use std::{ptr, slice};
 
 use kvm_bindings::{
     KVM_EXIT_IO, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, kvm_irqchip, kvm_pic_state,
