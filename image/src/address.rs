@@ -72,6 +72,13 @@ impl GuestRange {
         self.start.0.saturating_add(self.size)
     }
 
+    /// The whole pages that hold the range. It must end at least a page before 2^64.
+    #[must_use]
+    pub const fn pages(self) -> Self {
+        let start = self.start.page();
+        Self { start, size: self.end().next_multiple_of(PAGE_SIZE) - start.0 }
+    }
+
     /// True when the range ends at or before `limit`.
     pub const fn ends_within(self, limit: u64) -> bool {
         matches!(self.checked_end(), Some(end) if end <= limit)

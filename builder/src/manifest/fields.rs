@@ -3,14 +3,11 @@
 
 use super::description::{Key, Kind, Mapping};
 use super::quantity::{NoNumber, digits};
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
 /// What the outermost mapping is called.
 pub const ROOT: &str = "the manifest";
-
-/// A key of a mapping with its value.
-type Entry = (Located<String>, Located<Node>);
 
 /// A mapping that is being read.
 pub struct Fields<'a> {

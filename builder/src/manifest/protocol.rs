@@ -72,6 +72,7 @@ impl Protocol {
             Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
         }
     }
+
     /// True when kernels get a command line.
     pub const fn takes_cmdline(self) -> bool {
         match self {

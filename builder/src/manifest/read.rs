@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::document::{Initramfs, Kernel, Manifest, Module, Segment};
+use stos_image::GuestRange;
+
+use super::document::{Initramfs, Kernel, Manifest, Module};
 use super::fields::{Field, Fields, ROOT};
 use super::keys::{MANIFEST, MODULE_NAME_LIMIT, SEGMENT_KINDS};
 use super::protocol::Protocol;
@@ -198,12 +200,12 @@ fn read_cmdline(cmdline: &Field, found: &mut Diagnostics) -> Option<Located<Stri
     cmdline.text(found)
 }
 
-fn read_segments(segments: &Field, found: &mut Diagnostics) -> Vec<Located<Segment>> {
+fn read_segments(segments: &Field, found: &mut Diagnostics) -> Vec<Located<GuestRange>> {
     let items = segments.items("segments", "{start: 0x3000000, size: 1MiB, kind: reserved}", found);
     items.iter().filter_map(|segment| read_segment(segment, found)).collect()
 }
 
-fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<Segment>> {
+fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<GuestRange>> {
     let fields = segment.mapping(found)?;
     let start = fields.required("start", found).and_then(|start| start.number(found));
     let size = fields.required("size", found).and_then(|size| size.number(found));
@@ -215,5 +217,5 @@ fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<Segm
         found.push(error.help("a segment has one byte or more"));
         return None;
     }
-    Some(Located::new(Segment { start: start.value, size: size.value }, segment.node.span))
+    Some(Located::new(GuestRange::new(start.value, size.value), segment.node.span))
 }

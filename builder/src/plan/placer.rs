@@ -1,9 +1,8 @@
 //! Finds room for what a loader adds to a kernel that is entered with paging off: in low memory, or behind the kernel.
 
-use stos_image::{GuestRange, PAGE_SIZE, align_up};
+use stos_image::{GuestRange, align_up};
 
 use super::layout::BOOT_STACK_END;
-use super::memory_map::segment_range;
 use crate::diagnostics::{Code, Diagnostic, Span};
 use crate::kernel::LOW_MEMORY_END;
 use crate::manifest::Manifest;
@@ -23,12 +22,7 @@ pub struct Placer {
 impl Placer {
     /// Free memory around a kernel that ends at `kernel_end`.
     pub fn new(manifest: &Manifest, kernel_end: u32) -> Self {
-        let pages = |range: GuestRange| {
-            let start = range.start.page();
-            GuestRange { start, size: range.end().next_multiple_of(PAGE_SIZE) - start.0 }
-        };
-        let mut reserved: Vec<GuestRange> =
-            manifest.segments.iter().map(|segment| pages(segment_range(segment.value))).collect();
+        let mut reserved: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value.pages()).collect();
         reserved.sort_unstable();
         let end = (manifest.memory.value, manifest.memory.span);
         Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end, reserved }
