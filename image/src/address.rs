@@ -101,3 +101,15 @@ impl fmt::Display for GuestRange {
         write!(f, "{:#x}-{:#x}", self.start.0, self.end().saturating_sub(1).max(self.start.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_every_byte_of_a_range_and_no_page_more() {
+        for (range, pages) in [((0, 1), (0, 4096)), ((4095, 2), (0, 8192)), ((4096, 4096), (4096, 4096))] {
+            assert_eq!(GuestRange::new(range.0, range.1).pages(), GuestRange::new(pages.0, pages.1));
+        }
+    }
+}

@@ -2,6 +2,11 @@
 
 use stos_image::GuestRange;
 
+/// An address or a size. Guest memory ends below 4 GiB, and so do its parts.
+pub fn low(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
 /// The range from `start` up to `end`.
 pub fn from_to(start: u64, end: u64) -> GuestRange {
     GuestRange::new(start, end.saturating_sub(start))
