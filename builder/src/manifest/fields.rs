@@ -55,6 +55,19 @@ impl<'a> Fields<'a> {
         value
     }
 
+    /// What `read` makes of each item of the list `key`; nothing when it is not there. `many` is what several are called, and
+    /// `example` what a person could write for one.
+    pub fn list<T>(
+        &self,
+        key: &str,
+        (many, example): (&str, &str),
+        read: impl Fn(&Field, &mut Diagnostics) -> Option<T>,
+        found: &mut Diagnostics,
+    ) -> Vec<T> {
+        let items = self.optional(key).map_or_else(Vec::new, |list| list.items(many, example, found));
+        items.iter().filter_map(|item| read(item, found)).collect()
+    }
+
     fn described(&self, key: &str) -> Option<&'static Key> {
         let described = self.keys.iter().find(|described| described.name == key);
         debug_assert!(described.is_some(), "{} is asked for `{key}`, which is not described", self.what);

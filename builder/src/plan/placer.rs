@@ -3,7 +3,7 @@
 use stos_image::{GuestRange, align_up};
 
 use super::layout::BOOT_STACK_END;
-use crate::diagnostics::{Code, Diagnostic, Span};
+use crate::diagnostics::{Code, Diagnostic, Located};
 use crate::kernel::LOW_MEMORY_END;
 use crate::manifest::Manifest;
 
@@ -13,8 +13,8 @@ pub struct Placer {
     low: u64,
     /// First free byte behind the kernel.
     high: u64,
-    /// End of guest memory, and where the manifest gives it.
-    end: (u64, Span),
+    /// End of guest memory.
+    end: Located<u64>,
     /// Whole pages that the manifest reserves.
     reserved: Vec<GuestRange>,
 }
@@ -24,8 +24,7 @@ impl Placer {
     pub fn new(manifest: &Manifest, kernel_end: u32) -> Self {
         let mut reserved: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value.pages()).collect();
         reserved.sort_unstable();
-        let end = (manifest.memory.value, manifest.memory.span);
-        Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end, reserved }
+        Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end: manifest.memory.clone(), reserved }
     }
 
     /// Room for `size` bytes behind the kernel.
@@ -33,7 +32,7 @@ impl Placer {
     /// # Errors
     /// When guest memory ends before.
     pub fn high(&mut self, size: usize, alignment: u32, what: &str) -> Result<u32, Diagnostic> {
-        let (end, span) = self.end;
+        let Located { value: end, span } = self.end;
         if let Some(start) = self.fit(self.high, end, size, alignment) {
             self.high = u64::from(start) + size as u64;
             return Ok(start);

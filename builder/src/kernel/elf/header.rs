@@ -9,7 +9,7 @@ use crate::input::InputFile;
 /// The ELF header of a file for i386.
 pub type Header = elf::FileHeader32<LittleEndian>;
 
-/// Whether `loaded` is an object file that is still to be linked.
+/// Whether `input` is an object file that is still to be linked.
 pub fn is_relocatable(input: &InputFile) -> bool {
     header(input, elf::ET_REL).is_ok()
 }
@@ -24,7 +24,7 @@ pub fn malformed(input: &InputFile, what: &str, reason: &object::read::Error) ->
         .help("the file is truncated or damaged; link it again")
 }
 
-/// Checks that `loaded` is an ELF32 little-endian file for i386 of type `wanted`.
+/// Checks that `input` is an ELF32 little-endian file for i386 of type `wanted`.
 pub fn header(input: &InputFile, wanted: object::elf::FileType) -> Result<&Header, Diagnostic> {
     let (path, bytes) = (&input.path, &*input.bytes);
     if !bytes.starts_with(&elf::ELFMAG) {

@@ -27,7 +27,7 @@ pub struct ModuleElf {
 }
 
 impl ModuleElf {
-    /// Checks that `loaded` is a module that a kernel can link: ELF32, i386, `ET_REL`, with whole sections, a symbol table
+    /// Checks that `input` is a module that a kernel can link: ELF32, i386, `ET_REL`, with whole sections, a symbol table
     /// without common symbols, and relocations that make sense.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ fn kernel_version(bytes: &[u8]) -> Option<String> {
 }
 
 impl BzImage {
-    /// Reads the header of `loaded`.
+    /// Reads the header of `input`.
     ///
     /// # Errors
     /// Says why it is no bzImage, or one that can't be started here.
