@@ -7,7 +7,7 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use stos_pack::diagnostics::Diagnostic;
-use stos_pack::output::Output;
+use stos_pack::output::{Output, nobody};
 
 use super::arguments::description;
 
@@ -69,5 +69,5 @@ fn render(command: Command) -> io::Result<String> {
 /// # Errors
 /// Names the first page that can't be written.
 pub fn write_pages(pages: &[(String, String)], folder: &Path) -> Result<(), Diagnostic> {
-    pages.iter().try_for_each(|(name, page)| Output::File(folder.join(name)).write_text("manual page", page))
+    pages.iter().try_for_each(|(name, page)| Output::File(folder.join(name)).write_text("manual page", page, &nobody))
 }

@@ -115,21 +115,15 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
 /// Shows what an image holds, or which boot protocol a kernel speaks.
 pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
     match stos_pack::kernel::examine(path) {
-        Ok(Some(kernel)) => return inspect_kernel(manner, &kernel, json),
-        Err(diagnostic) => return report(manner, &Sources::default(), &diagnostic.into()),
-        Ok(None) => {}
-    }
-    let loaded = match LoadedImage::load(path) {
-        Ok(loaded) => loaded,
-        Err(error) => return reject(manner, &error),
-    };
-    answer_report(manner, &Report::new(&loaded), json)
-}
-
-fn inspect_kernel(manner: Manner, kernel: &KernelReport, json: bool) -> u8 {
-    match answer_report(manner, kernel, json) {
-        0 => report(manner, &Sources::default(), &kernel.missing),
-        failed => failed,
+        Ok(Some(kernel)) => match answer_report(manner, &kernel, json) {
+            0 => report(manner, &Sources::default(), &kernel.missing),
+            failed => failed,
+        },
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+        Ok(None) => match LoadedImage::load(path) {
+            Ok(loaded) => answer_report(manner, &Report::new(&loaded), json),
+            Err(error) => reject(manner, &error),
+        },
     }
 }
 

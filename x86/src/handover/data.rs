@@ -6,6 +6,8 @@ use crate::segments::{Descriptor, DescriptorKind, Segment};
 
 /// The first selector that is too large for the table.
 const SELECTORS_END: u16 = 0xc000;
+/// Access bit 13, L: code of 64 bits.
+const LONG_MODE: u16 = 1 << 13;
 
 /// Bytes for one address.
 pub struct Data {
@@ -98,6 +100,3 @@ fn check(name: &'static str, segment: &Segment) -> Result<(), HandoverError> {
     }
     Ok(())
 }
-
-/// Access bit 13, L: code of 64 bits.
-const LONG_MODE: u16 = 1 << 13;

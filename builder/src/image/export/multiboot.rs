@@ -16,7 +16,7 @@ use stos_x86::handover::{Handover, HandoverError};
 use super::elf::ElfFile;
 use super::error::ExportError;
 use super::fill::{self, Move};
-use super::space::{fewer, from_to, gaps, pages, within};
+use super::space::{fewer, from_to, gaps, low, pages, within};
 use super::start::{self, Start};
 use crate::image::file::LoadedImage;
 
@@ -91,11 +91,6 @@ impl<'a> Kernel<'a> {
         }
         Ok(())
     }
-}
-
-/// Guest memory ends below 4 GiB.
-fn low(address: u64) -> u32 {
-    u32::try_from(address).unwrap_or(u32::MAX)
 }
 
 /// What the image says about guest memory, cut at 1 MiB.

@@ -3,7 +3,6 @@
 
 use stos_image::{PAGE_SIZE, Permissions};
 
-use super::header::error;
 use super::section::{KernelSection, at_addresses_of};
 use super::segment::LoadSegment;
 use super::symbols::{Label, large_variables};
@@ -33,7 +32,7 @@ pub struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// A diagnostic about the kernel; `what` follows its name.
     pub fn complain(&self, code: Code, what: &str) -> Diagnostic {
-        error(self.input, code, format!("`{}`: {what}", self.input.path))
+        self.input.complain(code, format!("`{}`: {what}", self.input.path))
     }
 
     /// The sections that `segment` holds, by address.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::header::error;
 use super::module::{ModuleElf, NAMES_SHOWN};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, nearest};
 use crate::input::InputFile;
@@ -33,7 +32,7 @@ fn undefined(input: &InputFile, missing: &[&str], exported: &[&str]) -> Diagnost
     };
     let close: Vec<(&str, Option<&str>)> =
         missing.iter().take(NAMES_SHOWN).map(|name| (*name, nearest(name, exported))).collect();
-    let mut diagnostic = error(input, Code::UndefinedSymbols, message);
+    let mut diagnostic = input.complain(Code::UndefinedSymbols, message);
     for (name, close) in &close {
         diagnostic = match close {
             Some(close) => diagnostic.note(format!("`{name}`: did you mean `{close}`?")),

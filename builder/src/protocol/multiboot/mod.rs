@@ -51,7 +51,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let info_bytes = info.as_bytes().to_vec();
     memory.put_named(info_start, info_bytes, RegionKind::BootStructure, Permissions::RW, "multiboot info");
 
-    let boot_code = boot_code::assemble(None)?;
+    let boot_code = boot_code::without_paging()?;
     let tables = Tables::unpaged(0x08, 0x10);
     memory.place_boot_pages(tables, &boot_code);
     let general = GeneralRegisters {
@@ -94,19 +94,13 @@ impl Kernel {
     }
 }
 
-/// Where a module lies, and where its text.
-struct PlacedModule {
-    start: u32,
-    end: u32,
-    string: u32,
-}
-
+/// Puts the modules and their texts somewhere.
 fn place_modules(
     manifest: &Manifest,
     inputs: &Inputs,
     memory: &mut Memory,
     placer: &mut Placer,
-) -> Result<Vec<PlacedModule>, Diagnostics> {
+) -> Result<Vec<Module>, Diagnostics> {
     let mut placed = Vec::new();
     let mut found = Diagnostics::default();
     for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
@@ -122,13 +116,13 @@ fn place_modules(
             placer.high(1, 1, &format!("`{name}`"))?;
         }
         let end = u32::try_from(u64::from(start) + size as u64).unwrap_or(u32::MAX);
-        placed.push(PlacedModule { start, end, string: 0 });
+        placed.push(Module { mod_start: start.into(), mod_end: end.into(), string: 0.into(), reserved: 0.into() });
     }
     found.finish(())?;
     for (module, placed) in manifest.modules.iter().zip(&mut placed) {
         let text = module.cmdline.as_ref().map_or(&*module.name, |cmdline| &*cmdline.value);
         let name = format!("text of module {}", module.name);
-        placed.string = put_text(text, &name, RegionKind::CommandLine, memory, placer)?;
+        placed.string = put_text(text, &name, RegionKind::CommandLine, memory, placer)?.into();
     }
     Ok(placed)
 }
@@ -181,18 +175,12 @@ fn place_sections(
 fn place_facts(
     manifest: &Manifest,
     memory_map: &[MapRange],
-    modules: &[PlacedModule],
+    modules: &[Module],
     memory: &mut Memory,
     placer: &mut Placer,
 ) -> Result<Information, Diagnostic> {
     let structure = RegionKind::BootStructure;
-    let list = modules.iter().map(|module| Module {
-        mod_start: module.start.into(),
-        mod_end: module.end.into(),
-        string: module.string.into(),
-        reserved: 0.into(),
-    });
-    let list: Vec<u8> = list.flat_map(|module| module.as_bytes().to_vec()).collect();
+    let list = modules.as_bytes().to_vec();
     let mods_addr =
         if list.is_empty() { 0 } else { put_structure(list, "multiboot modules", structure, memory, placer)? };
     let map = map_bytes(memory_map);
