@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
@@ -22,20 +24,21 @@ pub struct Diagnosis {
     refuses_paging: bool,
 }
 
-/// An exception that was caught, for programs.
-#[derive(Clone, Debug, Default)]
+/// An exception.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ExceptionReport")]
 pub struct CaughtException {
-    /// Its vector.
+    /// Its vector, 0 to 31.
     pub vector: u32,
-    /// The manual's short name, such as `#PF`.
+    /// Its short name, such as `#PF`.
     pub mnemonic: &'static str,
-    /// Its name in words.
+    /// Its name.
     pub name: &'static str,
-    /// Its error code, or 0.
+    /// Its error code; 0 for a vector that has none.
     pub error_code: u32,
     /// Where it happened.
     pub place: Place,
-    /// CR2.
+    /// CR2: for a page fault, the address that was used.
     pub cr2: u32,
 }
 

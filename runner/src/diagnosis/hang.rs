@@ -27,12 +27,12 @@ pub struct Hang {
 impl Hang {
     /// Explains what `samples` show, the last of which is the latest; `interrupts` are what could have woken the CPU then.
     /// `None` without any sample.
-    pub fn new(samples: &[CpuState], interrupts: Option<&Interrupts>, machine: &Machine) -> Option<Self> {
+    pub fn new(samples: &[CpuState], interrupts: Option<Interrupts>, machine: &Machine) -> Option<Self> {
         let record = FaultRecord::of(samples.last()?, NO_VECTOR, 0);
         Some(Self::of(samples, interrupts, &Guest::of(machine).scene(&record)))
     }
 
-    fn of(samples: &[CpuState], interrupts: Option<&Interrupts>, scene: &Scene<'_>) -> Self {
+    fn of(samples: &[CpuState], interrupts: Option<Interrupts>, scene: &Scene<'_>) -> Self {
         let all_wait = samples.iter().all(|sample| sample.is_halted);
         let places = Places::new(samples, scene);
         let mut clause = if all_wait { "waiting in HLT for an interrupt, ".to_owned() } else { String::new() };
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::devices::{Controller, Pics};
 
-    fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
+    fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<Interrupts>) -> Hang {
         let samples: Vec<CpuState> =
             eips.iter().map(|&eip| CpuState { eip, eflags: 0x202, is_halted, ..CpuState::default() }).collect();
         let case = Case::new(FaultRecord::of(&samples[samples.len() - 1], NO_VECTOR, 0))
@@ -177,13 +177,13 @@ mod tests {
     fn a_cpu_that_waits_is_told_with_what_holds_interrupts_back() {
         let first = Controller { requested: 1, masked: 0, in_service: 1 };
         let interrupts = Interrupts { pics: Pics { first, second: Controller::default() }, is_apic_used: false };
-        let hang = hang_at(&[0x1104; 2], true, Some(&interrupts));
+        let hang = hang_at(&[0x1104; 2], true, Some(interrupts));
         assert!(
             hang.clause().starts_with("waiting in HLT for an interrupt, at 0x00001104 (schedule+0x4) each"),
             "{}",
             hang.clause()
         );
         assert!(hang.clause().contains("IRQ 0 is still in service"), "{}", hang.clause());
-        assert!(!hang_at(&[0x1104; 2], false, Some(&interrupts)).clause().contains("IRQ"), "it runs");
+        assert!(!hang_at(&[0x1104; 2], false, Some(interrupts)).clause().contains("IRQ"), "it runs");
     }
 }

@@ -23,10 +23,9 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome
             // The boot code halts when the kernel's entry function returns to it.
             kernel_returned: is_in_boot_code(machine, &cpu),
         }),
-        Ending::WaitsForNothing(cpu, interrupts) => Outcome::WaitsForNothing {
-            place: place(machine, &cpu),
-            obstacle: obstacle(&interrupts).unwrap_or_default(),
-        },
+        Ending::WaitsForNothing(cpu, interrupts) => {
+            Outcome::WaitsForNothing { place: place(machine, &cpu), obstacle: obstacle(interrupts).unwrap_or_default() }
+        }
         Ending::Panicked => Outcome::Panicked,
         Ending::Reset => Outcome::Reset,
         Ending::TripleFault => Outcome::TripleFault(Box::default()),

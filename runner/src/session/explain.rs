@@ -105,7 +105,7 @@ impl Repetition<'_> {
         let link =
             Link { ended: Box::new(move |ending| drop(sender.send(ending))), output, observed: observed.clone() };
         let mut guest = backend
-            .start(machine, self.options.configuration, link)
+            .start(machine, self.options.configuration(), link)
             .map_err(|error| Outcome::from(error).to_string())?;
         self.send_input(&*guest)?;
         let limit = self.time * TIMES + ALLOWANCE;

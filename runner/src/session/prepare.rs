@@ -46,7 +46,7 @@ impl Prepared {
         let machine = load::load(parsed, choice.backend.sharing()).map_err(not_loaded)?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&reason));
-        if let Some(line) = remark(kind, options.configuration.cpu) {
+        if let Some(line) = remark(kind, options.cpu) {
             notify(Notice::Information(line));
         }
         Ok(Self { machine, backend: choice.backend, expectations, limit })
@@ -69,9 +69,9 @@ fn check(options: &Options) -> Result<(), Outcome> {
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
     let expected = match &options.expect {
-        Some(patterns) => Expectations::compile(patterns).map_err(|error| Outcome::Usage(error.reason)),
+        Some(patterns) => Expectations::compile(patterns).map_err(Outcome::Usage),
         None => Expectations::compile(of_image)
-            .map_err(|error| Outcome::BadExpectation { path: options.image.clone(), reason: error.reason }),
+            .map_err(|reason| Outcome::BadExpectation { path: options.image.clone(), reason }),
     };
-    expected?.with(&options.reject, options.until.as_deref()).map_err(|error| Outcome::Usage(error.reason))
+    expected?.with(&options.reject, options.until.as_deref()).map_err(Outcome::Usage)
 }

@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
         // Nobody listens any more when the session is over.
         let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
         let link = Link { ended, output: Arc::clone(&console.output), observed: run.observed.clone() };
-        let guest = backend.start(&machine, options.configuration, link)?;
+        let guest = backend.start(&machine, options.configuration(), link)?;
         let show = Show::new(options.screen, screen.with(guest.adapter()), console.hold.clone());
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
         self.guest.take_samples();
         let Findings { samples, interrupts, .. } = &*self.run.observed.lock();
         let machine = self.run.machine.as_ref();
-        let hang = machine.and_then(|machine| Hang::new(samples, interrupts.as_ref(), machine));
+        let hang = machine.and_then(|machine| Hang::new(samples, *interrupts, machine));
         Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
     }
 

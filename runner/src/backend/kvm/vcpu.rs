@@ -15,7 +15,7 @@ use super::{raw, registers};
 use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
 use crate::machine::GuestMemory;
 
-/// EIP after reset (Intel SDM volume 3A, section 9.1.4).
+/// EIP after reset (Intel SDM volume 3A, section 10.1.4).
 const RESET_EIP: u32 = 0xfff0;
 /// CS after reset.
 const RESET_CS: u16 = 0xf000;
@@ -161,7 +161,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     }
 }
 
-/// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 9.1.4.)
+/// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 10.1.4.)
 fn is_after_reset(state: &CpuState) -> bool {
     (state.eip, state.selectors.cs) == (RESET_EIP, RESET_CS)
 }
