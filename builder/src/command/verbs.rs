@@ -106,7 +106,10 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
         let message = format!("can't make the folder `{}` for manual pages: {}", folder.display(), describe(&error));
         return complain(manner, &message, STATUS_IO);
     }
-    match manual::write_pages(&pages, folder) {
+    let write = |(name, page): &(String, String)| {
+        Output::File(folder.join(name)).write_text("manual page", page, &stos_pack::output::nobody)
+    };
+    match pages.iter().try_for_each(write) {
         Ok(()) => answer(manner, &format!("{}: {} pages\n", folder.display(), pages.len())),
         Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }

@@ -1,7 +1,7 @@
 //! What the code of a handover reads: a descriptor table, then operands.
 
 use super::error::HandoverError;
-use crate::registers::EntryState;
+use crate::registers::{EntryState, TableRegister};
 use crate::segments::{Descriptor, DescriptorKind, Segment};
 
 /// The first selector that is too large for the table.
@@ -46,14 +46,9 @@ impl Data {
         Ok(Self { at, bytes: table, table_limit })
     }
 
-    /// The address of the first byte, which is the table's.
-    pub fn start(&self) -> u32 {
-        self.at
-    }
-
-    /// Bytes of the table, less one.
-    pub fn table_limit(&self) -> u16 {
-        self.table_limit
+    /// GDTR for the table, with which the bytes begin.
+    pub fn gdtr(&self) -> TableRegister {
+        TableRegister { base: self.at, limit: self.table_limit }
     }
 
     /// The address after the last byte.

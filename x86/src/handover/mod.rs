@@ -11,7 +11,7 @@ use iced_x86::{BlockEncoderOptions, IcedError};
 
 use self::data::Data;
 pub use self::error::HandoverError;
-use crate::registers::{CR0_ET, CR0_PE, EFLAGS_IF, EntryState, TableRegister};
+use crate::registers::{CR0_ET, CR0_PE, EFLAGS_IF, EntryState};
 
 /// DR7 after reset (Intel SDM volume 3A, table 9-1): no breakpoint is armed.
 const DR7_AFTER_RESET: u32 = 0x400;
@@ -87,7 +87,7 @@ struct Operands {
 
 impl Operands {
     fn add(data: &mut Data, entry: &EntryState) -> Self {
-        let own = TableRegister { base: data.start(), limit: data.table_limit() };
+        let own = data.gdtr();
         let mut popped = entry.general.by_number().to_vec();
         // POPAD takes EDI first and EAX last (Intel SDM volume 2B); it passes over ESP. Then comes POPFD's word.
         popped.reverse();

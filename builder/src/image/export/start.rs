@@ -13,6 +13,9 @@ use crate::protocol::multiboot::structures::{LOADER_MAGIC, info_flags};
 pub const SIZE: u32 = 0x1000;
 /// Offset of the text for a loader that is none, after the code.
 const NO_LOADER_TEXT: u32 = 0x800;
+/// That text.
+const NO_LOADER: &str =
+    "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.\r\n\0";
 /// Offset of the text for a machine with too little memory.
 const TOO_SMALL_TEXT: u32 = 0xc00;
 
@@ -82,9 +85,9 @@ impl Start {
         say_and_halt(&mut asm)?;
 
         let mut bytes = asm.assemble(self.at.into())?;
-        for (offset, text) in [(NO_LOADER_TEXT, no_loader_text()), (TOO_SMALL_TEXT, self.too_small_text())] {
+        for (offset, text) in [(NO_LOADER_TEXT, NO_LOADER), (TOO_SMALL_TEXT, &self.too_small_text())] {
             bytes.resize(offset as usize, 0);
-            bytes.extend(text.into_bytes());
+            bytes.extend(text.as_bytes());
         }
         bytes.resize(SIZE as usize, 0);
         Ok(bytes)
@@ -103,11 +106,6 @@ impl Start {
         };
         format!("stos-pack: this kernel needs {size} of memory, and the machine has less. QEMU: -m {mebibytes}\r\n\0")
     }
-}
-
-fn no_loader_text() -> String {
-    "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.\r\n\0"
-        .to_owned()
 }
 
 /// Prints the text at ESI, which ends with a zero byte, on COM1 and on the screen.
