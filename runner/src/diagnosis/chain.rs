@@ -15,8 +15,7 @@ const FRAME_CS: u32 = 8;
 
 /// Why `delivery` could not reach its handler, if it could not.
 fn obstacle(guest: Guest<'_>, delivery: &Delivery) -> Option<Obstacle> {
-    let record = delivery.record();
-    let scene = guest.scene(&record);
+    let scene = guest.before(delivery);
     Gate::new(&scene, delivery.vector).obstacle(&scene, delivery)
 }
 
@@ -78,8 +77,7 @@ fn is_found_while_delivering(before: &Run, run: &Run, guest: Guest<'_>) -> bool 
 /// after that overwrites it.
 fn is_in_the_handler_of(before: &Run, run: &Run, guest: Guest<'_>) -> bool {
     let (old, new) = (&before.last.cpu, &run.first.cpu);
-    let record = before.last.record();
-    let memory = guest.scene(&record).memory;
+    let memory = guest.before(&before.last).memory;
     let frame = old.general.esp.wrapping_sub(FRAME);
     let word = |offset: u32| memory.word(frame.wrapping_add(offset));
     let is_deeper = new.general.esp <= frame && old.general.esp >= FRAME;

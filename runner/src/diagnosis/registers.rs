@@ -1,7 +1,6 @@
-//! All registers of a fault record.
+//! All registers of a CPU.
 
-use stos_image::FaultRecord;
-use stos_x86::registers::CR0_PG;
+use stos_x86::registers::{CR0_PG, CpuState, GeneralRegisters, Selectors};
 
 /// The letters of the EFLAGS bits that are set, most significant first (Intel SDM volume 1, section 3.4.3).
 fn flag_letters(eflags: u32) -> String {
@@ -32,38 +31,10 @@ fn flag_letters(eflags: u32) -> String {
 }
 
 /// The registers, line by line.
-pub fn registers(record: &FaultRecord) -> Vec<String> {
-    let FaultRecord {
-        magic: _,
-        vector: _,
-        error_code: _,
-        eip,
-        cs,
-        eflags,
-        eax,
-        ecx,
-        edx,
-        ebx,
-        esp,
-        ebp,
-        esi,
-        edi,
-        cr0,
-        cr2,
-        cr3,
-        cr4,
-        ds,
-        es,
-        fs,
-        gs,
-        ss,
-        gdtr_base,
-        gdtr_limit,
-        idtr_base,
-        idtr_limit,
-        ldtr,
-        tr,
-    } = record;
+pub fn registers(cpu: &CpuState) -> Vec<String> {
+    let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: _ } = cpu;
+    let GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp } = general;
+    let Selectors { cs, ds, es, fs, gs, ss, ldtr, tr } = selectors;
     vec![
         format!("EIP {eip:08x}  EFLAGS {eflags:08x} ({})", flag_letters(*eflags)),
         format!("EAX {eax:08x}  EBX {ebx:08x}  ECX {ecx:08x}  EDX {edx:08x}"),
@@ -72,7 +43,7 @@ pub fn registers(record: &FaultRecord) -> Vec<String> {
         format!(
             "CS {cs:04x}  DS {ds:04x}  ES {es:04x}  FS {fs:04x}  GS {gs:04x}  SS {ss:04x}  LDTR {ldtr:04x}  TR {tr:04x}"
         ),
-        format!("GDTR {gdtr_base:08x} limit {gdtr_limit:04x}  IDTR {idtr_base:08x} limit {idtr_limit:04x}"),
+        format!("GDTR {:08x} limit {:04x}  IDTR {:08x} limit {:04x}", gdtr.base, gdtr.limit, idtr.base, idtr.limit),
         format!("paging {}", if cr0 & CR0_PG == 0 { "off" } else { "on" }),
     ]
 }
