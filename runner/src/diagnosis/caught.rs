@@ -12,7 +12,6 @@ use super::exception::{GENERAL_PROTECTION, exception};
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
-use crate::machine::Machine;
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -43,9 +42,9 @@ pub struct CaughtException {
 }
 
 impl Diagnosis {
-    /// Explains `record` by what the image of `machine` knows and by what its memory holds.
-    pub fn new(record: &FaultRecord, machine: &Machine) -> Self {
-        Self::of(&Guest::of(machine).caught(record))
+    /// Explains `record` by what the image of `guest` knows and by what its memory holds.
+    pub fn new(record: &FaultRecord, guest: Guest<'_>) -> Self {
+        Self::of(&guest.caught(record))
     }
 
     fn of(scene: &Scene<'_>) -> Self {

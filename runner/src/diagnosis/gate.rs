@@ -14,7 +14,7 @@ use super::scene::Scene;
 use crate::machine::{Delivery, Source};
 
 /// Bytes that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
-const FRAME: u32 = 12;
+pub const FRAME: u32 = 12;
 const OUTER_FRAME: u32 = 8;
 const ERROR_CODE: u32 = 4;
 

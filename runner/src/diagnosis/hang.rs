@@ -10,7 +10,6 @@ use super::place::{describe_address, shorten};
 use super::scene::{Guest, Scene};
 use super::sections::surroundings;
 use crate::devices::Interrupts;
-use crate::machine::Machine;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
@@ -25,12 +24,8 @@ pub struct Hang {
 impl Hang {
     /// Explains what `samples` show, the last of which is the latest; `interrupts` are what could have woken the CPU then.
     /// `None` without any sample.
-    pub fn new(samples: &[CpuState], interrupts: Option<Interrupts>, machine: &Machine) -> Option<Self> {
-        let scene = Guest::of(machine).scene(samples.last()?, NO_VECTOR, 0);
-        Some(Self::of(samples, interrupts, &scene))
-    }
-
-    fn of(samples: &[CpuState], interrupts: Option<Interrupts>, scene: &Scene<'_>) -> Self {
+    pub fn new(samples: &[CpuState], interrupts: Option<Interrupts>, guest: Guest<'_>) -> Option<Self> {
+        let scene = &guest.scene(samples.last()?, NO_VECTOR, 0);
         let all_wait = samples.iter().all(|sample| sample.is_halted);
         let places = Places::new(samples, scene);
         let mut clause = if all_wait { "waiting in HLT for an interrupt, ".to_owned() } else { String::new() };
@@ -45,7 +40,7 @@ impl Hang {
                 let _ = writeln!(details, "    {} {}", describe_address(scene.guest.symbols, *eip), times(*count));
             }
         }
-        Self { clause, details: details + &surroundings(scene) }
+        Some(Self { clause, details: details + &surroundings(scene) })
     }
 
     /// Where the CPU was, as in "the CPU was ...".
@@ -134,7 +129,7 @@ mod tests {
         let case = Case::new(FaultRecord::default())
             .with_symbol(0x1000, 0x100, "spin_lock")
             .with_symbol(0x1100, 0x100, "schedule");
-        Hang::of(&samples, interrupts, &case.guest().scene(&samples[samples.len() - 1], NO_VECTOR, 0))
+        Hang::new(&samples, interrupts, case.guest()).unwrap()
     }
 
     #[test]

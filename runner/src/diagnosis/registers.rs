@@ -4,7 +4,7 @@ use stos_x86::registers::{CR0_PG, CpuState, GeneralRegisters, Selectors};
 
 /// The letters of the EFLAGS bits that are set, most significant first (Intel SDM volume 1, section 3.4.3).
 fn flag_letters(eflags: u32) -> String {
-    const FLAGS: [(u32, &str); 15] = [
+    const FLAGS: [(u32, &str); 16] = [
         (21, "ID"),
         (20, "VIP"),
         (19, "VIF"),
@@ -20,13 +20,12 @@ fn flag_letters(eflags: u32) -> String {
         (6, "ZF"),
         (4, "AF"),
         (2, "PF"),
+        (0, "CF"),
     ];
-    let mut letters: Vec<&str> =
-        FLAGS.iter().filter(|(bit, _)| eflags >> bit & 1 == 1).map(|(_, name)| *name).collect();
-    letters.extend((eflags & 1 == 1).then_some("CF"));
-    if eflags >> 12 & 3 != 0 {
-        letters.push(["IOPL=0", "IOPL=1", "IOPL=2", "IOPL=3"][(eflags >> 12 & 3) as usize]);
-    }
+    let set = FLAGS.iter().filter(|(bit, _)| eflags >> bit & 1 == 1);
+    let mut letters: Vec<String> = set.map(|(_, name)| (*name).to_owned()).collect();
+    let iopl = eflags >> 12 & 3;
+    letters.extend((iopl != 0).then(|| format!("IOPL={iopl}")));
     if letters.is_empty() { "none set".to_owned() } else { letters.join(" ") }
 }
 

@@ -20,13 +20,14 @@ pub struct Guest<'a> {
     pub regions: &'a [Region],
 }
 
-impl<'a> Guest<'a> {
-    /// The guest of `machine`.
-    pub fn of(machine: &'a Machine) -> Self {
+impl<'a> From<&'a Machine> for Guest<'a> {
+    fn from(machine: &'a Machine) -> Self {
         let Machine { image, memory } = machine;
         Self { memory, symbols: image.symbols(), regions: &image.description().regions }
     }
+}
 
+impl<'a> Guest<'a> {
     /// The guest as `cpu` saw it when it took the exception `vector` with this error code.
     pub fn scene(self, cpu: &CpuState, vector: u32, error_code: u32) -> Scene<'a> {
         let memory = LinearMemory::new(self.memory, cpu.cr0, cpu.cr3, cpu.cr4);
@@ -121,6 +122,6 @@ impl<'a> Scene<'a> {
 /// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
 /// entry function has returned.
 pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
-    let region = Guest::of(machine).scene(cpu, NO_VECTOR, 0).region(cpu.eip);
+    let region = Guest::from(machine).scene(cpu, NO_VECTOR, 0).region(cpu.eip);
     region.is_some_and(|region| region.kind == RegionKind::BootCode)
 }

@@ -13,7 +13,7 @@ use super::place::describe_address;
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
 use super::{descriptor, error_code, page_walk};
-use crate::machine::{Delivery, History, Machine, Run};
+use crate::machine::{Delivery, History, Run};
 
 /// Most runs of deliveries before the chain that are told.
 const EARLIER: usize = 3;
@@ -36,16 +36,7 @@ impl Default for TripleFault {
 impl TripleFault {
     /// What the state of a CPU after a triple fault tells: it is that of the instruction whose exception could not be
     /// delivered.
-    pub fn from_state(cpu: &CpuState, machine: &Machine) -> Self {
-        Self::of_state(cpu, Guest::of(machine))
-    }
-
-    /// What the exceptions before a triple fault tell; `None` when there are none.
-    pub fn from_history(history: &History, machine: &Machine) -> Option<Self> {
-        Self::of_history(history, Guest::of(machine))
-    }
-
-    fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
+    pub fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
         let scene = guest.scene(cpu, DOUBLE_FAULT, 0);
         let place = describe_address(scene.guest.symbols, cpu.eip);
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
@@ -54,7 +45,8 @@ impl TripleFault {
         Self { sentence, details: indented(&lines) + &surroundings(&scene) }
     }
 
-    fn of_history(history: &History, guest: Guest<'_>) -> Option<Self> {
+    /// What the exceptions before a triple fault tell; `None` when there are none.
+    pub fn of_history(history: &History, guest: Guest<'_>) -> Option<Self> {
         let (steps, before) = chain(history, guest);
         let root = steps.first()?;
         let delivery = &root.run.last;

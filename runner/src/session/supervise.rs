@@ -141,7 +141,7 @@ impl<'a> Session<'a> {
         self.guest.take_samples();
         let Findings { samples, interrupts, .. } = &*self.run.observed.lock();
         let machine = self.run.machine.as_ref();
-        let hang = machine.and_then(|machine| Hang::new(samples, *interrupts, machine));
+        let hang = machine.and_then(|machine| Hang::new(samples, *interrupts, machine.into()));
         Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
     }
 
