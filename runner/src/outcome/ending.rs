@@ -44,7 +44,7 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome
 
 /// The exception that the image's fault catcher has recorded, if it did.
 fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
-    let diagnosis = Diagnosis::new(&machine.fault_record()?, machine);
+    let diagnosis = Diagnosis::new(&machine.fault_record()?, machine.into());
     Some(if kind == BackendKind::Kvm && diagnosis.is_refused_paging() {
         Outcome::CpuFailed(
             "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),

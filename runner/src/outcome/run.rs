@@ -8,7 +8,7 @@ use super::report::{
     PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
 };
 use super::{Before, Outcome};
-use crate::backend::{BackendKind, Findings, Observed};
+use crate::backend::{Findings, Observed};
 use crate::channel::{Recorder, Stream};
 use crate::devices::PortAccess;
 use crate::diagnosis::Place;
@@ -22,7 +22,7 @@ pub struct Run {
     /// What ran.
     pub machine: Option<Machine>,
     /// What executed it, and why that.
-    pub backend: Option<(BackendKind, String)>,
+    pub backend: Option<BackendReport>,
     /// What was seen of it.
     pub observed: Observed,
     /// What the guest printed.
@@ -54,7 +54,7 @@ impl Run {
             status,
             outcome: outcome_report(outcome),
             image: self.image_report(path),
-            backend: self.backend.clone().map(|(kind, reason)| BackendReport { kind, reason }),
+            backend: self.backend.clone(),
             time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
             cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state.eip))),
             looks: findings

@@ -6,6 +6,7 @@ use super::notice::Notice;
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};
+use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, reason, remark};
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
@@ -42,7 +43,7 @@ impl Prepared {
         run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
         let choice = choose(options.backend)?;
         let (kind, reason) = (choice.backend.kind(), reason(&choice));
-        run.backend = Some((kind, reason.clone()));
+        run.backend = Some(BackendReport { kind, reason: reason.clone() });
         let machine = load::load(parsed, choice.backend.sharing()).map_err(not_loaded)?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&reason));

@@ -15,5 +15,5 @@ pub use keys::scan_codes;
 pub use live::LiveScreen;
 pub use raw::{Input, RawTerminal};
 pub use route::{KeyboardChoice, Route};
-pub use show::{LastWords, ScreenMode, Show};
+pub use show::{ScreenMode, Show};
 pub use typing::{Reads, Typing};
