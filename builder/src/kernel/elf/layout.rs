@@ -65,14 +65,8 @@ impl<'a> Layout<'a> {
     }
 
     /// Adds what each of `segments` is.
-    pub fn describe_all(&self, mut diagnostic: Diagnostic, segments: &[&LoadSegment]) -> Diagnostic {
-        for segment in segments.iter().take(SEGMENTS_SHOWN) {
-            diagnostic = diagnostic.note(self.describe(segment));
-        }
-        match segments.len().checked_sub(SEGMENTS_SHOWN) {
-            Some(more @ 1..) => diagnostic.note(format!("and {more} more")),
-            _ => diagnostic,
-        }
+    pub fn describe_all(&self, diagnostic: Diagnostic, segments: &[&LoadSegment]) -> Diagnostic {
+        diagnostic.first_notes(segments.iter().map(|segment| self.describe(segment)), SEGMENTS_SHOWN)
     }
 
     /// Complains of segments that share addresses.

@@ -105,14 +105,8 @@ impl Mappings {
     }
 
     /// Adds what is mapped.
-    pub fn describe(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        for line in self.lines.iter().take(SHOWN) {
-            diagnostic = diagnostic.note(line);
-        }
-        match self.lines.len().checked_sub(SHOWN) {
-            Some(more @ 1..) => diagnostic.note(format!("and {more} more")),
-            _ => diagnostic,
-        }
+    pub fn describe(&self, diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic.first_notes(self.lines.iter().cloned(), SHOWN)
     }
 }
 
