@@ -7,6 +7,8 @@
 //! of everything that was seen.
 
 #![deny(unsafe_code)]
+// Whoever reads this works on the program, and has the pages of the private rooms, too.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod backend;
 mod channel;
