@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::channel::{Adapter, Cursor};
+use crate::channel::Adapter;
 
 /// Attribute controller: index and data in turn when written.
 const ATTRIBUTE: u16 = 0x3c0;
@@ -175,10 +175,10 @@ impl Adapter for Vga {
         self.registers().pair(START_ADDRESS)
     }
 
-    fn cursor(&self) -> Cursor {
+    fn cursor(&self) -> Option<u16> {
         let registers = self.registers();
         let hidden = registers.crtc.registers.get(CURSOR_START).is_some_and(|start| start & CURSOR_OFF != 0);
-        if hidden { Cursor::Hidden } else { Cursor::At(registers.pair(CURSOR_LOCATION)) }
+        (!hidden).then(|| registers.pair(CURSOR_LOCATION))
     }
 }
 
@@ -196,14 +196,14 @@ mod tests {
     #[test]
     fn the_cursor_is_where_it_was_put_and_can_be_read_back() {
         let vga = Vga::default();
-        assert_eq!((vga.start(), vga.cursor()), (0, Cursor::At(0)));
+        assert_eq!((vga.start(), vga.cursor()), (0, Some(0)));
         set_crtc(&vga, 0x0e, 0x01);
         set_crtc(&vga, 0x0f, 0x42);
-        assert_eq!(vga.cursor(), Cursor::At(0x142));
+        assert_eq!(vga.cursor(), Some(0x142));
         vga.registers().write(CRTC, 0x0e);
         assert_eq!(vga.registers().read(CRTC + 1), 0x01);
         set_crtc(&vga, 0x0a, 0x20);
-        assert_eq!(vga.cursor(), Cursor::Hidden);
+        assert_eq!(vga.cursor(), None);
         set_crtc(&vga, 0x0d, 80);
         assert_eq!(vga.start(), 80);
     }

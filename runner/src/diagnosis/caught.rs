@@ -2,18 +2,20 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
 
 use super::delivery::name;
-use super::exception::exception;
+use super::exception::{GENERAL_PROTECTION, exception};
 use super::hint;
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
 use super::sections::{cause_of, facts_of, indented, surroundings};
 use super::source::delivery;
-use crate::machine::{Delivery, Machine, Source};
+use crate::machine::{Delivery, Source};
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -25,33 +27,29 @@ pub struct Diagnosis {
     refuses_paging: bool,
 }
 
-/// An exception that was caught, for programs.
-#[derive(Clone, Debug, Default)]
+/// An exception.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ExceptionReport")]
 pub struct CaughtException {
-    /// Its vector.
+    /// Its vector, 0 to 31.
     pub vector: u32,
-    /// The manual's short name, such as `#PF`, or what it was if no exception, such as `int 0x13`.
+    /// Its short name, such as `#PF`; for what was no exception but had the vector of one, `int 0x13` or `vector 0`.
     pub mnemonic: String,
-    /// Its name in words.
+    /// Its name.
     pub name: &'static str,
-    /// Its error code, or 0.
+    /// Its error code; 0 for a vector that has none.
     pub error_code: u32,
     /// Where it happened.
     pub place: Place,
-    /// CR2.
+    /// CR2: for a page fault, the address that was used.
     pub cr2: u32,
 }
 
 impl Diagnosis {
-    /// Explains `record` by what the image of `machine` knows and by what its memory holds.
-    pub fn new(record: &FaultRecord, machine: &Machine) -> Self {
-        Self::of(record, Guest::of(machine))
-    }
-
-    fn of(record: &FaultRecord, guest: Guest<'_>) -> Self {
+    /// Explains `record` by what the image of `guest` knows and by what its memory holds.
+    pub fn new(record: &FaultRecord, guest: Guest<'_>) -> Self {
         let delivery = delivery(guest, record);
-        let record = delivery.record();
-        let scene = guest.scene(&record);
+        let scene = guest.before(&delivery);
         let exception = exception_of(&scene, &delivery);
         let details = indented(&facts_of(&scene, &delivery)) + &surroundings(&scene);
         let sentence = sentence(&scene, &delivery);
@@ -95,7 +93,7 @@ fn exception_of(scene: &Scene<'_>, delivery: &Delivery) -> CaughtException {
         Source::Hardware => (format!("vector {vector}"), "hardware interrupt"),
     };
     let place = Place::new(Some(scene.guest.symbols), eip);
-    CaughtException { vector, mnemonic, name, error_code, place, cr2: scene.record.cr2 }
+    CaughtException { vector, mnemonic, name, error_code, place, cr2: scene.cpu.cr2 }
 }
 
 fn sentence(scene: &Scene<'_>, delivery: &Delivery) -> String {
@@ -106,14 +104,13 @@ fn sentence(scene: &Scene<'_>, delivery: &Delivery) -> String {
 }
 
 fn refuses_paging(scene: &Scene<'_>) -> bool {
-    let record = scene.record;
+    let cpu = &scene.cpu;
     // 0F 22 /r is MOV CR, r32; the reg field names the control register, the r/m field the general one
     // (Intel SDM volume 2B, "MOV - Move to/from Control Registers").
-    let &[0x0f, 0x22, operands] = &scene.memory.bytes(record.eip, 3)[..] else { return false };
-    let general = [record.eax, record.ecx, record.edx, record.ebx, record.esp, record.ebp, record.esi, record.edi];
-    let value = general[usize::from(operands & 7)];
-    let protected = value & CR0_PE != 0;
-    record.vector == 13 && operands & 0x38 == 0 && record.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && protected
+    let &[0x0f, 0x22, operands] = &scene.memory.bytes(cpu.eip, 3)[..] else { return false };
+    let value = cpu.general.by_number()[usize::from(operands & 7)];
+    let turns_paging_on = cpu.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && value & CR0_PE != 0;
+    scene.vector == GENERAL_PROTECTION && operands & 0x38 == 0 && turns_paging_on
 }
 
 #[cfg(test)]
@@ -127,7 +124,7 @@ mod tests {
     const BYTES: usize = 64 << 10;
 
     fn of(case: &Case) -> Diagnosis {
-        Diagnosis::of(&case.record, case.guest())
+        Diagnosis::new(&case.record, case.guest())
     }
 
     proptest! {

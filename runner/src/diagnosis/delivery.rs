@@ -1,6 +1,5 @@
 //! An attempt to call a handler, in words.
 
-use stos_image::FaultRecord;
 use stos_x86::interrupts::{Exception, device_of};
 
 use super::exception::{BREAKPOINT, OVERFLOW, exception};
@@ -12,13 +11,6 @@ pub const EXCEPTIONS: u32 = 32;
 
 /// The vectors below this one are those of the first 8259 after a reset, 0 to 7, or as a BIOS programs it, 8 to 15.
 const BIOS_VECTORS_END: u32 = 16;
-
-impl Delivery {
-    /// The CPU as a fault record.
-    pub fn record(&self) -> FaultRecord {
-        FaultRecord::of(&self.cpu, self.vector, self.error_code)
-    }
-}
 
 /// The interrupts that may come with a vector below [`BIOS_VECTORS_END`], and their devices.
 pub fn lines_of(vector: u32) -> String {
@@ -43,7 +35,7 @@ pub fn is_exception(delivery: &Delivery) -> bool {
 
 /// What it was that a handler was called for.
 pub fn name(delivery: &Delivery) -> String {
-    let Delivery { vector, .. } = *delivery;
+    let vector = delivery.vector;
     let Exception { mnemonic, name, .. } = exception(vector);
     match delivery.source {
         _ if is_exception(delivery) => format!("{mnemonic} ({name})"),

@@ -3,7 +3,7 @@
 use iced_x86::Mnemonic;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::{ExceptionClass, has_error_code};
-use stos_x86::registers::{EFLAGS_FIXED, EFLAGS_IF};
+use stos_x86::registers::{CpuState, EFLAGS_FIXED};
 
 use super::exception::{BREAKPOINT, DOUBLE_FAULT, OVERFLOW, exception};
 use super::hint::extension_of;
@@ -23,11 +23,11 @@ const INTO: u8 = 0xce;
 /// What the fault catcher was entered for, and with which CPU. For `int`, EIP is that of the instruction itself.
 pub fn delivery(guest: Guest<'_>, record: &FaultRecord) -> Delivery {
     let shifted = without_error_code(record);
-    let scene = guest.scene(&shifted);
-    let is_interrupt = is_software(&scene) || shifted.eflags & EFLAGS_IF != 0;
+    let scene = guest.caught(&shifted);
+    let is_interrupt = is_software(&scene) || scene.cpu.takes_interrupts();
     // An EIP that is read from the wrong place may be anything.
     let is_shifted = shifted != *record && is_interrupt && scene.is_code(shifted.eip);
-    let scene = guest.scene(if is_shifted { &shifted } else { record });
+    let scene = guest.caught(if is_shifted { &shifted } else { record });
     let source = if is_software(&scene) {
         Source::Software
     } else if is_shifted || is_hardware(&scene) {
@@ -35,8 +35,8 @@ pub fn delivery(guest: Guest<'_>, record: &FaultRecord) -> Delivery {
     } else {
         Source::Exception
     };
-    let FaultRecord { vector, error_code, .. } = *scene.record;
-    let mut cpu = scene.record.cpu_state();
+    let Scene { vector, error_code, .. } = scene;
+    let mut cpu = scene.cpu.clone();
     if source == Source::Software {
         cpu.eip = cpu.eip.wrapping_sub(INT_LENGTH);
     }
@@ -65,14 +65,15 @@ fn without_error_code(record: &FaultRecord) -> FaultRecord {
 
 /// True when the instruction before EIP is an `int` with this vector. `int $3` and `int $4` are as good as `int3` and `into`.
 fn is_software(scene: &Scene<'_>) -> bool {
-    let vector = scene.record.vector;
+    let vector = scene.vector;
     let int = u8::try_from(vector).map(|vector| [INT, vector]);
     int.is_ok_and(|int| follows(scene, &int)) && !matches!(vector, BREAKPOINT | OVERFLOW)
 }
 
 /// True when interrupts are on, and neither the instruction at EIP nor the one before it can have raised this exception.
 fn is_hardware(scene: &Scene<'_>) -> bool {
-    let FaultRecord { vector, eflags, esp, cr0, cr2, cr4, .. } = *scene.record;
+    let CpuState { cr0, cr2, cr4, ref general, .. } = scene.cpu;
+    let (vector, esp) = (scene.vector, general.esp);
     let instruction = at_eip(scene);
     let is_one_of =
         |mnemonics: &[Mnemonic]| instruction.is_none_or(|instruction| mnemonics.contains(&instruction.mnemonic()));
@@ -92,7 +93,7 @@ fn is_hardware(scene: &Scene<'_>) -> bool {
         9 => false,
         _ => exception(vector).class != ExceptionClass::Reserved,
     };
-    eflags & EFLAGS_IF != 0 && !can_be_raised
+    scene.cpu.takes_interrupts() && !can_be_raised
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Page faults at the first instruction after `mov` to CR0 or CR3: the code was there before, and the new tables do not lead to it.
 
-use stos_image::FaultRecord;
 use stos_x86::paging::WalkEnd;
-use stos_x86::registers::{CR0_ET, CR0_PG, CR4_PSE};
+use stos_x86::registers::{CR0_ET, CR0_PG, CR4_PSE, CpuState};
 
 use super::exception::PAGE_FAULT;
 use super::place::describe_address;
@@ -41,8 +40,8 @@ impl<'a> Switch<'a> {
     /// The switch that a fault came right after. Its bytes must be there as memory was before, and the register that it has read
     /// must still hold what the control register does.
     pub fn of(scene: &Scene<'a>) -> Option<Self> {
-        let FaultRecord { vector, eip, cr0, cr3, cr4, .. } = *scene.record;
-        let is_fault = vector == PAGE_FAULT && scene.is_fetch() && scene.record.cr2 == eip && cr0 & CR0_PG != 0;
+        let CpuState { eip, cr0, cr3, cr4, .. } = scene.cpu;
+        let is_fault = scene.vector == PAGE_FAULT && scene.is_fetch() && scene.cpu.cr2 == eip && cr0 & CR0_PG != 0;
         if !is_fault || scene.memory.walk(eip).end == WalkEnd::Pae {
             return None;
         }
@@ -50,7 +49,7 @@ impl<'a> Switch<'a> {
         let unpaged = LinearMemory::new(scene.guest.memory, cr0 & !CR0_PG, cr3, cr4);
         // `mov %eax,%cr0` turns paging on; after `mov %eax,%cr3` it was on before, as the image's tables have it.
         [(0, unpaged), (3, unpaged), (3, scene.guest.boot)].into_iter().find_map(|(register, before)| {
-            let (source, value) = moved(scene.record, &before.bytes(address, LENGTH), register)?;
+            let (source, value) = moved(&scene.cpu, &before.bytes(address, LENGTH), register)?;
             let is_so = match register {
                 0 => (value ^ cr0) & !CR0_ET == 0,
                 _ => (value ^ cr3) & !CR3_LOW == 0,
@@ -61,7 +60,7 @@ impl<'a> Switch<'a> {
 
     /// The fault with memory as it was before, to look at its code and its stack.
     pub fn scene_before(&self, scene: &Scene<'a>) -> Scene<'a> {
-        Scene { memory: self.before, ..*scene }
+        Scene { memory: self.before, ..scene.clone() }
     }
 
     /// What it was, as the end of a sentence.
@@ -74,9 +73,9 @@ impl<'a> Switch<'a> {
 
     /// What is wrong with the tables, the likeliest first.
     pub fn hints(&self, scene: &Scene<'_>) -> Vec<String> {
-        let cr3 = if self.register == 3 { self.value } else { scene.record.cr3 };
+        let cr3 = if self.register == 3 { self.value } else { scene.cpu.cr3 };
         let found: Vec<String> = [
-            self.misaligned(scene, cr3),
+            misaligned(scene, cr3),
             self.virtual_address(scene, cr3),
             large_page_without_pse(scene),
             wide_entries(scene, cr3),
@@ -88,25 +87,11 @@ impl<'a> Switch<'a> {
             vec![format!(
                 "the page tables at CR3 {cr3:#x} do not map the code that turns them on: the next instruction is fetched from \
                  {:#010x} through them",
-                scene.record.eip
+                scene.cpu.eip
             )]
         } else {
             found
         }
-    }
-
-    fn misaligned(&self, scene: &Scene<'_>, cr3: u32) -> Option<String> {
-        let low = cr3 & CR3_LOW & !CR3_CACHING;
-        (low != 0).then(|| {
-            let directory = cr3 & !CR3_LOW;
-            let named = describe_address(scene.guest.symbols, cr3);
-            format!(
-                "CR3 was loaded with {named}, but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits \
-                 and reads the directory at {directory:#010x}, {:#x} bytes lower. `__attribute__((aligned(4096)))` on the table \
-                 itself, not on what holds it",
-                cr3 - directory
-            )
-        })
     }
 
     /// CR3 takes a physical address.
@@ -125,28 +110,33 @@ impl<'a> Switch<'a> {
 }
 
 /// The source of `mov` to this control register and its value, if `bytes` are that (0F 22 /r: Intel SDM volume 2B).
-fn moved(record: &FaultRecord, bytes: &[u8], register: u32) -> Option<(&'static str, u32)> {
+fn moved(cpu: &CpuState, bytes: &[u8], register: u32) -> Option<(&'static str, u32)> {
     let &[0x0f, 0x22, operands] = bytes else { return None };
-    if u32::from(operands >> 3 & 7) != register {
-        return None;
-    }
-    Some(match operands & 7 {
-        0 => ("%eax", record.eax),
-        1 => ("%ecx", record.ecx),
-        2 => ("%edx", record.edx),
-        3 => ("%ebx", record.ebx),
-        4 => ("%esp", record.esp),
-        5 => ("%ebp", record.ebp),
-        6 => ("%esi", record.esi),
-        _ => ("%edi", record.edi),
+    let (to, from) = (u32::from(operands >> 3 & 7), usize::from(operands & 7));
+    let names = ["%eax", "%ecx", "%edx", "%ebx", "%esp", "%ebp", "%esi", "%edi"];
+    (to == register).then(|| (names[from], cpu.general.by_number()[from]))
+}
+
+/// A directory that does not begin with a page.
+fn misaligned(scene: &Scene<'_>, cr3: u32) -> Option<String> {
+    let low = cr3 & CR3_LOW & !CR3_CACHING;
+    (low != 0).then(|| {
+        let directory = cr3 & !CR3_LOW;
+        let named = describe_address(scene.guest.symbols, cr3);
+        format!(
+            "CR3 was loaded with {named}, but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits \
+             and reads the directory at {directory:#010x}, {:#x} bytes lower. `__attribute__((aligned(4096)))` on the table \
+             itself, not on what holds it",
+            cr3 - directory
+        )
     })
 }
 
 /// An entry that is meant to map 4 MiB, while the CPU takes it for that of a table.
 fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
-    let walk = scene.memory.walk(scene.record.eip);
+    let walk = scene.memory.walk(scene.cpu.eip);
     let step = walk.steps.first()?;
-    let is_large = step.entry.0 & (LARGE | PRESENT) == LARGE | PRESENT && scene.record.cr4 & CR4_PSE == 0;
+    let is_large = step.entry.0 & (LARGE | PRESENT) == LARGE | PRESENT && scene.cpu.cr4 & CR4_PSE == 0;
     is_large.then(|| {
         format!(
             "page directory entry {} asks for a page of 4 MiB (bit 7), but CR4.PSE (bit 4) is 0, so the CPU takes it for the \
@@ -158,26 +148,27 @@ fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
 
 /// Tables whose entries were written with 64 bits.
 fn wide_entries(scene: &Scene<'_>, cr3: u32) -> Option<String> {
-    let walk = scene.memory.walk(scene.record.eip);
-    let tables = walk.steps.first().map(|step| step.entry.address()).into_iter().chain([cr3 & !CR3_LOW]);
-    tables.filter_map(|table| {
-        let word = |index: u32| scene.guest.memory.read(u64::from(table) + 4 * u64::from(index)).map(u32::from_le_bytes);
-        let words: Vec<u32> = (0..ENTRIES).map_while(word).collect();
-        let present = |odd: usize| words.iter().skip(odd).step_by(2).filter(|&&word| word & PRESENT != 0).count();
-        let is_wide = present(0) >= PATTERN && words.iter().skip(1).step_by(2).all(|&word| word == 0);
-        is_wide.then(|| {
-            format!(
-                "in the table at {table:#010x} every second word is 0: its entries were written with 64 bits, and without CR4.PAE \
-                 they have 32 (`uint32_t`)"
-            )
-        })
-    }).next()
+    let walk = scene.memory.walk(scene.cpu.eip);
+    let mut tables = walk.steps.first().map(|step| step.entry.address()).into_iter().chain([cr3 & !CR3_LOW]);
+    let is_wide = |table: &u32| {
+        let word = |index: u32| scene.guest.memory.read(u64::from(*table) + 4 * u64::from(index));
+        let words: Vec<u32> = (0..ENTRIES).map_while(word).map(u32::from_le_bytes).collect();
+        let (even, mut odd) = (words.iter().step_by(2), words.iter().skip(1).step_by(2));
+        even.filter(|&word| word & PRESENT != 0).count() >= PATTERN && odd.all(|&word| word == 0)
+    };
+    tables.find(is_wide).map(|table| {
+        format!(
+            "in the table at {table:#010x} every second word is 0: its entries were written with 64 bits, and without CR4.PAE \
+             they have 32 (`uint32_t`)"
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::Case;
     use super::*;
+    use stos_image::FaultRecord;
 
     const MOV_CR0_EAX: [u8; 3] = [0x0f, 0x22, 0xc0];
     const MOV_CR3_EAX: [u8; 3] = [0x0f, 0x22, 0xd8];

@@ -24,6 +24,7 @@ pub fn all() -> Vec<Guest> {
             "ata: channel 0, status 00, alternate status 00: no drive\n\
              ata: channel 1, status 00, alternate status 00: no drive\n",
         ),
+        Guest::tiny("keyboard at the start", "guests/keyboard_start", 0, "keyboard at the start: 1C FA 1C FA 1C FA\n"),
         Guest::tiny("keyboard by interrupt", "guests/keyboard", 0, "keyboard, interrupts: 2A 23 A3 AA 17 97 10 90\n")
             .options(&["--timeout", "60s", "--keyboard", "ps2"])
             .input("Hiq"),

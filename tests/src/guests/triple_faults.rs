@@ -72,7 +72,7 @@ pub fn all() -> Vec<Guest> {
                 ": supervisor instruction fetch from 0xc01",
                 ": no page is mapped there, right after `mov %e",
                 ",%cr3` at 0xc01",
-                "(guests/page_tables.c:27), which loaded CR3 with 0x1",
+                "(guests/page_tables.c:26), which loaded CR3 with 0x1",
                 "  hint: CR3 was loaded with 0x001",
                 ", but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits and reads the directory at 0x001",
                 "000, 0x4 bytes lower. `__attribute__((aligned(4096)))` on the table itself",
@@ -83,7 +83,7 @@ pub fn all() -> Vec<Guest> {
         fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=2")
             .explained(&[
-                "(guests/page_tables.c:27), which loaded CR3 with 0xc01",
+                "(guests/page_tables.c:26), which loaded CR3 with 0xc01",
                 "  hint: CR3 takes a physical address, and there is no memory at 0xc01",
                 "; this virtual address was mapped to 0x1",
             ])

@@ -28,10 +28,10 @@ const GDTR: u16 = 0xe100;
 const GDT: u16 = 0xe108;
 const CODE_SELECTOR: u16 = 0x08;
 const DATA_SELECTOR: u16 = 0x10;
-/// Offset of the first instruction after reset (Intel SDM volume 3A, section 9.1.4).
+/// Offset of the first instruction after reset (Intel SDM volume 3A, section 10.1.4).
 const RESET_VECTOR: u16 = 0xfff0;
 
-/// Local APIC: spurious interrupt vector register (Intel SDM volume 3A, table 10-1).
+/// Local APIC: spurious interrupt vector register (Intel SDM volume 3A, table 11-1).
 const APIC_SPURIOUS: u32 = 0xfee0_00f0;
 /// Vector 0xFF, and bit 8: the APIC is enabled. Disabled, it masks LINT0.
 const APIC_ENABLED: u32 = 0x1ff;
@@ -41,17 +41,26 @@ const APIC_LINT0: u32 = 0xfee0_0350;
 const APIC_EXTINT: u32 = 0x700;
 
 /// What to write to ports so that they are as on KVM: the keyboard controller as firmware leaves it, and address line 20
-/// enabled. The self-test's result is read with interrupts off, so that none is left pending.
-const PORT_SETUP: [(u16, u8); 6] = [
-    (ports::KEYBOARD_COMMAND, 0x60),
-    (ports::KEYBOARD_DATA, 0x44),
-    (ports::KEYBOARD_COMMAND, 0xaa),
-    (ports::KEYBOARD_COMMAND, 0x60),
-    (ports::KEYBOARD_DATA, 0x65),
-    (ports::SYSTEM_CONTROL_A, SYSTEM_A20),
+/// enabled. Answers are read with interrupts off, so that none is left pending.
+const PORT_SETUP: [PortWrite; 7] = [
+    PortWrite { port: ports::KEYBOARD_COMMAND, value: 0x60, answered: false },
+    PortWrite { port: ports::KEYBOARD_DATA, value: 0x44, answered: false },
+    // The controller's self-test.
+    PortWrite { port: ports::KEYBOARD_COMMAND, value: 0xaa, answered: true },
+    // The keyboard scans, and says so: what the data port holds from then on.
+    PortWrite { port: ports::KEYBOARD_DATA, value: 0xf4, answered: true },
+    PortWrite { port: ports::KEYBOARD_COMMAND, value: 0x60, answered: false },
+    PortWrite { port: ports::KEYBOARD_DATA, value: 0x65, answered: false },
+    PortWrite { port: ports::SYSTEM_CONTROL_A, value: SYSTEM_A20, answered: false },
 ];
-/// The step after which the answer is read.
-const SELF_TEST_STEP: usize = 2;
+
+/// A byte for a port.
+struct PortWrite {
+    port: u16,
+    value: u8,
+    /// Whether a byte comes back in the keyboard controller's data port.
+    answered: bool,
+}
 
 /// Builds the ROM for `entry`.
 ///
@@ -96,11 +105,11 @@ fn set_up_machine(asm: &mut CodeAssembler) -> Result<(), IcedError> {
     }
     asm.mov(dword_ptr(APIC_LINT0), APIC_EXTINT)?;
     asm.mov(dword_ptr(APIC_SPURIOUS), APIC_ENABLED)?;
-    for (step, (port, value)) in PORT_SETUP.into_iter().enumerate() {
+    for PortWrite { port, value, answered } in PORT_SETUP {
         asm.mov(dx, u32::from(port))?;
         asm.mov(al, u32::from(value))?;
         asm.out(dx, al)?;
-        if step == SELF_TEST_STEP {
+        if answered {
             asm.mov(dx, u32::from(ports::KEYBOARD_DATA))?;
             asm.in_(al, dx)?;
         }

@@ -54,7 +54,7 @@ enum Operand {
 }
 
 /// A byte for the data port, and whether the mouse sends it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Answer {
     byte: u8,
     from_mouse: bool,
@@ -85,7 +85,8 @@ impl<L: InterruptLine> I8042<L> {
             mode: MODE_START,
             output_port: OUTPUT_PORT,
             operand: None,
-            output: Answer::default(),
+            // Firmware has told the keyboard to scan, and has read that it will. SeaBIOS and GRUB leave it so, too.
+            output: Answer { byte: device::ACKNOWLEDGE, from_mouse: false },
             is_full: false,
             answers: VecDeque::new(),
             scanning: true,
@@ -276,6 +277,13 @@ mod tests {
     /// Everything that can be read.
     fn drain(controller: &mut I8042<Edges>) -> Vec<u8> {
         std::iter::from_fn(|| (controller.status() & OUTPUT_FULL != 0).then(|| controller.read())).collect()
+    }
+
+    #[test]
+    fn firmware_has_read_the_keyboards_last_answer() {
+        let (mut controller, edges) = controller();
+        assert_eq!([0; 3].map(|_| (controller.status(), controller.read())), [(0x1c, 0xfa); 3]);
+        assert_eq!(edges.0.load(Ordering::Relaxed), 0);
     }
 
     #[test]

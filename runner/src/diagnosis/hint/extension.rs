@@ -50,11 +50,10 @@ pub fn extension_of(instruction: &Instruction) -> Option<Extension> {
 
 /// The instruction at EIP, when the control registers alone make it raise the exception that came.
 fn refused(scene: &Scene<'_>) -> Option<Refused> {
-    let record = scene.record;
     let instruction = at_eip(scene)?;
     let extension = extension_of(&instruction)?;
-    let (vector, bits) = extension.refusal(record.cr0, record.cr4)?;
-    (u32::from(vector) == record.vector).then_some(Refused { instruction, extension, bits })
+    let (vector, bits) = extension.refusal(scene.cpu.cr0, scene.cpu.cr4)?;
+    (u32::from(vector) == scene.vector).then_some(Refused { instruction, extension, bits })
 }
 
 /// What the family is called: for SSE, the version that the instruction came with.

@@ -1,7 +1,6 @@
 //! Interrupts that the kernel did not expect: with vectors of exceptions, without a gate, or to a BIOS that is not there.
 
 use stos_x86::interrupts::{ErrorCode, SelectorCode, real_mode_service};
-use stos_x86::registers::EFLAGS_IF;
 use stos_x86::segments::Table;
 
 use super::super::delivery::{EXCEPTIONS, lines_of};
@@ -46,8 +45,8 @@ pub fn of_interrupt(delivery: &Delivery) -> Vec<String> {
 
 /// An interrupt whose vector the IDT has no entry for.
 pub fn no_gate(scene: &Scene<'_>) -> Option<String> {
-    let code = SelectorCode(scene.record.error_code);
-    let is_gate = exception(scene.record.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
+    let code = SelectorCode(scene.error_code);
+    let is_gate = exception(scene.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
     let vector = code.index();
     (is_gate && vector >= EXCEPTIONS).then(|| {
         let source = match (code.is_external(), real_mode_service(vector)) {
@@ -63,8 +62,7 @@ pub fn no_gate(scene: &Scene<'_>) -> Option<String> {
 
 /// What else an exception may be that the instruction may well have raised.
 pub fn possible(scene: &Scene<'_>) -> Option<String> {
-    let record = scene.record;
-    let has_code = !matches!(exception(record.vector).error_code, ErrorCode::None | ErrorCode::Zero);
-    (record.eflags & EFLAGS_IF != 0 && record.vector < 16 && !has_code)
-        .then(|| format!("or {}, as interrupts are on: program the 8259s before `sti`", lines_of(record.vector)))
+    let has_code = !matches!(exception(scene.vector).error_code, ErrorCode::None | ErrorCode::Zero);
+    (scene.cpu.takes_interrupts() && scene.vector < 16 && !has_code)
+        .then(|| format!("or {}, as interrupts are on: program the 8259s before `sti`", lines_of(scene.vector)))
 }

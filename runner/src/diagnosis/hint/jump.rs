@@ -9,7 +9,7 @@ use super::pointer::FIRST_PAGE;
 const LOW: u32 = 64 << 10;
 
 pub fn wild_jump(scene: &Scene<'_>) -> Option<String> {
-    let eip = scene.record.eip;
+    let eip = scene.cpu.eip;
     if scene.is_code(eip) {
         return None;
     }
@@ -41,6 +41,6 @@ pub fn wild_jump(scene: &Scene<'_>) -> Option<String> {
 
 /// Bytes of zero decode as an instruction.
 pub fn zeros(scene: &Scene<'_>) -> Option<String> {
-    let bytes = scene.memory.bytes(scene.record.eip, 8);
+    let bytes = scene.memory.bytes(scene.cpu.eip, 8);
     (bytes == [0; 8]).then(|| "the bytes at EIP are zeros: there is no code".to_owned())
 }

@@ -1,6 +1,7 @@
 //! Data pointers that point to nothing, or to something else than the code believes.
 
 use stos_image::RegionKind;
+use stos_x86::segments::Selector;
 
 use super::super::descriptor::segment_base;
 use super::super::exception::{DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT};
@@ -23,8 +24,8 @@ fn as_text(address: u32) -> Option<String> {
 
 /// The address that the fault is about, if it is about one.
 pub fn subject(scene: &Scene<'_>) -> Option<u32> {
-    match scene.record.vector {
-        PAGE_FAULT => Some(scene.record.cr2),
+    match scene.vector {
+        PAGE_FAULT => Some(scene.cpu.cr2),
         DOUBLE_FAULT => scene.bad_stack().map(|(address, _)| address),
         _ => None,
     }
@@ -32,10 +33,8 @@ pub fn subject(scene: &Scene<'_>) -> Option<u32> {
 
 pub fn null_pointer(scene: &Scene<'_>) -> Option<String> {
     let address = subject(scene)?;
-    let is_null = scene.record.vector == PAGE_FAULT
-        && address < FIRST_PAGE
-        && address != scene.record.eip
-        && thread_local(scene).is_none();
+    let is_null =
+        scene.vector == PAGE_FAULT && address < FIRST_PAGE && address != scene.cpu.eip && thread_local(scene).is_none();
     is_null.then(|| match address {
         0 => "a NULL pointer was used".to_owned(),
         _ => format!("a NULL pointer was used: {address:#x} is the offset of a field or an element from NULL"),
@@ -74,10 +73,10 @@ pub fn text_as_pointer(scene: &Scene<'_>) -> Option<String> {
 /// An access through FS or GS that nothing has set up: thread-local storage, of which the stack protector's canary is one.
 pub fn thread_local(scene: &Scene<'_>) -> Option<String> {
     let access = segment_access(scene)?;
-    let is_null = access.selector & 0xfffc == 0;
-    let is_at_fault = match scene.record.vector {
-        PAGE_FAULT => scene.record.cr2 == access.address,
-        GENERAL_PROTECTION => scene.record.error_code == 0 && is_null,
+    let is_null = Selector(access.selector).is_null();
+    let is_at_fault = match scene.vector {
+        PAGE_FAULT => scene.cpu.cr2 == access.address,
+        GENERAL_PROTECTION => scene.error_code == 0 && is_null,
         _ => false,
     };
     if !is_at_fault || segment_base(scene, access.selector) != 0 {

@@ -11,10 +11,10 @@ const NEAR_STACK: u32 = 4096;
 
 /// The stack has run into what is not mapped, or never was anywhere.
 pub fn bad_stack(scene: &Scene<'_>) -> Option<String> {
-    let esp = scene.record.esp;
+    let esp = scene.cpu.general.esp;
     let (address, why) = scene.bad_stack()?;
-    let is_stack_access = scene.record.vector == DOUBLE_FAULT
-        || scene.record.cr2.wrapping_sub(esp.wrapping_sub(NEAR_STACK)) < 2 * NEAR_STACK;
+    let is_stack_access =
+        scene.vector == DOUBLE_FAULT || scene.cpu.cr2.wrapping_sub(esp.wrapping_sub(NEAR_STACK)) < 2 * NEAR_STACK;
     if !is_stack_access {
         return None;
     }
@@ -33,7 +33,7 @@ pub fn bad_stack(scene: &Scene<'_>) -> Option<String> {
 
 /// ESP has left the image's stack for memory that holds something else.
 pub fn stray_stack(scene: &Scene<'_>) -> Option<String> {
-    let esp = scene.record.esp;
+    let esp = scene.cpu.general.esp;
     let region = scene.region(esp.wrapping_sub(4))?;
     let is_no_stack = match region.kind {
         RegionKind::Stack | RegionKind::FrameArray => return None,
