@@ -72,6 +72,13 @@ impl GuestRange {
         self.start.0.saturating_add(self.size)
     }
 
+    /// The whole pages that hold the range. It must end at least a page before 2^64.
+    #[must_use]
+    pub const fn pages(self) -> Self {
+        let start = self.start.page();
+        Self { start, size: self.end().next_multiple_of(PAGE_SIZE) - start.0 }
+    }
+
     /// True when the range ends at or before `limit`.
     pub const fn ends_within(self, limit: u64) -> bool {
         matches!(self.checked_end(), Some(end) if end <= limit)
@@ -92,5 +99,17 @@ impl GuestRange {
 impl fmt::Display for GuestRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}-{:#x}", self.start.0, self.end().saturating_sub(1).max(self.start.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_every_byte_of_a_range_and_no_page_more() {
+        for (range, pages) in [((0, 1), (0, 4096)), ((4095, 2), (0, 8192)), ((4096, 4096), (4096, 4096))] {
+            assert_eq!(GuestRange::new(range.0, range.1).pages(), GuestRange::new(pages.0, pages.1));
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The CPU state in which a guest is entered: 32-bit protected mode, paging off.
 
-use stos_x86::registers::{CR0_PE, CR0_PG, EFLAGS_FIXED, EntryState};
+use stos_x86::registers::{
+    CR0_PE, CR0_PG, CR4_DE, CR4_MCE, CR4_PAE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_TSD, CR4_VME, EFLAGS_FIXED, EntryState,
+};
 
 use crate::error::ImageError;
 use crate::limits::broken;
 
-/// The CR4 bits that every 32-bit baseline CPU has: VME, PVI, TSD, DE, PSE, PAE, MCE and PGE.
-pub const CR4_ALLOWED: u32 = 0xff;
+/// The CR4 bits that every 32-bit baseline CPU has.
+pub const CR4_ALLOWED: u32 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE;
 
 /// The rules for the state in which a guest with this much memory is entered.
 pub(crate) fn check_entry(entry: &EntryState, memory_size: u64) -> Result<(), ImageError> {
@@ -24,21 +26,17 @@ pub(crate) fn check_entry(entry: &EntryState, memory_size: u64) -> Result<(), Im
         return Err(broken("entry.cr3", hex(entry.cr3), "it must lie within guest memory"));
     }
     for (name, segment) in entry.segments.named() {
-        let name = name.to_lowercase();
+        let field = |part: &str| format!("entry.segments.{}.{part}", name.to_lowercase());
         if segment.access & 0x0f00 != 0 {
-            return Err(broken(
-                format!("entry.segments.{name}.access"),
-                format!("{:#x}", segment.access),
-                "bits 8 to 11 must be zero",
-            ));
+            return Err(broken(field("access"), hex(segment.access.into()), "bits 8 to 11 must be zero"));
         }
         if segment.has_page_granularity() && segment.limit & 0xfff != 0xfff {
             let rule = "a limit with page granularity must end in 0xfff";
-            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+            return Err(broken(field("limit"), hex(segment.limit), rule));
         }
         if !segment.has_page_granularity() && segment.limit > 0xf_ffff {
             let rule = "a limit with byte granularity must be at most 0xfffff";
-            return Err(broken(format!("entry.segments.{name}.limit"), hex(segment.limit), rule));
+            return Err(broken(field("limit"), hex(segment.limit), rule));
         }
     }
     Ok(())

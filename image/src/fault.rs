@@ -158,42 +158,6 @@ impl FaultRecord {
         let idtr = TableRegister { base: self.idtr_base, limit: low(self.idtr_limit) };
         CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: false }
     }
-
-    /// A CPU in the state `cpu`, as the record of an exception with this vector and error code.
-    pub fn of(cpu: &CpuState, vector: u32, error_code: u32) -> Self {
-        let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: _ } = cpu;
-        Self {
-            magic: FAULT_MAGIC,
-            vector,
-            error_code,
-            eip: *eip,
-            cs: selectors.cs.into(),
-            eflags: *eflags,
-            eax: general.eax,
-            ecx: general.ecx,
-            edx: general.edx,
-            ebx: general.ebx,
-            esp: general.esp,
-            ebp: general.ebp,
-            esi: general.esi,
-            edi: general.edi,
-            cr0: *cr0,
-            cr2: *cr2,
-            cr3: *cr3,
-            cr4: *cr4,
-            ds: selectors.ds.into(),
-            es: selectors.es.into(),
-            fs: selectors.fs.into(),
-            gs: selectors.gs.into(),
-            ss: selectors.ss.into(),
-            gdtr_base: gdtr.base,
-            gdtr_limit: gdtr.limit.into(),
-            idtr_base: idtr.base,
-            idtr_limit: idtr.limit.into(),
-            ldtr: selectors.ldtr.into(),
-            tr: selectors.tr.into(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -219,21 +183,27 @@ mod tests {
 
     #[test]
     fn a_record_holds_all_of_a_cpu_that_runs() {
+        // Each word of the record is its own offset.
+        let mut bytes = [0; FAULT_RECORD_SIZE];
+        for (offset, word) in (0_u32..).step_by(4).zip(bytes.chunks_exact_mut(4)) {
+            word.copy_from_slice(&offset.to_le_bytes());
+        }
+        bytes[..4].copy_from_slice(b"FLT!");
         let cpu = CpuState {
-            general: GeneralRegisters { eax: 1, ebx: 2, ecx: 3, edx: 4, esi: 5, edi: 6, ebp: 7, esp: 8 },
-            eip: 0x10_0003,
-            eflags: 0x206,
-            selectors: Selectors { cs: 8, ds: 0x20, es: 0x10, fs: 0x28, gs: 0x30, ss: 0x18, ldtr: 0x38, tr: 0x40 },
-            cr0: 0x8000_0011,
-            cr2: 0xdead_beef,
-            cr3: 0x1000,
-            cr4: 0x10,
-            gdtr: TableRegister { base: 0xc000_2000, limit: 0x2f },
-            idtr: TableRegister { base: 0xc000_2300, limit: 0xff },
+            general: GeneralRegisters { eax: 24, ecx: 28, edx: 32, ebx: 36, esp: 40, ebp: 44, esi: 48, edi: 52 },
+            eip: 12,
+            eflags: 20,
+            selectors: Selectors { cs: 16, ds: 72, es: 76, fs: 80, gs: 84, ss: 88, ldtr: 108, tr: 112 },
+            cr0: 56,
+            cr2: 60,
+            cr3: 64,
+            cr4: 68,
+            gdtr: TableRegister { base: 92, limit: 96 },
+            idtr: TableRegister { base: 100, limit: 104 },
             is_halted: false,
         };
-        let record = FaultRecord::of(&cpu, 14, 2);
-        assert_eq!((record.vector, record.error_code), (14, 2));
+        let record = FaultRecord::decode(&bytes).unwrap();
+        assert_eq!((record.vector, record.error_code), (4, 8));
         assert_eq!(record.cpu_state(), cpu);
     }
 }

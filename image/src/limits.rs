@@ -41,13 +41,8 @@ pub(crate) fn broken(field: impl Into<String>, value: impl Display, rule: impl I
 }
 
 /// True for text of 1 to `limit` bytes without control characters.
-fn is_clean(text: &str, limit: usize) -> bool {
+pub(crate) fn is_clean(text: &str, limit: usize) -> bool {
     (1..=limit).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// True for what the format takes as the name of a symbol or of a source file.
-pub(crate) fn is_clean_text(text: &str) -> bool {
-    is_clean(text, TEXT_LIMIT)
 }
 
 pub(crate) fn check_text(field: impl Into<String>, text: &str, limit: usize) -> Result<(), ImageError> {

@@ -101,7 +101,7 @@ impl<R: Read> ParsedImage<R> {
             }
             done += batch;
         }
-        if read_some(&mut self.source, &mut [0])? != 0 {
+        if self.source.take(1).read_to_end(&mut buffer)? != 0 {
             return Err(ImageError::TrailingBytes { expected: self.layout.end });
         }
         Ok(VerifiedImage::vouch_for(self.facts))
@@ -224,15 +224,6 @@ fn read_exactly(
         Ok(())
     } else {
         Err(ImageError::Truncated { section, expected: section_end, found: start + found })
-    }
-}
-
-fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 

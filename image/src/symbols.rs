@@ -9,7 +9,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use crate::demangle::demangle;
 use crate::error::ImageError;
 use crate::limits::{
-    FILE_COUNT_LIMIT, LINE_COUNT_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, broken, check_count, check_text, is_clean_text,
+    FILE_COUNT_LIMIT, LINE_COUNT_LIMIT, SYMBOL_COUNT_LIMIT, TEXT_LIMIT, broken, check_count, check_text, is_clean,
 };
 
 /// The whole symbols section, in the same wire form as the metadata.
@@ -83,7 +83,7 @@ impl Symbols {
                 continue;
             }
             let name = usize::try_from(row.file).ok().and_then(|file| files.get(file));
-            let name = name.filter(|name| row.line != 0 && is_clean_text(name)).map(String::as_str);
+            let name = name.filter(|name| row.line != 0 && is_clean(name, TEXT_LIMIT)).map(String::as_str);
             let (file, line) = match name {
                 Some(name) => {
                     let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);

@@ -8,7 +8,7 @@ use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests, section_of};
 use crate::error::ImageError;
 use crate::header::{COMPATIBLE_INPUTS, COMPATIBLE_SYMBOLS, FORMAT_VERSION, HEADER_SIZE, Header, MAGIC};
 use crate::layout::Layout;
-use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, SYMBOLS_LIMIT, check_size};
+use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, SYMBOLS_LIMIT, broken, check_size};
 use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
@@ -146,7 +146,7 @@ fn collect_pages(
         }
     }
 
-    let mut pages = Pages::default();
+    let mut pages = Pages { extents: Vec::new(), payload: Vec::new(), address: 0, page: [0; PAGE] };
     for chunk in sorted {
         let (mut address, mut bytes) = (chunk.start, chunk.bytes);
         while !bytes.is_empty() {
@@ -155,11 +155,9 @@ fn collect_pages(
             let offset = (address - page) as usize;
             let (now, later) = bytes.split_at(bytes.len().min(PAGE - offset));
             pages.put(page, offset, now);
-            address = address.checked_add(now.len() as u64).ok_or_else(|| ImageError::Metadata {
-                field: "chunks".to_owned(),
-                value: chunk.range().to_string(),
-                rule: "guest memory must end within 2^64".to_owned(),
-            })?;
+            address = address
+                .checked_add(now.len() as u64)
+                .ok_or_else(|| broken("chunks", chunk.range(), "guest memory must end within 2^64"))?;
             bytes = later;
         }
     }
@@ -172,12 +170,6 @@ struct Pages {
     payload: Vec<u8>,
     address: u64,
     page: [u8; PAGE],
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Self { extents: Vec::new(), payload: Vec::new(), address: 0, page: [0; PAGE] }
-    }
 }
 
 impl Pages {

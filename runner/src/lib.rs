@@ -7,21 +7,23 @@
 //! of everything that was seen.
 
 #![deny(unsafe_code)]
+// Whoever reads this works on the program, and has the pages of the private rooms, too.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod backend;
-pub mod channel;
+mod channel;
 pub mod cli;
-pub mod devices;
-pub mod diagnosis;
+mod devices;
+mod diagnosis;
 mod file;
-pub mod machine;
+mod machine;
 pub mod options;
 pub mod outcome;
-pub mod screen;
-pub mod serial;
-pub mod session;
-pub mod terminal;
-pub mod watch;
+mod screen;
+mod serial;
+mod session;
+mod terminal;
+mod watch;
 
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};

@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
-use stos_run::cli::{Arguments, Verb};
+use stos_run::cli::Arguments;
 use stos_run::{Notice, Outcome};
 
 fn main() -> ExitCode {
@@ -29,15 +29,12 @@ fn run() -> u8 {
             return if error.use_stderr() { stos_run::outcome::USAGE } else { 0 };
         }
     };
-    if let Some(Verb::Schema) = arguments.verb {
-        return print_schema();
-    }
-    let quiet = arguments.quiet;
+    // The parser asks for an image unless there is a verb.
+    let Arguments { options: Some(options), quiet, .. } = arguments else { return print_schema() };
     let notify = |notice: Notice<'_>| match notice {
         Notice::Information(_) if quiet => {}
         Notice::Information(line) | Notice::Answer(line) => say(line),
     };
-    let options = arguments.into_options();
     let outcome = stos_run::run(&options, &notify);
     if outcome.is_success() {
         notify(Notice::Information(&outcome.to_string()));

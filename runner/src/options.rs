@@ -1,13 +1,17 @@
-//! What a run is asked for.
+//! What a run is asked for: the options of the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use crate::backend::BackendChoice;
-use crate::machine::Configuration;
+use crate::machine::{ClockStart, Configuration, CpuModel};
 use crate::outcome::Outcome;
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
+use crate::watch::Expectations;
 
 /// When a run is ended at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,42 +23,133 @@ pub enum TimeLimit {
 }
 
 /// What to run and how.
-#[derive(Clone, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// The image.
+    /// The image, as `stos-pack` writes it
+    #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
-    /// What executes the guest.
+
+    /// What executes the guest; `auto` takes KVM where it can run 32-bit kernels and the emulator elsewhere
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
     pub backend: BackendChoice,
-    /// Instead of the image's time limit.
+
+    /// End the run after this time: `10s`, `500ms`, `2m`, a number of seconds, or `none`; replaces the image's limit
+    #[arg(long = "timeout", value_name = "DURATION", value_parser = parse_time_limit)]
     pub time_limit: Option<TimeLimit>,
-    /// Instead of the image's expected lines.
+
+    /// Succeed once lines of output have matched each of these, in the order given; replaces the image's list
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub expect: Option<Vec<String>>,
-    /// Expressions that no line of output may match.
+
+    /// Fail when a line of output matches this; may be given several times
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub reject: Vec<String>,
-    /// An expression with which the run ends.
+
+    /// End the run once a line of output matches this: with success, if everything expected has appeared by then
+    #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub until: Option<String>,
-    /// Where the serial port leads.
+
+    /// Where the serial port COM1 leads: `stdio`, `file:PATH`, `unix:PATH` (a socket), `pty` or `off`
+    #[arg(long, value_name = "TARGET", default_value = "stdio")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(SerialTarget::parse))]
     pub serial: SerialTarget,
-    /// What is shown of the guest's screen.
+
+    /// What is shown of the guest's screen, on standard error
+    #[arg(long, value_enum, default_value_t = ScreenMode::Auto, value_name = "WHEN")]
     pub screen: ScreenMode,
-    /// File for a picture of the screen at the end.
+
+    /// Draw the screen as it is at the end into this file
+    #[arg(long, value_name = "FILE")]
     pub screen_png: Option<PathBuf>,
-    /// Where standard input goes. If not said, what is typed at a terminal while the screen is live goes to the keyboard, and
-    /// all else to the serial port, or nowhere if that leads elsewhere.
+
+    /// Where standard input goes; without this, what is typed while the screen is live goes to the keyboard, all else to
+    /// the serial port, or nowhere if that leads elsewhere
+    #[arg(long, value_enum, value_name = "DEVICE")]
     pub keyboard: Option<KeyboardChoice>,
-    /// File for the report of the run.
+
+    /// Write everything that was seen of the run into this file, as JSON; `stos-run schema` prints the form
+    #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Exit statuses are to be those of QEMU's exit device.
+
+    /// Exit with 2n + 1 for a guest that reports n, as QEMU's isa-debug-exit does
+    #[arg(long)]
     pub qemu_exit_codes: bool,
-    /// The guest's clock and processor.
-    pub configuration: Configuration,
-    /// Run the image again to explain a triple fault, whatever that takes.
+
+    /// When the guest's clock begins
+    #[arg(long, value_enum, default_value_t = ClockStart::Fixed, value_name = "START")]
+    pub rtc: ClockStart,
+
+    /// The processor that the guest finds
+    #[arg(long, value_enum, default_value_t = CpuModel::Fixed, value_name = "MODEL")]
+    pub cpu: CpuModel,
+
+    /// After a triple fault, always run the image once more on the emulator, to tell which exceptions led to it; without this,
+    /// only after a short run in which nothing was typed
+    #[arg(long)]
     pub explain: bool,
 }
 
 impl Options {
+    /// The guest's clock and processor.
+    pub fn configuration(&self) -> Configuration {
+        Configuration { clock: self.rtc, cpu: self.cpu }
+    }
+
     /// The exit status of a run that ended with `outcome`.
     pub fn status(&self, outcome: &Outcome) -> u8 {
         if self.qemu_exit_codes { outcome.qemu_status() } else { outcome.status() }
+    }
+}
+
+fn parse_pattern(text: &str) -> Result<String, String> {
+    Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned())
+}
+
+fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
+    if text == "none" {
+        return Ok(TimeLimit::None);
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds_per_unit = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a number and ms, s, m or h, or `none`".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number and ms, s, m or h, or `none`".to_owned())?;
+    let milliseconds = number.checked_mul(milliseconds_per_unit).ok_or("the time is too long")?;
+    if milliseconds > stos_image::TIMEOUT_LIMIT_MS {
+        return Err("the time is too long: at most a day (24h) is allowed, or `none`".to_owned());
+    }
+    Ok(if milliseconds == 0 { TimeLimit::None } else { TimeLimit::After(Duration::from_millis(milliseconds)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let after = |milliseconds| Ok(TimeLimit::After(Duration::from_millis(milliseconds)));
+        for (text, expected) in [
+            ("10s", after(10_000)),
+            ("500ms", after(500)),
+            ("2m", after(120_000)),
+            ("24h", after(86_400_000)),
+            ("7", after(7000)),
+            ("0", Ok(TimeLimit::None)),
+            ("none", Ok(TimeLimit::None)),
+        ] {
+            assert_eq!(parse_time_limit(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_durations_are_refused() {
+        for text in ["", "s", "-1s", "1.5s", "10 s", "10sec", "25h", "99999999999999999999", "18446744073709551615m"] {
+            assert!(parse_time_limit(text).is_err(), "{text}");
+        }
     }
 }

@@ -47,11 +47,12 @@ pub fn pack_in(folder: &Path, arguments: &[&str]) -> Run {
     run(tool("stos-pack").current_dir(folder).args(arguments))
 }
 
-/// Packs `folder`'s manifest.yaml, which has these lines beside a name, into manifest.img; nothing must be said of it.
-pub fn pack_manifest(folder: &Path, lines: &str) {
+/// Packs `folder`'s manifest.yaml, which has these lines beside a name, into manifest.img. Returns what is said of it.
+pub fn pack_manifest(folder: &Path, lines: &str) -> String {
     std::fs::write(folder.join("manifest.yaml"), format!("version: 1\nname: test\n{lines}\n")).unwrap();
     let packed = pack_in(folder, &["manifest.yaml"]);
-    assert_eq!((packed.status, &*packed.stderr), (Some(0), ""));
+    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
+    packed.stderr
 }
 
 /// What a command printed and how it ended.

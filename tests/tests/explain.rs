@@ -234,9 +234,8 @@ fn what_the_pages_show_is_what_is_said() {
 fn every_error_that_a_page_shows_is_looked_at() {
     for code in Code::ALL {
         let shown = code.page().lines().filter(|line| is_told(line.trim_start())).count();
-        let told = |block: &Block| if let Block::Told(told) = block { told.len() } else { 0 };
-        let looked_at: usize = blocks(code.page()).iter().map(told).sum();
-        assert_eq!(looked_at, shown, "{code}");
+        let told = |block| if let Block::Told(told) = block { told.len() } else { 0 };
+        assert_eq!(blocks(code.page()).into_iter().map(told).sum::<usize>(), shown, "{code}");
     }
 }
 

@@ -24,7 +24,8 @@ impl Packed {
         fs::write(folder.path().join("vmlinuz"), kernel.to_bytes()).unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         fs::write(folder.path().join("root/init"), vec![7; 10_000]).unwrap();
-        pack_manifest(folder.path(), &format!("memory: 64MiB\nkernel: {{path: vmlinuz, protocol: linux}}\n{lines}"));
+        let lines = format!("memory: 64MiB\nkernel: {{path: vmlinuz, protocol: linux}}\n{lines}");
+        assert_eq!(pack_manifest(folder.path(), &lines), "");
         Self { guest: GuestMemory::load(&folder.path().join("manifest.img")), folder }
     }
 

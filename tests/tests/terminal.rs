@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::termios::{LocalModes, OutputModes};
 use stos_tests::guests::Guest;
+use stos_tests::process::{children_of, wait_until};
 use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{run, tool_path};
 
@@ -139,7 +140,8 @@ fn a_guest_that_prints_on_its_serial_port_keeps_the_terminal() {
 fn a_terminal_that_the_guest_does_not_read_keeps_its_keys() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = start_with(folder.path(), "echo", &["--serial", "off", "--expect", "never"]);
-    session.wait_for("running on");
+    // Once there is an emulator, signals are taken care of.
+    wait_until(|| !children_of(session.id()).is_empty(), "no emulator was started");
     assert!(session.settings().local_modes.contains(LocalModes::ISIG | LocalModes::ICANON), "raw");
     session.type_keys(b"\x03");
     session.ends_with(130);

@@ -80,32 +80,8 @@ mod tests {
         let bytes = task.encode();
         let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
         let expected = [
-            0,
-            9,
-            0x10,
-            0,
-            0,
-            0,
-            0,
-            0x1000,
-            11,
-            2,
-            1,
-            2,
-            3,
-            4,
-            5,
-            6,
-            7,
-            8,
-            0x18,
-            0x08,
-            0x18,
-            0x18,
-            0x18,
-            0x18,
-            0,
-            104 << 16,
+            0, 9, 0x10, 0, 0, 0, 0, 0x1000, 11, 2, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 0x08, 0x18, 0x18, 0x18, 0x18, 0,
+            0x68_0000,
         ];
         assert_eq!(words, expected);
     }

@@ -1,13 +1,10 @@
 //! What is made from the command line's description: scripts that complete it, and manual pages.
 
 use std::io;
-use std::path::Path;
 
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use stos_pack::diagnostics::Diagnostic;
-use stos_pack::output::Output;
 
 use super::arguments::description;
 
@@ -62,12 +59,4 @@ fn render(command: Command) -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(command).source(concat!("stos-pack ", env!("CARGO_PKG_VERSION"))).render(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
-}
-
-/// Writes `pages` into `folder`, which is there. Each appears when all of it is on disk.
-///
-/// # Errors
-/// Names the first page that can't be written.
-pub fn write_pages(pages: &[(String, String)], folder: &Path) -> Result<(), Diagnostic> {
-    pages.iter().try_for_each(|(name, page)| Output::File(folder.join(name)).write_text("manual page", page))
 }

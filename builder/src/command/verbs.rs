@@ -106,7 +106,10 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
         let message = format!("can't make the folder `{}` for manual pages: {}", folder.display(), describe(&error));
         return complain(manner, &message, STATUS_IO);
     }
-    match manual::write_pages(&pages, folder) {
+    let write = |(name, page): &(String, String)| {
+        Output::File(folder.join(name)).write_text("manual page", page, &stos_pack::output::nobody)
+    };
+    match pages.iter().try_for_each(write) {
         Ok(()) => answer(manner, &format!("{}: {} pages\n", folder.display(), pages.len())),
         Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
     }
@@ -115,21 +118,15 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
 /// Shows what an image holds, or which boot protocol a kernel speaks.
 pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
     match stos_pack::kernel::examine(path) {
-        Ok(Some(kernel)) => return inspect_kernel(manner, &kernel, json),
-        Err(diagnostic) => return report(manner, &Sources::default(), &diagnostic.into()),
-        Ok(None) => {}
-    }
-    let loaded = match LoadedImage::load(path) {
-        Ok(loaded) => loaded,
-        Err(error) => return reject(manner, &error),
-    };
-    answer_report(manner, &Report::new(&loaded), json)
-}
-
-fn inspect_kernel(manner: Manner, kernel: &KernelReport, json: bool) -> u8 {
-    match answer_report(manner, kernel, json) {
-        0 => report(manner, &Sources::default(), &kernel.missing),
-        failed => failed,
+        Ok(Some(kernel)) => match answer_report(manner, &kernel, json) {
+            0 => report(manner, &Sources::default(), &kernel.missing),
+            failed => failed,
+        },
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+        Ok(None) => match LoadedImage::load(path) {
+            Ok(loaded) => answer_report(manner, &Report::new(&loaded), json),
+            Err(error) => reject(manner, &error),
+        },
     }
 }
 

@@ -59,6 +59,14 @@ impl Diagnostic {
         self
     }
 
+    /// Adds the first `most` of `facts`, and how many more there are.
+    #[must_use]
+    pub fn first_notes(mut self, facts: impl ExactSizeIterator<Item = String>, most: usize) -> Self {
+        let more = facts.len().saturating_sub(most);
+        self.notes.extend(facts.take(most));
+        if more == 0 { self } else { self.note(format!("and {more} more")) }
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {

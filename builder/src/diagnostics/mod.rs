@@ -11,7 +11,8 @@ mod printable;
 mod size;
 mod source;
 
-pub use code::{Code, STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, Severity};
+pub(crate) use code::STATUS_NO_INPUT;
+pub use code::{Code, STATUS_DATA, STATUS_IO, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use failure::Failure;
 pub use io_error::describe;

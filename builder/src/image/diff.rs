@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use stos_image::{GuestRange, Region, Symbol};
+use stos_image::{GuestRange, MapRange, Region, Symbol};
 
 use super::file::LoadedImage;
 use super::inspect::{Mapping, Report};
@@ -28,23 +28,15 @@ impl Difference {
             return difference;
         }
         let (a, b) = (Report::new(first), Report::new(second));
+        let compare = |list: fn(&Report<'_>) -> Vec<String>| listed(&list(&a), &list(&b));
         difference.add("image", facts(&a, &b));
-        difference.add("command line", words(&a, &b));
+        difference.add("command line", compare(words));
         difference.add("inputs", inputs(&a, &b));
         difference.add("memory", regions(first, second));
         difference.add("kernel symbols", symbols(first, second));
-        difference.add("page directory", listed(a.mappings.iter().map(mapping), b.mappings.iter().map(mapping)));
-        let map = |report: &Report<'_>| -> Vec<String> {
-            report
-                .description
-                .memory_map
-                .iter()
-                .map(|map| format!("{} {:?}", map.range, map.kind).to_lowercase())
-                .collect()
-        };
-        difference.add("memory map", listed(map(&a).into_iter(), map(&b).into_iter()));
-        let expect = |report: &Report<'_>| report.description.run.expect.clone();
-        difference.add("expected output", listed(expect(&a).into_iter(), expect(&b).into_iter()));
+        difference.add("page directory", compare(|report| report.mappings.iter().map(mapping).collect()));
+        difference.add("memory map", compare(|report| report.description.memory_map.iter().map(map_range).collect()));
+        difference.add("expected output", compare(|report| report.description.run.expect.clone()));
         if difference.sections.is_empty() {
             difference
                 .add("image", vec!["the ids differ although nothing that this comparison looks at does".to_owned()]);
@@ -87,10 +79,9 @@ fn by_name<T>(items: impl Iterator<Item = (String, T)>) -> BTreeMap<String, T> {
 }
 
 /// `- old` and `+ new` for what one of two lists has more often than the other, in their order.
-fn listed(first: impl Iterator<Item = String>, second: impl Iterator<Item = String>) -> Vec<String> {
-    let (first, second): (Vec<String>, Vec<String>) = (first.collect(), second.collect());
-    let gone = beyond(&first, &second).map(|line| format!("- {line}"));
-    let new = beyond(&second, &first).map(|line| format!("+ {line}"));
+fn listed(first: &[String], second: &[String]) -> Vec<String> {
+    let gone = beyond(first, second).map(|line| format!("- {line}"));
+    let new = beyond(second, first).map(|line| format!("+ {line}"));
     let lines: Vec<String> = gone.chain(new).collect();
     if lines.is_empty() && first != second { vec!["the order changed".to_owned()] } else { lines }
 }
@@ -132,70 +123,67 @@ fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
     pairs.map(line).collect()
 }
 
-fn words(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
-    let words = |report: &Report<'_>| -> Vec<String> {
-        let text = report.boot.as_ref().map_or("", |boot| boot.commandline());
-        text.split_whitespace().map(str::to_owned).collect()
-    };
-    listed(words(a).into_iter(), words(b).into_iter())
+fn words(report: &Report<'_>) -> Vec<String> {
+    let text = report.boot.as_ref().map_or("", |boot| boot.commandline());
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A line for what only one of two has, as `shown` has it, and what `change` says of what both have.
+fn compared<T>(
+    [first, second]: &[BTreeMap<String, &T>; 2],
+    shown: impl Fn(&str, &T) -> String,
+    change: impl Fn(&str, &T, &T) -> Option<String>,
+) -> Vec<String> {
+    let old = first.iter().filter_map(|(name, old)| match second.get(name) {
+        None => Some(format!("- {}", shown(name, old))),
+        Some(new) => change(name, old, new),
+    });
+    let new = second.iter().filter(|(name, _)| !first.contains_key(*name));
+    old.chain(new.map(|(name, new)| format!("+ {}", shown(name, new)))).collect()
 }
 
 fn inputs(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
-    let by_path = |report: &Report<'_>| {
-        let input = |input: &stos_image::Input| (input.path.clone(), (input.key.clone(), input.digest.to_string()));
-        by_name(report.description.inputs.iter().map(input))
-    };
-    let (first, second) = (by_path(a), by_path(b));
-    let mut lines = Vec::new();
-    for (path, (key, digest)) in &first {
-        match second.get(path) {
-            None => lines.push(format!("- {path} ({key})")),
-            Some((_, other)) if other != digest => lines.push(format!("{path} ({key}) changed")),
-            Some((other, _)) if other != key => lines.push(format!("{path}: {key} -> {other}")),
-            Some(_) => {}
-        }
-    }
-    let new = second.iter().filter(|(path, _)| !first.contains_key(*path));
-    lines.extend(new.map(|(path, (key, _))| format!("+ {path} ({key})")));
-    lines
+    let by_path = [a, b].map(|report| by_name(report.description.inputs.iter().map(|one| (one.path.clone(), one))));
+    compared(
+        &by_path,
+        |path, input| format!("{path} ({})", input.key),
+        |path, old, new| {
+            if old.digest != new.digest {
+                return Some(format!("{path} ({}) changed", old.key));
+            }
+            (old.key != new.key).then(|| format!("{path}: {} -> {}", old.key, new.key))
+        },
+    )
 }
 
 fn regions(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
-    let of = |loaded: &LoadedImage| {
+    let all = [first, second].map(|loaded| {
         let regions = loaded.image.description().regions.iter();
-        by_name(regions.map(|region| (region.name.clone(), region.clone())))
-    };
-    let (a, b) = (of(first), of(second));
-    let mut lines = Vec::new();
-    for (name, old) in &a {
-        let Some(new) = b.get(name) else {
-            lines.push(format!("- {name} {}", old.range));
-            continue;
-        };
-        // What is not loaded has no content to compare; it may be gigabytes.
-        let content = |loaded: &LoadedImage, region: &Region| {
-            region.kind.is_loaded().then(|| loaded.read(region.range)).flatten()
-        };
-        let mut changes = Vec::new();
-        if old.range.start != new.range.start {
-            changes.push(format!("moved from {:#x} to {:#x}", old.range.start, new.range.start));
-        }
-        if old.range.size != new.range.size {
-            changes.push(format!("{} -> {} bytes", old.range.size, new.range.size));
-        }
-        if old.permissions != new.permissions {
-            changes.push(format!("{} -> {}", old.permissions, new.permissions));
-        }
-        if old.range.size == new.range.size && content(first, old) != content(second, new) {
-            changes.push("other content".to_owned());
-        }
-        if !changes.is_empty() {
-            lines.push(format!("{name}: {}", changes.join(", ")));
-        }
-    }
-    let new = b.iter().filter(|(name, _)| !a.contains_key(*name));
-    lines.extend(new.map(|(name, region)| format!("+ {name} {}", region.range)));
-    lines
+        by_name(regions.map(|region| (region.name.clone(), region)))
+    });
+    // What is not loaded has no content to compare; it may be gigabytes.
+    let content =
+        |loaded: &LoadedImage, region: &Region| region.kind.is_loaded().then(|| loaded.read(region.range)).flatten();
+    compared(
+        &all,
+        |name, region| format!("{name} {}", region.range),
+        |name, old, new| {
+            let mut changes = Vec::new();
+            if old.range.start != new.range.start {
+                changes.push(format!("moved from {:#x} to {:#x}", old.range.start, new.range.start));
+            }
+            if old.range.size != new.range.size {
+                changes.push(format!("{} -> {} bytes", old.range.size, new.range.size));
+            }
+            if old.permissions != new.permissions {
+                changes.push(format!("{} -> {}", old.permissions, new.permissions));
+            }
+            if old.range.size == new.range.size && content(first, old) != content(second, new) {
+                changes.push("other content".to_owned());
+            }
+            (!changes.is_empty()).then(|| format!("{name}: {}", changes.join(", ")))
+        },
+    )
 }
 
 /// Where the symbols of an image's kernel lie in guest memory.
@@ -237,33 +225,27 @@ impl<'a> Places<'a> {
 }
 
 fn symbols(first: &LoadedImage, second: &LoadedImage) -> Vec<String> {
-    let of = |loaded: &LoadedImage| {
-        let is_kernel = |symbol: &&Symbol| symbol.module == 0 && symbol.size > 0;
-        let symbols = loaded.image.symbols().symbols.iter().filter(is_kernel);
-        by_name(symbols.map(|symbol| (symbol.name.clone(), symbol.clone())))
-    };
+    let all = [first, second].map(|loaded| {
+        let of_kernel = loaded.image.symbols().symbols.iter().filter(|one| one.module == 0 && one.size > 0);
+        by_name(of_kernel.map(|symbol| (symbol.name.clone(), symbol)))
+    });
     let (first_places, second_places) = (Places::new(first), Places::new(second));
     // What `by_name` put behind a name stays there.
     let shown = |name: &str, symbol: &Symbol| {
         let number = name.strip_prefix(&*symbol.name).unwrap_or_default();
         format!("{}{number}", symbol.shown_name())
     };
-    let (a, b) = (of(first), of(second));
-    let mut lines = Vec::new();
-    for (key, old) in &a {
+    compared(&all, shown, |key, old, new| {
         let name = shown(key, old);
-        match b.get(key) {
-            None => lines.push(format!("- {name}")),
-            Some(new) if old.size != new.size => lines.push(format!("{name}: {} -> {} bytes", old.size, new.size)),
-            Some(new) if first_places.content(old) != second_places.content(new) => {
-                lines.push(format!("{name}: other content"));
-            }
-            Some(_) => {}
+        if old.size != new.size {
+            return Some(format!("{name}: {} -> {} bytes", old.size, new.size));
         }
-    }
-    let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
-    lines.extend(new.map(|(key, symbol)| format!("+ {}", shown(key, symbol))));
-    lines
+        (first_places.content(old) != second_places.content(new)).then(|| format!("{name}: other content"))
+    })
+}
+
+fn map_range(map: &MapRange) -> String {
+    format!("{} {:?}", map.range, map.kind).to_lowercase()
 }
 
 fn mapping(mapping: &Mapping) -> String {
@@ -280,8 +262,8 @@ mod tests {
     #[test]
     fn a_list_that_lost_one_of_two_equal_lines_did_not_just_change_its_order() {
         let listed = |first: &str, second: &str| {
-            let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>().into_iter();
-            super::listed(lines(first), lines(second)).join(" ")
+            let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
+            super::listed(&lines(first), &lines(second)).join(" ")
         };
         assert_eq!(listed("aab", "ab"), "- a");
         assert_eq!(listed("ab", "abba"), "+ b + a");

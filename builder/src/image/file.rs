@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use stos_image::{GuestRange, ImageError, Input, ParsedImage, VerifiedImage};
+use stos_image::{GuestRange, ImageError, Input, MapKind, MapRange, ParsedImage, VerifiedImage};
 
 use crate::diagnostics::{STATUS_DATA, STATUS_NO_INPUT, describe};
 use crate::output::{Event, Observer, Step, Watched, nobody};
@@ -151,6 +151,14 @@ impl LoadedImage {
         let bytes = self.read(GuestRange::new(address, rest.min(TEXT_SHOWN)))?;
         let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
         Some(String::from_utf8_lossy(text).escape_debug().to_string())
+    }
+
+    /// The range of a memory map at `address`, in the 20 bytes that the BIOS and every boot protocol have for one: first byte,
+    /// size, and 1 for what is available.
+    pub fn map_range(&self, address: u64) -> Option<MapRange> {
+        let double_word = |at: u64| Some(u64::from(self.word(at)?) | u64::from(self.word(at + 4)?) << 32);
+        let kind = if self.word(address + 16)? == 1 { MapKind::Available } else { MapKind::Reserved };
+        Some(MapRange { range: GuestRange::new(double_word(address)?, double_word(address + 8)?), kind })
     }
 
     /// The 32-bit word at `address`.

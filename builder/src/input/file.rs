@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::diagnostics::Span;
+use crate::diagnostics::{Code, Diagnostic, Span};
 
 /// A file, or what was made of a directory, in memory.
 #[derive(Clone, Debug)]
@@ -24,5 +24,10 @@ impl InputFile {
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// A diagnostic about the file, pointing at the place in the manifest that names it.
+    pub fn complain(&self, code: Code, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, message).at(self.place, "named here")
     }
 }

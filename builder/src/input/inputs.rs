@@ -173,5 +173,5 @@ fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
 
 fn not_newc(file: &InputFile, reason: &str) -> Diagnostic {
     let message = format!("`{}` is not a cpio archive in newc format: {reason}", file.path);
-    Diagnostic::new(Code::NotNewc, message).at(file.place, "named here").help(initramfs::advice(&file.bytes))
+    file.complain(Code::NotNewc, message).help(initramfs::advice(&file.bytes))
 }

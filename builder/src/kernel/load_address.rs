@@ -21,8 +21,8 @@ pub fn check_start(input: &InputFile, range: GuestRange, what: &str) -> Result<(
             "below 1 MiB".to_owned()
         };
         let message = format!("`{path}`: {what} would be loaded {problem}");
-        let diagnostic = Diagnostic::new(Code::LoadedBelowOneMib, message)
-            .at(input.place, "named here")
+        let diagnostic = input
+            .complain(Code::LoadedBelowOneMib, message)
             .note(format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size));
         // What GNU ld makes of `-Ttext=0x100000` without a linker script: the headers, on the page before the code.
         return Err(if range.start.0 == 0xf_f000 {
@@ -40,6 +40,14 @@ pub fn check_start(input: &InputFile, range: GuestRange, what: &str) -> Result<(
 /// Says which limit it breaks.
 pub fn check_place(manifest: &Manifest, input: &InputFile, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
     check_start(input, range, what)?;
+    check_end(manifest, input, range, what)
+}
+
+/// Checks that a part of the kernel, `what`, ends within guest memory.
+///
+/// # Errors
+/// Says where memory ends.
+pub fn check_end(manifest: &Manifest, input: &InputFile, range: GuestRange, what: &str) -> Result<(), Diagnostic> {
     let path = &input.path;
     let memory = manifest.memory.value;
     if range.end() > memory {

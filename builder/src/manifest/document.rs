@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use stos_image::{GuestRange, RunDefaults};
 use stos_x86::paging::PageSize;
 use stos_x86::registers::GeneralRegisters;
 
@@ -33,10 +34,10 @@ pub struct Manifest {
     pub cmdline: Located<String>,
     /// The CPU at the first instruction, where no protocol says it.
     pub entry: Option<Located<Entry>>,
-    /// Further ranges that the kernel must leave alone.
-    pub segments: Vec<Located<Segment>>,
+    /// Further ranges that the kernel must leave alone, each of one byte or more.
+    pub segments: Vec<Located<GuestRange>>,
     /// Defaults for the runner.
-    pub run: Run,
+    pub run: RunDefaults,
     /// All of this as it was read, with bases and profile laid over each other, and without the keys that name them.
     pub(crate) tree: Located<Node>,
 }
@@ -68,15 +69,6 @@ pub enum Initramfs {
     Archive(Located<String>),
     /// A directory that is to be archived.
     Directory(Located<String>),
-}
-
-/// A physical range that the kernel must leave alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// First byte.
-    pub start: u64,
-    /// Size in bytes, at least 1.
-    pub size: u64,
 }
 
 /// The CPU at the first instruction.
@@ -147,17 +139,6 @@ pub struct MapEntry {
     pub write: bool,
     /// Whether privilege level 3 may use it.
     pub user: bool,
-}
-
-/// Defaults for the runner.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// Time limit in milliseconds.
-    pub timeout_ms: Option<u64>,
-    /// Regular expressions that the serial output must match, in order.
-    pub expect: Vec<String>,
-    /// The port that the guest writes its exit status to.
-    pub exit_port: u16,
 }
 
 /// A file or a directory that a manifest names.

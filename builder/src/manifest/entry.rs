@@ -57,7 +57,8 @@ fn read_paging(paging: &Field, found: &mut Diagnostics) -> Option<Paging> {
     let fields = paging.mapping(found)?;
     let page_size = fields.optional("page_size").and_then(|size| size.word(PAGE_SIZES, found));
     let segments = fields.optional("segments").and_then(|segments| segments.word(SegmentMapping::ALL, found));
-    let map = fields.optional("map").map_or_else(Vec::new, |map| read_map(&map, found));
+    let mapping = ("mappings", "{virtual: 0xC0000000, physical: 0, size: 4MiB, write: true}");
+    let map = fields.list("map", mapping, read_mapping, found);
     fields.finish(found);
     Some(Paging {
         span: paging.node.span,
@@ -65,11 +66,6 @@ fn read_paging(paging: &Field, found: &mut Diagnostics) -> Option<Paging> {
         segments: segments.map_or(SegmentMapping::Virtual, |located| located.value),
         map,
     })
-}
-
-fn read_map(map: &Field, found: &mut Diagnostics) -> Vec<Located<MapEntry>> {
-    let items = map.items("mappings", "{virtual: 0xC0000000, physical: 0, size: 4MiB, write: true}", found);
-    items.iter().filter_map(|mapping| read_mapping(mapping, found)).collect()
 }
 
 fn read_mapping(mapping: &Field, found: &mut Diagnostics) -> Option<Located<MapEntry>> {

@@ -3,14 +3,11 @@
 
 use super::description::{Key, Kind, Mapping};
 use super::quantity::{NoNumber, digits};
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
 /// What the outermost mapping is called.
 pub const ROOT: &str = "the manifest";
-
-/// A key of a mapping with its value.
-type Entry = (Located<String>, Located<Node>);
 
 /// A mapping that is being read.
 pub struct Fields<'a> {
@@ -56,6 +53,19 @@ impl<'a> Fields<'a> {
             found.push(Diagnostic::new(Code::MissingKey, message).at(span, "").help(format!("write `{example}`")));
         }
         value
+    }
+
+    /// What `read` makes of each item of the list `key`; nothing when it is not there. `many` is what several are called, and
+    /// `example` what a person could write for one.
+    pub fn list<T>(
+        &self,
+        key: &str,
+        (many, example): (&str, &str),
+        read: impl Fn(&Field, &mut Diagnostics) -> Option<T>,
+        found: &mut Diagnostics,
+    ) -> Vec<T> {
+        let items = self.optional(key).map_or_else(Vec::new, |list| list.items(many, example, found));
+        items.iter().filter_map(|item| read(item, found)).collect()
     }
 
     fn described(&self, key: &str) -> Option<&'static Key> {

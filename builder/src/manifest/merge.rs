@@ -2,11 +2,8 @@
 
 use super::description::{Key, Kind};
 use super::keys::MANIFEST;
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
-
-/// An entry of a mapping.
-type Entry = (Located<String>, Located<Node>);
 
 /// The mapping of profiles: what is in each of them is laid over the manifest later.
 const PROFILES: &str = "profiles";
@@ -83,24 +80,22 @@ impl Layer<'_> {
         // Of keys that exclude each other, the new one is not to join the old one.
         let whole =
             matches!(self.described(&key.value), Some(Key { kind: Kind::Mapping(mapping), .. }) if mapping.exclusive);
-        let slot = base.iter_mut().find(|(other, _)| other.value == key.value);
-        match (slot, value.value) {
-            (slot, Node::Mapping(entries)) if !whole => {
-                if let Some((old_key, old)) = slot {
-                    let mut merged = match std::mem::replace(&mut old.value, Node::Null) {
-                        Node::Mapping(merged) => merged,
-                        _ => Vec::new(),
-                    };
-                    inner.lay(&mut merged, entries, found);
-                    (*old_key, *old) = (key, Located::new(Node::Mapping(merged), value.span));
-                } else {
-                    let mut settled = Vec::new();
-                    inner.lay(&mut settled, entries, found);
-                    base.push((key, Located::new(Node::Mapping(settled), value.span)));
-                }
+        let mut slot = base.iter_mut().find(|(other, _)| other.value == key.value);
+        let node = match value.value {
+            Node::Mapping(entries) if !whole => {
+                let mut merged = match &mut slot {
+                    Some((_, Located { value: Node::Mapping(old), .. })) => std::mem::take(old),
+                    _ => Vec::new(),
+                };
+                inner.lay(&mut merged, entries, found);
+                Node::Mapping(merged)
             }
-            (Some(slot), other) => *slot = (key, Located::new(other, value.span)),
-            (None, other) => base.push((key, Located::new(other, value.span))),
+            other => other,
+        };
+        let entry = (key, Located::new(node, value.span));
+        match slot {
+            Some(slot) => *slot = entry,
+            None => base.push(entry),
         }
     }
 

@@ -20,8 +20,7 @@ pub(crate) mod tree;
 pub(crate) mod yaml;
 
 pub use document::{
-    Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, Run, Segment,
-    SegmentMapping,
+    Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, SegmentMapping,
 };
 pub(crate) use protocol::INPUT_LIMIT;
 pub use protocol::Protocol;

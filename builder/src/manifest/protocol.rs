@@ -5,9 +5,10 @@
 pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The boot protocols that images can be built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// LSE's modular 32-bit teaching kernel.
+    /// LSE's modular 32-bit teaching kernel. What a manifest begins with while nothing is known of the kernel.
+    #[default]
     Stos,
     /// Multiboot, version 1.
     Multiboot,
@@ -72,6 +73,7 @@ impl Protocol {
             Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
         }
     }
+
     /// True when kernels get a command line.
     pub const fn takes_cmdline(self) -> bool {
         match self {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::document::{Initramfs, Kernel, Manifest, Module, Segment};
+use stos_image::GuestRange;
+
+use super::document::{Initramfs, Kernel, Manifest, Module};
 use super::fields::{Field, Fields, ROOT};
 use super::keys::{MANIFEST, MODULE_NAME_LIMIT, SEGMENT_KINDS};
 use super::protocol::Protocol;
@@ -100,11 +102,12 @@ fn read_tree(tree: Located<Node>, found: &mut Diagnostics) -> Option<Manifest> {
     if let (Some(memory), Some(kernel)) = (&memory, &kernel) {
         found.take(consistency::check_memory(memory, kernel.protocol.value));
     }
-    let modules = fields.optional("modules").map_or_else(Vec::new, |modules| read_modules(&modules, found));
+    let modules = fields.list("modules", ("modules", "- path: module.ko"), read_module, found);
     let initramfs = fields.optional("initramfs").and_then(|initramfs| read_initramfs(&initramfs, found));
     let cmdline = fields.optional("cmdline").and_then(|cmdline| read_cmdline(&cmdline, found));
     let entry = fields.optional("entry").and_then(|entry| entry::read(&entry, found));
-    let segments = fields.optional("segments").map_or_else(Vec::new, |segments| read_segments(&segments, found));
+    let segment = ("segments", "{start: 0x3000000, size: 1MiB, kind: reserved}");
+    let segments = fields.list("segments", segment, read_segment, found);
     let run = run::read(fields.optional("run").as_ref(), found);
     fields.finish(found);
     let nowhere = Span { end: tree.span.start, ..tree.span };
@@ -137,11 +140,6 @@ fn read_kernel(kernel: &Field, found: &mut Diagnostics) -> Option<Kernel> {
     let protocol = fields.required("protocol", found).and_then(|protocol| protocol.word(Protocol::ALL, found));
     fields.finish(found);
     Some(Kernel { path: path?, protocol: protocol? })
-}
-
-fn read_modules(modules: &Field, found: &mut Diagnostics) -> Vec<Module> {
-    let items = modules.items("modules", "- path: module.ko", found);
-    items.iter().filter_map(|module| read_module(module, found)).collect()
 }
 
 fn read_module(module: &Field, found: &mut Diagnostics) -> Option<Module> {
@@ -198,12 +196,7 @@ fn read_cmdline(cmdline: &Field, found: &mut Diagnostics) -> Option<Located<Stri
     cmdline.text(found)
 }
 
-fn read_segments(segments: &Field, found: &mut Diagnostics) -> Vec<Located<Segment>> {
-    let items = segments.items("segments", "{start: 0x3000000, size: 1MiB, kind: reserved}", found);
-    items.iter().filter_map(|segment| read_segment(segment, found)).collect()
-}
-
-fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<Segment>> {
+fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<GuestRange>> {
     let fields = segment.mapping(found)?;
     let start = fields.required("start", found).and_then(|start| start.number(found));
     let size = fields.required("size", found).and_then(|size| size.number(found));
@@ -215,5 +208,5 @@ fn read_segment(segment: &Field, found: &mut Diagnostics) -> Option<Located<Segm
         found.push(error.help("a segment has one byte or more"));
         return None;
     }
-    Some(Located::new(Segment { start: start.value, size: size.value }, segment.node.span))
+    Some(Located::new(GuestRange::new(start.value, size.value), segment.node.span))
 }

@@ -2,22 +2,21 @@
 
 use std::ops::RangeInclusive;
 
-use stos_image::{DEFAULT_EXIT_PORT, TIMEOUT_LIMIT_MS};
+use stos_image::{RunDefaults, TIMEOUT_LIMIT_MS};
 use stos_x86::ports;
 
-use super::document::Run;
 use super::fields::Field;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
 /// Reads the mapping `run`, if there is one.
-pub fn read(run: Option<&Field>, found: &mut Diagnostics) -> Run {
-    let nothing = Run { timeout_ms: None, expect: Vec::new(), exit_port: DEFAULT_EXIT_PORT };
+pub fn read(run: Option<&Field>, found: &mut Diagnostics) -> RunDefaults {
+    let nothing = RunDefaults::default();
     let Some(fields) = run.and_then(|run| run.mapping(found)) else { return nothing };
     let timeout_ms = fields.optional("timeout").and_then(|timeout| read_timeout(&timeout, found));
-    let expect = fields.optional("expect").map_or_else(Vec::new, |expect| read_expect(&expect, found));
+    let expect = fields.list("expect", ("expectations", "Loading complete"), read_pattern, found);
     let exit_port = fields.optional("exit_port").and_then(|port| read_port(&port, found));
     fields.finish(found);
-    Run { timeout_ms, expect, exit_port: exit_port.unwrap_or(nothing.exit_port) }
+    RunDefaults { timeout_ms, expect, exit_port: exit_port.unwrap_or(nothing.exit_port) }
 }
 
 fn read_timeout(timeout: &Field, found: &mut Diagnostics) -> Option<u64> {
@@ -28,11 +27,6 @@ fn read_timeout(timeout: &Field, found: &mut Diagnostics) -> Option<u64> {
     let message = format!("run.timeout is {value} ms, it must be 1 ms to a day");
     found.push(Diagnostic::new(Code::OutOfRange, message).at(span, "").help("leave `timeout` out for no limit"));
     None
-}
-
-fn read_expect(expect: &Field, found: &mut Diagnostics) -> Vec<String> {
-    let items = expect.items("expectations", "Loading complete", found);
-    items.iter().filter_map(|pattern| read_pattern(pattern, found)).collect()
 }
 
 fn read_pattern(pattern: &Field, found: &mut Diagnostics) -> Option<String> {

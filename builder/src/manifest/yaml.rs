@@ -25,8 +25,11 @@ pub enum Node {
     /// A sequence.
     Sequence(Vec<Located<Node>>),
     /// A mapping, in the order of the document; keys are distinct.
-    Mapping(Vec<(Located<String>, Located<Node>)>),
+    Mapping(Vec<Entry>),
 }
+
+/// A key of a mapping with its value.
+pub type Entry = (Located<String>, Located<Node>);
 
 impl Node {
     /// What a person calls this sort of value.

@@ -111,9 +111,9 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::write`].
-    pub fn write_text(&self, name: &'static str, text: &str) -> Result<(), Diagnostic> {
+    pub fn write_text(&self, name: &'static str, text: &str, observer: Observer<'_>) -> Result<(), Diagnostic> {
         let write_to = |sink: &mut dyn Write| sink.write_all(text.as_bytes());
-        self.write_content(&Content::new(name, None, &write_to), &nobody)
+        self.write_content(&Content::new(name, None, &write_to), observer)
     }
 
     fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {

@@ -7,7 +7,6 @@ use stos_image::{GuestRange, Permissions, RegionKind};
 
 use super::claims::{Claim, Claims};
 use super::guest::OwnedChunk;
-use super::memory_map::segment_range;
 use crate::input::{Load, Loaded};
 use crate::kernel::HIGH_MEMORY;
 use crate::kernel::elf::{KernelElf, at_addresses_of};
@@ -30,19 +29,14 @@ impl Memory {
         let claims = Claims::new(manifest.kernel.protocol.value.link_address());
         let mut memory = Self { claims, ..Self::default() };
         for (index, segment) in manifest.segments.iter().enumerate() {
-            let range = segment_range(segment.value);
-            // Guest memory ends below 4 GiB, and segments end with it.
-            if let Ok(start) = u32::try_from(range.start.0) {
-                let name = format!("segments[{index}]");
-                memory.claims.add(
-                    start,
-                    range.size,
-                    RegionKind::Reserved,
-                    Permissions::empty(),
-                    name,
-                    Some(segment.span),
-                );
-            }
+            memory.claims.add_claim(Claim {
+                range: segment.value,
+                kind: RegionKind::Reserved,
+                permissions: Permissions::empty(),
+                name: format!("segments[{index}]"),
+                span: Some(segment.span),
+                parts: Vec::new(),
+            });
         }
         memory
     }
@@ -95,7 +89,7 @@ impl Memory {
                 (format!("kernel {}", section.name), GuestRange::new(start.into(), section.size.into()))
             });
             self.claims.add_claim(Claim {
-                range: GuestRange::new(start.into(), segment.memory_size.into()),
+                range: segment.physical(),
                 kind: RegionKind::Kernel,
                 permissions: segment.permissions,
                 name: format!("kernel segment {}", segment.index),

@@ -1,10 +1,10 @@
 //! The memory map that a kernel is told: a PC's, less what is reserved.
 
-use stos_image::{GuestRange, MapKind, MapRange, PAGE_SIZE};
+use stos_image::{GuestRange, MapKind, MapRange};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
-use crate::manifest::{Manifest, Segment};
+use crate::manifest::Manifest;
 
 /// A PC's memory map, less what the protocol wants to be `taken` and what the manifest reserves.
 pub fn declared_map(manifest: &Manifest, taken: &[GuestRange]) -> Result<Vec<MapRange>, Diagnostics> {
@@ -22,24 +22,17 @@ pub fn declared_map(manifest: &Manifest, taken: &[GuestRange]) -> Result<Vec<Map
     }
     let mut found = Diagnostics::default();
     for segment in &manifest.segments {
-        let range = segment_range(segment.value);
-        if range.checked_end().is_none_or(|end| end > memory) {
+        let range = segment.value;
+        if !range.ends_within(memory) {
             let message = format!("the segment {range} lies outside guest memory, which ends at {memory:#x}");
             let help = "make `memory` larger, or leave the segment out: a kernel only uses memory that it is told of";
             found.push(Diagnostic::new(Code::SegmentOutsideMemory, message).at(segment.span, "").help(help));
             continue;
         }
         // Kernels hand out whole pages, and differ in how they round the borders of what is available.
-        let start = range.start.page();
-        let end = range.end().next_multiple_of(PAGE_SIZE);
-        reserve(&mut ranges, GuestRange { start, size: end - start.0 });
+        reserve(&mut ranges, range.pages());
     }
     found.finish(ranges)
-}
-
-/// What a segment of the manifest covers.
-pub fn segment_range(segment: Segment) -> GuestRange {
-    GuestRange::new(segment.start, segment.size)
 }
 
 /// Makes the available parts of `ranges` that lie in `taken` reserved. The map stays sorted and disjoint, so that it means

@@ -10,5 +10,5 @@ mod placer;
 pub use claims::Claim;
 pub use guest::{OwnedChunk, Plan, limit_reached};
 pub use memory::Memory;
-pub use memory_map::{declared_map, reserve, segment_range};
+pub use memory_map::{declared_map, reserve};
 pub use placer::Placer;

@@ -1,10 +1,9 @@
 //! Finds room for what a loader adds to a kernel that is entered with paging off: in low memory, or behind the kernel.
 
-use stos_image::{GuestRange, PAGE_SIZE, align_up};
+use stos_image::{GuestRange, align_up};
 
 use super::layout::BOOT_STACK_END;
-use super::memory_map::segment_range;
-use crate::diagnostics::{Code, Diagnostic, Span};
+use crate::diagnostics::{Code, Diagnostic, Located};
 use crate::kernel::LOW_MEMORY_END;
 use crate::manifest::Manifest;
 
@@ -14,8 +13,8 @@ pub struct Placer {
     low: u64,
     /// First free byte behind the kernel.
     high: u64,
-    /// End of guest memory, and where the manifest gives it.
-    end: (u64, Span),
+    /// End of guest memory.
+    end: Located<u64>,
     /// Whole pages that the manifest reserves.
     reserved: Vec<GuestRange>,
 }
@@ -23,15 +22,9 @@ pub struct Placer {
 impl Placer {
     /// Free memory around a kernel that ends at `kernel_end`.
     pub fn new(manifest: &Manifest, kernel_end: u32) -> Self {
-        let pages = |range: GuestRange| {
-            let start = range.start.page();
-            GuestRange { start, size: range.end().next_multiple_of(PAGE_SIZE) - start.0 }
-        };
-        let mut reserved: Vec<GuestRange> =
-            manifest.segments.iter().map(|segment| pages(segment_range(segment.value))).collect();
+        let mut reserved: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value.pages()).collect();
         reserved.sort_unstable();
-        let end = (manifest.memory.value, manifest.memory.span);
-        Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end, reserved }
+        Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end: manifest.memory.clone(), reserved }
     }
 
     /// Room for `size` bytes behind the kernel.
@@ -39,7 +32,7 @@ impl Placer {
     /// # Errors
     /// When guest memory ends before.
     pub fn high(&mut self, size: usize, alignment: u32, what: &str) -> Result<u32, Diagnostic> {
-        let (end, span) = self.end;
+        let Located { value: end, span } = self.end;
         if let Some(start) = self.fit(self.high, end, size, alignment) {
             self.high = u64::from(start) + size as u64;
             return Ok(start);

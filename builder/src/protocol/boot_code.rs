@@ -4,7 +4,7 @@ use iced_x86::code_asm::{CodeAssembler, CodeLabel};
 use iced_x86::{BlockEncoderOptions, IcedError};
 
 use super::fault_catcher::fault_catcher;
-use super::trampoline::{KernelCall, halt, kernel_call, trampoline};
+use super::trampoline::halt;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::plan::layout::BOOT_CODE;
 
@@ -24,57 +24,40 @@ pub struct BootCode {
     pub double_fault: u32,
 }
 
-/// Assembles the fault catcher, and before it the trampoline that turns paging on for `call`. A kernel that is
-/// entered with paging off needs none: for that, the code that it returns to stands there.
+/// Assembles `begin`, which calls the kernel or is what it returns to, and the fault catcher behind it. `begin` tells where a
+/// guest begins, unless that is its first instruction.
 ///
 /// # Errors
 /// Only when an instruction can't be encoded, which no choice of addresses causes.
-pub fn assemble(call: Option<KernelCall>) -> Result<BootCode, Diagnostic> {
-    assemble_parts(call).map_err(|error| failed(&error))
+pub fn assemble(
+    calls_kernel: bool,
+    begin: impl FnOnce(&mut CodeAssembler) -> Result<Option<CodeLabel>, IcedError>,
+) -> Result<BootCode, Diagnostic> {
+    let parts = || {
+        let mut asm = CodeAssembler::new(32)?;
+        let start = begin(&mut asm)?;
+        let entries = fault_catcher(&mut asm)?;
+        let assembled = asm.assemble_options(BOOT_CODE.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
+        // Everything lies in the first page of a 32-bit address space.
+        let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
+        let handlers = entries.handlers.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
+        let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
+        let start = start.as_ref().map_or(Ok(BOOT_CODE), address)?;
+        let double_fault = address(&entries.double_fault)?;
+        let bytes = assembled.inner.code_buffer;
+        Ok(BootCode { bytes, start, trampoline_size, calls_kernel, handlers, double_fault })
+    };
+    parts().map_err(|error: IcedError| {
+        Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}"))
+    })
 }
 
-fn assemble_parts(call: Option<KernelCall>) -> Result<BootCode, IcedError> {
-    let mut asm = CodeAssembler::new(32)?;
-    let mut start = asm.create_label();
-    if let Some(call) = call {
-        kernel_call(&mut asm, call)?;
-        asm.set_label(&mut start)?;
-        trampoline(&mut asm)?;
-    } else {
-        asm.set_label(&mut start)?;
-        halt(&mut asm)?;
-    }
-    finish(asm, call.is_some(), Some(start))
-}
-
-/// Assembles the fault catcher behind code of a protocol's own, which a guest begins with.
+/// The boot code for a kernel that is entered with paging off: what it returns to, and the fault catcher.
 ///
 /// # Errors
 /// As for [`assemble`].
-pub fn assemble_after(begin: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> Result<BootCode, Diagnostic> {
-    let parts = || {
-        let mut asm = CodeAssembler::new(32)?;
-        begin(&mut asm)?;
-        finish(asm, true, None)
-    };
-    parts().map_err(|error| failed(&error))
-}
-
-fn failed(error: &IcedError) -> Diagnostic {
-    Diagnostic::new(Code::FormatLimit, format!("the boot code can't be assembled: {error}"))
-}
-
-/// Adds the fault catcher. `start` is where a guest begins, unless it is the first instruction of all.
-fn finish(mut asm: CodeAssembler, calls_kernel: bool, start: Option<CodeLabel>) -> Result<BootCode, IcedError> {
-    let entries = fault_catcher(&mut asm)?;
-    let assembled = asm.assemble_options(BOOT_CODE.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
-    // Everything lies in the first page of a 32-bit address space.
-    let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
-    let handlers = entries.handlers.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
-    let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-    let start = start.as_ref().map_or(Ok(BOOT_CODE), address)?;
-    let double_fault = address(&entries.double_fault)?;
-    Ok(BootCode { bytes: assembled.inner.code_buffer, start, trampoline_size, calls_kernel, handlers, double_fault })
+pub fn without_paging() -> Result<BootCode, Diagnostic> {
+    assemble(false, |asm| halt(asm).map(|()| None))
 }
 
 #[cfg(test)]
@@ -82,10 +65,11 @@ mod tests {
     use super::*;
     use crate::kernel::KERNEL_BASE;
     use crate::plan::layout::{POINTERS, STACK_TOP};
+    use crate::protocol::trampoline::trampoline;
 
     #[test]
     fn the_code_fits_its_page_and_has_a_handler_per_vector() {
-        let code = assemble(Some(KernelCall { entry: 0xc010_0000, argument: 0xc010_4000 })).unwrap();
+        let code = assemble(true, |asm| trampoline(asm, 0xc010_0000, 0xc010_4000).map(Some)).unwrap();
         assert!(code.bytes.len() < 0x1000, "{} bytes", code.bytes.len());
         assert_eq!(code.handlers.len(), 32);
         assert!(code.handlers.windows(2).all(|pair| pair[0] < pair[1]));
@@ -94,15 +78,16 @@ mod tests {
 
     #[test]
     fn the_addresses_in_the_code_are_those_that_were_asked_for() {
-        let code = assemble(Some(KernelCall { entry: 0xc012_3456, argument: 0xc065_4320 })).unwrap();
+        let code = assemble(true, |asm| trampoline(asm, 0xc012_3456, 0xc065_4320).map(Some)).unwrap();
         let trampoline = &code.bytes[..code.trampoline_size as usize];
         for address in [0xc012_3456_u32, 0xc065_4320, KERNEL_BASE + STACK_TOP, KERNEL_BASE + POINTERS] {
             assert!(trampoline.windows(4).any(|word| word == address.to_le_bytes()), "{address:#x} is missing");
         }
     }
+
     #[test]
     fn without_paging_there_is_only_a_halt_before_the_catcher() {
-        let code = assemble(None).unwrap();
+        let code = without_paging().unwrap();
         assert_eq!((code.start, &code.bytes[..2]), (BOOT_CODE, &[0xfa, 0xf4][..]));
         assert_eq!(code.handlers[0], BOOT_CODE + code.trampoline_size);
     }

@@ -1,6 +1,6 @@
 //! The last step of every boot protocol: makes a plan of the filled memory and of what the manifest says.
 
-use stos_image::{Description, MapRange, RunDefaults, Symbols};
+use stos_image::{Description, MapRange, Symbols};
 use stos_x86::registers::EntryState;
 
 use super::boot_pages::fault_catcher;
@@ -30,7 +30,6 @@ impl Draft {
     /// Everything that collides.
     pub fn finish(self, manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         let Self { memory, memory_map, entry, symbols, warnings } = self;
-        let run = &manifest.run;
         let paths = RecordedPaths::new(manifest);
         let (origins, kept) = recipes(inputs.all().zip(paths.all()), &memory.loads);
         let description = Description {
@@ -42,7 +41,7 @@ impl Draft {
             regions: memory.claims.settle()?,
             entry,
             fault_catcher: Some(fault_catcher()),
-            run: RunDefaults { timeout_ms: run.timeout_ms, expect: run.expect.clone(), exit_port: run.exit_port },
+            run: manifest.run.clone(),
             inputs: origins,
             manifest: manifest.to_yaml()?,
         };

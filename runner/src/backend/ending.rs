@@ -63,7 +63,7 @@ pub enum CpuFailure {
 impl From<Request> for Ending {
     fn from(request: Request) -> Self {
         match request {
-            Request::Exit(value) | Request::FaultRecorded(value) => Self::Exit(value),
+            Request::Exit(value) => Self::Exit(value),
             Request::Panic => Self::Panicked,
             Request::Reset => Self::Reset,
         }

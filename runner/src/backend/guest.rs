@@ -1,6 +1,7 @@
 //! A guest that runs, whatever executes it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Ending, Observed};
@@ -14,6 +15,15 @@ pub const SAMPLES: usize = 8;
 pub(super) const SAMPLE_GAP: Duration = Duration::from_micros(6700);
 /// Longest time for all of them.
 pub(super) const SAMPLE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the thread that runs or watches a guest is asked for by others.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// To stop. The end is not told then: it comes from outside.
+    pub stop: AtomicBool,
+    /// To take samples of the CPU; false again when they are in the findings.
+    pub sample: AtomicBool,
+}
 
 /// Where a backend puts what a guest does.
 pub struct Link {

@@ -32,8 +32,6 @@ pub enum StartError {
         /// What was found to be wrong.
         why: NotBegun,
     },
-    /// Guest memory was not made to be shared, and another process is to have it.
-    MemoryIsPrivate,
 }
 
 /// Why an emulator that was started runs no guest.

@@ -1,21 +1,12 @@
 //! The registers of a display adapter that say what of the text memory is shown.
 
-/// Where the cursor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// Nowhere.
-    Hidden,
-    /// In this cell of the text memory.
-    At(u16),
-}
-
 /// The registers of a display adapter that say what of the text memory is shown.
 pub trait Adapter: Send + Sync {
     /// The cell of the text memory that is shown first.
     fn start(&self) -> u16;
 
-    /// The cursor.
-    fn cursor(&self) -> Cursor;
+    /// The cell of the text memory that the cursor is in; `None` while it is hidden.
+    fn cursor(&self) -> Option<u16>;
 }
 
 /// The screen of a machine without registers: the text memory from its beginning, and no cursor.
@@ -27,7 +18,7 @@ impl Adapter for NoAdapter {
         0
     }
 
-    fn cursor(&self) -> Cursor {
-        Cursor::Hidden
+    fn cursor(&self) -> Option<u16> {
+        None
     }
 }

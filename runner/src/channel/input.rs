@@ -1,5 +1,9 @@
 //! What the guest is sent: bytes on its serial port, keys on its keyboard.
 
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{io, thread};
+
 /// Byte before the code of a key that the first PC did not have.
 const EXTENDED: u8 = 0xe0;
 /// Bit of a code that says that the key was released.
@@ -9,6 +13,21 @@ const RELEASED: u8 = 0x80;
 pub trait InputSink: Send + Sync {
     /// Hands `bytes` to the guest in order, waiting while it is slow to take them. False once it never will again.
     fn push(&self, bytes: &[u8]) -> bool;
+}
+
+/// Chunks of input that may wait for a guest that is slow to read.
+const QUEUE: usize = 64;
+
+/// Starts a thread that hands to `sink` what is sent to it, so that the sender need not wait. It ends with the sender, or once
+/// the guest takes nothing any more.
+///
+/// # Errors
+/// Those of starting a thread.
+pub fn feed(sink: Arc<dyn InputSink>) -> io::Result<SyncSender<Vec<u8>>> {
+    let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
+    let body = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
+    thread::Builder::new().name("feed".to_owned()).spawn(body)?;
+    Ok(sender)
 }
 
 /// A key goes down or up: its scan code of set 1.

@@ -5,7 +5,7 @@ mod input;
 mod output;
 mod recorder;
 
-pub use adapter::{Adapter, Cursor, NoAdapter};
-pub use input::{InputSink, KeySink, ScanCode};
+pub use adapter::{Adapter, NoAdapter};
+pub use input::{InputSink, KeySink, ScanCode, feed};
 pub use output::{OutputPipe, Stream};
 pub use recorder::{Recorder, Recording};

@@ -21,14 +21,12 @@ pub const FLOATING: u8 = 0xff;
 /// What a guest asks for with a write that ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// End with this value.
+    /// End with this value, which it has written to the exit device or to its fault catcher's port.
     Exit(u32),
     /// It has panicked.
     Panic,
     /// Reset the machine.
     Reset,
-    /// Its fault catcher has written a record, and this value to its port.
-    FaultRecorded(u32),
 }
 
 /// The devices behind the ports. Those that only the guest uses belong to it, the others are shared.
@@ -118,7 +116,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
             return aligned.then(|| Request::Exit(number(access)));
         }
         if Some(port) == self.devices.fault_port {
-            return Some(Request::FaultRecorded(number(access)));
+            return Some(Request::Exit(number(access)));
         }
         let mut is_known = false;
         for (byte, port) in access.iter().zip(ports_from(port)) {
@@ -334,7 +332,7 @@ mod tests {
         assert_eq!(bus.write(ports::KEYBOARD_DATA, 1, &[0xfe]), Some(Request::Reset));
         assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[3]), Some(Request::Reset));
         assert_eq!(bus.write(ports::SYSTEM_CONTROL_A, 1, &[2]), None);
-        assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::FaultRecorded(14)));
+        assert_eq!(bus.write(0xf8, 1, &[14]), Some(Request::Exit(14)));
     }
 
     proptest! {

@@ -30,40 +30,43 @@ impl Controller {
 }
 
 /// Both controllers. In each number, bit n stands for request line n.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Pics {
-    /// IRQ 0 to 7.
+    /// The first 8259A: IRQ 0 to 7.
     pub first: Controller,
-    /// IRQ 8 to 15.
+    /// The second 8259A: IRQ 8 to 15.
     pub second: Controller,
 }
 
 impl Pics {
     /// True when a request on some line would reach the CPU.
-    pub fn can_interrupt(&self) -> bool {
+    pub fn can_interrupt(self) -> bool {
         (0..LINES)
             .any(|line| self.first.passes(line) && (line != CASCADE || (0..LINES).any(|line| self.second.passes(line))))
     }
 
     /// The requests that the CPU has taken and whose end it has not told, as IRQ numbers.
-    pub fn in_service(&self) -> Vec<u8> {
+    pub fn in_service(self) -> Vec<u8> {
         let both = u16::from_le_bytes([self.first.in_service, self.second.in_service]);
         (0..2 * LINES).filter(|irq| both >> irq & 1 == 1).collect()
     }
 }
 
-/// Everything that can wake a CPU from HLT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What can interrupt the CPU. In each number, bit n stands for request line n of the controller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "InterruptsReport")]
 pub struct Interrupts {
     /// The 8259As.
+    #[serde(flatten)]
     pub pics: Pics,
     /// The guest has turned on a source of interrupts in the local APIC or the I/O APIC.
+    #[serde(rename = "apic_used")]
     pub is_apic_used: bool,
 }
 
 impl Interrupts {
     /// True when something can wake a CPU that takes interrupts.
-    pub fn can_wake(&self) -> bool {
+    pub fn can_wake(self) -> bool {
         self.is_apic_used || self.pics.can_interrupt()
     }
 }

@@ -161,7 +161,11 @@ impl<L: InterruptLine> Uart<L> {
                 self.refill();
             }
             LINE_CONTROL => self.line_control = value,
-            MODEM_CONTROL => self.modem_control = value & MODEM_CONTROL_BITS,
+            MODEM_CONTROL => {
+                self.modem_control = value & MODEM_CONTROL_BITS;
+                // What came during a loopback can be received after it.
+                self.refill();
+            }
             LINE_STATUS | MODEM_STATUS => {}
             _ => self.scratch = value,
         }
@@ -368,6 +372,18 @@ mod tests {
         uart.receive(b"a");
         uart.write(DATA, b'x');
         assert_eq!(edges.take(), 0);
+    }
+
+    #[test]
+    fn what_comes_during_a_loopback_is_received_after_it() {
+        let (mut uart, edges) = uart();
+        uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED);
+        uart.write(MODEM_CONTROL, LOOPBACK);
+        uart.receive(b"x");
+        assert_eq!((uart.read(LINE_STATUS) & DATA_READY, edges.take()), (0, 0));
+        uart.write(MODEM_CONTROL, 0);
+        assert_eq!((uart.read(LINE_STATUS) & DATA_READY, edges.take()), (DATA_READY, 1));
+        assert_eq!(uart.read(DATA), b'x');
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stos_x86::bios_data;
 
-use crate::channel::{Adapter, Cursor};
+use crate::channel::Adapter;
 
 /// Attribute controller: index and data in turn when written.
 const ATTRIBUTE: u16 = 0x3c0;
@@ -193,10 +193,10 @@ impl Adapter for Vga {
         self.registers().pair(START_ADDRESS)
     }
 
-    fn cursor(&self) -> Cursor {
+    fn cursor(&self) -> Option<u16> {
         let registers = self.registers();
         let hidden = registers.crtc.registers.get(CURSOR_START).is_some_and(|start| start & CURSOR_OFF != 0);
-        if hidden { Cursor::Hidden } else { Cursor::At(registers.pair(CURSOR_LOCATION)) }
+        (!hidden).then(|| registers.pair(CURSOR_LOCATION))
     }
 }
 
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn the_cursor_is_where_it_was_put_and_can_be_read_back() {
         let vga = Vga::default();
-        assert_eq!((vga.start(), vga.cursor()), (0, Cursor::At(0)));
+        assert_eq!((vga.start(), vga.cursor()), (0, Some(0)));
         set_crtc(&vga, 0x0e, 0x01);
         set_crtc(&vga, 0x0f, 0x42);
-        assert_eq!(vga.cursor(), Cursor::At(0x142));
+        assert_eq!(vga.cursor(), Some(0x142));
         vga.registers().write(CRTC, 0x0e);
         assert_eq!(vga.registers().read(CRTC + 1), 0x01);
         set_crtc(&vga, 0x0a, 0x20);
-        assert_eq!(vga.cursor(), Cursor::Hidden);
+        assert_eq!(vga.cursor(), None);
         set_crtc(&vga, 0x0d, 80);
         assert_eq!(vga.start(), 80);
     }
@@ -230,8 +230,8 @@ mod tests {
     fn the_cursor_begins_where_firmware_says_that_it_is() {
         let memory = [bios_data::vectors(), bios_data::data_area(0x9_fc00)].concat();
         let vga = Vga::new(|address| memory.get(address as usize).copied());
-        assert_eq!(vga.cursor(), Cursor::At(160));
-        assert_eq!(Vga::new(|_| Some(0)).cursor(), Cursor::At(0));
+        assert_eq!(vga.cursor(), Some(160));
+        assert_eq!(Vga::new(|_| Some(0)).cursor(), Some(0));
     }
 
     #[test]

@@ -23,15 +23,15 @@ fn follows_a_call(scene: &Scene<'_>, address: u32) -> bool {
 
 /// The return address on top of the stack, if a call has just put it there.
 pub fn top_return_address(scene: &Scene<'_>) -> Option<u32> {
-    scene.memory.word(scene.record.esp).filter(|&address| follows_a_call(scene, address))
+    scene.memory.word(scene.cpu.general.esp).filter(|&address| follows_a_call(scene, address))
 }
 
 /// The return address that the frame pointer does not lead to: that of code that has no frame yet, because it is the first
 /// instruction of its function or nothing at all.
 fn frameless_caller(scene: &Scene<'_>) -> Option<u32> {
-    let record = scene.record;
-    let begins = scene.guest.symbols.find(record.eip).is_some_and(|(_, offset)| offset == 0);
-    let is_wild = !scene.is_code(record.eip);
+    let cpu = &scene.cpu;
+    let begins = scene.guest.symbols.find(cpu.eip).is_some_and(|(_, offset)| offset == 0);
+    let is_wild = !scene.is_code(cpu.eip);
     (begins || is_wild).then(|| top_return_address(scene))?
 }
 
@@ -81,8 +81,8 @@ impl Lines {
 
 /// A line for each frame, and one that says why there are no more.
 pub fn backtrace(scene: &Scene<'_>) -> Vec<String> {
-    let record = scene.record;
-    let first = format!("#0 {}", describe_address(scene.guest.symbols, record.eip));
+    let cpu = &scene.cpu;
+    let first = format!("#0 {}", describe_address(scene.guest.symbols, cpu.eip));
     let mut found = Lines { text: vec![first], count: 1, last: None };
     let caller = frameless_caller(scene);
     if let Some(address) = caller {
@@ -99,7 +99,7 @@ pub fn backtrace(scene: &Scene<'_>) -> Vec<String> {
 
 /// Adds the frames that EBP leads to; returns why they end, unless with the code that calls the kernel.
 fn follow(scene: &Scene<'_>, found: &mut Lines) -> Option<String> {
-    let mut frame_pointer = scene.record.ebp;
+    let mut frame_pointer = scene.cpu.general.ebp;
     loop {
         if frame_pointer == 0 {
             return (found.count == 1)

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
 
-use super::exception::exception;
+use super::exception::{GENERAL_PROTECTION, exception};
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
-use crate::machine::Machine;
 
 /// A caught exception in words.
 #[derive(Clone, Debug, Default)]
@@ -22,37 +23,38 @@ pub struct Diagnosis {
     refuses_paging: bool,
 }
 
-/// An exception that was caught, for programs.
-#[derive(Clone, Debug, Default)]
+/// An exception.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ExceptionReport")]
 pub struct CaughtException {
-    /// Its vector.
+    /// Its vector, 0 to 31.
     pub vector: u32,
-    /// The manual's short name, such as `#PF`.
+    /// Its short name, such as `#PF`.
     pub mnemonic: &'static str,
-    /// Its name in words.
+    /// Its name.
     pub name: &'static str,
-    /// Its error code, or 0.
+    /// Its error code; 0 for a vector that has none.
     pub error_code: u32,
     /// Where it happened.
     pub place: Place,
-    /// CR2.
+    /// CR2: for a page fault, the address that was used.
     pub cr2: u32,
 }
 
 impl Diagnosis {
-    /// Explains `record` by what the image of `machine` knows and by what its memory holds.
-    pub fn new(record: &FaultRecord, machine: &Machine) -> Self {
-        Self::of(&Guest::of(machine).scene(record))
+    /// Explains `record` by what the image of `guest` knows and by what its memory holds.
+    pub fn new(record: &FaultRecord, guest: Guest<'_>) -> Self {
+        Self::of(&guest.caught(record))
     }
 
     fn of(scene: &Scene<'_>) -> Self {
-        let FaultRecord { vector, error_code, eip, cr2, .. } = *scene.record;
+        let Scene { ref cpu, vector, error_code, .. } = *scene;
         let Exception { mnemonic, name, .. } = exception(vector);
-        let place = Place::new(Some(scene.guest.symbols), eip);
-        let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2 };
-        let (sentence, details) = (sentence(scene), details(scene));
-        let cpu = scene.record.cpu_state();
-        Self { sentence, details, exception, cpu, refuses_paging: refuses_paging(scene) }
+        let place = Place::new(Some(scene.guest.symbols), cpu.eip);
+        let exception = CaughtException { vector, mnemonic, name, error_code, place, cr2: cpu.cr2 };
+        let details = indented(&facts(scene)) + &surroundings(scene);
+        let refuses_paging = refuses_paging(scene);
+        Self { sentence: sentence(scene), details, exception, cpu: cpu.clone(), refuses_paging }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
@@ -84,25 +86,20 @@ impl fmt::Display for Diagnosis {
 }
 
 fn sentence(scene: &Scene<'_>) -> String {
-    let Exception { mnemonic, name, .. } = exception(scene.record.vector);
-    let place = describe_address(scene.guest.symbols, scene.record.eip);
+    let Exception { mnemonic, name, .. } = exception(scene.vector);
+    let place = describe_address(scene.guest.symbols, scene.cpu.eip);
     let cause = cause(scene).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{mnemonic} ({name}) at {place} before the kernel had its own IDT{cause}")
 }
 
-fn details(scene: &Scene<'_>) -> String {
-    indented(&facts(scene)) + &surroundings(scene)
-}
-
 fn refuses_paging(scene: &Scene<'_>) -> bool {
-    let record = scene.record;
+    let cpu = &scene.cpu;
     // 0F 22 /r is MOV CR, r32; the reg field names the control register, the r/m field the general one
     // (Intel SDM volume 2B, "MOV - Move to/from Control Registers").
-    let &[0x0f, 0x22, operands] = &scene.memory.bytes(record.eip, 3)[..] else { return false };
-    let general = [record.eax, record.ecx, record.edx, record.ebx, record.esp, record.ebp, record.esi, record.edi];
-    let value = general[usize::from(operands & 7)];
-    let protected = value & CR0_PE != 0;
-    record.vector == 13 && operands & 0x38 == 0 && record.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && protected
+    let &[0x0f, 0x22, operands] = &scene.memory.bytes(cpu.eip, 3)[..] else { return false };
+    let value = cpu.general.by_number()[usize::from(operands & 7)];
+    let turns_paging_on = cpu.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && value & CR0_PE != 0;
+    scene.vector == GENERAL_PROTECTION && operands & 0x38 == 0 && turns_paging_on
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which of the deliveries before a triple fault led to it: the last failed because of the one before it, and so on back to
 //! the one that came while all was well.
 
-use super::gate::{Gate, Obstacle};
+use super::gate::{FRAME, Gate, Obstacle};
 use super::scene::Guest;
 use crate::machine::{Delivery, History, Run, Source};
 
@@ -9,14 +9,10 @@ use crate::machine::{Delivery, History, Run, Source};
 const STEPS: usize = 8;
 /// Most bytes of an instruction: `int n` pushes the address after it.
 const LONGEST: u32 = 15;
-/// Bytes of the smallest frame, and where CS lies in it.
-const FRAME: u32 = 12;
-const FRAME_CS: u32 = 8;
 
 /// Why `delivery` could not reach its handler, if it could not.
 fn obstacle(guest: Guest<'_>, delivery: &Delivery) -> Option<Obstacle> {
-    let record = delivery.record();
-    let scene = guest.scene(&record);
+    let scene = guest.before(delivery);
     Gate::new(&scene, delivery.vector).obstacle(&scene, delivery)
 }
 
@@ -78,14 +74,14 @@ fn is_found_while_delivering(before: &Run, run: &Run, guest: Guest<'_>) -> bool 
 /// after that overwrites it.
 fn is_in_the_handler_of(before: &Run, run: &Run, guest: Guest<'_>) -> bool {
     let (old, new) = (&before.last.cpu, &run.first.cpu);
-    let record = before.last.record();
-    let memory = guest.scene(&record).memory;
+    let memory = guest.before(&before.last).memory;
     let frame = old.general.esp.wrapping_sub(FRAME);
     let word = |offset: u32| memory.word(frame.wrapping_add(offset));
     let is_deeper = new.general.esp <= frame && old.general.esp >= FRAME;
     let is_kernels = [old, new].iter().all(|cpu| cpu.privilege() == 0);
+    // EIP, then CS, then EFLAGS.
     let returns = word(0).is_some_and(|eip| eip.wrapping_sub(old.eip) <= LONGEST);
-    let same_code = word(FRAME - FRAME_CS).is_some_and(|cs| cs & 0xffff == u32::from(old.selectors.cs));
+    let same_code = word(4).is_some_and(|cs| cs & 0xffff == u32::from(old.selectors.cs));
     is_deeper && is_kernels && returns && same_code
 }
 

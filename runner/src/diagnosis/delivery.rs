@@ -1,6 +1,5 @@
 //! An attempt to call a handler, in words.
 
-use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 
 use super::exception::{BREAKPOINT, OVERFLOW, exception};
@@ -8,13 +7,6 @@ use crate::machine::{Delivery, Source};
 
 /// Vectors that are the CPU's own.
 const EXCEPTIONS: u32 = 32;
-
-impl Delivery {
-    /// The CPU as a fault record.
-    pub fn record(&self) -> FaultRecord {
-        FaultRecord::of(&self.cpu, self.vector, self.error_code)
-    }
-}
 
 /// True when the vector says what it was.
 pub fn is_exception(delivery: &Delivery) -> bool {
@@ -27,7 +19,7 @@ pub fn is_exception(delivery: &Delivery) -> bool {
 
 /// What it was that a handler was called for.
 pub fn name(delivery: &Delivery) -> String {
-    let Delivery { vector, .. } = *delivery;
+    let vector = delivery.vector;
     let Exception { mnemonic, name, .. } = exception(vector);
     match delivery.source {
         _ if is_exception(delivery) => format!("{mnemonic} ({name})"),

@@ -64,19 +64,19 @@ fn entry(scene: &Scene<'_>, table: TableRegister, index: u32) -> Option<Descript
 }
 
 /// Whole entries of a table.
-fn entries(table: TableRegister) -> u32 {
+pub fn entries(table: TableRegister) -> u32 {
     (u32::from(table.limit) + 1) / 8
 }
 
-/// Where a table is, by the record; `None` for one that is not there.
+/// Where a table is; `None` for one that is not there.
 fn place(scene: &Scene<'_>, table: Table) -> Option<TableRegister> {
-    let CpuState { gdtr, idtr, selectors, .. } = scene.record.cpu_state();
+    let CpuState { gdtr, idtr, ref selectors, .. } = scene.cpu;
     let place = match table {
         Table::Gdt => gdtr,
         Table::Idt => idtr,
         Table::Ldt => {
-            let index = u32::from(Selector(selectors.ldtr).index()).max(1);
-            let descriptor = entry(scene, gdtr, index).filter(|_| !Selector(selectors.ldtr).is_null())?;
+            let selector = Some(Selector(selectors.ldtr)).filter(|selector| !selector.is_null())?;
+            let descriptor = entry(scene, gdtr, selector.index().into())?;
             TableRegister { base: descriptor.base(), limit: u16::try_from(descriptor.limit()).unwrap_or(u16::MAX) }
         }
     };
@@ -84,23 +84,22 @@ fn place(scene: &Scene<'_>, table: Table) -> Option<TableRegister> {
 }
 
 /// The linear base of the segment that a selector names, 0 where that is not known.
-pub fn segment_base(scene: &Scene<'_>, selector: u32) -> u32 {
+pub fn segment_base(scene: &Scene<'_>, selector: u16) -> u32 {
     segment(scene, selector).map_or(0, Descriptor::base)
 }
 
 /// The descriptor that a selector names, or else why there is none, as the end of a sentence about the selector.
-pub fn segment(scene: &Scene<'_>, selector: u32) -> Result<Descriptor, String> {
-    if selector & 0xfffc == 0 {
+pub fn segment(scene: &Scene<'_>, selector: u16) -> Result<Descriptor, String> {
+    let selector = Selector(selector);
+    if selector.is_null() {
         return Err("is the null selector".to_owned());
     }
-    // A selector is laid out like an error code, whose IDT bit it has no use for.
-    let code = SelectorCode(selector & !3);
-    let table = code.table();
+    let (table, index) = (selector.table(), u32::from(selector.index()));
     let Some(place) = place(scene, table) else { return Err(format!("is in the {table}, and there is none")) };
-    if code.index() >= entries(place) {
+    if index >= entries(place) {
         return Err(format!("lies past the {table}'s limit {:#x}", place.limit));
     }
-    entry(scene, place, code.index()).ok_or_else(|| format!("is in the {table}, which is not mapped there"))
+    entry(scene, place, index).ok_or_else(|| format!("is in the {table}, which is not mapped there"))
 }
 
 /// The table that an error code names, with the entry at fault and its neighbours.

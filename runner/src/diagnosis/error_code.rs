@@ -22,7 +22,7 @@ pub fn selector(code: SelectorCode) -> String {
 
 /// What a page fault was about, as the end of a sentence (Intel SDM volume 3A, section 4.7).
 pub fn page_fault(scene: &Scene<'_>) -> String {
-    let code = PageFaultCode::from_bits_retain(scene.record.error_code);
+    let code = PageFaultCode::from_bits_retain(scene.error_code);
     let access = match (scene.is_fetch(), code.contains(PageFaultCode::WRITE)) {
         (true, _) => "instruction fetch from",
         (false, true) => "write to",
@@ -34,17 +34,17 @@ pub fn page_fault(scene: &Scene<'_>) -> String {
         (false, true) => "the page's protection forbids it",
         (false, false) => "no page is mapped there",
     };
-    format!("{mode} {access} {:#010x}: {why}", scene.record.cr2)
+    format!("{mode} {access} {:#010x}: {why}", scene.cpu.cr2)
 }
 
 /// The error code with all of its bits; `None` when the exception has none.
 pub fn bits(scene: &Scene<'_>) -> Option<String> {
-    let code = scene.record.error_code;
+    let code = scene.error_code;
     let bit = |number: u32, clear: &'static str, set: &'static str| {
         let value = code >> number & 1;
         format!("{value} ({})", if value == 1 { set } else { clear })
     };
-    let meaning = match exception(scene.record.vector).error_code {
+    let meaning = match exception(scene.vector).error_code {
         ErrorCode::None => return None,
         ErrorCode::Zero => "always 0 for this exception".to_owned(),
         ErrorCode::Number => "see the CPU's manual".to_owned(),

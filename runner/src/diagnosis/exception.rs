@@ -2,7 +2,9 @@
 
 use stos_x86::interrupts::{self, Exception};
 
-/// Vectors as a fault record has them.
+/// Stands for the vector of an exception where there is none.
+pub const NO_VECTOR: u32 = u32::MAX;
+/// `int3`. Vectors here have 32 bits, as in a fault record, which may hold any number.
 pub const BREAKPOINT: u32 = interrupts::BREAKPOINT as u32;
 /// `into`.
 pub const OVERFLOW: u32 = interrupts::OVERFLOW as u32;
@@ -13,7 +15,7 @@ pub const GENERAL_PROTECTION: u32 = interrupts::GENERAL_PROTECTION as u32;
 /// #PF.
 pub const PAGE_FAULT: u32 = interrupts::PAGE_FAULT as u32;
 
-/// The exception of a vector as a fault record has it, which may be any number.
+/// The exception of a vector, which may be any number.
 pub fn exception(vector: u32) -> Exception {
     interrupts::exception(u8::try_from(vector).unwrap_or(u8::MAX))
 }

@@ -14,7 +14,7 @@ use super::scene::Scene;
 use crate::machine::{Delivery, Source};
 
 /// Bytes that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
-const FRAME: u32 = 12;
+pub const FRAME: u32 = 12;
 const OUTER_FRAME: u32 = 8;
 const ERROR_CODE: u32 = 4;
 
@@ -63,7 +63,7 @@ pub enum Subject {
     /// The entry of the IDT.
     Entry,
     /// The selector in it.
-    Selector(u32),
+    Selector(u16),
     /// The stack, at this linear address.
     Stack(u32),
     /// The task state segment, which names the stack.
@@ -73,11 +73,10 @@ pub enum Subject {
 impl Gate {
     /// The entry for `vector` of the table that IDTR names.
     pub fn new(scene: &Scene<'_>, vector: u32) -> Self {
-        let offset = vector.wrapping_mul(8);
-        let address = scene.record.idtr_base.wrapping_add(offset);
-        let is_within = offset.checked_add(7).is_some_and(|last| last <= scene.record.idtr_limit & 0xffff);
+        let idtr = scene.cpu.idtr;
+        let address = idtr.base.wrapping_add(vector.wrapping_mul(8));
         let entry = match scene.memory.bytes(address, 8).try_into() {
-            _ if !is_within => Entry::PastEnd,
+            _ if idtr.entry(vector).is_none() => Entry::PastEnd,
             Ok(bytes) => Entry::Read(Descriptor::from_le_bytes(bytes)),
             Err(_) => Entry::NotMapped,
         };
@@ -94,7 +93,7 @@ impl Gate {
     /// The entry itself, with the bytes that it has in memory.
     pub fn describe(&self, scene: &Scene<'_>) -> String {
         let Self { vector, address, entry } = self;
-        let limit = scene.record.idtr_limit & 0xffff;
+        let limit = scene.cpu.idtr.limit;
         match entry {
             Entry::PastEnd => format!("entry {vector} would be at {address:#010x}: past the IDT's limit {limit:#x}"),
             Entry::NotMapped => format!("entry {vector} would be at {address:#010x}, which is not mapped"),
@@ -113,13 +112,13 @@ impl Gate {
 
     /// Why the CPU can't call a handler through this entry.
     pub fn obstacle(&self, scene: &Scene<'_>, delivery: &Delivery) -> Option<Obstacle> {
-        let privilege = scene.record.cs & 3;
+        let privilege = scene.cpu.privilege().into();
         let name = format!("IDT entry {}", self.vector);
         let entry = match self.usable_entry(scene, privilege, delivery.source) {
             Ok(entry) => entry,
             Err(fault) => return Some(Obstacle { subject: Subject::Entry, name, fault }),
         };
-        let selector = u32::from(entry.target().0);
+        let (selector, _) = entry.target();
         let refused = |why: String| {
             let fault = format!("names selector {selector:#x}, {why}");
             Some(Obstacle { subject: Subject::Selector(selector), name: name.clone(), fault })
@@ -151,7 +150,7 @@ impl Gate {
     /// The entry, unless something is wrong with it alone, as the end of a sentence.
     fn usable_entry(&self, scene: &Scene<'_>, privilege: u32, source: Source) -> Result<Descriptor, String> {
         let entry = match self.entry {
-            Entry::PastEnd => return Err(format!("lies past the IDT's limit {:#x}", scene.record.idtr_limit & 0xffff)),
+            Entry::PastEnd => return Err(format!("lies past the IDT's limit {:#x}", scene.cpu.idtr.limit)),
             Entry::NotMapped => return Err(format!("at {:#010x} is not mapped", self.address)),
             Entry::Read(Descriptor(0)) => return Err("is not present".to_owned()),
             Entry::Read(entry) => entry,
@@ -181,16 +180,16 @@ fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Opt
             let (name, fault) = ("the TSS, which has the kernel's stack,".to_owned(), format!("can't be read: {why}"));
             Some(Obstacle { subject: Subject::Task, name, fault })
         };
-        let place = match segment(scene, scene.record.tr) {
+        let place = match segment(scene, scene.cpu.selectors.tr) {
             Ok(tss) => tss.base().wrapping_add(tss_offset::ESP0),
-            Err(why) => return no_stack(format!("TR {:#x} {why}", scene.record.tr)),
+            Err(why) => return no_stack(format!("TR {:#x} {why}", scene.cpu.selectors.tr)),
         };
         match scene.memory.word(place) {
             Some(top) => ("the TSS's ESP0", top, FRAME + OUTER_FRAME + code),
             None => return no_stack(format!("{place:#010x} is not mapped")),
         }
     } else {
-        ("ESP", scene.record.esp, FRAME + code)
+        ("ESP", scene.cpu.general.esp, FRAME + code)
     };
     let mut pushed = (1..=size / 4).map(|word| top.wrapping_sub(word * 4));
     let (address, why) = pushed.find_map(|address| Some((address, scene.refuses_write(address)?)))?;

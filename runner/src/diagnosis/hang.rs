@@ -2,20 +2,17 @@
 
 use std::fmt::Write as _;
 
-use stos_image::FaultRecord;
 use stos_x86::registers::CpuState;
 
+use super::exception::NO_VECTOR;
 use super::interrupts::obstacle;
-use super::place::describe_address;
+use super::place::{describe_address, shorten};
 use super::scene::{Guest, Scene};
 use super::sections::surroundings;
 use crate::devices::Interrupts;
-use crate::machine::Machine;
 
 /// Functions that are named when the CPU was seen in several.
 const NAMED: usize = 3;
-/// Stands for the vector of an exception where there is none.
-const NO_VECTOR: u32 = u32::MAX;
 
 /// What a CPU was doing, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +24,8 @@ pub struct Hang {
 impl Hang {
     /// Explains what `samples` show, the last of which is the latest; `interrupts` are what could have woken the CPU then.
     /// `None` without any sample.
-    pub fn new(samples: &[CpuState], interrupts: Option<&Interrupts>, machine: &Machine) -> Option<Self> {
-        let record = FaultRecord::of(samples.last()?, NO_VECTOR, 0);
-        Some(Self::of(samples, interrupts, &Guest::of(machine).scene(&record)))
-    }
-
-    fn of(samples: &[CpuState], interrupts: Option<&Interrupts>, scene: &Scene<'_>) -> Self {
+    pub fn new(samples: &[CpuState], interrupts: Option<Interrupts>, guest: Guest<'_>) -> Option<Self> {
+        let scene = &guest.scene(samples.last()?, NO_VECTOR, 0);
         let all_wait = samples.iter().all(|sample| sample.is_halted);
         let places = Places::new(samples, scene);
         let mut clause = if all_wait { "waiting in HLT for an interrupt, ".to_owned() } else { String::new() };
@@ -47,7 +40,7 @@ impl Hang {
                 let _ = writeln!(details, "    {} {}", describe_address(scene.guest.symbols, *eip), times(*count));
             }
         }
-        Self { clause, details: details + &surroundings(scene) }
+        Some(Self { clause, details: details + &surroundings(scene) })
     }
 
     /// Where the CPU was, as in "the CPU was ...".
@@ -70,7 +63,7 @@ struct Places {
 
 impl Places {
     fn new(samples: &[CpuState], scene: &Scene<'_>) -> Self {
-        let name = |eip| scene.guest.symbols.find(eip).map(|(symbol, _)| super::place::shorten(&symbol.shown_name()));
+        let name = |eip| scene.guest.symbols.find(eip).map(|(symbol, _)| shorten(&symbol.shown_name()));
         let (mut eips, mut functions) = (Vec::new(), Vec::new());
         for sample in samples {
             count(&mut eips, sample.eip);
@@ -128,14 +121,15 @@ mod tests {
     use super::super::testing::Case;
     use super::*;
     use crate::devices::{Controller, Pics};
+    use stos_image::FaultRecord;
 
-    fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<&Interrupts>) -> Hang {
+    fn hang_at(eips: &[u32], is_halted: bool, interrupts: Option<Interrupts>) -> Hang {
         let samples: Vec<CpuState> =
             eips.iter().map(|&eip| CpuState { eip, eflags: 0x202, is_halted, ..CpuState::default() }).collect();
-        let case = Case::new(FaultRecord::of(&samples[samples.len() - 1], NO_VECTOR, 0))
+        let case = Case::new(FaultRecord::default())
             .with_symbol(0x1000, 0x100, "spin_lock")
             .with_symbol(0x1100, 0x100, "schedule");
-        Hang::of(&samples, interrupts, &case.scene())
+        Hang::new(&samples, interrupts, case.guest()).unwrap()
     }
 
     #[test]
@@ -177,13 +171,13 @@ mod tests {
     fn a_cpu_that_waits_is_told_with_what_holds_interrupts_back() {
         let first = Controller { requested: 1, masked: 0, in_service: 1 };
         let interrupts = Interrupts { pics: Pics { first, second: Controller::default() }, is_apic_used: false };
-        let hang = hang_at(&[0x1104; 2], true, Some(&interrupts));
+        let hang = hang_at(&[0x1104; 2], true, Some(interrupts));
         assert!(
             hang.clause().starts_with("waiting in HLT for an interrupt, at 0x00001104 (schedule+0x4) each"),
             "{}",
             hang.clause()
         );
         assert!(hang.clause().contains("IRQ 0 is still in service"), "{}", hang.clause());
-        assert!(!hang_at(&[0x1104; 2], false, Some(&interrupts)).clause().contains("IRQ"), "it runs");
+        assert!(!hang_at(&[0x1104; 2], false, Some(interrupts)).clause().contains("IRQ"), "it runs");
     }
 }

@@ -2,7 +2,6 @@
 
 use stos_image::{Permissions, RegionKind};
 use stos_x86::interrupts::{ErrorCode, SelectorCode};
-use stos_x86::registers::EFLAGS_IF;
 use stos_x86::segments::Table;
 
 use super::backtrace::top_return_address;
@@ -27,15 +26,15 @@ fn as_text(address: u32) -> Option<String> {
 
 /// The address that the fault is about, if it is about one.
 pub fn subject(scene: &Scene<'_>) -> Option<u32> {
-    match scene.record.vector {
-        PAGE_FAULT => Some(scene.record.cr2),
+    match scene.vector {
+        PAGE_FAULT => Some(scene.cpu.cr2),
         DOUBLE_FAULT => scene.bad_stack().map(|(address, _)| address),
         _ => None,
     }
 }
 
 fn wild_jump(scene: &Scene<'_>) -> Option<String> {
-    let eip = scene.record.eip;
+    let eip = scene.cpu.eip;
     if scene.is_code(eip) {
         return None;
     }
@@ -67,7 +66,7 @@ fn wild_jump(scene: &Scene<'_>) -> Option<String> {
 
 fn null_pointer(scene: &Scene<'_>) -> Option<String> {
     let address = subject(scene)?;
-    let is_null = scene.record.vector == PAGE_FAULT && address < FIRST_PAGE && address != scene.record.eip;
+    let is_null = scene.vector == PAGE_FAULT && address < FIRST_PAGE && address != scene.cpu.eip;
     is_null.then(|| match address {
         0 => "a NULL pointer was used".to_owned(),
         _ => format!("a NULL pointer was used: {address:#x} is the offset of a field or an element from NULL"),
@@ -76,10 +75,10 @@ fn null_pointer(scene: &Scene<'_>) -> Option<String> {
 
 /// The stack has run into what is not mapped, or never was anywhere.
 fn bad_stack(scene: &Scene<'_>) -> Option<String> {
-    let esp = scene.record.esp;
+    let esp = scene.cpu.general.esp;
     let (address, why) = scene.bad_stack()?;
-    let is_stack_access = scene.record.vector == DOUBLE_FAULT
-        || scene.record.cr2.wrapping_sub(esp.wrapping_sub(NEAR_STACK)) < 2 * NEAR_STACK;
+    let is_stack_access =
+        scene.vector == DOUBLE_FAULT || scene.cpu.cr2.wrapping_sub(esp.wrapping_sub(NEAR_STACK)) < 2 * NEAR_STACK;
     if !is_stack_access {
         return None;
     }
@@ -98,7 +97,7 @@ fn bad_stack(scene: &Scene<'_>) -> Option<String> {
 
 /// ESP has left the image's stack for memory that holds something else.
 fn stray_stack(scene: &Scene<'_>) -> Option<String> {
-    let esp = scene.record.esp;
+    let esp = scene.cpu.general.esp;
     let region = scene.region(esp.wrapping_sub(4))?;
     let is_no_stack = match region.kind {
         RegionKind::Stack | RegionKind::FrameArray => return None,
@@ -156,8 +155,8 @@ fn text_as_pointer(scene: &Scene<'_>) -> Option<String> {
 }
 
 fn no_gate(scene: &Scene<'_>) -> Option<String> {
-    let code = SelectorCode(scene.record.error_code);
-    let is_gate = exception(scene.record.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
+    let code = SelectorCode(scene.error_code);
+    let is_gate = exception(scene.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
     let vector = code.index();
     (is_gate && vector >= 32).then(|| {
         let source = if code.is_external() { "a hardware interrupt" } else { "an `int` instruction" };
@@ -169,17 +168,16 @@ fn no_gate(scene: &Scene<'_>) -> Option<String> {
 
 /// Until the 8259s are programmed, their interrupts come with vectors that belong to exceptions.
 pub fn possible_interrupt(scene: &Scene<'_>) -> Option<String> {
-    let record = scene.record;
-    let has_code = !matches!(exception(record.vector).error_code, ErrorCode::None | ErrorCode::Zero);
-    (record.eflags & EFLAGS_IF != 0 && record.vector < 16 && !has_code).then(|| {
-        let line = record.vector % 8;
+    let has_code = !matches!(exception(scene.vector).error_code, ErrorCode::None | ErrorCode::Zero);
+    (scene.cpu.takes_interrupts() && scene.vector < 16 && !has_code).then(|| {
+        let line = scene.vector % 8;
         format!("or hardware interrupt {line}, as interrupts are on: program the 8259s before `sti`")
     })
 }
 
 /// Bytes of zero decode as an instruction.
 fn zeros(scene: &Scene<'_>) -> Option<String> {
-    let bytes = scene.memory.bytes(scene.record.eip, 8);
+    let bytes = scene.memory.bytes(scene.cpu.eip, 8);
     (bytes == [0; 8]).then(|| "the bytes at EIP are zeros: there is no code".to_owned())
 }
 

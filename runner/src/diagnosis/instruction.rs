@@ -5,8 +5,10 @@ use iced_x86::{
     Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
     Register, UsedMemory,
 };
+use stos_x86::registers::CpuState;
 
 use super::descriptor::segment_base;
+use super::exception::{BREAKPOINT, OVERFLOW, PAGE_FAULT};
 use super::place::symbol;
 use super::scene::Scene;
 
@@ -29,7 +31,7 @@ fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Instruction> + '_ 
 /// The last instructions before EIP. x86 code can't be decoded backwards, so this begins where EIP's function does; what
 /// does not meet EIP exactly was decoded wrongly and is not shown.
 fn before(scene: &Scene<'_>) -> Vec<Instruction> {
-    let eip = scene.record.eip;
+    let eip = scene.cpu.eip;
     let Some((function, offset)) = scene.guest.symbols.find(eip).filter(|(_, offset)| *offset <= FUNCTION_LIMIT) else {
         return Vec::new();
     };
@@ -45,7 +47,7 @@ fn before(scene: &Scene<'_>) -> Vec<Instruction> {
 
 /// The instruction at EIP and those after it, as far as they are mapped.
 fn from_eip(scene: &Scene<'_>) -> Vec<Instruction> {
-    let eip = scene.record.eip;
+    let eip = scene.cpu.eip;
     let count = LONGEST * (1 + u32::try_from(AFTER).unwrap_or(0));
     let bytes = scene.memory.bytes(eip, count);
     decode(&bytes, eip).take(1 + AFTER).collect()
@@ -75,7 +77,7 @@ pub fn listing(scene: &Scene<'_>) -> Vec<String> {
     let before = before(scene);
     let after = from_eip(scene);
     // `int3` and `into` are over when the CPU reports them to a handler.
-    let is_trap = matches!(scene.record.vector, 3 | 4)
+    let is_trap = matches!(scene.vector, BREAKPOINT | OVERFLOW)
         && before.last().is_some_and(|last| matches!(last.mnemonic(), Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int));
     let marked = if is_trap { before.len() - 1 } else { before.len() };
     let instructions: Vec<Instruction> = before.into_iter().chain(after).collect();
@@ -94,23 +96,23 @@ pub fn listing(scene: &Scene<'_>) -> Vec<String> {
 
 /// The value of a register of 32 or 16 bits; of a segment register, its base.
 fn value(scene: &Scene<'_>, register: Register) -> Option<u64> {
-    let record = scene.record;
+    let CpuState { general, selectors, .. } = &scene.cpu;
     let segment = |selector| segment_base(scene, selector);
     let value = match register.full_register32() {
-        Register::EAX => record.eax,
-        Register::ECX => record.ecx,
-        Register::EDX => record.edx,
-        Register::EBX => record.ebx,
-        Register::ESP => record.esp,
-        Register::EBP => record.ebp,
-        Register::ESI => record.esi,
-        Register::EDI => record.edi,
-        Register::CS => segment(record.cs),
-        Register::DS => segment(record.ds),
-        Register::ES => segment(record.es),
-        Register::FS => segment(record.fs),
-        Register::GS => segment(record.gs),
-        Register::SS => segment(record.ss),
+        Register::EAX => general.eax,
+        Register::ECX => general.ecx,
+        Register::EDX => general.edx,
+        Register::EBX => general.ebx,
+        Register::ESP => general.esp,
+        Register::EBP => general.ebp,
+        Register::ESI => general.esi,
+        Register::EDI => general.edi,
+        Register::CS => segment(selectors.cs),
+        Register::DS => segment(selectors.ds),
+        Register::ES => segment(selectors.es),
+        Register::FS => segment(selectors.fs),
+        Register::GS => segment(selectors.gs),
+        Register::SS => segment(selectors.ss),
         _ => return None,
     };
     Some(u64::from(if register.is_gpr16() { value & 0xffff } else { value }))
@@ -155,7 +157,7 @@ fn accesses(scene: &Scene<'_>, instruction: &Instruction) -> Vec<String> {
             1 => "1 byte".to_owned(),
             _ => format!("{size} bytes"),
         };
-        let is_fault = scene.record.vector == 14 && scene.record.cr2.wrapping_sub(address) < size.max(1);
+        let is_fault = scene.vector == PAGE_FAULT && scene.cpu.cr2.wrapping_sub(address) < size.max(1);
         let mark = if is_fault { ": the address that faulted" } else { "" };
         Some(format!("it {verb} {bytes} at {address:#010x}{}{mark}", formula(scene, memory)))
     });

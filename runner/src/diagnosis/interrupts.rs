@@ -3,11 +3,11 @@
 use crate::devices::{Interrupts, LINES};
 
 /// Why nothing can wake a CPU that takes interrupts, as a clause; `None` when something can.
-pub fn obstacle(interrupts: &Interrupts) -> Option<String> {
+pub fn obstacle(interrupts: Interrupts) -> Option<String> {
     if interrupts.can_wake() {
         return None;
     }
-    let pics = &interrupts.pics;
+    let pics = interrupts.pics;
     let masks = format!("their masks are {:#04x} and {:#04x}", pics.first.masked, pics.second.masked);
     Some(match pics.in_service().first() {
         None => format!("the interrupt controllers mask every request that could arrive: {masks}"),
@@ -27,7 +27,7 @@ mod tests {
     fn obstacle_of(first: (u8, u8), second: (u8, u8)) -> Option<String> {
         let controller = |(masked, in_service)| Controller { requested: 0, masked, in_service };
         let pics = Pics { first: controller(first), second: controller(second) };
-        obstacle(&Interrupts { pics, is_apic_used: false })
+        obstacle(Interrupts { pics, is_apic_used: false })
     }
 
     #[test]

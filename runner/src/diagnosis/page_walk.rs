@@ -1,22 +1,12 @@
 //! How the page tables lead from an address to memory, or fail to, and what they map instead.
 
+use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Level, Step, Translation, WalkEnd};
 
 use super::scene::Scene;
 
 /// Most ranges of mapped addresses that are listed.
 const RANGES: usize = 6;
-
-/// What the CPU wanted to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// It was a write.
-    pub write: bool,
-    /// It came from user mode.
-    pub user: bool,
-    /// The CPU found a reserved bit set on its way.
-    pub reserved: bool,
-}
 
 fn describe_step(step: &Step) -> String {
     let Step { level, index, address, entry } = step;
@@ -34,8 +24,8 @@ fn describe_step(step: &Step) -> String {
     text
 }
 
-/// The walk of `address`, a line for each entry, and what came of it.
-pub fn walk(scene: &Scene<'_>, address: u32, access: Access) -> Vec<String> {
+/// The walk of `address`, a line for each entry, and what came of it for an `access` that a page fault would tell of like this.
+pub fn walk(scene: &Scene<'_>, address: u32, access: PageFaultCode) -> Vec<String> {
     let walk = scene.memory.walk(address);
     let mut lines: Vec<String> = walk.steps.iter().map(describe_step).collect();
     match walk.end {
@@ -46,14 +36,15 @@ pub fn walk(scene: &Scene<'_>, address: u32, access: Access) -> Vec<String> {
         WalkEnd::Pae => lines.push("CR4.PAE is set: stos-run does not follow page tables of that form".to_owned()),
         WalkEnd::Mapped(_) if walk.steps.is_empty() => {}
         WalkEnd::Mapped(Translation { physical, access: allowed, .. }) => {
-            let problem = if access.reserved {
+            let (write, user) = (access.contains(PageFaultCode::WRITE), access.contains(PageFaultCode::USER));
+            let problem = if access.contains(PageFaultCode::RESERVED_BIT) {
                 "a reserved bit is set in an entry: bits 13 to 20 of a 4 MiB page must be clear where no memory above 4 GiB is, \
                  bit 21 always"
-            } else if access.user && !allowed.user {
+            } else if user && !allowed.user {
                 "user mode may not use it"
-            } else if access.write && !allowed.writable && access.user {
+            } else if write && !allowed.writable && user {
                 "it is read-only"
-            } else if access.write && !allowed.writable && scene.is_write_protected() {
+            } else if write && !allowed.writable && scene.is_write_protected() {
                 "it is read-only, for the kernel too as CR0.WP is set"
             } else if physical >= scene.memory.physical_size() {
                 "no memory is there"
@@ -110,10 +101,10 @@ mod tests {
     use super::*;
     use stos_image::FaultRecord;
 
-    const READ: Access = Access { write: false, user: false, reserved: false };
-    const WRITE: Access = Access { write: true, user: false, reserved: false };
+    const READ: PageFaultCode = PageFaultCode::empty();
+    const WRITE: PageFaultCode = PageFaultCode::WRITE;
 
-    fn lines(case: &Case, address: u32, access: Access) -> String {
+    fn lines(case: &Case, address: u32, access: PageFaultCode) -> String {
         walk(&case.scene(), address, access).join("\n")
     }
 
@@ -142,7 +133,7 @@ mod tests {
             case.record.cr0 |= cr0;
             case
         };
-        let user = Access { write: false, user: true, reserved: false };
+        let user = PageFaultCode::USER;
         assert!(lines(&case(0), 0x40_0000, user).ends_with("physical 0x5000: user mode may not use it"));
         assert!(lines(&case(1 << 16), 0x40_0000, WRITE).ends_with("for the kernel too as CR0.WP is set"));
         assert!(lines(&case(0), 0x40_0000, WRITE).contains("nothing forbids that now"));

@@ -1,11 +1,10 @@
-//! All registers of a fault record.
+//! All registers of a CPU.
 
-use stos_image::FaultRecord;
-use stos_x86::registers::CR0_PG;
+use stos_x86::registers::{CR0_PG, CpuState, GeneralRegisters, Selectors};
 
 /// The letters of the EFLAGS bits that are set, most significant first (Intel SDM volume 1, section 3.4.3).
 fn flag_letters(eflags: u32) -> String {
-    const FLAGS: [(u32, &str); 15] = [
+    const FLAGS: [(u32, &str); 16] = [
         (21, "ID"),
         (20, "VIP"),
         (19, "VIF"),
@@ -21,49 +20,20 @@ fn flag_letters(eflags: u32) -> String {
         (6, "ZF"),
         (4, "AF"),
         (2, "PF"),
+        (0, "CF"),
     ];
-    let mut letters: Vec<&str> =
-        FLAGS.iter().filter(|(bit, _)| eflags >> bit & 1 == 1).map(|(_, name)| *name).collect();
-    letters.extend((eflags & 1 == 1).then_some("CF"));
-    if eflags >> 12 & 3 != 0 {
-        letters.push(["IOPL=0", "IOPL=1", "IOPL=2", "IOPL=3"][(eflags >> 12 & 3) as usize]);
-    }
+    let set = FLAGS.iter().filter(|(bit, _)| eflags >> bit & 1 == 1);
+    let mut letters: Vec<String> = set.map(|(_, name)| (*name).to_owned()).collect();
+    let iopl = eflags >> 12 & 3;
+    letters.extend((iopl != 0).then(|| format!("IOPL={iopl}")));
     if letters.is_empty() { "none set".to_owned() } else { letters.join(" ") }
 }
 
 /// The registers, line by line.
-pub fn registers(record: &FaultRecord) -> Vec<String> {
-    let FaultRecord {
-        magic: _,
-        vector: _,
-        error_code: _,
-        eip,
-        cs,
-        eflags,
-        eax,
-        ecx,
-        edx,
-        ebx,
-        esp,
-        ebp,
-        esi,
-        edi,
-        cr0,
-        cr2,
-        cr3,
-        cr4,
-        ds,
-        es,
-        fs,
-        gs,
-        ss,
-        gdtr_base,
-        gdtr_limit,
-        idtr_base,
-        idtr_limit,
-        ldtr,
-        tr,
-    } = record;
+pub fn registers(cpu: &CpuState) -> Vec<String> {
+    let CpuState { general, eip, eflags, selectors, cr0, cr2, cr3, cr4, gdtr, idtr, is_halted: _ } = cpu;
+    let GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp } = general;
+    let Selectors { cs, ds, es, fs, gs, ss, ldtr, tr } = selectors;
     vec![
         format!("EIP {eip:08x}  EFLAGS {eflags:08x} ({})", flag_letters(*eflags)),
         format!("EAX {eax:08x}  EBX {ebx:08x}  ECX {ecx:08x}  EDX {edx:08x}"),
@@ -72,7 +42,7 @@ pub fn registers(record: &FaultRecord) -> Vec<String> {
         format!(
             "CS {cs:04x}  DS {ds:04x}  ES {es:04x}  FS {fs:04x}  GS {gs:04x}  SS {ss:04x}  LDTR {ldtr:04x}  TR {tr:04x}"
         ),
-        format!("GDTR {gdtr_base:08x} limit {gdtr_limit:04x}  IDTR {idtr_base:08x} limit {idtr_limit:04x}"),
+        format!("GDTR {:08x} limit {:04x}  IDTR {:08x} limit {:04x}", gdtr.base, gdtr.limit, idtr.base, idtr.limit),
         format!("paging {}", if cr0 & CR0_PG == 0 { "off" } else { "on" }),
     ]
 }

@@ -1,12 +1,13 @@
-//! What a diagnosis is made from: the fault record, the guest's memory as the faulting code saw it, and what the image
-//! knows about both.
+//! What a diagnosis is made from: the CPU, the guest's memory as the code that it executed saw it, and what the image knows about
+//! both.
 
 use stos_image::{FaultRecord, Permissions, Region, RegionKind, Symbols};
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Translation, WalkEnd};
 use stos_x86::registers::{CR0_WP, CpuState};
 
-use crate::machine::{GuestMemory, LinearMemory, Machine};
+use super::exception::{DOUBLE_FAULT, NO_VECTOR};
+use crate::machine::{Delivery, GuestMemory, LinearMemory, Machine};
 
 /// A guest that has stopped or stands still, and what its image says of it.
 #[derive(Clone, Copy, Debug)]
@@ -19,28 +20,43 @@ pub struct Guest<'a> {
     pub regions: &'a [Region],
 }
 
-impl<'a> Guest<'a> {
-    /// The guest of `machine`.
-    pub fn of(machine: &'a Machine) -> Self {
+impl<'a> From<&'a Machine> for Guest<'a> {
+    fn from(machine: &'a Machine) -> Self {
         let Machine { image, memory } = machine;
         Self { memory, symbols: image.symbols(), regions: &image.description().regions }
     }
+}
 
-    /// The guest as the CPU of `record` saw it.
-    pub fn scene(self, record: &'a FaultRecord) -> Scene<'a> {
-        let memory = LinearMemory::new(self.memory, record.cr0, record.cr3, record.cr4);
-        Scene { record, guest: self, memory }
+impl<'a> Guest<'a> {
+    /// The guest as `cpu` saw it when it took the exception `vector` with this error code.
+    pub fn scene(self, cpu: &CpuState, vector: u32, error_code: u32) -> Scene<'a> {
+        let memory = LinearMemory::new(self.memory, cpu.cr0, cpu.cr3, cpu.cr4);
+        Scene { cpu: cpu.clone(), vector, error_code, guest: self, memory }
+    }
+
+    /// The guest as the fault catcher found it.
+    pub fn caught(self, record: &FaultRecord) -> Scene<'a> {
+        self.scene(&record.cpu_state(), record.vector, record.error_code)
+    }
+
+    /// The guest before a handler was called.
+    pub fn before(self, delivery: &Delivery) -> Scene<'a> {
+        self.scene(&delivery.cpu, delivery.vector, delivery.error_code)
     }
 }
 
 /// A fault and its surroundings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scene<'a> {
-    /// The record.
-    pub record: &'a FaultRecord,
+    /// The CPU at the fault.
+    pub cpu: CpuState,
+    /// The vector of its exception, which may be any number.
+    pub vector: u32,
+    /// Its error code; 0 for a vector that has none.
+    pub error_code: u32,
     /// The guest.
     pub guest: Guest<'a>,
-    /// Its memory, through the page tables that the record names.
+    /// Its memory, through the page tables that the CPU used.
     pub memory: LinearMemory<'a>,
 }
 
@@ -68,7 +84,7 @@ impl<'a> Scene<'a> {
 
     /// True when CR0.WP makes read-only pages read-only for the kernel.
     pub fn is_write_protected(&self) -> bool {
-        self.record.cr0 & CR0_WP != 0
+        self.cpu.cr0 & CR0_WP != 0
     }
 
     /// Why the supervisor can't write to `address`, as the end of a sentence.
@@ -85,9 +101,9 @@ impl<'a> Scene<'a> {
 
     /// The address that the CPU could not push to when it wanted to call a handler, and why: one of the 16 bytes below ESP.
     pub fn bad_stack(&self) -> Option<(u32, &'static str)> {
-        let FaultRecord { vector, cr2, esp, .. } = *self.record;
+        let esp = self.cpu.general.esp;
         // At a double fault, CR3 may be another one than that of the stack; but CR2 tells whether the stack was to blame.
-        if vector == 8 && cr2.wrapping_sub(esp.wrapping_sub(16)) >= 16 {
+        if self.vector == DOUBLE_FAULT && self.cpu.cr2.wrapping_sub(esp.wrapping_sub(16)) >= 16 {
             return None;
         }
         let pushed = [4, 1, 16].map(|below| esp.wrapping_sub(below));
@@ -97,16 +113,15 @@ impl<'a> Scene<'a> {
     /// True when the address that a page fault is about is that of the instruction itself.
     pub fn is_fetch(&self) -> bool {
         // Without NX and SMEP, the CPU leaves bit 4 of the error code clear at fetches, too.
-        let code = PageFaultCode::from_bits_retain(self.record.error_code);
+        let code = PageFaultCode::from_bits_retain(self.error_code);
         let is_write = code.contains(PageFaultCode::WRITE);
-        code.contains(PageFaultCode::FETCH) || (!is_write && self.record.cr2 == self.record.eip)
+        code.contains(PageFaultCode::FETCH) || (!is_write && self.cpu.cr2 == self.cpu.eip)
     }
 }
 
 /// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
 /// entry function has returned.
 pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
-    let record = FaultRecord::of(cpu, 0, 0);
-    let region = Guest::of(machine).scene(&record).region(cpu.eip);
+    let region = Guest::from(machine).scene(cpu, NO_VECTOR, 0).region(cpu.eip);
     region.is_some_and(|region| region.kind == RegionKind::BootCode)
 }

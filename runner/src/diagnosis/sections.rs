@@ -1,21 +1,20 @@
 //! The parts that diagnoses are made of: a cause, the facts around it, and where the CPU was.
 
-use stos_x86::interrupts::{ErrorCode, SelectorCode};
+use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode};
 
-use super::exception::{exception, meaning};
-use super::page_walk::{self, Access};
+use super::exception::{DOUBLE_FAULT, exception, meaning};
 use super::scene::Scene;
-use super::{backtrace, descriptor, error_code, hint, instruction, registers};
+use super::{backtrace, descriptor, error_code, hint, instruction, page_walk, registers};
 
 /// Why it happened, as the end of the sentence.
 pub fn cause(scene: &Scene<'_>) -> Option<String> {
-    match exception(scene.record.vector).error_code {
+    match exception(scene.vector).error_code {
         ErrorCode::PageFault => Some(error_code::page_fault(scene)),
-        ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.record.error_code))),
-        ErrorCode::Number => Some(format!("error code {:#x}", scene.record.error_code)),
-        ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.record.vector == 8) {
+        ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.error_code))),
+        ErrorCode::Number => Some(format!("error code {:#x}", scene.error_code)),
+        ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.vector == DOUBLE_FAULT) {
             Some((address, why)) => {
-                let esp = scene.record.esp;
+                let esp = scene.cpu.general.esp;
                 Some(format!(
                     "the stack is bad ({address:#010x} below ESP {esp:#010x} {why}), so an exception could not be delivered"
                 ))
@@ -27,19 +26,16 @@ pub fn cause(scene: &Scene<'_>) -> Option<String> {
 
 /// The tables that the CPU followed to the exception.
 fn tables(scene: &Scene<'_>) -> Vec<String> {
-    let record = scene.record;
-    let code = SelectorCode(record.error_code);
-    match exception(record.vector).error_code {
+    let code = SelectorCode(scene.error_code);
+    match exception(scene.vector).error_code {
         ErrorCode::PageFault => {
-            let bit = |number: u32| record.error_code >> number & 1 == 1;
-            let access = Access { write: bit(1), user: bit(2), reserved: bit(3) };
-            page_walk::walk(scene, record.cr2, access)
+            page_walk::walk(scene, scene.cpu.cr2, PageFaultCode::from_bits_retain(scene.error_code))
         }
         ErrorCode::Selector if code.names_an_entry() => descriptor::table(scene, code),
         _ => match hint::subject(scene) {
             Some(address) => {
-                let mut lines = page_walk::walk(scene, address, Access { write: true, user: false, reserved: false });
-                let cr3 = record.cr3;
+                let mut lines = page_walk::walk(scene, address, PageFaultCode::WRITE);
+                let cr3 = scene.cpu.cr3;
                 lines.push(format!(
                     "(looked up by CR3 {cr3:#x}, that of the image: a double fault does not keep the one before)"
                 ));
@@ -57,7 +53,7 @@ pub fn indented(lines: &[String]) -> String {
 
 /// What the exception means, its error code, the tables that it is about, and hints.
 pub fn facts(scene: &Scene<'_>) -> Vec<String> {
-    let meaning = format!("meaning: {}", meaning(scene.record.vector));
+    let meaning = format!("meaning: {}", meaning(scene.vector));
     let facts = error_code::bits(scene).into_iter().chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
     std::iter::once(meaning).chain(facts).chain(hints).collect()
@@ -68,7 +64,7 @@ pub fn surroundings(scene: &Scene<'_>) -> String {
     let sections = [
         ("instruction", instruction::listing(scene)),
         ("backtrace", backtrace::backtrace(scene)),
-        ("registers", registers::registers(scene.record)),
+        ("registers", registers::registers(&scene.cpu)),
     ];
     let sections = sections.into_iter().filter(|(_, lines)| !lines.is_empty());
     let titled = |(title, lines): (&str, Vec<String>)| format!("  {title}:\n    {}\n", lines.join("\n    "));

@@ -65,7 +65,7 @@ impl Case {
 
     /// What is diagnosed.
     pub fn scene(&self) -> Scene<'_> {
-        self.guest().scene(&self.record)
+        self.guest().caught(&self.record)
     }
 }
 

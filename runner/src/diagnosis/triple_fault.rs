@@ -2,20 +2,18 @@
 
 use std::fmt;
 
-use stos_image::FaultRecord;
-use stos_x86::interrupts::{ErrorCode, SelectorCode};
-use stos_x86::registers::CpuState;
+use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode};
+use stos_x86::registers::{CpuState, TableRegister};
 
 use super::chain::{Link, Step, chain, is_nested};
 use super::delivery::{is_exception, name};
 use super::exception::{DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT, exception};
 use super::gate::{Gate, Subject};
-use super::page_walk::Access;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
 use super::sections::{cause, facts, indented, surroundings};
 use super::{descriptor, error_code, page_walk};
-use crate::machine::{Delivery, History, Machine, Run};
+use crate::machine::{Delivery, History, Run};
 
 /// Most runs of deliveries before the chain that are told.
 const EARLIER: usize = 3;
@@ -38,32 +36,22 @@ impl Default for TripleFault {
 impl TripleFault {
     /// What the state of a CPU after a triple fault tells: it is that of the instruction whose exception could not be
     /// delivered.
-    pub fn from_state(cpu: &CpuState, machine: &Machine) -> Self {
-        Self::of_state(cpu, Guest::of(machine))
-    }
-
-    /// What the exceptions before a triple fault tell; `None` when there are none.
-    pub fn from_history(history: &History, machine: &Machine) -> Option<Self> {
-        Self::of_history(history, Guest::of(machine))
-    }
-
-    fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
-        let record = FaultRecord::of(cpu, DOUBLE_FAULT, 0);
-        let scene = guest.scene(&record);
-        let place = describe_address(scene.guest.symbols, record.eip);
+    pub fn of_state(cpu: &CpuState, guest: Guest<'_>) -> Self {
+        let scene = guest.scene(cpu, DOUBLE_FAULT, 0);
+        let place = describe_address(scene.guest.symbols, cpu.eip);
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
-        let mut lines = vec![format!("CR2, the address of the last page fault, is {:#010x}", record.cr2)];
+        let mut lines = vec![format!("CR2, the address of the last page fault, is {:#010x}", cpu.cr2)];
         lines.extend(table(&scene, &[DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT]));
         Self { sentence, details: indented(&lines) + &surroundings(&scene) }
     }
 
-    fn of_history(history: &History, guest: Guest<'_>) -> Option<Self> {
+    /// What the exceptions before a triple fault tell; `None` when there are none.
+    pub fn of_history(history: &History, guest: Guest<'_>) -> Option<Self> {
         let (steps, before) = chain(history, guest);
         let root = steps.first()?;
         let delivery = &root.run.last;
-        let record = delivery.record();
         // Its instruction is shown as the one at EIP, also where the CPU reports the next one to a handler.
-        let scene = guest.scene(&record);
+        let scene = guest.before(delivery);
         let mut lines = vec!["chain:".to_owned()];
         for (index, step) in steps.iter().enumerate() {
             lines.extend(step_lines(step, &scene));
@@ -179,18 +167,17 @@ fn step_lines(step: &Step<'_>, scene: &Scene<'_>) -> Vec<String> {
 
 /// Where the handler is that was called.
 fn handler_line(step: &Step<'_>, guest: Guest<'_>) -> Option<String> {
-    let record = step.run.last.record();
-    let scene = guest.scene(&record);
-    let handler = Gate::new(&scene, record.vector).handler()?;
+    let scene = guest.before(&step.run.last);
+    let handler = Gate::new(&scene, scene.vector).handler()?;
     let place = describe_address(scene.guest.symbols, handler);
     let unmapped = if scene.memory.physical(handler).is_none() { ", which is not mapped" } else { "" };
-    Some(format!("    IDT entry {} has led to its handler, {place}{unmapped}", record.vector))
+    Some(format!("    IDT entry {} has led to its handler, {place}{unmapped}", scene.vector))
 }
 
 /// The IDT and these entries of it.
 fn table(scene: &Scene<'_>, vectors: &[u32]) -> Vec<String> {
-    let (base, limit) = (scene.record.idtr_base, scene.record.idtr_limit & 0xffff);
-    let entries = (limit + 1) / 8;
+    let idtr = scene.cpu.idtr;
+    let (TableRegister { base, limit }, entries) = (idtr, descriptor::entries(idtr));
     let mut lines = vec![format!("IDT at {base:#010x}, limit {limit:#x}: {entries} entries")];
     lines.extend(vectors.iter().map(|&vector| {
         let gate = Gate::new(scene, vector);
@@ -206,12 +193,11 @@ fn about(steps: &[Step<'_>], guest: Guest<'_>) -> Vec<String> {
     let Some((step, obstacle)) = steps.iter().find_map(|step| Some((step, step.obstacle.as_ref()?))) else {
         return Vec::new();
     };
-    let record = step.run.last.record();
-    let scene = guest.scene(&record);
+    let scene = guest.before(&step.run.last);
     match obstacle.subject {
-        Subject::Selector(selector) => descriptor::table(&scene, SelectorCode(selector & !3)),
-        Subject::Stack(address) if record.vector != PAGE_FAULT || record.cr2 != address => {
-            page_walk::walk(&scene, address, Access { write: true, user: false, reserved: false })
+        Subject::Selector(selector) => descriptor::table(&scene, SelectorCode((selector & !3).into())),
+        Subject::Stack(address) if scene.vector != PAGE_FAULT || scene.cpu.cr2 != address => {
+            page_walk::walk(&scene, address, PageFaultCode::WRITE)
         }
         Subject::Stack(_) | Subject::Entry | Subject::Task => Vec::new(),
     }
@@ -240,6 +226,7 @@ mod tests {
     use crate::diagnosis::testing::{Case, any_case};
     use crate::machine::Source;
     use proptest::prelude::*;
+    use stos_image::FaultRecord;
     use stos_x86::segments::Segment;
 
     const MAIN: u32 = 0xc010_0500;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use stos_image::{PhysAddr, align_up};
@@ -12,7 +13,7 @@ use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemory
 pub enum Sharing {
     /// This process only.
     Private,
-    /// Another process, which is handed [`GuestMemory::file`].
+    /// Another process, which is handed [`GuestMemory::share`].
     Shared,
 }
 
@@ -23,7 +24,6 @@ const SHARED_GRANULARITY: u64 = 8192;
 #[derive(Debug)]
 pub struct GuestMemory {
     map: GuestMemoryMmap<()>,
-    file: Option<File>,
     size: u64,
 }
 
@@ -33,23 +33,19 @@ impl GuestMemory {
     /// # Errors
     /// Those of mmap, `memfd_create` and ftruncate.
     pub fn new(size: u64, sharing: Sharing) -> io::Result<Self> {
-        let file = match sharing {
-            Sharing::Private => None,
-            Sharing::Shared => Some(File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC)?)),
-        };
-        let size = match &file {
-            None => size,
-            Some(file) => {
+        let (size, file) = match sharing {
+            Sharing::Private => (size, None),
+            Sharing::Shared => {
                 let size = align_up(size, SHARED_GRANULARITY).unwrap_or(size);
-                ftruncate(file, size)?;
-                size
+                let file = File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC)?);
+                ftruncate(&file, size)?;
+                (size, Some(FileOffset::new(file, 0)))
             }
         };
         let length = usize::try_from(size).map_err(io::Error::other)?;
-        let backing = file.as_ref().map(File::try_clone).transpose()?.map(|file| FileOffset::new(file, 0));
         let map =
-            GuestMemoryMmap::from_ranges_with_files([(GuestAddress(0), length, backing)]).map_err(io::Error::other)?;
-        Ok(Self { map, file, size })
+            GuestMemoryMmap::from_ranges_with_files([(GuestAddress(0), length, file)]).map_err(io::Error::other)?;
+        Ok(Self { map, size })
     }
 
     /// Size in bytes.
@@ -57,9 +53,13 @@ impl GuestMemory {
         self.size
     }
 
-    /// The file behind shared memory.
-    pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+    /// The file behind shared memory, for another process.
+    ///
+    /// # Errors
+    /// Those of dup; private memory is [`io::ErrorKind::Unsupported`].
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        let file = self.map.iter().next().and_then(|region| region.file_offset()).ok_or(io::ErrorKind::Unsupported)?;
+        Ok(file.file().try_clone()?.into())
     }
 
     /// Address in this process of the guest's first byte; the mapping lasts as long as `self`.

@@ -23,10 +23,9 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome
             // The boot code halts when the kernel's entry function returns to it.
             kernel_returned: is_in_boot_code(machine, &cpu),
         }),
-        Ending::WaitsForNothing(cpu, interrupts) => Outcome::WaitsForNothing {
-            place: place(machine, &cpu),
-            obstacle: obstacle(&interrupts).unwrap_or_default(),
-        },
+        Ending::WaitsForNothing(cpu, interrupts) => {
+            Outcome::WaitsForNothing { place: place(machine, &cpu), obstacle: obstacle(interrupts).unwrap_or_default() }
+        }
         Ending::Panicked => Outcome::Panicked,
         Ending::Reset => Outcome::Reset,
         Ending::TripleFault => Outcome::TripleFault(Box::default()),
@@ -45,7 +44,7 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome
 
 /// The exception that the image's fault catcher has recorded, if it did.
 fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
-    let diagnosis = Diagnosis::new(&machine.fault_record()?, machine);
+    let diagnosis = Diagnosis::new(&machine.fault_record()?, machine.into());
     Some(if kind == BackendKind::Kvm && diagnosis.is_refused_paging() {
         Outcome::CpuFailed(
             "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),

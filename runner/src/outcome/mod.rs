@@ -11,5 +11,5 @@ mod verdict;
 pub use ending::conclude;
 pub use run::Run;
 pub use start::{HOW_TO_INSTALL_EMULATOR, reason, remark};
-pub use status::{BUG, Before, GUEST_STATUS_LIMIT, IMAGE_REJECTED, IO_ERROR, NO_BACKEND, NO_INPUT, Outcome, USAGE};
+pub use status::{Before, Outcome, USAGE};
 pub use verdict::judge;

@@ -6,8 +6,8 @@ use serde::Serialize;
 use stos_x86::registers::CpuState;
 
 use crate::backend::{BackendKind, Exits};
-use crate::devices::{Controller, Interrupts};
-use crate::diagnosis::Place;
+use crate::devices::Interrupts;
+use crate::diagnosis::{CaughtException, Place};
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.
@@ -41,7 +41,7 @@ pub struct Report {
     /// Where the CPU was when the time limit was reached, in the order of time.
     pub looks: Vec<LookReport>,
     /// The interrupt controllers at the last of these looks.
-    pub interrupts: Option<InterruptsReport>,
+    pub interrupts: Option<Interrupts>,
     /// How often the guest left the processor, by reason; null on the emulator, which does not tell.
     pub exits: Option<Exits>,
     /// Ports that the guest has used; null on the emulator, which does not tell.
@@ -76,7 +76,7 @@ pub struct OutcomeReport {
     /// The line that must not appear.
     pub line: Option<String>,
     /// The exception that the fault catcher recorded.
-    pub exception: Option<ExceptionReport>,
+    pub exception: Option<CaughtException>,
 }
 
 /// A way in which a run can end.
@@ -125,23 +125,6 @@ pub enum OutcomeKind {
     Io,
     /// A mistake in the program.
     Bug,
-}
-
-/// An exception.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct ExceptionReport {
-    /// Its vector, 0 to 31.
-    pub vector: u32,
-    /// Its short name, such as `#PF`.
-    pub mnemonic: String,
-    /// Its name.
-    pub name: String,
-    /// Its error code; 0 for a vector that has none.
-    pub error_code: u32,
-    /// Where it happened.
-    pub place: Place,
-    /// CR2: for a page fault, the address that was used.
-    pub cr2: u32,
 }
 
 /// What ran.
@@ -234,17 +217,6 @@ pub struct LookReport {
     pub interrupts_enabled: bool,
 }
 
-/// What can interrupt the CPU. In each number, bit n stands for request line n of the controller.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct InterruptsReport {
-    /// The first 8259A: IRQ 0 to 7.
-    pub first: Controller,
-    /// The second 8259A: IRQ 8 to 15.
-    pub second: Controller,
-    /// The guest has turned on a source of interrupts in the local APIC or the I/O APIC.
-    pub apic_used: bool,
-}
-
 /// Ports that were used.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PortsReport {
@@ -322,12 +294,5 @@ impl CpuReport {
             idtr: table(idtr),
             halted: *is_halted,
         }
-    }
-}
-
-impl From<&Interrupts> for InterruptsReport {
-    fn from(interrupts: &Interrupts) -> Self {
-        let Interrupts { pics, is_apic_used } = interrupts;
-        Self { first: pics.first, second: pics.second, apic_used: *is_apic_used }
     }
 }

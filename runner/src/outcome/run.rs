@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::report::{
-    BackendReport, CpuReport, ExceptionReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport,
-    PortReport, PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
+    BackendReport, CpuReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport, PortReport,
+    PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
 };
 use super::{Before, Outcome};
-use crate::backend::{BackendKind, Findings, Observed};
+use crate::backend::{Findings, Observed};
 use crate::channel::{Recorder, Stream};
 use crate::devices::PortAccess;
 use crate::diagnosis::Place;
@@ -22,7 +22,7 @@ pub struct Run {
     /// What ran.
     pub machine: Option<Machine>,
     /// What executed it, and why that.
-    pub backend: Option<(BackendKind, String)>,
+    pub backend: Option<BackendReport>,
     /// What was seen of it.
     pub observed: Observed,
     /// What the guest printed.
@@ -54,7 +54,7 @@ impl Run {
             status,
             outcome: outcome_report(outcome),
             image: self.image_report(path),
-            backend: self.backend.clone().map(|(kind, reason)| BackendReport { kind, reason }),
+            backend: self.backend.clone(),
             time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
             cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state.eip))),
             looks: findings
@@ -66,7 +66,7 @@ impl Run {
                     interrupts_enabled: cpu.takes_interrupts(),
                 })
                 .collect(),
-            interrupts: findings.interrupts.as_ref().map(Into::into),
+            interrupts: findings.interrupts,
             exits: findings.exits,
             ports: ports_report(&findings),
             serial: stream(Stream::Serial),
@@ -139,17 +139,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
             report.line = Some(rejected.line.clone());
         }
         Outcome::Signal(number) => report.signal = Some(*number),
-        Outcome::Exception(diagnosis) => {
-            let exception = diagnosis.exception();
-            report.exception = Some(ExceptionReport {
-                vector: exception.vector,
-                mnemonic: exception.mnemonic.to_owned(),
-                name: exception.name.to_owned(),
-                error_code: exception.error_code,
-                place: exception.place.clone(),
-                cr2: exception.cr2,
-            });
-        }
+        Outcome::Exception(diagnosis) => report.exception = Some(diagnosis.exception().clone()),
         _ => {}
     }
     report

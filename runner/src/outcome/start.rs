@@ -82,7 +82,6 @@ fn kvm_problem(problem: &KvmProblem) -> String {
 fn probe_failure(failure: &ProbeFailure) -> String {
     match failure {
         ProbeFailure::Problem(problem) => kvm_problem(problem),
-        ProbeFailure::NotBuilt(source) => source.to_string(),
         ProbeFailure::NoMemory(source) => source.to_string(),
         ProbeFailure::NotAssembled(source) => format!("a small guest can't be set up: {source}"),
         ProbeFailure::NotWatched => "a probe of it can't be watched".to_owned(),
@@ -145,7 +144,6 @@ impl From<StartError> for Outcome {
                 });
                 Self::NoBackend(format!("{} did not start: {why}", program.display()))
             }
-            StartError::MemoryIsPrivate => Self::Bug("guest memory is not shared".to_owned()),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::TEXT_MEMORY_SIZE;
 use super::code_page::character;
-use crate::channel::Cursor;
 
 /// Characters in a row.
 pub const COLUMNS: usize = 80;
@@ -60,8 +59,8 @@ impl Frame {
         Self { rows: vec![[Cell::default(); COLUMNS]; ROWS], cursor: None }
     }
 
-    /// What is shown of `memory` from the cell `start` on.
-    pub fn new(memory: &[u8], start: u16, cursor: Cursor) -> Self {
+    /// What is shown of `memory` from the cell `start` on, with the cursor in the cell `cursor`.
+    pub fn new(memory: &[u8], start: u16, cursor: Option<u16>) -> Self {
         let cells = TEXT_MEMORY_SIZE / 2;
         let cell = |number: usize| {
             let at = (usize::from(start) + number) % cells * 2;
@@ -71,13 +70,8 @@ impl Frame {
             }
         };
         let rows = (0..ROWS).map(|row| std::array::from_fn(|column| cell(row * COLUMNS + column))).collect();
-        let cursor = match cursor {
-            Cursor::Hidden => None,
-            Cursor::At(place) => {
-                let place = usize::from(place.wrapping_sub(start));
-                (place < ROWS * COLUMNS).then_some((place / COLUMNS, place % COLUMNS))
-            }
-        };
+        let cursor = cursor.map(|cell| usize::from(cell.wrapping_sub(start))).filter(|place| *place < ROWS * COLUMNS);
+        let cursor = cursor.map(|place| (place / COLUMNS, place % COLUMNS));
         Self { rows, cursor }
     }
 
@@ -132,18 +126,18 @@ mod tests {
     #[test]
     fn text_ends_where_the_blanks_begin() {
         let memory = memory(&[(0, b"  hello  "), (160, b"\xc4\x01 x \xff")]);
-        assert_eq!(Frame::new(&memory, 0, Cursor::Hidden).text(), "  hello\n\n─☺ x\n");
+        assert_eq!(Frame::new(&memory, 0, None).text(), "  hello\n\n─☺ x\n");
         assert_eq!(Frame::blank().text(), "");
     }
 
     #[test]
     fn the_start_address_scrolls_and_wraps() {
         let memory = memory(&[(0, b"first"), (80, b"second"), (TEXT_MEMORY_SIZE / 2 - 80, b"last")]);
-        assert_eq!(Frame::new(&memory, 80, Cursor::At(81)).text(), "second\n");
-        assert_eq!(Frame::new(&memory, 80, Cursor::At(81)).cursor(), Some((0, 1)));
-        assert_eq!(Frame::new(&memory, 80, Cursor::At(79)).cursor(), None);
+        assert_eq!(Frame::new(&memory, 80, Some(81)).text(), "second\n");
+        assert_eq!(Frame::new(&memory, 80, Some(81)).cursor(), Some((0, 1)));
+        assert_eq!(Frame::new(&memory, 80, Some(79)).cursor(), None);
         let last = u16::try_from(TEXT_MEMORY_SIZE / 2 - 80).unwrap();
-        assert_eq!(Frame::new(&memory, last, Cursor::Hidden).text(), "last\nfirst\nsecond\n");
+        assert_eq!(Frame::new(&memory, last, None).text(), "last\nfirst\nsecond\n");
     }
 
     #[test]
@@ -157,7 +151,7 @@ mod tests {
         fn any_memory_is_a_frame(bytes in prop::collection::vec(any::<u8>(), 1..64), start: u16, cursor: u16) {
             let mut memory = vec![0; TEXT_MEMORY_SIZE];
             memory.iter_mut().zip(bytes.iter().cycle()).for_each(|(to, from)| *to = *from);
-            let frame = Frame::new(&memory, start, Cursor::At(cursor));
+            let frame = Frame::new(&memory, start, Some(cursor));
             prop_assert!(frame.rows_in_use() <= ROWS);
             prop_assert!(frame.text().lines().count() <= ROWS);
         }

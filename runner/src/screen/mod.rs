@@ -26,31 +26,17 @@ pub struct Screen {
     at_entry: Arc<[u8]>,
 }
 
-/// The text memory as it was found, before the guest began.
-pub struct Untouched {
-    memory: Arc<GuestMemory>,
-    content: Vec<u8>,
-}
-
-impl Untouched {
-    /// Looks at the text memory of a guest that has not begun.
-    pub fn new(memory: Arc<GuestMemory>) -> Self {
-        let content = text_memory(&memory);
-        Self { memory, content }
-    }
-
-    /// The screen of the guest now that it has `adapter`.
-    pub fn with(self, adapter: Arc<dyn Adapter>) -> Screen {
-        Screen { memory: self.memory, adapter, at_entry: self.content.into() }
-    }
-}
-
 /// The content of the text memory; zeros when guest memory ends before.
-fn text_memory(memory: &GuestMemory) -> Vec<u8> {
+pub fn text_memory(memory: &GuestMemory) -> Vec<u8> {
     memory.read_many(TEXT_MEMORY, TEXT_MEMORY_SIZE).unwrap_or_else(|| vec![0; TEXT_MEMORY_SIZE])
 }
 
 impl Screen {
+    /// The screen of a guest with this memory and `adapter`, whose text memory held `at_entry` before it began.
+    pub fn new(memory: Arc<GuestMemory>, adapter: Arc<dyn Adapter>, at_entry: Vec<u8>) -> Self {
+        Self { memory, adapter, at_entry: at_entry.into() }
+    }
+
     /// What the screen shows now, or `None` when the guest has not written to it.
     pub fn frame(&self) -> Option<Frame> {
         let text = text_memory(&self.memory);

@@ -61,7 +61,6 @@ fn is_set(cell: Cell, line: usize, column: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::Cursor;
     use crate::screen::TEXT_MEMORY_SIZE;
 
     #[test]
@@ -86,7 +85,7 @@ mod tests {
         // A full block, yellow on blue, in the second cell.
         (memory[2], memory[3]) = (0xdb, 0x1e);
         let mut file = Vec::new();
-        encode(&Frame::new(&memory, 0, Cursor::Hidden), &mut file).unwrap();
+        encode(&Frame::new(&memory, 0, None), &mut file).unwrap();
         let mut decoder = png::Decoder::new(io::Cursor::new(file));
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().unwrap();

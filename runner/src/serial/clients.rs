@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,12 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::backlog::Backlog;
 use super::output::SerialOutput;
-use crate::channel::InputSink;
+use crate::channel::{InputSink, feed};
 
 /// How often an endpoint is looked at for what does not show by itself.
 pub const PACE: Duration = Duration::from_millis(20);
-/// Chunks of input that may wait for a guest that is slow to read.
-const QUEUE: usize = 64;
 
 /// Where clients come.
 pub trait Endpoint: Send + Sync {
@@ -57,9 +55,7 @@ impl Clients {
     /// # Errors
     /// Those of starting threads.
     pub fn serve(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
-        let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
-        let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
-        thread::Builder::new().name("com1-feed".to_owned()).spawn(feed)?;
+        let sender = feed(sink)?;
         let backlog = Arc::clone(&self.backlog);
         thread::Builder::new().name("com1-output".to_owned()).spawn(move || backlog.send())?;
         let this = self.clone();

@@ -36,7 +36,7 @@ pub fn explain(
 ) -> Outcome {
     let (Outcome::TripleFault(_), Some(machine)) = (&outcome, &run.machine) else { return outcome };
     let Findings { cpu, .. } = run.observed.lock().clone();
-    let known = cpu.map(|cpu| TripleFault::from_state(&cpu, machine)).unwrap_or_default();
+    let known = cpu.map(|cpu| TripleFault::of_state(&cpu, machine.into())).unwrap_or_default();
     let input = run.input.recording();
     let time = run.wall_time.unwrap_or_default();
     let explained = match objection(options.explain, time, run.was_typed_at && !input.is_empty()) {
@@ -74,7 +74,7 @@ impl Repetition<'_> {
             Ended::Interrupted => return Err(impossible("it was interrupted".to_owned())),
             Ended::TooLate(limit) => Err(format!("it had not ended after {limit:.1?}")),
             Ended::ByItself(Ending::TripleFault, observed) => {
-                TripleFault::from_history(&observed.lock().history, &machine)
+                TripleFault::of_history(&observed.lock().history, (&machine).into())
                     .ok_or_else(|| "the emulator has logged no exception".to_owned())
             }
             Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind).to_string()),
@@ -105,7 +105,7 @@ impl Repetition<'_> {
         let link =
             Link { ended: Box::new(move |ending| drop(sender.send(ending))), output, observed: observed.clone() };
         let mut guest = backend
-            .start(machine, self.options.configuration, link)
+            .start(machine, self.options.configuration(), link)
             .map_err(|error| Outcome::from(error).to_string())?;
         self.send_input(&*guest)?;
         let limit = self.time * TIMES + ALLOWANCE;

@@ -6,6 +6,7 @@ use super::notice::Notice;
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};
+use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, reason, remark};
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
@@ -42,11 +43,11 @@ impl Prepared {
         run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
         let choice = choose(options.backend)?;
         let (kind, reason) = (choice.backend.kind(), reason(&choice));
-        run.backend = Some((kind, reason.clone()));
+        run.backend = Some(BackendReport { kind, reason: reason.clone() });
         let machine = load::load(parsed, choice.backend.sharing()).map_err(not_loaded)?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&reason));
-        if let Some(line) = remark(kind, options.configuration.cpu) {
+        if let Some(line) = remark(kind, options.cpu) {
             notify(Notice::Information(line));
         }
         Ok(Self { machine, backend: choice.backend, expectations, limit })
@@ -69,9 +70,9 @@ fn check(options: &Options) -> Result<(), Outcome> {
 
 fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
     let expected = match &options.expect {
-        Some(patterns) => Expectations::compile(patterns).map_err(|error| Outcome::Usage(error.reason)),
+        Some(patterns) => Expectations::compile(patterns).map_err(Outcome::Usage),
         None => Expectations::compile(of_image)
-            .map_err(|error| Outcome::BadExpectation { path: options.image.clone(), reason: error.reason }),
+            .map_err(|reason| Outcome::BadExpectation { path: options.image.clone(), reason }),
     };
-    expected?.with(&options.reject, options.until.as_deref()).map_err(|error| Outcome::Usage(error.reason))
+    expected?.with(&options.reject, options.until.as_deref()).map_err(Outcome::Usage)
 }

@@ -15,7 +15,7 @@ use crate::backend::{Ending, Findings, Guest, Link, TICK};
 use crate::diagnosis::Hang;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge};
-use crate::screen::{Untouched, write_png};
+use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, Shortcut, Show};
 use crate::watch::{Matcher, OutputEvent, Rows, Sight};
@@ -69,13 +69,14 @@ impl<'a> Session<'a> {
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
         let console = Console::open(options, notify, matcher, &run.streams)?;
-        let screen = Untouched::new(Arc::clone(&machine.memory));
+        let text_at_entry = text_memory(&machine.memory);
         let events = console.events.clone();
         // Nobody listens any more when the session is over.
         let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
         let link = Link { ended, output: Arc::clone(&console.output), observed: run.observed.clone() };
-        let guest = backend.start(&machine, options.configuration, link)?;
-        let show = Show::new(options.screen, screen.with(guest.adapter()), console.hold.clone());
+        let guest = backend.start(&machine, options.configuration(), link)?;
+        let screen = Screen::new(machine.memory, guest.adapter(), text_at_entry);
+        let show = Show::new(options.screen, screen, console.hold.clone());
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
@@ -124,10 +125,10 @@ impl<'a> Session<'a> {
 
     /// What the guest's own ending means; if it is an exception, the CPU at the exception is the one that is told of.
     fn conclude(&self, ending: Ending) -> Outcome {
-        let (Some(machine), Some((kind, _))) = (&self.run.machine, &self.run.backend) else {
+        let (Some(machine), Some(backend)) = (&self.run.machine, &self.run.backend) else {
             return Outcome::Bug("a guest has ended that was never started".to_owned());
         };
-        let outcome = conclude(ending, machine, *kind);
+        let outcome = conclude(ending, machine, backend.kind);
         if let Outcome::Exception(diagnosis) = &outcome {
             self.run.observed.lock().cpu = Some(diagnosis.cpu().clone());
         }
@@ -140,7 +141,7 @@ impl<'a> Session<'a> {
         self.guest.take_samples();
         let Findings { samples, interrupts, .. } = &*self.run.observed.lock();
         let machine = self.run.machine.as_ref();
-        let hang = machine.and_then(|machine| Hang::new(samples, interrupts.as_ref(), machine));
+        let hang = machine.and_then(|machine| Hang::new(samples, *interrupts, machine.into()));
         Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
     }
 
@@ -148,7 +149,7 @@ impl<'a> Session<'a> {
     fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
         let frame = self.view.show.frame();
         self.run.screen = (!frame.text().is_empty()).then(|| frame.clone());
-        if self.view.leaves_unseen(self.is_seen_on_serial()) && !outcome.is_success() {
+        if self.view.show.show_last(self.is_seen_on_serial()) && !outcome.is_success() {
             (self.notify)(Notice::Information(UNSEEN));
         }
         let Some(path) = &self.options.screen_png else { return outcome };

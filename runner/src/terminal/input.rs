@@ -2,10 +2,10 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, TrySendError, sync_channel};
+use std::sync::mpsc::{Sender, TrySendError};
 use std::thread;
 
-use crate::channel::InputSink;
+use crate::channel::{InputSink, feed};
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
@@ -52,9 +52,6 @@ impl Escape {
     }
 }
 
-/// Chunks of input that may wait for a guest that is slow to read.
-const QUEUE: usize = 64;
-
 /// Reads standard input on a thread of its own until it ends, so that the guest never waits for it. `escape` is given
 /// when a person types; then input that the guest does not take is dropped in the end, because the keys after it may be
 /// meant for us. The thread can't be woken from its read; it ends with the process.
@@ -66,9 +63,7 @@ pub fn spawn_input(
     mut escape: Option<Escape>,
     events: Sender<impl From<Shortcut> + Send + 'static>,
 ) -> std::io::Result<()> {
-    let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
-    let feed = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
-    thread::Builder::new().name("input".to_owned()).spawn(feed)?;
+    let sender = feed(sink)?;
     let read = move || {
         let mut stdin = std::io::stdin().lock();
         let mut buffer = [0; 4096];

@@ -227,12 +227,11 @@ fn colours(cell: Cell) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::Cursor;
     use crate::screen::TEXT_MEMORY_SIZE;
     use proptest::prelude::*;
     use vt100::{Color, Parser};
 
-    fn frame(cells: &[(usize, u8, u8)], cursor: Cursor) -> Frame {
+    fn frame(cells: &[(usize, u8, u8)], cursor: Option<u16>) -> Frame {
         let mut memory = vec![0; TEXT_MEMORY_SIZE];
         for &(cell, code, attribute) in cells {
             memory[cell * 2] = code;
@@ -245,7 +244,7 @@ mod tests {
     fn characters_and_colours_arrive() {
         let mut terminal = Parser::new(30, 100, 0);
         let mut renderer = Renderer::default();
-        let shown = frame(&[(0, b'A', 0x1e), (81, 0xb0, 0x07), (1999, b'Z', 0x4f)], Cursor::At(82));
+        let shown = frame(&[(0, b'A', 0x1e), (81, 0xb0, 0x07), (1999, b'Z', 0x4f)], Some(82));
         terminal.process(renderer.render(shown, (30, 100)).as_bytes());
         let screen = terminal.screen();
         let first = screen.cell(0, 0).unwrap();
@@ -259,9 +258,9 @@ mod tests {
     #[test]
     fn only_what_has_changed_is_drawn() {
         let mut renderer = Renderer::default();
-        renderer.render(frame(&[(5, b'a', 7)], Cursor::Hidden), (25, 80));
-        assert_eq!(renderer.render(frame(&[(5, b'a', 7)], Cursor::Hidden), (25, 80)), "");
-        let changes = renderer.render(frame(&[(5, b'b', 7)], Cursor::Hidden), (25, 80));
+        renderer.render(frame(&[(5, b'a', 7)], None), (25, 80));
+        assert_eq!(renderer.render(frame(&[(5, b'a', 7)], None), (25, 80)), "");
+        let changes = renderer.render(frame(&[(5, b'b', 7)], None), (25, 80));
         assert_eq!(changes, "\x1b[?25l\x1b[1;6H\x1b[0;37;40mb");
     }
 
@@ -270,10 +269,10 @@ mod tests {
         let mut terminal = Parser::new(24, 80, 0);
         let mut renderer = Renderer::default();
         let cells = [(0, b'a', 7), (80, b'b', 7)];
-        terminal.process(renderer.render(frame(&cells, Cursor::Hidden), (24, 80)).as_bytes());
+        terminal.process(renderer.render(frame(&cells, None), (24, 80)).as_bytes());
         assert_eq!(terminal.screen().cell(0, 0).unwrap().contents(), "a");
         let cells = [(80, b'b', 7), (1920, b'y', 7)];
-        terminal.process(renderer.render(frame(&cells, Cursor::Hidden), (24, 80)).as_bytes());
+        terminal.process(renderer.render(frame(&cells, None), (24, 80)).as_bytes());
         let first_column = |row| terminal.screen().cell(row, 0).unwrap().contents();
         assert_eq!((first_column(0), first_column(1), first_column(23)), ("b", " ", "y"));
     }
@@ -301,7 +300,7 @@ mod tests {
             let mut terminal = Parser::new(rows, columns, 0);
             terminal.process(ENTER.as_bytes());
             for (cells, cursor) in steps {
-                let next = frame(&cells, Cursor::At(cursor));
+                let next = frame(&cells, Some(cursor));
                 terminal.process(renderer.render(next.clone(), size).as_bytes());
                 let mut fresh = Parser::new(rows, columns, 0);
                 fresh.process(ENTER.as_bytes());

@@ -10,10 +10,10 @@ mod show;
 mod typing;
 
 pub use hold::{HeldWriter, Hold};
-pub use input::{Escape, Key, Shortcut, spawn_input};
+pub use input::{Escape, Shortcut, spawn_input};
 pub use keys::scan_codes;
 pub use live::LiveScreen;
 pub use raw::{Input, RawTerminal};
 pub use route::{KeyboardChoice, Route};
-pub use show::{LastWords, ScreenMode, Show};
+pub use show::{ScreenMode, Show};
 pub use typing::{Reads, Typing};

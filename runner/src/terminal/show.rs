@@ -1,6 +1,6 @@
 //! Decides what of the screen is shown to a person, and when.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -10,6 +10,10 @@ use crate::screen::{Frame, Screen};
 
 /// How long a guest that has written to its screen may take to print on its serial port as well.
 const SERIAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The lines around the screen's text.
+const SCREEN_BEGIN: &str = "--- the guest's screen ---";
+const SCREEN_END: &str = "--- end of the screen ---";
 
 /// What the user wants to see of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -90,29 +94,18 @@ impl Show {
         self.screen.frame().unwrap_or_else(Frame::blank)
     }
 
-    /// What there is to print of the screen once the guest has ended.
-    pub fn last_words(&self, is_serial_used: bool) -> LastWords {
-        let text = self.frame().text();
+    /// Prints what the screen shows once the guest has ended, if that is wanted; true when it is not, and there is something.
+    pub fn show_last(&self, is_serial_used: bool) -> bool {
         let wanted = match self.mode {
-            ScreenMode::Off => return LastWords::Nothing,
+            ScreenMode::Off => return false,
             ScreenMode::Final | ScreenMode::Live => true,
             ScreenMode::Auto => !is_serial_used || self.has_been_live,
         };
-        match (text.is_empty(), wanted) {
-            (true, _) => LastWords::Nothing,
-            (false, true) => LastWords::Screen(text),
-            (false, false) => LastWords::Unseen,
+        let text = self.frame().text();
+        if wanted && !text.is_empty() {
+            // As with this program's own messages: a closed standard error is no reason to fail.
+            let _ = io::stderr().write_all(format!("{SCREEN_BEGIN}\n{text}{SCREEN_END}\n").as_bytes());
         }
+        !wanted && !text.is_empty()
     }
-}
-
-/// What there is to print of the screen at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LastWords {
-    /// Nothing: it is blank, or not wanted.
-    Nothing,
-    /// This text.
-    Screen(String),
-    /// Nothing, but there is text that nobody has asked for.
-    Unseen,
 }

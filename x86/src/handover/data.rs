@@ -1,11 +1,13 @@
 //! What the code of a handover reads: a descriptor table, then operands.
 
 use super::error::HandoverError;
-use crate::registers::EntryState;
+use crate::registers::{EntryState, TableRegister};
 use crate::segments::{Descriptor, DescriptorKind, Segment};
 
 /// The first selector that is too large for the table.
 const SELECTORS_END: u16 = 0xc000;
+/// Access bit 13, L: code of 64 bits.
+const LONG_MODE: u16 = 1 << 13;
 
 /// Bytes for one address.
 pub struct Data {
@@ -44,14 +46,9 @@ impl Data {
         Ok(Self { at, bytes: table, table_limit })
     }
 
-    /// The address of the first byte, which is the table's.
-    pub fn start(&self) -> u32 {
-        self.at
-    }
-
-    /// Bytes of the table, less one.
-    pub fn table_limit(&self) -> u16 {
-        self.table_limit
+    /// GDTR for the table, with which the bytes begin.
+    pub fn gdtr(&self) -> TableRegister {
+        TableRegister { base: self.at, limit: self.table_limit }
     }
 
     /// The address after the last byte.
@@ -98,6 +95,3 @@ fn check(name: &'static str, segment: &Segment) -> Result<(), HandoverError> {
     }
     Ok(())
 }
-
-/// Access bit 13, L: code of 64 bits.
-const LONG_MODE: u16 = 1 << 13;

@@ -5,15 +5,13 @@ mod data;
 mod error;
 
 use iced_x86::code_asm::{
-    AsmRegisterSegment, CodeAssembler, ax, cr0, cr3, cr4, dr7, ds, dword_ptr, eax, es, esp, fs, fword_ptr, gs, ptr, ss,
-    word_ptr,
+    CodeAssembler, ax, cr0, cr3, cr4, dr7, ds, dword_ptr, eax, es, esp, fs, fword_ptr, gs, ptr, ss, word_ptr,
 };
 use iced_x86::{BlockEncoderOptions, IcedError};
 
 use self::data::Data;
 pub use self::error::HandoverError;
-use crate::registers::{CR0_ET, CR0_PE, EFLAGS_IF, EntryState, TableRegister};
-use crate::segments::Segment;
+use crate::registers::{CR0_ET, CR0_PE, EFLAGS_IF, EntryState};
 
 /// DR7 after reset (Intel SDM volume 3A, table 9-1): no breakpoint is armed.
 const DR7_AFTER_RESET: u32 = 0x400;
@@ -53,22 +51,18 @@ impl Handover {
         let operands = Operands::add(&mut data, entry);
         let data_before = data.add(data_before);
         let start = data.end();
-        let assemble = || -> Result<(Vec<u8>, u32), IcedError> {
-            let mut asm = CodeAssembler::new(32)?;
-            before(&mut asm, data_before)?;
-            asm.lgdt(ptr(operands.own_gdtr))?;
-            load_processor(&mut asm, entry)?;
-            asm.jmp(fword_ptr(operands.far_pointer))?;
-            let mut in_guest = asm.create_label();
-            asm.set_label(&mut in_guest)?;
-            load_rest(&mut asm, entry, &operands, in_guest_segment)?;
-            let assembled = asm.assemble_options(start.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
-            let target = u32::try_from(assembled.label_ip(&in_guest)?).unwrap_or(u32::MAX);
-            Ok((assembled.inner.code_buffer, target))
-        };
-        let (code, target) = assemble()?;
+        let mut asm = CodeAssembler::new(32)?;
+        before(&mut asm, data_before)?;
+        asm.lgdt(ptr(operands.own_gdtr))?;
+        load_processor(&mut asm, entry)?;
+        asm.jmp(fword_ptr(operands.far_pointer))?;
+        let mut in_guest = asm.create_label();
+        asm.set_label(&mut in_guest)?;
+        load_rest(&mut asm, entry, &operands, in_guest_segment)?;
+        let assembled = asm.assemble_options(start.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
+        let target = u32::try_from(assembled.label_ip(&in_guest)?).unwrap_or(u32::MAX);
         data.set(operands.far_pointer, &in_guest_segment(target).to_le_bytes());
-        let bytes = data.followed_by(&code);
+        let bytes = data.followed_by(&assembled.inner.code_buffer);
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let (first, end) = (in_guest_segment(at), in_guest_segment(at.wrapping_add(size)));
         if segments.cs.limit < end || first > end {
@@ -93,7 +87,7 @@ struct Operands {
 
 impl Operands {
     fn add(data: &mut Data, entry: &EntryState) -> Self {
-        let own = TableRegister { base: data.start(), limit: data.table_limit() };
+        let own = data.gdtr();
         let mut popped = entry.general.by_number().to_vec();
         // POPAD takes EDI first and EAX last (Intel SDM volume 2B); it passes over ESP. Then comes POPFD's word.
         popped.reverse();
@@ -142,7 +136,8 @@ fn load_rest(
 ) -> Result<(), IcedError> {
     let segments = &entry.segments;
     for (register, segment) in [(ds, &segments.ds), (es, &segments.es), (fs, &segments.fs), (gs, &segments.gs)] {
-        load_segment(asm, register, segment)?;
+        asm.mov(ax, u32::from(segment.selector))?;
+        asm.mov(register, ax)?;
     }
     // From here on EAX is the guest's. The stack is the list of operands: it is popped, never pushed.
     asm.mov(esp, operands.popped)?;
@@ -160,11 +155,6 @@ fn load_rest(
         asm.sti()?;
     }
     asm.jmp(dword_ptr(in_guest_segment(operands.eip)).cs())
-}
-
-fn load_segment(asm: &mut CodeAssembler, register: AsmRegisterSegment, segment: &Segment) -> Result<(), IcedError> {
-    asm.mov(ax, u32::from(segment.selector))?;
-    asm.mov(register, ax)
 }
 
 #[cfg(test)]

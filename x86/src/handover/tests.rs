@@ -3,7 +3,7 @@
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction};
 
 use super::*;
-use crate::registers::{EFLAGS_FIXED, GeneralRegisters};
+use crate::registers::{EFLAGS_FIXED, GeneralRegisters, TableRegister};
 use crate::segments::{Segment, Segments};
 
 const AT: u32 = 0xffff_0000;

@@ -17,31 +17,20 @@ pub struct Gate {
     pub is_present: bool,
 }
 
-/// The sorts of gates that an IDT may hold.
+/// The sorts of gates that an IDT may hold, by the types of their descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum GateKind {
     /// To a task.
-    Task,
+    Task = SystemType::TaskGate as u8,
     /// To a handler, with interrupts disabled; it pushes words of 16 bits.
-    Interrupt16,
+    Interrupt16 = SystemType::InterruptGate16 as u8,
     /// To a handler; it pushes words of 16 bits.
-    Trap16,
+    Trap16 = SystemType::TrapGate16 as u8,
     /// To a handler, with interrupts disabled.
-    Interrupt32,
+    Interrupt32 = SystemType::InterruptGate32 as u8,
     /// To a handler.
-    Trap32,
-}
-
-impl GateKind {
-    const fn system_type(self) -> SystemType {
-        match self {
-            Self::Task => SystemType::TaskGate,
-            Self::Interrupt16 => SystemType::InterruptGate16,
-            Self::Trap16 => SystemType::TrapGate16,
-            Self::Interrupt32 => SystemType::InterruptGate32,
-            Self::Trap32 => SystemType::TrapGate32,
-        }
-    }
+    Trap32 = SystemType::TrapGate32 as u8,
 }
 
 impl Gate {
@@ -78,8 +67,7 @@ impl Gate {
     /// The entry of the table.
     pub fn encode(self) -> Descriptor {
         let offset = u64::from(self.offset);
-        let kind = self.kind.system_type() as u64;
-        let access = kind | u64::from(self.dpl & 3) << 5 | u64::from(self.is_present) << 7;
+        let access = self.kind as u64 | u64::from(self.dpl & 3) << 5 | u64::from(self.is_present) << 7;
         Descriptor(offset & 0xffff | u64::from(self.selector) << 16 | access << 40 | (offset >> 16) << 48)
     }
 }

@@ -49,14 +49,6 @@ pub enum PagingError {
         /// The one after the last.
         end: u64,
     },
-    /// More page tables than there is room for.
-    #[error("{needed} page tables do not fit into {room} bytes")]
-    NoRoom {
-        /// Page tables that are needed.
-        needed: usize,
-        /// Bytes that there are.
-        room: u64,
-    },
 }
 
 /// A number of a mapping.

@@ -79,7 +79,7 @@ impl AddressSpace {
         self.mappings.iter().any(|mapping| mapping.page_size == PageSize::Big)
     }
 
-    /// Bytes of page tables that [`AddressSpace::build`] needs room for.
+    /// Bytes of page tables that [`AddressSpace::build`] makes.
     pub fn tables_size(&self) -> u64 {
         self.with_tables().len() as u64 * u64::from(TABLE_SIZE)
     }
@@ -106,32 +106,23 @@ impl AddressSpace {
         })
     }
 
-    /// The page directory, and the page tables for the `room` bytes of physical memory from `start` on.
-    ///
-    /// # Errors
-    /// [`PagingError::NoRoom`].
-    pub fn build(&self, start: u64, room: u64) -> Result<PageTables, PagingError> {
+    /// The page directory, and the page tables that lie at the physical address `start`, a multiple of [`TABLE_SIZE`].
+    pub fn build(&self, start: u32) -> PageTables {
         let tables = self.with_tables();
-        if self.tables_size() > room {
-            return Err(PagingError::NoRoom { needed: tables.len(), room });
-        }
         let mut directory = vec![Entry::default(); ENTRIES as usize];
         let mut words = vec![Entry::default(); tables.len() * ENTRIES as usize];
         for (mapping, physical, access) in self.pages_of(PageSize::Big) {
             let first = directory_index(mapping.start.into());
             let last = directory_index(mapping.end() - 1);
-            for (page, index) in (first..=last).enumerate() {
-                let page = u32::try_from(page).unwrap_or(0) * PageSize::Big.bytes();
-                set(&mut directory, index as usize, Entry::big_page(physical.wrapping_add(page), access));
+            for index in first..=last {
+                let offset = (index - first) * PageSize::Big.bytes();
+                directory[index as usize] = Entry::big_page(physical.wrapping_add(offset), access);
             }
         }
         // Ranks, so that the first table of the room belongs to the lowest addresses.
-        let mut ranks = BTreeMap::new();
-        for (rank, (&index, &access)) in tables.iter().enumerate() {
-            let address = start + rank as u64 * u64::from(TABLE_SIZE);
-            let address = u32::try_from(address).unwrap_or(u32::MAX);
-            set(&mut directory, index as usize, Entry::table_or_page(address, access));
-            ranks.insert(index, rank);
+        let ranks: BTreeMap<u32, usize> = tables.keys().copied().zip(0..).collect();
+        for ((&index, &access), rank) in tables.iter().zip(0_u32..) {
+            directory[index as usize] = Entry::table_or_page(start.wrapping_add(rank * TABLE_SIZE), access);
         }
         for (mapping, physical, access) in self.pages_of(PageSize::Small) {
             let pages = mapping.size / u64::from(PageSize::Small.bytes());
@@ -140,23 +131,17 @@ impl AddressSpace {
                 let address = mapping.start.wrapping_add(offset);
                 let Some(rank) = ranks.get(&directory_index(address.into())) else { continue };
                 let entry = rank * ENTRIES as usize + (address / PageSize::Small.bytes() % ENTRIES) as usize;
-                set(&mut words, entry, Entry::table_or_page(physical.wrapping_add(offset), access));
+                words[entry] = Entry::table_or_page(physical.wrapping_add(offset), access);
             }
         }
         let bytes = |entries: Vec<Entry>| entries.into_iter().flat_map(|entry| entry.0.to_le_bytes()).collect();
-        Ok(PageTables { directory: bytes(directory), tables: bytes(words) })
+        PageTables { directory: bytes(directory), tables: bytes(words) }
     }
 }
 
 /// Index of the page directory entry for an address below 4 GiB.
 fn directory_index(address: u64) -> u32 {
     u32::try_from(address >> 22).unwrap_or(ENTRIES - 1)
-}
-
-fn set(entries: &mut [Entry], index: usize, value: Entry) {
-    if let Some(entry) = entries.get_mut(index) {
-        *entry = value;
-    }
 }
 
 /// Overlaps among mappings that are sorted by address: each against the one that reaches furthest before it.
@@ -216,7 +201,7 @@ mod tests {
         let space = AddressSpace::new(list).unwrap();
         assert!(space.has_big_pages());
         assert_eq!(space.tables_size(), 0x2000);
-        let built = space.build(0x8000, 0x2000).unwrap();
+        let built = space.build(0x8000);
         let (directory, tables) = (words(&built.directory), words(&built.tables));
         assert_eq!((directory.len(), tables.len()), (1024, 2048));
         let present: Vec<(usize, u32)> = directory.into_iter().enumerate().filter(|(_, word)| *word != 0).collect();
@@ -250,13 +235,6 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    #[test]
-    fn tables_that_do_not_fit_are_counted() {
-        let space = AddressSpace::new(vec![small(0, 12 << 20, 0, USER)]).unwrap();
-        let found = space.build(0x8000, 0x2fff).unwrap_err();
-        assert_eq!(found, PagingError::NoRoom { needed: 3, room: 0x2fff });
-    }
-
     prop_compose! {
         /// Mappings that do not overlap, from the lowest address up, guards and gaps between them.
         fn any_mappings()(
@@ -280,14 +258,15 @@ mod tests {
         #[test]
         fn the_tables_lead_where_the_mappings_say(mappings in any_mappings(), offset in 0..0x1000_u32) {
             const DIRECTORY: u32 = 0x1000;
-            const TABLES: u64 = 0x8000;
+            const TABLES: u32 = 0x8000;
             let end = mappings.last().map_or(0, |last| u32::try_from(last.end()).unwrap());
             let space = AddressSpace::new(mappings).unwrap();
-            let built = space.build(TABLES, space.tables_size()).unwrap();
+            let built = space.build(TABLES);
+            prop_assert_eq!(built.tables.len() as u64, space.tables_size());
             let (directory, tables) = (words(&built.directory), words(&built.tables));
             let read = |address: u64| {
-                let (words, start) = if address < TABLES { (&directory, DIRECTORY.into()) } else { (&tables, TABLES) };
-                words.get(usize::try_from(address - start).unwrap() / 4).copied()
+                let (words, start) = if address < TABLES.into() { (&directory, DIRECTORY) } else { (&tables, TABLES) };
+                words.get(usize::try_from(address - u64::from(start)).unwrap() / 4).copied()
             };
             for page in (0..=end).step_by(0x1000) {
                 let found = TwoLevel::new(DIRECTORY, 0).walk(page + offset, read).translation();

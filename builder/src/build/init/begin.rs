@@ -7,25 +7,16 @@ use super::choice::{Choice, Initramfs, NO_KERNEL, SCHEMA};
 use super::survey::survey;
 use super::text;
 use crate::diagnostics::{Code, Diagnostic, for_shell};
-use crate::manifest::schema;
+use crate::manifest::{MANIFEST_NAME, schema};
 use crate::output::{Content, Existing, nobody};
 
-const MANIFEST: &str = "manifest.yaml";
 /// A manifest that was begun. Its text form tells a person what was done, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
     folder: PathBuf,
     choice: Choice,
-    /// What was there in the place of the schema.
-    schema: SchemaFile,
-}
-
-/// What became of the schema file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SchemaFile {
-    Written,
-    Same,
-    Different,
+    /// What became of the schema file.
+    schema: &'static str,
 }
 
 /// Writes `manifest.yaml` into `folder`, for what is in it, and the schema of manifests beside it. Nothing that is there is
@@ -34,10 +25,10 @@ enum SchemaFile {
 /// # Errors
 /// When there is a manifest, in which case nothing is written; when the folder can't be read or written to.
 pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
-    let manifest = folder.join(MANIFEST);
+    let manifest = folder.join(MANIFEST_NAME);
     let found = survey(folder)?;
     if manifest.symlink_metadata().is_ok() {
-        let message = format!("`{}` is there already, and is not replaced", shown(folder, MANIFEST));
+        let message = format!("`{}` is there already, and is not replaced", shown(folder, MANIFEST_NAME));
         let help = "move it away, or name another folder: `stos-pack init DIR`";
         return Err(Diagnostic::new(Code::OutputFailed, message).help(help));
     }
@@ -49,11 +40,11 @@ pub fn init(folder: &Path) -> Result<Begun, Diagnostic> {
     // The manifest comes last: when there is no room for it, `init` can be tried again.
     let (schema, schema_path) = (schema(), folder.join(SCHEMA));
     let schema = match std::fs::read(&schema_path) {
-        Ok(bytes) if bytes == schema.as_bytes() => SchemaFile::Same,
-        _ if schema_path.symlink_metadata().is_ok() => SchemaFile::Different,
+        Ok(bytes) if bytes == schema.as_bytes() => "was there already",
+        _ if schema_path.symlink_metadata().is_ok() => "was there, is another one, and was left as it is",
         _ => {
             write(&schema_path, "schema", &schema)?;
-            SchemaFile::Written
+            "written"
         }
     };
     write(&manifest, "manifest", &text::manifest(&choice))?;
@@ -67,15 +58,9 @@ fn shown(folder: &Path, name: &str) -> String {
 
 impl fmt::Display for Begun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (manifest, schema) = (shown(&self.folder, MANIFEST), shown(&self.folder, SCHEMA));
+        let (manifest, schema) = (shown(&self.folder, MANIFEST_NAME), shown(&self.folder, SCHEMA));
         writeln!(f, "{manifest}: written")?;
-        match self.schema {
-            SchemaFile::Written => writeln!(f, "{schema}: written")?,
-            SchemaFile::Same => writeln!(f, "{schema}: was there already")?,
-            SchemaFile::Different => {
-                writeln!(f, "{schema}: was there, is another one, and was left as it is")?;
-            }
-        }
+        writeln!(f, "{schema}: {}", self.schema)?;
         let Choice {
             kernel,
             protocol,

@@ -26,7 +26,7 @@ impl Initramfs {
 }
 
 /// What goes into the manifest, and what else was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     pub name: String,
     /// `None` when none was found.
@@ -42,22 +42,4 @@ pub struct Choice {
     pub packs: bool,
     /// Whether the folder has more than was looked at.
     pub cut_short: bool,
-}
-
-impl Choice {
-    /// Nothing at all.
-    pub fn empty(name: String, cut_short: bool) -> Self {
-        Self {
-            name,
-            kernel: None,
-            protocol: Protocol::Stos,
-            other_kernels: Vec::new(),
-            modules: Vec::new(),
-            other_modules: Vec::new(),
-            initramfs: None,
-            other_initramfs: Vec::new(),
-            packs: false,
-            cut_short,
-        }
-    }
 }

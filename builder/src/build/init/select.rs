@@ -9,7 +9,7 @@ use super::text;
 use crate::diagnostics::Source;
 use crate::input::Inputs;
 use crate::kernel::recognise::{self, Recognition};
-use crate::manifest::{Manifest, Protocol};
+use crate::manifest::Manifest;
 use crate::output::nobody;
 use crate::protocol::plan;
 
@@ -22,10 +22,10 @@ impl Choice {
         let Survey { mut kernels, modules, archives, folders, cut_short } = found;
         // Stable: of those that are equally likely, the nearest stays first.
         kernels.sort_by_key(|path| std::cmp::Reverse(likeliness(path)));
-        let empty = Self::empty(name_of(folder), cut_short);
+        let empty = Self { name: name_of(folder), cut_short, ..Self::default() };
         let with_kernel = |kernel: &String| {
             let recognition = recognise::load(&folder.join(kernel)).map(|loaded| Recognition::new(&loaded));
-            let protocol = recognition.map_or(Protocol::Stos, |recognition| recognition.protocol);
+            let protocol = recognition.map(|recognition| recognition.protocol).unwrap_or_default();
             Self { kernel: Some(kernel.clone()), protocol, ..empty.clone() }
         };
         // Everything that is taken is tried: what is written must pack.

@@ -108,16 +108,10 @@ fn comment(what: &str, paths: &[String]) -> String {
     if paths.is_empty() {
         return String::new();
     }
-    let list = lines("#   ", paths.get(..OTHERS_SHOWN).unwrap_or(paths));
+    let list: Vec<String> = paths.iter().take(OTHERS_SHOWN).map(|path| format!("#   {}\n", quoted(path))).collect();
     let rest = match paths.len().checked_sub(OTHERS_SHOWN) {
         Some(hidden @ 1..) => format!("#   and {hidden} more\n"),
         _ => String::new(),
     };
-    format!("# {what}:\n{list}{rest}")
-}
-
-/// A line for each of `paths`, with `before` in front.
-fn lines(before: &str, paths: &[String]) -> String {
-    let lines: Vec<String> = paths.iter().map(|path| format!("{before}{}\n", quoted(path))).collect();
-    lines.concat()
+    format!("# {what}:\n{}{rest}", list.concat())
 }

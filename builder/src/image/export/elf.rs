@@ -8,8 +8,8 @@ use object::pod::bytes_of;
 use object::{LittleEndian as LE, U16, U32};
 use stos_image::{Digest, GuestRange, PAGE_SIZE};
 
-/// Magic of a Multiboot header (Multiboot 0.6.96, section 3.1).
-const MULTIBOOT_MAGIC: u32 = 0x1bad_b002;
+use crate::kernel::multiboot::HEADER_MAGIC;
+
 /// Flag 1: the loader must tell the size of memory. Where to load what is in the ELF headers, as flag 16 is clear.
 const MULTIBOOT_FLAGS: u32 = 1 << 1;
 /// Owner of the note; it ends with a zero byte.
@@ -37,8 +37,8 @@ impl ElfFile {
 
     /// The bytes before the segments.
     pub fn header(&self) -> Vec<u8> {
-        let checksum = 0_u32.wrapping_sub(MULTIBOOT_MAGIC).wrapping_sub(MULTIBOOT_FLAGS);
-        let multiboot = [MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, checksum].map(u32::to_le_bytes).concat();
+        let checksum = 0_u32.wrapping_sub(HEADER_MAGIC).wrapping_sub(MULTIBOOT_FLAGS);
+        let multiboot = [HEADER_MAGIC, MULTIBOOT_FLAGS, checksum].map(u32::to_le_bytes).concat();
         let headers_at = size_of::<FileHeader32<LE>>() + multiboot.len();
         let header_size = size_of::<ProgramHeader32<LE>>();
         let note_at = headers_at + (self.segments.len() + 1) * header_size;

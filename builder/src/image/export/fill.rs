@@ -7,6 +7,8 @@ use stos_image::GuestRange;
 use stos_x86::handover::{Handover, HandoverError};
 use stos_x86::registers::EntryState;
 
+use super::space::low;
+
 /// Bytes that are looked at, and filled with zeros, at a time: all that begins or ends a range is a multiple of it.
 const CLEARED_BLOCK: i32 = 256;
 
@@ -35,12 +37,8 @@ pub fn build(at: u32, entry: &EntryState, moves: &[Move], zeros: &[GuestRange]) 
     })
 }
 
-/// Guest memory ends below 4 GiB, and so do its parts.
-fn low(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn move_memory(asm: &mut CodeAssembler, moves: &[Move]) -> Result<(), IcedError> {
+/// Adds code that does `moves`.
+pub fn move_memory(asm: &mut CodeAssembler, moves: &[Move]) -> Result<(), IcedError> {
     for Move { from, to } in moves {
         asm.mov(esi, *from)?;
         asm.mov(edi, low(to.start.0))?;

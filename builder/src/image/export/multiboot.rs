@@ -16,7 +16,7 @@ use stos_x86::handover::{Handover, HandoverError};
 use super::elf::ElfFile;
 use super::error::ExportError;
 use super::fill::{self, Move};
-use super::space::{fewer, from_to, gaps, pages, within};
+use super::space::{fewer, from_to, gaps, low, pages, within};
 use super::start::{self, Start};
 use crate::image::file::LoadedImage;
 
@@ -91,11 +91,6 @@ impl<'a> Kernel<'a> {
         }
         Ok(())
     }
-}
-
-/// Guest memory ends below 4 GiB.
-fn low(address: u64) -> u32 {
-    u32::try_from(address).unwrap_or(u32::MAX)
 }
 
 /// What the image says about guest memory, cut at 1 MiB.
@@ -183,10 +178,8 @@ mod tests {
     const MEMORY: u64 = 4 << 20;
 
     fn description() -> Description {
-        let data = Segment::flat(0x10, Segment::DATA_ACCESS);
-        let [ds, es, fs, gs, ss] = std::array::from_fn(|_| data.clone());
-        let cs = Segment::flat(0x08, Segment::CODE_ACCESS);
-        let segments = Segments { cs, ds, es, fs, gs, ss, tr: Segment::default() };
+        let (code, data) = (Segment::flat(0x08, Segment::CODE_ACCESS), Segment::flat(0x10, Segment::DATA_ACCESS));
+        let segments = Segments::new(code, data, Segment::default());
         let entry = EntryState { eip: 0x10_0000, eflags: EFLAGS_FIXED, cr0: CR0_PE, segments, ..EntryState::default() };
         Description {
             name: "exported".to_owned(),
@@ -208,11 +201,11 @@ mod tests {
         Region { range, kind: RegionKind::Reserved, permissions: Permissions::empty(), name: name.to_owned() }
     }
 
-    fn loaded(description: Description, pieces: &[(u64, Vec<u8>)]) -> LoadedImage {
-        let pieces: Vec<MemoryChunk<'_>> =
-            pieces.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
+    fn loaded(description: Description, chunks: &[(u64, Vec<u8>)]) -> LoadedImage {
+        let chunks: Vec<MemoryChunk<'_>> =
+            chunks.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        let image = Image::assemble(description, &Symbols::default(), &[], &pieces).unwrap();
+        let image = Image::assemble(description, &Symbols::default(), &[], &chunks).unwrap();
         image.write_to(&mut file).unwrap();
         LoadedImage::load(file.path()).unwrap()
     }
@@ -244,14 +237,14 @@ mod tests {
 
     #[test]
     fn a_loader_gets_everything_from_1_mib_on_at_its_place_and_nothing_below() {
-        let pieces = [(0x1000, vec![1; 0x1000]), (0x10_0000, vec![2; 0x2345]), (0x20_0000, vec![3; 0x1000])];
-        let image = loaded(description(), &pieces);
+        let chunks = [(0x1000, vec![1; 0x1000]), (0x10_0000, vec![2; 0x2345]), (0x20_0000, vec![3; 0x1000])];
+        let image = loaded(description(), &chunks);
         let bytes = exported(&image);
         assert!(exported(&image) == bytes, "the same image gives another file");
         let segments = segments(&bytes);
         assert!(segments.iter().all(|(range, _)| range.start.0 >= HIGH_MEMORY && range.end() <= MEMORY));
         assert!(segments.windows(2).all(|pair| pair[0].0.end() <= pair[1].0.start.0), "they are sorted and disjoint");
-        for (start, content) in &pieces[1..] {
+        for (start, content) in &chunks[1..] {
             let (range, found) = segments.iter().find(|(range, _)| range.contains(*start)).unwrap();
             let offset = usize::try_from(start - range.start.0).unwrap();
             assert!(found[offset..][..content.len()] == content[..], "{start:#x} differs");
@@ -284,11 +277,11 @@ mod tests {
 
     #[test]
     fn an_image_in_many_parts_becomes_few_segments_without_a_difference_in_memory() {
-        let pieces: Vec<(u64, Vec<u8>)> = (0..200).map(|index| (0x10_0000 + index * 0x2000, vec![7; 0x1000])).collect();
-        let image = loaded(description(), &pieces);
+        let chunks: Vec<(u64, Vec<u8>)> = (0..200).map(|index| (0x10_0000 + index * 0x2000, vec![7; 0x1000])).collect();
+        let image = loaded(description(), &chunks);
         let segments = segments(&exported(&image));
         assert!(segments.len() <= MOST_SEGMENTS + 1);
-        for (start, content) in &pieces {
+        for (start, content) in &chunks {
             let (range, found) = segments.iter().find(|(range, _)| range.contains(*start)).unwrap();
             assert!(found[usize::try_from(start - range.start.0).unwrap()..].starts_with(content));
         }

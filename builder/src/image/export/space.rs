@@ -1,6 +1,11 @@
 //! Ranges of guest memory: what is taken, and what lies between.
 
-use stos_image::{GuestRange, PAGE_SIZE};
+use stos_image::GuestRange;
+
+/// An address or a size. Guest memory ends below 4 GiB, and so do its parts.
+pub fn low(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
 
 /// The range from `start` up to `end`.
 pub fn from_to(start: u64, end: u64) -> GuestRange {
@@ -15,8 +20,8 @@ pub fn within(ranges: &[GuestRange], window: GuestRange) -> Vec<GuestRange> {
 
 /// Whole pages that cover all of `ranges`, sorted, with at least one page between two of them.
 pub fn pages(ranges: impl IntoIterator<Item = GuestRange>) -> Vec<GuestRange> {
-    let whole = |range: GuestRange| from_to(range.start.page().0, range.end().next_multiple_of(PAGE_SIZE));
-    let mut sorted: Vec<GuestRange> = ranges.into_iter().filter(|range| range.size > 0).map(whole).collect();
+    let mut sorted: Vec<GuestRange> =
+        ranges.into_iter().filter(|range| range.size > 0).map(GuestRange::pages).collect();
     sorted.sort_by_key(|range| range.start);
     let mut joined: Vec<GuestRange> = Vec::new();
     for range in sorted {
@@ -56,7 +61,7 @@ pub fn fewer(ranges: &[GuestRange], most: usize) -> Vec<GuestRange> {
 mod tests {
     use super::*;
 
-    const P: u64 = PAGE_SIZE;
+    const P: u64 = stos_image::PAGE_SIZE;
 
     #[test]
     fn pages_cover_everything_and_touch_nothing_else() {

@@ -4,21 +4,22 @@
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, CodeLabel, ah, al, bl, byte_ptr, dword_ptr, dx, eax, ebx, ecx, edi, esi};
 use stos_image::PAGE_SIZE;
+use stos_x86::ports;
 
-use super::fill::Move;
+use super::fill::{Move, move_memory};
+use crate::protocol::multiboot::structures::{LOADER_MAGIC, info_flags};
 
 /// Bytes that it takes.
 pub const SIZE: u32 = 0x1000;
 /// Offset of the text for a loader that is none, after the code.
 const NO_LOADER_TEXT: u32 = 0x800;
+/// That text.
+const NO_LOADER: &str =
+    "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.\r\n\0";
 /// Offset of the text for a machine with too little memory.
 const TOO_SMALL_TEXT: u32 = 0xc00;
 
-/// What a Multiboot loader leaves in EAX (Multiboot 0.6.96, section 3.2).
-const LOADER_MAGIC: u32 = 0x2bad_b002;
-/// Multiboot information: bit 0 of the flags at offset 0 says that the memory sizes are there (section 3.3).
-const MEMORY_KNOWN: u32 = 1 << 0;
-/// Multiboot information: offset of `mem_upper`, KiB of memory from 1 MiB to the first hole.
+/// Multiboot information: offset of `mem_upper`, KiB of memory from 1 MiB to the first hole (Multiboot 0.6.96, section 3.3).
 const MEM_UPPER: i32 = 8;
 /// KiB at the end of memory that firmware may keep for its tables. The kernel gets them nevertheless: nobody else is left
 /// to use them.
@@ -29,7 +30,7 @@ const SCREEN: u32 = 0xb_8000;
 /// White on red.
 const ATTRIBUTE: u32 = 0x4f;
 /// COM1's registers.
-const SERIAL: u32 = 0x3f8;
+const SERIAL: u32 = ports::COM1 as u32;
 /// Its line status register, and the bit that says that it takes another byte.
 const SERIAL_STATUS: u32 = SERIAL + 5;
 const SERIAL_READY: u32 = 1 << 5;
@@ -64,18 +65,13 @@ impl Start {
         asm.cld()?;
         asm.cmp(eax, LOADER_MAGIC)?;
         asm.jne(no_loader)?;
-        asm.test(byte_ptr(ebx), MEMORY_KNOWN)?;
+        asm.test(byte_ptr(ebx), info_flags::MEMORY)?;
         asm.je(enough)?;
         asm.cmp(dword_ptr(ebx + MEM_UPPER), self.least_mem_upper())?;
         asm.jb(too_small)?;
 
         asm.set_label(&mut enough)?;
-        let Move { from, to } = self.handover;
-        let to_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        asm.mov(esi, from)?;
-        asm.mov(edi, to_u32(to.start.0))?;
-        asm.mov(ecx, to_u32(to.size / 4))?;
-        asm.rep().movsd()?;
+        move_memory(&mut asm, &[self.handover])?;
         asm.mov(eax, self.enter)?;
         asm.jmp(eax)?;
 
@@ -89,9 +85,9 @@ impl Start {
         say_and_halt(&mut asm)?;
 
         let mut bytes = asm.assemble(self.at.into())?;
-        for (offset, text) in [(NO_LOADER_TEXT, no_loader_text()), (TOO_SMALL_TEXT, self.too_small_text())] {
+        for (offset, text) in [(NO_LOADER_TEXT, NO_LOADER), (TOO_SMALL_TEXT, &self.too_small_text())] {
             bytes.resize(offset as usize, 0);
-            bytes.extend(text.into_bytes());
+            bytes.extend(text.as_bytes());
         }
         bytes.resize(SIZE as usize, 0);
         Ok(bytes)
@@ -110,11 +106,6 @@ impl Start {
         };
         format!("stos-pack: this kernel needs {size} of memory, and the machine has less. QEMU: -m {mebibytes}\r\n\0")
     }
-}
-
-fn no_loader_text() -> String {
-    "stos-pack: this kernel must be started by a Multiboot loader: qemu -kernel, or `multiboot` in GRUB.\r\n\0"
-        .to_owned()
 }
 
 /// Prints the text at ESI, which ends with a zero byte, on COM1 and on the screen.

@@ -1,13 +1,13 @@
 //! Reads the zero page of a Linux kernel, `struct boot_params`, back out of guest memory, as the kernel will.
 
 use serde::Serialize;
-use stos_image::{GuestRange, MapKind, MapRange};
+use stos_image::MapRange;
 
 use crate::image::file::LoadedImage;
 use crate::kernel::linux::fields::{
-    ALT_MEM_K, CMD_LINE_PTR, CODE32_START, E820_ENTRIES, E820_LIMIT, E820_RAM, E820_RECORD, E820_TABLE, HEADER,
-    HEADER_MAGIC, LOADFLAGS, ORIG_VIDEO_COLS, ORIG_VIDEO_LINES, ORIG_VIDEO_MODE, RAMDISK_IMAGE, RAMDISK_SIZE,
-    TYPE_OF_LOADER, VERSION,
+    ALT_MEM_K, CMD_LINE_PTR, CODE32_START, E820_ENTRIES, E820_LIMIT, E820_RECORD, E820_TABLE, HEADER, HEADER_MAGIC,
+    LOADFLAGS, ORIG_VIDEO_COLS, ORIG_VIDEO_LINES, ORIG_VIDEO_MODE, RAMDISK_IMAGE, RAMDISK_SIZE, TYPE_OF_LOADER,
+    VERSION,
 };
 
 /// What ESI points to at entry.
@@ -55,12 +55,7 @@ impl LinuxStructures {
         let version = word(VERSION)?.to_le_bytes();
         let cmd_line_ptr = word(CMD_LINE_PTR)?;
         let count = usize::from(byte(E820_ENTRIES)?).min(E820_LIMIT);
-        let range = |index: usize| {
-            let at = E820_TABLE + index * E820_RECORD;
-            let double_word = |offset| Some(u64::from(word(offset)?) | u64::from(word(offset + 4)?) << 32);
-            let kind = if word(at + 16)? == E820_RAM { MapKind::Available } else { MapKind::Reserved };
-            Some(MapRange { range: GuestRange::new(double_word(at)?, double_word(at + 8)?), kind })
-        };
+        let range = |index: usize| loaded.map_range(u64::from(boot_params) + (E820_TABLE + index * E820_RECORD) as u64);
         Some(Self {
             boot_params,
             version: u16::from_le_bytes([version[0], version[1]]),

@@ -2,7 +2,7 @@
 //! section 3.3.)
 
 use serde::Serialize;
-use stos_image::{GuestRange, MapKind, MapRange};
+use stos_image::MapRange;
 
 use crate::image::file::LoadedImage;
 use crate::protocol::multiboot::structures::info_flags;
@@ -99,11 +99,8 @@ fn memory_map(loaded: &LoadedImage, start: u32, length: u32) -> Option<Vec<MapRa
     let (mut at, end) = (u64::from(start), u64::from(start) + u64::from(length));
     let mut ranges = Vec::new();
     while at < end && ranges.len() < RANGES_LIMIT {
-        let word = |offset: u64| loaded.word(at + offset).map(u64::from);
-        let kind = if word(20)? == 1 { MapKind::Available } else { MapKind::Reserved };
-        let range = GuestRange::new(word(4)? | word(8)? << 32, word(12)? | word(16)? << 32);
-        ranges.push(MapRange { range, kind });
-        at += word(0)? + 4;
+        ranges.push(loaded.map_range(at + 4)?);
+        at += u64::from(loaded.word(at)?) + 4;
     }
     Some(ranges)
 }

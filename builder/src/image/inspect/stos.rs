@@ -1,7 +1,7 @@
 //! Reads the structures of the stos boot protocol back out of guest memory, as the kernel will.
 
 use serde::Serialize;
-use stos_image::{GuestRange, MapKind, MapRange, RegionKind};
+use stos_image::{MapRange, RegionKind};
 
 use crate::image::file::LoadedImage;
 use crate::kernel::KERNEL_BASE;
@@ -56,13 +56,7 @@ impl StosStructures {
             initramfs: word(interface + 20)?,
             mod_nb: word(mods)?,
             modules,
-            segments: (0..count).map(|index| segment(loaded, segs + 4 + 20 * index)).collect::<Option<_>>()?,
+            segments: (0..count).map(|index| loaded.map_range(segs + 4 + 20 * index)).collect::<Option<_>>()?,
         })
     }
-}
-
-fn segment(loaded: &LoadedImage, address: u64) -> Option<MapRange> {
-    let double_word = |at: u64| Some(u64::from(loaded.word(at)?) | u64::from(loaded.word(at + 4)?) << 32);
-    let kind = if loaded.word(address + 16)? == 1 { MapKind::Available } else { MapKind::Reserved };
-    Some(MapRange { range: GuestRange::new(double_word(address)?, double_word(address + 8)?), kind })
 }

@@ -28,40 +28,30 @@ pub fn check_newc(archive: &[u8]) -> Result<(), String> {
     Err(format!("it has more than {ENTRIES_LIMIT} entries"))
 }
 
-/// First bytes of compressed files, and the command that decompresses them.
-const COMPRESSIONS: [(&[u8], &str); 9] = [
-    (&[0x1f, 0x8b], "gunzip"),
-    (b"BZh", "bunzip2"),
-    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "unxz"),
-    (&[0x5d, 0, 0], "unlzma"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "unzstd"),
+/// First bytes of compressed files, the command that decompresses them, and whether Linux does it itself (Linux,
+/// lib/decompress.c).
+const COMPRESSIONS: [(&[u8], &str, bool); 9] = [
+    (&[0x1f, 0x8b], "gunzip", true),
+    (b"BZh", "bunzip2", true),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "unxz", true),
+    (&[0x5d, 0, 0], "unlzma", true),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "unzstd", true),
     // Two frame formats: the usual one, and the older one that Linux asks for.
-    (&[0x04, 0x22, 0x4d, 0x18], "lz4 -d"),
-    (&[0x02, 0x21, 0x4c, 0x18], "lz4 -d"),
-    (&[0x89, b'L', b'Z', b'O', 0], "lzop -d"),
-    (b"LZIP", "lzip -d"),
-];
-
-/// First bytes of the compressed files that Linux unpacks itself (Linux, lib/decompress.c).
-const LINUX_COMPRESSIONS: [&[u8]; 7] = [
-    &[0x1f, 0x8b],
-    b"BZh",
-    &[0xfd, b'7', b'z', b'X', b'Z', 0],
-    &[0x5d, 0, 0],
-    &[0x28, 0xb5, 0x2f, 0xfd],
-    &[0x02, 0x21, 0x4c, 0x18],
-    &[0x89, b'L', b'Z', b'O', 0],
+    (&[0x04, 0x22, 0x4d, 0x18], "lz4 -d", false),
+    (&[0x02, 0x21, 0x4c, 0x18], "lz4 -d", true),
+    (&[0x89, b'L', b'Z', b'O', 0], "lzop -d", true),
+    (b"LZIP", "lzip -d", false),
 ];
 
 /// True for compressed archives that a Linux kernel can be built to unpack.
 pub fn linux_unpacks(archive: &[u8]) -> bool {
-    LINUX_COMPRESSIONS.iter().any(|magic| archive.starts_with(magic))
+    COMPRESSIONS.iter().any(|(magic, _, linux)| *linux && archive.starts_with(magic))
 }
 
 /// What to do about `archive`, which is not newc.
 pub fn advice(archive: &[u8]) -> String {
-    match COMPRESSIONS.iter().find(|(magic, _)| archive.starts_with(magic)) {
-        Some((_, command)) => format!("it is compressed; decompress it with `{command}`"),
+    match COMPRESSIONS.iter().find(|(magic, ..)| archive.starts_with(magic)) {
+        Some((_, command, _)) => format!("it is compressed; decompress it with `{command}`"),
         None => "make one with `cpio -o -H newc`, or name a folder with `directory:`".to_owned(),
     }
 }

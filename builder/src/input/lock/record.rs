@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostics, Failure, for_shell};
 use crate::input::inputs;
 use crate::input::overwrite::check_output;
 use crate::manifest::{Manifest, NamedInput, Variants, quoted};
-use crate::output::{Content as FileContent, Event, Observer, Step, followed};
+use crate::output::{Event, Observer, Output, Step, followed};
 
 /// A lock file that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,7 @@ fn take(variants: &Variants, path: &Path, observer: Observer<'_>) -> Result<Lock
 
     observer(&Event::Step(Step::Write));
     let text = to_text(path, &entries);
-    let write_to = |sink: &mut dyn std::io::Write| sink.write_all(text.as_bytes());
-    FileContent::new("lock file", None, &write_to).write_file(&target, observer)?;
+    Output::File(target.clone()).write_text("lock file", &text, observer)?;
     Ok(Locked { path: target, inputs: entries.len() })
 }
 

@@ -16,8 +16,7 @@ pub fn check_entry(layout: &Layout<'_>, entry: u32, base: u32, found: &mut Diagn
     if is_code(layout, entry) {
         return;
     }
-    let holder =
-        layout.segments.iter().find(|segment| (u64::from(segment.vaddr)..segment.end()).contains(&entry.into()));
+    let holder = layout.segments.iter().find(|segment| segment.offset_of(entry).is_some());
     let problem = match holder {
         None => "in no segment",
         Some(segment) if !segment.may(Permissions::EXECUTE) => "in a segment that is not executable",
@@ -54,8 +53,8 @@ pub fn check_entry(layout: &Layout<'_>, entry: u32, base: u32, found: &mut Diagn
 
 fn is_code(layout: &Layout<'_>, address: u32) -> bool {
     layout.segments.iter().any(|segment| {
-        let offset = address.checked_sub(segment.vaddr).map(|offset| offset as usize);
-        segment.may(Permissions::EXECUTE) && offset.is_some_and(|offset| offset < segment.file.len())
+        let offset = segment.offset_of(address);
+        segment.may(Permissions::EXECUTE) && offset.is_some_and(|offset| (offset as usize) < segment.file.len())
     })
 }
 

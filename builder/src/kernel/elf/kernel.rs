@@ -7,7 +7,7 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, elf};
 
 use super::entry::check_entry;
-use super::header::{Header, error, header, malformed};
+use super::header::{Header, header, malformed};
 use super::layout::Layout;
 use super::physical;
 use super::section::{KernelSection, assign, naming, read_sections};
@@ -135,7 +135,7 @@ fn read_segments(
             format!("it has the sections {}, but no program header loads them", names.join(" "))
         };
         let help = "link it as an executable with `ld -m elf_i386 -T kernel.ld`; where the script has PHDRS, one of them must be `PT_LOAD`, and `.text : { ... } :text` must name it";
-        found.push(error(input, Code::NothingToLoad, message).note(note).help(help));
+        found.push(input.complain(Code::NothingToLoad, message).note(note).help(help));
     }
     Ok(segments)
 }

@@ -3,7 +3,6 @@
 
 use stos_image::{PAGE_SIZE, Permissions};
 
-use super::header::error;
 use super::section::{KernelSection, at_addresses_of};
 use super::segment::LoadSegment;
 use super::symbols::{Label, large_variables};
@@ -33,7 +32,7 @@ pub struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// A diagnostic about the kernel; `what` follows its name.
     pub fn complain(&self, code: Code, what: &str) -> Diagnostic {
-        error(self.input, code, format!("`{}`: {what}", self.input.path))
+        self.input.complain(code, format!("`{}`: {what}", self.input.path))
     }
 
     /// The sections that `segment` holds, by address.
@@ -66,14 +65,8 @@ impl<'a> Layout<'a> {
     }
 
     /// Adds what each of `segments` is.
-    pub fn describe_all(&self, mut diagnostic: Diagnostic, segments: &[&LoadSegment]) -> Diagnostic {
-        for segment in segments.iter().take(SEGMENTS_SHOWN) {
-            diagnostic = diagnostic.note(self.describe(segment));
-        }
-        match segments.len().checked_sub(SEGMENTS_SHOWN) {
-            Some(more @ 1..) => diagnostic.note(format!("and {more} more")),
-            _ => diagnostic,
-        }
+    pub fn describe_all(&self, diagnostic: Diagnostic, segments: &[&LoadSegment]) -> Diagnostic {
+        diagnostic.first_notes(segments.iter().map(|segment| self.describe(segment)), SEGMENTS_SHOWN)
     }
 
     /// Complains of segments that share addresses.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::header::error;
 use super::module::{ModuleElf, NAMES_SHOWN};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, nearest};
 use crate::input::InputFile;
@@ -31,18 +30,12 @@ fn undefined(input: &InputFile, missing: &[&str], exported: &[&str]) -> Diagnost
         [name] => format!("`{path}` uses `{name}`, which neither the kernel nor a module defines"),
         _ => format!("`{path}` uses {} names that neither the kernel nor a module defines", missing.len()),
     };
-    let close: Vec<(&str, Option<&str>)> =
-        missing.iter().take(NAMES_SHOWN).map(|name| (*name, nearest(name, exported))).collect();
-    let mut diagnostic = error(input, Code::UndefinedSymbols, message);
-    for (name, close) in &close {
-        diagnostic = match close {
-            Some(close) => diagnostic.note(format!("`{name}`: did you mean `{close}`?")),
-            None => diagnostic.note(format!("`{name}`: there is no name like it")),
-        };
-    }
-    if let Some(more @ 1..) = missing.len().checked_sub(NAMES_SHOWN) {
-        diagnostic = diagnostic.note(format!("and {more} more"));
-    }
-    diagnostic
+    let fact = |name: &&str| match nearest(name, exported) {
+        Some(close) => format!("`{name}`: did you mean `{close}`?"),
+        None => format!("`{name}`: there is no name like it"),
+    };
+    input
+        .complain(Code::UndefinedSymbols, message)
+        .first_notes(missing.iter().map(fact), NAMES_SHOWN)
         .help("correct the spelling, define it without `static`, or list the module that defines it under `modules`")
 }

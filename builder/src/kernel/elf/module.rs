@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object::read::elf::{FileHeader as _, SectionHeader as _, SectionTable, Sym as _};
+use object::read::elf::{SectionHeader as _, SectionTable, Sym as _, SymbolTable};
 use object::{LittleEndian, SectionIndex, elf};
 
-use super::header::{Header, error, header, malformed};
+use super::header::{Header, header, malformed, section_name, sections};
 use super::symbols::ElfSymbols;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
@@ -27,26 +27,27 @@ pub struct ModuleElf {
 }
 
 impl ModuleElf {
-    /// Checks that `loaded` is a module that a kernel can link: ELF32, i386, `ET_REL`, with whole sections, a symbol table
+    /// Checks that `input` is a module that a kernel can link: ELF32, i386, `ET_REL`, with whole sections, a symbol table
     /// without common symbols, and relocations that make sense.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(input: &InputFile) -> Result<Self, Diagnostic> {
         let header = header(input, elf::ET_REL)?;
-        let bytes = &*input.bytes;
-        let sections =
-            header.sections(LittleEndian, bytes).map_err(|reason| malformed(input, "its section headers", &reason))?;
+        let sections = sections(input, header)?;
         for section in sections.iter() {
-            section.data(LittleEndian, bytes).map_err(|reason| malformed(input, "a section", &reason))?;
+            section.data(LittleEndian, &*input.bytes).map_err(|reason| malformed(input, "a section", &reason))?;
         }
         let symbols = ElfSymbols::read(input, header)?;
         let Some(exports) = symbols.exports else {
             let message = format!("`{}` has no symbol table, so the kernel can't link it", input.path);
-            return Err(error(input, Code::MalformedElf, message).help("don't strip modules"));
+            return Err(input.complain(Code::MalformedElf, message).help("don't strip modules"));
         };
-        check_symbol_sections(input, &sections)?;
-        let foreign = check_relocations(input, &sections)?;
+        let table = sections
+            .symbols(LittleEndian, &*input.bytes, elf::SHT_SYMTAB)
+            .map_err(|reason| malformed(input, "its symbol table", &reason))?;
+        check_symbol_sections(input, &sections, &table)?;
+        let foreign = check_relocations(input, &sections, &table)?;
         if !symbols.common.is_empty() {
             return Err(common(input, &symbols.common));
         }
@@ -74,17 +75,15 @@ pub fn shown(names: &BTreeSet<String>) -> String {
 }
 
 type Sections<'a> = SectionTable<'a, Header>;
+type Table<'a> = SymbolTable<'a, Header>;
 
 fn nonsense(input: &InputFile, what: &str) -> Diagnostic {
     let message = format!("`{}`: {what}", input.path);
-    error(input, Code::MalformedElf, message).help("the file is damaged; compile it again")
+    input.complain(Code::MalformedElf, message).help("the file is damaged; compile it again")
 }
 
 /// Every symbol must be in a section that is there: the kernel adds the section's address.
-fn check_symbol_sections(input: &InputFile, sections: &Sections<'_>) -> Result<(), Diagnostic> {
-    let table = sections
-        .symbols(LittleEndian, &*input.bytes, elf::SHT_SYMTAB)
-        .map_err(|reason| malformed(input, "its symbol table", &reason))?;
+fn check_symbol_sections(input: &InputFile, sections: &Sections<'_>, table: &Table<'_>) -> Result<(), Diagnostic> {
     for (index, symbol) in table.enumerate() {
         let section = symbol.st_shndx(LittleEndian);
         if section.0 < elf::SHN_LORESERVE && usize::from(section.0) >= sections.len() {
@@ -100,16 +99,15 @@ fn check_symbol_sections(input: &InputFile, sections: &Sections<'_>) -> Result<(
 
 /// Checks every relocation section; returns the relocations that teaching kernels do not know: type and how often, in
 /// sections that are loaded.
-fn check_relocations(input: &InputFile, sections: &Sections<'_>) -> Result<BTreeMap<u32, (usize, String)>, Diagnostic> {
-    let bytes = &*input.bytes;
-    let table = sections
-        .symbols(LittleEndian, bytes, elf::SHT_SYMTAB)
-        .map_err(|reason| malformed(input, "its symbol table", &reason))?;
+fn check_relocations(
+    input: &InputFile,
+    sections: &Sections<'_>,
+    table: &Table<'_>,
+) -> Result<BTreeMap<u32, (usize, String)>, Diagnostic> {
     let mut foreign = BTreeMap::new();
     for section in sections.iter() {
-        let name = sections.section_name(LittleEndian, section).map(String::from_utf8_lossy).unwrap_or_default();
-        let name: String = name.chars().filter(|character| !character.is_control()).take(32).collect();
-        let read = section.rel(LittleEndian, bytes);
+        let name = section_name(sections, section);
+        let read = section.rel(LittleEndian, &*input.bytes);
         let read = read.map_err(|reason| malformed(input, &format!("the relocations in `{name}`"), &reason))?;
         let Some((relocations, link)) = read else { continue };
         let (target_index, symbol_table) = (section.sh_info.get(LittleEndian), table.section().0);
@@ -156,7 +154,8 @@ fn common(input: &InputFile, names: &BTreeSet<String>) -> Diagnostic {
     let what = if names.len() == 1 { "a common symbol" } else { "common symbols" };
     let message = format!("`{}` has {what}, for which no memory is set aside", input.path);
     let help = "compile it with `-fno-common`, or give each a value or the word `static` where it is defined";
-    error(input, Code::CommonSymbols, message)
+    input
+        .complain(Code::CommonSymbols, message)
         .note(format!("variables without a place: {}", shown(names)))
         .note("stos links modules section by section, and a common symbol is in no section")
         .help(help)
@@ -164,7 +163,7 @@ fn common(input: &InputFile, names: &BTreeSet<String>) -> Diagnostic {
 
 fn no_information(input: &InputFile) -> Diagnostic {
     let message = format!("`{}` has no section `.modinfo`", input.path);
-    error(input, Code::NoModuleInformation, message)
+    input.complain(Code::NoModuleInformation, message)
         .note("it says what the module is called and which function starts it")
         .help("declare the module with the kernel's macro for that, and check that it was not stripped; or take a file that is no module off the list")
 }
@@ -187,7 +186,7 @@ const RELOCATION_NAMES: &[(elf::RelocationType, &str)] = &[
 fn foreign_relocations(input: &InputFile, foreign: &BTreeMap<u32, (usize, String)>) -> Diagnostic {
     let path = &input.path;
     let message = format!("`{path}` has relocations that kernels like stos do not know");
-    let mut diagnostic = error(input, Code::ForeignRelocations, message);
+    let mut diagnostic = input.complain(Code::ForeignRelocations, message);
     for (kind, (count, section)) in foreign {
         let name = RELOCATION_NAMES.iter().find(|(known, _)| known.0 == *kind).map(|(_, name)| *name);
         let name = name.map_or_else(|| format!("type {kind}"), str::to_owned);

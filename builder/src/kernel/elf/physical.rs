@@ -10,8 +10,7 @@ use crate::diagnostics::{Code, Diagnostics};
 pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
     let mut segments: Vec<&LoadSegment> = layout.segments.iter().collect();
     segments.sort_by_key(|segment| (segment.paddr, Reverse(segment.memory_size)));
-    let end = |segment: &LoadSegment| u64::from(segment.paddr) + u64::from(segment.memory_size);
-    for segment in segments.iter().filter(|segment| end(segment) > 1 << 32) {
+    for segment in segments.iter().filter(|segment| segment.physical().end() > 1 << 32) {
         let what = format!("segment {} passes the end of the 32-bit address space", segment.index);
         let (start, size) = (segment.paddr, segment.memory_size);
         found.push(
@@ -23,7 +22,7 @@ pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
     }
     for pair in segments.windows(2) {
         let [first, second] = pair else { continue };
-        let (start, shared_end) = (u64::from(second.paddr), end(first).min(end(second)));
+        let (start, shared_end) = (u64::from(second.paddr), first.physical().end().min(second.physical().end()));
         if start < shared_end {
             let what = format!("the segments {} and {} are loaded at the same addresses", first.index, second.index);
             let diagnostic = layout.complain(Code::SegmentsOverlap, &what).note(layout.describe(first));
@@ -46,10 +45,9 @@ pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
 /// where the segment is loaded, as GRUB does it; else it must be a physical address of one. The segment need not be executable:
 /// nothing protects it.
 pub fn entry(layout: &Layout<'_>, e_entry: u32, found: &mut Diagnostics) -> Option<u32> {
-    let offset_in =
-        |start: u32, segment: &LoadSegment| e_entry.checked_sub(start).filter(|offset| *offset < segment.memory_size);
-    let of_virtual = layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.vaddr, segment)?)));
-    let of_physical = || layout.segments.iter().find_map(|segment| Some((segment, offset_in(segment.paddr, segment)?)));
+    let of_virtual = layout.segments.iter().find_map(|segment| Some((segment, segment.offset_of(e_entry)?)));
+    let of_physical =
+        || layout.segments.iter().find_map(|segment| Some((segment, segment.offset_of_physical(e_entry)?)));
     let problem = match of_virtual.or_else(of_physical) {
         Some((segment, offset)) if offset as usize >= segment.file.len() => {
             "in the zeros after the file's bytes of its segment"

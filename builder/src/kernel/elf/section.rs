@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use object::read::elf::{FileHeader as _, SectionHeader as _};
+use object::read::elf::SectionHeader as _;
 use object::{LittleEndian, elf};
 
-use super::header::{Header, malformed};
+use super::header::{Header, section_name, sections};
 use super::segment::LoadSegment;
 use crate::diagnostics::Diagnostic;
 use crate::input::InputFile;
@@ -53,10 +53,8 @@ impl KernelSection {
 
 /// Reads the sections that are part of memory, sorted by address.
 pub fn read_sections(input: &InputFile, header: &Header) -> Result<Vec<KernelSection>, Diagnostic> {
-    let bytes = &*input.bytes;
-    let table =
-        header.sections(LittleEndian, bytes).map_err(|reason| malformed(input, "its section headers", &reason))?;
-    let mut sections = Vec::new();
+    let table = sections(input, header)?;
+    let mut found = Vec::new();
     for section in table.iter() {
         let flags = section.sh_flags(LittleEndian).0;
         let (vaddr, size) = (section.sh_addr.get(LittleEndian), section.sh_size.get(LittleEndian));
@@ -66,11 +64,9 @@ pub fn read_sections(input: &InputFile, header: &Header) -> Result<Vec<KernelSec
         if flags & elf::SHF_ALLOC.0 == 0 || size == 0 || is_template {
             continue;
         }
-        let name = table.section_name(LittleEndian, section).map(String::from_utf8_lossy).unwrap_or_default();
-        let name = name.chars().filter(|character| !character.is_control()).take(32).collect();
         let offset = u64::from(section.sh_offset.get(LittleEndian));
-        sections.push(KernelSection {
-            name,
+        found.push(KernelSection {
+            name: section_name(&table, section),
             vaddr,
             size,
             segment: None,
@@ -79,8 +75,8 @@ pub fn read_sections(input: &InputFile, header: &Header) -> Result<Vec<KernelSec
             file: has_bytes.then(|| offset..offset + u64::from(size)),
         });
     }
-    sections.sort_by_key(|section| section.vaddr);
-    Ok(sections)
+    found.sort_by_key(|section| section.vaddr);
+    Ok(found)
 }
 
 /// The sections among `sections`, which are sorted, that begin at the addresses of `segment`.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{LittleEndian, elf};
 
-use super::header::{Header, error, header, malformed};
+use super::header::{Header, header, malformed, section_name, sections};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
 
@@ -49,12 +49,13 @@ impl SectionTable {
     /// When they, or the bytes that they name, are not in the file.
     pub fn read(input: &InputFile) -> Result<Option<Self>, Diagnostic> {
         let (file_header, bytes): (&Header, _) = (header(input, elf::ET_EXEC)?, &*input.bytes);
-        let failed = |reason| malformed(input, "its section headers", &reason);
-        let table = file_header.sections(LittleEndian, bytes).map_err(failed)?;
+        let table = sections(input, file_header)?;
         if table.is_empty() {
             return Ok(None);
         }
-        let names = file_header.shstrndx(LittleEndian, bytes).map_err(failed)?;
+        let names = file_header
+            .shstrndx(LittleEndian, bytes)
+            .map_err(|reason| malformed(input, "its section headers", &reason))?;
         let mut headers = Vec::new();
         let mut unloaded = Vec::new();
         for (index, section) in table.iter().enumerate() {
@@ -65,8 +66,7 @@ impl SectionTable {
             if is_empty || size == 0 || section.sh_addr.get(LittleEndian) != 0 {
                 continue;
             }
-            let name = table.section_name(LittleEndian, section).map(String::from_utf8_lossy).unwrap_or_default();
-            let name: String = name.chars().filter(|character| !character.is_control()).take(32).collect();
+            let name = section_name(&table, section);
             let start = section.sh_offset.get(LittleEndian) as usize;
             let file = start.checked_add(size as usize).map(|end| start..end).filter(|file| file.end <= bytes.len());
             let Some(file) = file else {
@@ -74,7 +74,7 @@ impl SectionTable {
                 let note =
                     format!("sh_offset is {start:#x}, sh_size is {size:#x}, the file has {:#x} bytes", bytes.len());
                 let help = "the file is truncated or damaged; link it again";
-                return Err(error(input, Code::MalformedElf, message).note(note).help(help));
+                return Err(input.complain(Code::MalformedElf, message).note(note).help(help));
             };
             let alignment = section.sh_addralign.get(LittleEndian).clamp(1, LARGEST_ALIGNMENT);
             unloaded.push(Unloaded { name, index, file, alignment });
@@ -83,7 +83,7 @@ impl SectionTable {
         if sum > bytes.len() {
             let message = format!("`{}`: its sections share bytes of the file", input.path);
             let note = format!("sections without an address have {sum} bytes in all, the file has {}", bytes.len());
-            return Err(error(input, Code::MalformedElf, message).note(note).help("link the kernel again"));
+            return Err(input.complain(Code::MalformedElf, message).note(note).help("link the kernel again"));
         }
         let count = u32::try_from(table.len()).unwrap_or(u32::MAX);
         Ok(Some(Self { bytes: headers, count, names, unloaded }))

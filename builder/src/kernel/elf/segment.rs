@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use object::read::elf::ProgramHeader as _;
 use object::{LittleEndian, elf};
-use stos_image::Permissions;
+use stos_image::{GuestRange, Permissions};
 
-use super::header::error;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
 
@@ -35,6 +34,21 @@ impl LoadSegment {
         u64::from(self.vaddr) + u64::from(self.memory_size)
     }
 
+    /// Where it is loaded.
+    pub fn physical(&self) -> GuestRange {
+        GuestRange::new(self.paddr.into(), self.memory_size.into())
+    }
+
+    /// How far the virtual address `address` is from the first byte, if it is in the segment.
+    pub fn offset_of(&self, address: u32) -> Option<u32> {
+        address.checked_sub(self.vaddr).filter(|offset| *offset < self.memory_size)
+    }
+
+    /// As [`LoadSegment::offset_of`], for a physical address.
+    pub fn offset_of_physical(&self, address: u32) -> Option<u32> {
+        address.checked_sub(self.paddr).filter(|offset| *offset < self.memory_size)
+    }
+
     /// True when `p_flags` has all of these bits.
     pub fn may(&self, permissions: Permissions) -> bool {
         self.permissions.contains(permissions)
@@ -60,13 +74,15 @@ pub fn read_segment(
             "at {vaddr:#x}, p_filesz is {file_size} ({file_size:#x}), p_memsz is {memory_size} ({memory_size:#x}): {} bytes have no place",
             file_size - memory_size
         );
-        return Err(error(input, Code::FileSizeAboveMemorySize, message)
+        return Err(input
+            .complain(Code::FileSizeAboveMemorySize, message)
             .note(note)
             .help("link the kernel again, and leave out what changes it after that: no linker writes this"));
     }
     if u64::from(vaddr) + u64::from(memory_size) > 1 << 32 {
         let message = format!("`{path}`: segment {index} passes the end of the 32-bit address space");
-        return Err(error(input, Code::MalformedElf, message)
+        return Err(input
+            .complain(Code::MalformedElf, message)
             .note(format!("p_vaddr is {vaddr:#x}, p_memsz is {memory_size} ({memory_size:#x})"))
             .help("check the addresses in the linker script"));
     }
@@ -74,7 +90,8 @@ pub fn read_segment(
     let Some(file) = file.filter(|file| memory_size == 0 || file.end <= bytes.len()) else {
         let message = format!("`{path}`: segment {index} lies outside the file");
         let (size, end) = (bytes.len(), u64::from(offset) + u64::from(file_size));
-        return Err(error(input, Code::MalformedElf, message)
+        return Err(input
+            .complain(Code::MalformedElf, message)
             .note(format!("it needs file bytes {offset:#x} to {end:#x}, the file has {size} ({size:#x})"))
             .help("the file is truncated or damaged; link it again"));
     };

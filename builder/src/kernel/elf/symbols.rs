@@ -22,6 +22,8 @@ pub struct Label {
     pub name: String,
     /// Its address; in a module, its offset in its section.
     pub address: u32,
+    /// Index of the section that it is defined in.
+    pub section: usize,
     /// Bytes, or 0 when the file does not say.
     pub size: u32,
 }
@@ -75,7 +77,7 @@ impl ElfSymbols {
             let is_label = matches!(kind, elf::STT_FUNC | elf::STT_OBJECT | elf::STT_NOTYPE);
             if is_label && section != elf::SHN_ABS {
                 let (address, size) = (symbol.st_value.get(LittleEndian), symbol.st_size.get(LittleEndian));
-                read.labels.push(Label { name, address, size });
+                read.labels.push(Label { name, address, section: section.0.into(), size });
             }
         }
         Ok(read)

@@ -60,7 +60,7 @@ fn kernel_version(bytes: &[u8]) -> Option<String> {
 }
 
 impl BzImage {
-    /// Reads the header of `loaded`.
+    /// Reads the header of `input`.
     ///
     /// # Errors
     /// Says why it is no bzImage, or one that can't be started here.
@@ -149,11 +149,6 @@ fn word32(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// A diagnostic about the kernel, pointing at the place in the manifest that names it.
-fn complain(input: &InputFile, code: Code, message: String) -> Diagnostic {
-    Diagnostic::new(code, message).at(input.place, "named here")
-}
-
 fn not_bzimage(input: &InputFile) -> Diagnostic {
     let (path, bytes) = (&input.path, &*input.bytes);
     let is_elf = bytes.starts_with(b"\x7fELF");
@@ -170,7 +165,7 @@ fn not_bzimage(input: &InputFile) -> Diagnostic {
     } else {
         "name the kernel's `arch/x86/boot/bzImage`, or `/boot/vmlinuz-...` of a distribution for 32-bit x86"
     };
-    complain(input, Code::NotBzImage, format!("`{path}` is not a Linux kernel as a bzImage: {what}")).help(help)
+    input.complain(Code::NotBzImage, format!("`{path}` is not a Linux kernel as a bzImage: {what}")).help(help)
 }
 
 fn old_protocol(input: &InputFile, version: u16) -> Diagnostic {
@@ -179,7 +174,7 @@ fn old_protocol(input: &InputFile, version: u16) -> Diagnostic {
         "`{}` follows version {major}.{minor:02} of the Linux boot protocol, at least 2.06 is needed",
         input.path
     );
-    complain(input, Code::OldBootProtocol, message).help("take Linux 2.6.22 or newer")
+    input.complain(Code::OldBootProtocol, message).help("take Linux 2.6.22 or newer")
 }
 
 fn zimage(input: &InputFile) -> Diagnostic {
@@ -187,12 +182,13 @@ fn zimage(input: &InputFile) -> Diagnostic {
         "`{}` is a zImage, which is loaded below 1 MiB: bit 0 (LOADED_HIGH) of loadflags at {LOADFLAGS:#x} is clear",
         input.path
     );
-    complain(input, Code::LoadedLow, message).help("build the kernel with `make bzImage`")
+    input.complain(Code::LoadedLow, message).help("build the kernel with `make bzImage`")
 }
 
 fn kernel_64(input: &InputFile) -> Diagnostic {
     let message = format!("`{}` is a 64-bit kernel, and the guest's CPU has 32 bits", input.path);
-    complain(input, Code::Kernel64, message)
+    input
+        .complain(Code::Kernel64, message)
         .note(format!("bit 0 (XLF_KERNEL_64) of xloadflags at {XLOADFLAGS:#x} is set"))
         .help(
             "take a 32-bit kernel: build with `make ARCH=i386 bzImage`, or Debian's package `linux-image-686` for i386",
@@ -202,13 +198,14 @@ fn kernel_64(input: &InputFile) -> Diagnostic {
 fn truncated(input: &InputFile, needed: usize) -> Diagnostic {
     let (path, size) = (&input.path, input.bytes.len());
     let message = format!("`{path}` has {size} bytes ({size:#x}), but its header speaks of {needed} ({needed:#x})");
-    complain(input, Code::TruncatedKernel, message).help("the file is truncated or damaged; copy or build it again")
+    input.complain(Code::TruncatedKernel, message).help("the file is truncated or damaged; copy or build it again")
 }
 
 fn nowhere(input: &InputFile, start: u64) -> Diagnostic {
     let message =
         format!("`{}` wants to be loaded at {start:#x}, but a kernel lies between 1 MiB and 4 GiB", input.path);
-    complain(input, Code::KernelDoesNotFit, message)
+    input
+        .complain(Code::KernelDoesNotFit, message)
         .note(format!("code32_start is at {CODE32_START:#x} of the file, pref_address at {PREF_ADDRESS:#x}"))
         .help("the file is probably damaged; copy or build it again")
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::header::{Addresses, complain};
+use super::header::Addresses;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
 
@@ -30,7 +30,7 @@ impl FlatKernel {
         let size = input.bytes.len();
         let wrong = |what: String| {
             let message = format!("`{}`: the Multiboot header's address fields are wrong: {what}", input.path);
-            complain(input, Code::BadAddressFields, message).note(format!(
+            input.complain(Code::BadAddressFields, message).note(format!(
                 "the header at byte {offset} says header_addr {header:#x}, load_addr {load:#x}, load_end_addr {load_end:#x}, bss_end_addr {bss_end:#x}, entry_addr {entry:#x}"
             ))
         };

@@ -82,7 +82,7 @@ impl Addresses {
         let (path, size) = (&input.path, input.bytes.len());
         let message = format!("`{path}` ends within the address fields of its Multiboot header");
         let note = format!("the header at byte {offset} needs 32 bytes; the file has {size}");
-        Err(complain(input, Code::BadAddressFields, message).note(note).help("the file is truncated; link it again"))
+        Err(input.complain(Code::BadAddressFields, message).note(note).help("the file is truncated; link it again"))
     }
 }
 
@@ -107,15 +107,10 @@ pub fn has_second_header(bytes: &[u8]) -> bool {
     positions(bytes, SECOND_MAGIC, 8).next().is_some()
 }
 
-/// A diagnostic about the kernel.
-pub fn complain(input: &InputFile, code: Code, message: String) -> Diagnostic {
-    Diagnostic::new(code, message).at(input.place, "named here")
-}
-
 fn no_header(input: &InputFile) -> Diagnostic {
     let message = format!("`{}` has no Multiboot header", input.path);
     let note = format!("the magic number {HEADER_MAGIC:#x} stands nowhere in the file at a multiple of 4");
-    let mut diagnostic = complain(input, Code::NoMultibootHeader, message).note(note);
+    let mut diagnostic = input.complain(Code::NoMultibootHeader, message).note(note);
     if let Some(offset) = positions(&input.bytes, HEADER_MAGIC, 1).next() {
         diagnostic = diagnostic.note(format!("it stands at byte {offset}, which is not a multiple of 4"));
         return diagnostic.help("write `.align 4` before the header");
@@ -134,7 +129,7 @@ fn wrong_checksum(input: &InputFile, offset: usize) -> Diagnostic {
     let (Some(flags), Some(found), Some(expected)) = (flags, field(2), checksum(&input.bytes, offset)) else {
         let message = format!("`{path}` ends within its Multiboot header, which begins at byte {offset}");
         let help = "the file is truncated; link it again";
-        return complain(input, Code::WrongMultibootChecksum, message).help(help);
+        return input.complain(Code::WrongMultibootChecksum, message).help(help);
     };
     let message =
         format!("`{path}`: the Multiboot header at byte {offset} has the checksum {found:#010x}, not {expected:#010x}");
@@ -142,7 +137,8 @@ fn wrong_checksum(input: &InputFile, offset: usize) -> Diagnostic {
     let note = format!(
         "magic, flags and checksum must add up to 0 in 32 bits: {HEADER_MAGIC:#x} + {flags:#x} + {found:#x} = {sum:#x}"
     );
-    complain(input, Code::WrongMultibootChecksum, message)
+    input
+        .complain(Code::WrongMultibootChecksum, message)
         .note(note)
         .help(format!("let the assembler do it: `.long -(0x1BADB002 + FLAGS)`, here {expected:#010x}"))
 }
@@ -157,7 +153,8 @@ fn too_far(input: &InputFile, offset: usize, size: usize) -> Diagnostic {
     } else {
         "let the header's section come first in the linker script"
     };
-    complain(input, Code::MultibootHeaderTooFar, message)
+    input
+        .complain(Code::MultibootHeaderTooFar, message)
         .note(format!("it takes the bytes {offset} to {}", offset + size - 1))
         .help(help)
 }
@@ -175,7 +172,7 @@ fn unknown_demands(input: &InputFile, offset: usize, flags: u32) -> Diagnostic {
     let note = format!(
         "flags are {flags:#010x}; of the demands in bits 0 to 15, bit 0 (page-aligned modules), bit 1 (memory information) and bit 2 (video mode) are defined"
     );
-    complain(input, Code::UnknownMultibootFlags, message).note(note).help(
+    input.complain(Code::UnknownMultibootFlags, message).note(note).help(
         "clear the bits, and compute the checksum anew: a loader must refuse a kernel whose demands it does not know",
     )
 }

@@ -3,7 +3,7 @@
 use stos_image::GuestRange;
 
 use super::flat::FlatKernel;
-use super::header::{self, Header, WANTS_VIDEO};
+use super::header::{Header, WANTS_VIDEO};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment, Names, SectionTable};
@@ -70,7 +70,7 @@ impl Kernel {
         let note = "flag bit 2 of its Multiboot header is set; the information structure will say that there is no video information (its flags bits 11 and 12 are clear)";
         let help =
             "let the kernel use text at 0xB8000 when the bits are clear, or clear the flag to be without this warning";
-        let warning = header::complain(input, Code::NoVideoMode, message).note(note).help(help);
+        let warning = input.complain(Code::NoVideoMode, message).note(note).help(help);
         (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
     }
 
@@ -78,10 +78,7 @@ impl Kernel {
     pub fn parts(&self) -> Vec<(GuestRange, String)> {
         match &self.image {
             Image::Elf { kernel, .. } => {
-                let part = |segment: &LoadSegment| {
-                    let range = GuestRange::new(segment.paddr.into(), segment.memory_size.into());
-                    (range, format!("segment {}", segment.index))
-                };
+                let part = |segment: &LoadSegment| (segment.physical(), format!("segment {}", segment.index));
                 kernel.segments.iter().map(part).collect()
             }
             Image::Flat(flat) => {
@@ -94,7 +91,7 @@ impl Kernel {
 
 fn not_elf(input: &InputFile) -> Diagnostic {
     let message = format!("`{}` is not an ELF file, and its Multiboot header has no address fields", input.path);
-    header::complain(input, Code::NotElf, message)
+    input.complain(Code::NotElf, message)
         .note("flag bit 16 of the header is clear, so that nothing says where a flat binary is to be loaded")
         .help("link the kernel as ELF, `ld -m elf_i386 --oformat elf32-i386`, or set bit 16 and fill in header_addr to entry_addr")
 }

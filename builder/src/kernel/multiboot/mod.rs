@@ -6,5 +6,5 @@ mod header;
 mod kernel;
 
 pub use facts::MultibootFacts;
-pub use header::{Header, SEARCH_LIMIT, has_second_header};
+pub use header::{HEADER_MAGIC, Header, SEARCH_LIMIT, has_second_header};
 pub use kernel::{Image, Kernel};

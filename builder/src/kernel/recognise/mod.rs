@@ -7,6 +7,6 @@ mod recognition;
 mod report;
 
 pub use examine::{examine, load};
-pub use facts::{ElfFacts, Facts, LinuxFacts, StosFacts};
+pub use facts::{ElfFacts, Facts, LinuxFacts};
 pub use recognition::Recognition;
 pub use report::{KernelReport, ProtocolReport};

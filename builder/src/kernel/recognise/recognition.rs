@@ -13,7 +13,7 @@ use crate::manifest::Protocol;
 /// What each boot protocol makes of a kernel's file, and which one the file speaks.
 #[derive(Clone, Debug)]
 pub struct Recognition {
-    /// What each protocol makes of it, in the order of [`Protocol::ALL`].
+    /// What each protocol would load, or why it can't load anything, in the order of [`Protocol::ALL`].
     pub answers: Vec<Answer>,
     /// The protocol that the file speaks, or the one that was probably meant.
     pub protocol: Protocol,
@@ -21,21 +21,14 @@ pub struct Recognition {
     pub missing: Diagnostics,
 }
 
-/// What a boot protocol makes of a kernel's file.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The protocol.
-    pub protocol: Protocol,
-    /// What would be loaded, or why nothing can.
-    pub facts: Result<Facts, Diagnostics>,
-}
+/// A boot protocol, and what it makes of a kernel's file.
+type Answer = (Protocol, Result<Facts, Diagnostics>);
 
 impl Recognition {
     /// Recognises a file.
     pub fn new(input: &InputFile) -> Self {
-        let answer =
-            |(_, protocol): &(&str, Protocol)| Answer { protocol: *protocol, facts: Facts::read(*protocol, input) };
-        let answers: Vec<Answer> = Protocol::ALL.iter().map(answer).collect();
+        let protocols = Protocol::ALL.iter().map(|(_, protocol)| *protocol);
+        let answers: Vec<Answer> = protocols.map(|protocol| (protocol, Facts::read(protocol, input))).collect();
         let (protocol, missing) = match choose(input, &answers) {
             Ok(protocol) => (protocol, Diagnostics::default()),
             Err((protocol, missing)) => (protocol, missing),
@@ -51,8 +44,8 @@ impl Recognition {
 
 /// The protocol that a file speaks; or the one that was probably meant, and what is missing.
 fn choose(input: &InputFile, answers: &[Answer]) -> Result<Protocol, (Protocol, Diagnostics)> {
-    let accepted = |protocol: Protocol| match answers.iter().find(|answer| answer.protocol == protocol) {
-        Some(Answer { facts: Err(reasons), .. }) => Err((protocol, reasons.clone())),
+    let accepted = |protocol: Protocol| match answers.iter().find(|(other, _)| *other == protocol) {
+        Some((_, Err(reasons))) => Err((protocol, reasons.clone())),
         _ => Ok(protocol),
     };
     // Its first sector looks like a boot sector, and its code may hold anything.
@@ -68,9 +61,10 @@ fn choose(input: &InputFile, answers: &[Answer]) -> Result<Protocol, (Protocol, 
     if let Some(foreign) = foreign(input) {
         return Err((Protocol::Stos, foreign.into()));
     }
-    match header {
-        Err(reason) if reason.code != Code::NoMultibootHeader => return Err((Protocol::Multiboot, reason.into())),
-        _ => {}
+    if let Err(reason) = header
+        && reason.code != Code::NoMultibootHeader
+    {
+        return Err((Protocol::Multiboot, reason.into()));
     }
     if !input.bytes.starts_with(b"\x7fELF") {
         return Err((Protocol::Stos, unknown(input).into()));

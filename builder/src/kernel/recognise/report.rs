@@ -59,12 +59,12 @@ impl KernelReport {
     pub fn new(path: &Path, input: &InputFile) -> Self {
         let recognition = Recognition::new(input);
         let protocol = recognition.spoken().map(Protocol::name);
-        let protocols = recognition.answers.into_iter().map(|answer| {
-            let (facts, reasons) = match answer.facts {
+        let protocols = recognition.answers.into_iter().map(|(protocol, answer)| {
+            let (facts, reasons) = match answer {
                 Ok(facts) => (Some(facts), Diagnostics::default()),
                 Err(reasons) => (None, reasons),
             };
-            ProtocolReport { protocol: answer.protocol.name(), facts, reasons }
+            ProtocolReport { protocol: protocol.name(), facts, reasons }
         });
         Self {
             report: "kernel",

@@ -10,14 +10,6 @@ use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::manifest::{Eip, Manifest};
 use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
 
-/// Where `address` lies.
-enum Place<'a> {
-    Code,
-    NotExecutable(&'a LoadSegment),
-    Zeros(&'a LoadSegment),
-    Nowhere,
-}
-
 /// The address that a kernel is entered at: with paging on a virtual one, else a physical one.
 ///
 /// # Errors
@@ -29,23 +21,22 @@ pub fn address(
     mappings: Option<&Mappings>,
 ) -> Result<u32, Diagnostic> {
     let given = manifest.entry.as_ref().and_then(|entry| entry.value.eip.as_ref());
-    let named = match given {
-        None => Some(kernel.entry),
-        Some(Located { value: Eip::Symbol(name), span }) => Some(
+    let span = given.map(|eip| eip.span).or(file.place);
+    // What the linker has told is a virtual address; with paging off, the same byte is meant where the segment is loaded.
+    let of_linked = |address: u32| {
+        let loaded = |segment: &LoadSegment| Some(segment.paddr.wrapping_add(segment.offset_of(address)?));
+        match mappings {
+            Some(_) => address,
+            None => kernel.segments.iter().find_map(loaded).unwrap_or(address),
+        }
+    };
+    let address = match given {
+        None => of_linked(kernel.entry),
+        Some(Located { value: Eip::Address(address), .. }) => *address,
+        Some(Located { value: Eip::Symbol(name), span }) => of_linked(
             symbol(kernel, file, name)
                 .map_err(|error| error.at(*span, "named here").and_at(file.place, "in this kernel"))?,
         ),
-        Some(Located { value: Eip::Address(_), .. }) => None,
-    };
-    let span = given.map(|eip| eip.span).or(file.place);
-    let address = match (given, named, mappings) {
-        (Some(Located { value: Eip::Address(address), .. }), ..) => *address,
-        (_, Some(address), Some(_)) => address,
-        // What the linker has told is a virtual address; the same byte is meant where the segment is loaded.
-        (_, address, _) => {
-            let address = address.unwrap_or_default();
-            virtual_place(kernel, address).map_or(address, |(segment, offset)| segment.paddr.wrapping_add(offset))
-        }
     };
     let physical = match mappings {
         None => address,
@@ -55,11 +46,17 @@ pub fn address(
             mappings.describe(Diagnostic::new(Code::EntryNotMapped, message).at(span, "begins there")).help(help)
         })?,
     };
-    let problem = match place(kernel, physical) {
-        Place::Code => return Ok(address),
-        Place::NotExecutable(segment) => format!("in segment {}, which is not executable", segment.index),
-        Place::Zeros(segment) => format!("in the zeros after the file's bytes of segment {}", segment.index),
-        Place::Nowhere => "in no segment".to_owned(),
+    let holder =
+        kernel.segments.iter().find_map(|segment| Some((segment, segment.offset_of_physical(physical)? as usize)));
+    let problem = match holder {
+        None => "in no segment".to_owned(),
+        Some((segment, _)) if !segment.may(Permissions::EXECUTE) => {
+            format!("in segment {}, which is not executable", segment.index)
+        }
+        Some((segment, offset)) if offset >= segment.file.len() => {
+            format!("in the zeros after the file's bytes of segment {}", segment.index)
+        }
+        Some(_) => return Ok(address),
     };
     let which = if mappings.is_some() && physical != address {
         format!("{address:#x}, physical {physical:#x},")
@@ -69,9 +66,8 @@ pub fn address(
     let message = format!("`{}`: the entry address {which} lies {problem}", file.path);
     let mut diagnostic = Diagnostic::new(Code::EntryNotExecutable, message).at(span, "begins there");
     for segment in kernel.segments.iter().take(8) {
-        let (index, start, permissions) = (segment.index, segment.paddr, segment.permissions);
-        let last = u64::from(start) + u64::from(segment.memory_size) - 1;
-        diagnostic = diagnostic.note(format!("segment {index} ({permissions}): physical {start:#x}-{last:#x}"));
+        let (index, permissions, range) = (segment.index, segment.permissions, segment.physical());
+        diagnostic = diagnostic.note(format!("segment {index} ({permissions}): physical {range}"));
     }
     let symbols: Vec<&str> = kernel.symbols.iter().map(|symbol| &*symbol.name).collect();
     let usual = ["_start", "start", "kernel_main", "main", "kmain"].into_iter().find(|name| symbols.contains(name));
@@ -98,26 +94,6 @@ fn symbol(kernel: &KernelElf, file: &InputFile, name: &str) -> Result<u32, Diagn
     })
 }
 
-fn virtual_place(kernel: &KernelElf, address: u32) -> Option<(&LoadSegment, u32)> {
-    kernel.segments.iter().find_map(|segment| {
-        let offset = address.checked_sub(segment.vaddr).filter(|offset| *offset < segment.memory_size)?;
-        Some((segment, offset))
-    })
-}
-
-fn place(kernel: &KernelElf, physical: u32) -> Place<'_> {
-    let holder = kernel.segments.iter().find_map(|segment| {
-        let offset = physical.checked_sub(segment.paddr).filter(|offset| *offset < segment.memory_size)?;
-        Some((segment, offset))
-    });
-    match holder {
-        None => Place::Nowhere,
-        Some((segment, _)) if !segment.may(Permissions::EXECUTE) => Place::NotExecutable(segment),
-        Some((segment, offset)) if offset as usize >= segment.file.len() => Place::Zeros(segment),
-        Some(_) => Place::Code,
-    }
-}
-
 /// Who owns the word at `physical` and must not lose it to a stack. Memory that the kernel may write to may well be its stack.
 fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
     let holds = |start: u32, end: u64| u64::from(physical) + 4 > start.into() && u64::from(physical) < end;
@@ -128,11 +104,8 @@ fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
         return Some("in the PC's hole".to_owned());
     }
     let is_code = |segment: &&LoadSegment| !segment.permissions.contains(Permissions::WRITE);
-    let segment = kernel
-        .segments
-        .iter()
-        .filter(is_code)
-        .find(|segment| holds(segment.paddr, u64::from(segment.paddr) + u64::from(segment.memory_size)))?;
+    let segment =
+        kernel.segments.iter().filter(is_code).find(|segment| holds(segment.paddr, segment.physical().end()))?;
     Some(format!("in segment {} of the kernel, which is read-only", segment.index))
 }
 

@@ -105,14 +105,8 @@ impl Mappings {
     }
 
     /// Adds what is mapped.
-    pub fn describe(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        for line in self.lines.iter().take(SHOWN) {
-            diagnostic = diagnostic.note(line);
-        }
-        match self.lines.len().checked_sub(SHOWN) {
-            Some(more @ 1..) => diagnostic.note(format!("and {more} more")),
-            _ => diagnostic,
-        }
+    pub fn describe(&self, diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic.first_notes(self.lines.iter().cloned(), SHOWN)
     }
 }
 
@@ -149,8 +143,7 @@ impl Builder<'_> {
                 PageSize::Small => "let `AT(...)` in the linker script give an address that is as far into its page",
             };
             let note = format!("both must be as far from a multiple of {page:#x}");
-            let diagnostic = Diagnostic::new(Code::MisalignedMapping, message).at(file.place, "named here");
-            self.found.push(diagnostic.note(note).help(help));
+            self.found.push(file.complain(Code::MisalignedMapping, message).note(note).help(help));
             return;
         }
         let access = Access { writable: segment.may(Permissions::WRITE), user: false };
@@ -238,7 +231,7 @@ impl Builder<'_> {
         match AddressSpace::new(self.mappings) {
             Ok(space) => self.found.finish(Mappings { space, lines }),
             Err(errors) => {
-                let told = errors.iter().map(|error| tell(error, &self.origins, self.paging.span));
+                let told = errors.iter().map(|error| tell(error, &self.origins));
                 self.found.list.extend(told);
                 Err(self.found)
             }
@@ -261,19 +254,17 @@ fn key(field: Field) -> &'static str {
     }
 }
 
-/// What an error means for the manifest.
-fn tell(error: &PagingError, origins: &[Origin], paging: Span) -> Diagnostic {
-    let nobody = Origin { name: "paging".to_owned(), span: Some(paging), asker: Asker::Ours };
-    let origin = |index: usize| origins.get(index).unwrap_or(&nobody);
+/// What an error means for the manifest. `origins` are those of the mappings that it names by their places.
+fn tell(error: &PagingError, origins: &[Origin]) -> Diagnostic {
     match *error {
         PagingError::Empty { index } => {
-            let Origin { name, span, .. } = origin(index);
+            let Origin { name, span, .. } = &origins[index];
             Diagnostic::new(Code::OutOfRange, format!("{name}.size is 0"))
                 .at(*span, "")
                 .help("a mapping has one page or more")
         }
         PagingError::Misaligned { index, field, value, page_size } => {
-            let Origin { name, span, .. } = origin(index);
+            let Origin { name, span, .. } = &origins[index];
             let page = u64::from(page_size.bytes());
             let message = format!(
                 "`{name}`: the {field} {value:#x} is not a multiple of {}, the page size",
@@ -292,15 +283,14 @@ fn tell(error: &PagingError, origins: &[Origin], paging: Span) -> Diagnostic {
                 .help(format!("write `{}: {near:#x}`{other}", key(field)))
         }
         PagingError::TooLong { index, field, start, size } => {
-            let Origin { name, span, .. } = origin(index);
+            let Origin { name, span, .. } = &origins[index];
             let message = format!("`{name}` passes 4 GiB: its {field} is {start:#x}, its size {size:#x}");
             let most = (1_u64 << 32).saturating_sub(start);
             Diagnostic::new(Code::OutOfRange, message)
                 .at(*span, "")
                 .help(format!("`size` can be at most {most:#x} there"))
         }
-        PagingError::Overlap { first, second, start, end } => overlap(origin(first), origin(second), start, end),
-        PagingError::NoRoom { .. } => Diagnostic::new(Code::DoesNotFit, error.to_string()).at(paging, ""),
+        PagingError::Overlap { first, second, start, end } => overlap(&origins[first], &origins[second], start, end),
     }
 }
 

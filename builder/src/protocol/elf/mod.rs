@@ -7,14 +7,14 @@ mod start;
 
 use stos_image::{GuestRange, Permissions, RegionKind};
 use stos_x86::paging::{PageSize, TABLE_SIZE};
-use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, GeneralRegisters};
+use stos_x86::registers::{CR0_PG, CR4_PSE, GeneralRegisters};
 
 use self::mappings::{Mappings, Own};
-use self::start::Start;
+use self::start::{PAGED_CR0, Start};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
-use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_end};
 use crate::manifest::{Manifest, Paging};
 use crate::plan::layout::{BOOT_STACK_END, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
@@ -25,8 +25,6 @@ use crate::protocol::draft::Draft;
 const STACK_SIZE: u64 = 16 << 10;
 /// Bytes of a guard on either side of it.
 const GUARD_SIZE: u64 = 4 << 10;
-/// CR0 with paging on. WP makes read-only pages read-only for the kernel, too (Intel SDM volume 3A, section 4.6.1).
-const PAGED_CR0: u32 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -35,7 +33,12 @@ const PAGED_CR0: u32 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let loaded = &inputs.kernel;
     let kernel = KernelElf::parse_segments(&loaded.file)?;
-    check_memory(manifest, &loaded.file, &kernel)?;
+    let mut found = Diagnostics::default();
+    for segment in &kernel.segments {
+        let what = format!("segment {}", segment.index);
+        found.take(check_end(manifest, &loaded.file, segment.physical(), &what));
+    }
+    found.finish(())?;
     let mut warnings = kernel.warnings.clone();
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
@@ -62,8 +65,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let target = entry::address(manifest, &loaded.file, &kernel, mappings.as_ref())?;
     let has_stack = entry::check_stack(manifest, &kernel, mappings.as_ref(), &mut warnings);
 
-    let start = paging.map(|_| start::Paging { cr0: PAGED_CR0, eax: wanted.registers.eax });
-    let boot_code = Start { target, has_stack, paging: start }.assemble()?;
+    let boot_code = Start { target, has_stack, paged_eax: paging.map(|_| wanted.registers.eax) }.assemble()?;
     let tables = match mappings {
         Some(_) => Tables::mapped_to_themselves(0x08, 0x10),
         None => Tables::unpaged(0x08, 0x10),
@@ -79,26 +81,6 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         entry.cr4 = if mappings.space.has_big_pages() { CR4_PSE } else { 0 };
     }
     Draft { memory, memory_map, entry, symbols: names.finish(), warnings }.finish(manifest, inputs)
-}
-
-/// Checks that all segments end within guest memory.
-fn check_memory(manifest: &Manifest, file: &InputFile, kernel: &KernelElf) -> Result<(), Diagnostics> {
-    let mut found = Diagnostics::default();
-    let memory = manifest.memory.value;
-    for segment in &kernel.segments {
-        let range = GuestRange::new(segment.paddr.into(), segment.memory_size.into());
-        if range.end() > memory {
-            let (path, index) = (&file.path, segment.index);
-            let message =
-                format!("`{path}`: segment {index} does not fit into guest memory, which ends at {memory:#x}");
-            let note = format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size);
-            let help =
-                "make `memory` larger, or check the physical addresses in the linker script (`readelf -l` shows them)";
-            let diagnostic = Diagnostic::new(Code::DoesNotFit, message).at(manifest.memory.span, "all of guest memory");
-            found.push(diagnostic.and_at(file.place, "this kernel").note(note).help(help));
-        }
-    }
-    found.finish(())
 }
 
 /// The first free `size` bytes of whole pages: in low memory behind the boot pages, or else from 1 MiB on.
@@ -156,12 +138,10 @@ impl Memory {
                 tables = room(self, manifest, needed, &format!("{count} page tables"))?;
                 continue;
             }
-            let built = mappings.space.build(tables.start.0, tables.size).map_err(|error| {
-                Diagnostic::new(Code::DoesNotFit, error.to_string()).at(paging.span, "these page tables")
-            })?;
+            let start = u32::try_from(tables.start.0).unwrap_or(u32::MAX);
+            let built = mappings.space.build(start);
             let (kind, permissions) = (RegionKind::PageTables, Permissions::RW);
             self.put_named(PAGE_DIRECTORY, built.directory, kind, permissions, "page directory");
-            let start = u32::try_from(tables.start.0).unwrap_or(u32::MAX);
             self.put_named(start, built.tables, kind, permissions, "page tables");
             return Ok(mappings);
         }

@@ -3,10 +3,14 @@
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, cr0, eax};
+use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR0_WP};
 
 use crate::diagnostics::Diagnostic;
-use crate::protocol::boot_code::{BootCode, assemble_after};
+use crate::protocol::boot_code::{BootCode, assemble};
 use crate::protocol::trampoline::halt;
+
+/// CR0 with paging on. WP makes read-only pages read-only for the kernel, too (Intel SDM volume 3A, section 4.6.1).
+pub const PAGED_CR0: u32 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
 
 /// How the kernel is reached.
 #[derive(Clone, Copy, Debug)]
@@ -15,17 +19,8 @@ pub struct Start {
     pub target: u32,
     /// Whether there is a stack for a return address.
     pub has_stack: bool,
-    /// CR0 with paging on, and EAX as the kernel shall find it: turning paging on takes a register.
-    pub paging: Option<Paging>,
-}
-
-/// What turning paging on needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Paging {
-    /// CR0.
-    pub cr0: u32,
-    /// EAX of the kernel.
-    pub eax: u32,
+    /// EAX as the kernel shall find it, when paging is turned on, which takes a register.
+    pub paged_eax: Option<u32>,
 }
 
 impl Start {
@@ -33,20 +28,20 @@ impl Start {
     /// other than the entry state says when the kernel begins.
     ///
     /// # Errors
-    /// Only when an instruction can't be encoded, which no choice of addresses causes.
+    /// As for [`assemble`].
     pub fn assemble(self) -> Result<BootCode, Diagnostic> {
-        assemble_after(|asm| self.emit(asm))
+        assemble(true, |asm| self.emit(asm).map(|()| None))
     }
 
     fn emit(self, asm: &mut CodeAssembler) -> Result<(), IcedError> {
-        if let Some(paging) = self.paging {
+        if let Some(kernels_eax) = self.paged_eax {
             let mut paged = asm.create_label();
-            asm.mov(eax, paging.cr0)?;
+            asm.mov(eax, PAGED_CR0)?;
             asm.mov(cr0, eax)?;
             // A jump right after the switch, as Intel SDM volume 3A, section 9.9.1 asks for.
             asm.jmp(paged)?;
             asm.set_label(&mut paged)?;
-            asm.mov(eax, paging.eax)?;
+            asm.mov(eax, kernels_eax)?;
         }
         if !self.has_stack {
             return asm.jmp(u64::from(self.target));
@@ -64,7 +59,7 @@ mod tests {
 
     #[test]
     fn without_paging_the_kernel_is_just_called() {
-        let code = Start { target: 0x10_0000, has_stack: true, paging: None }.assemble().unwrap();
+        let code = Start { target: 0x10_0000, has_stack: true, paged_eax: None }.assemble().unwrap();
         assert_eq!(code.start, BOOT_CODE);
         // call 0x100000; cli; hlt; jmp to the hlt
         assert_eq!(code.bytes[..9], [0xe8, 0xfb, 0xcf, 0x0f, 0x00, 0xfa, 0xf4, 0xeb, 0xfd]);
@@ -73,8 +68,7 @@ mod tests {
 
     #[test]
     fn with_paging_eax_is_the_kernels_again() {
-        let paging = Some(Paging { cr0: 0x8001_0011, eax: 0x1234 });
-        let code = Start { target: 0xc000_3000, has_stack: false, paging }.assemble().unwrap();
+        let code = Start { target: 0xc000_3000, has_stack: false, paged_eax: Some(0x1234) }.assemble().unwrap();
         let expected = [
             0xb8, 0x11, 0x00, 0x01, 0x80, // mov eax, 0x80010011
             0x0f, 0x22, 0xc0, // mov cr0, eax

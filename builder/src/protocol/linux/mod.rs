@@ -14,7 +14,7 @@ use crate::kernel::linux::BzImage;
 use crate::kernel::linux::fields::{BOOT_PARAMS_SIZE, E820_LIMIT};
 use crate::manifest::Manifest;
 use crate::plan::layout::NULL_PAGE;
-use crate::plan::{Memory, Placer, Plan, declared_map, segment_range};
+use crate::plan::{Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
 use crate::protocol::boot_pages::FIRST_STACK_POINTER;
 use crate::protocol::descriptors::Tables;
@@ -66,7 +66,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     };
     memory.put_named(params_start, params.to_bytes(), RegionKind::BootStructure, Permissions::RW, "boot_params");
 
-    let boot_code = boot_code::assemble(None)?;
+    let boot_code = boot_code::without_paging()?;
     let tables = Tables::unpaged(BOOT_CS, BOOT_DS);
     memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(tables, &boot_code);
@@ -136,7 +136,7 @@ fn check_cmdline(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Resu
 fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Result<u32, Diagnostic> {
     let size = loaded.file.size();
     let (memory, limit) = (manifest.memory.value, u64::from(kernel.initrd_addr_max) + 1);
-    let mut taken: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment_range(segment.value)).collect();
+    let mut taken: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value).collect();
     taken.extend([kernel.loaded(), kernel.needed]);
     taken.sort_by_key(|range| std::cmp::Reverse(range.end()));
     let mut end = memory.min(limit);
@@ -160,8 +160,9 @@ fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage
         limit if memory < limit => format!("write `memory: {needed}MiB` or more, or make the initramfs smaller"),
         _ => "make the initramfs smaller: more memory would not be used for it".to_owned(),
     };
-    Diagnostic::new(Code::InitramfsDoesNotFit, message)
-        .at(loaded.file.place, "named here")
+    loaded
+        .file
+        .complain(Code::InitramfsDoesNotFit, message)
         .and_at(manifest.memory.span, "guest memory")
         .note(format!(
             "it must lie in one piece between 1 MiB and {:#x}, clear of `segments` and of what the kernel needs, {}; this kernel takes no initramfs above {highest:#x} (initrd_addr_max)",

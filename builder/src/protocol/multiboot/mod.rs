@@ -45,26 +45,27 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
     let kernel_end = kernel.load(manifest, &inputs.kernel, &mut memory)?;
-    let mut placer = Placer::new(manifest, kernel_end);
-    let info_start = placer.low(size_of::<Information>(), ALIGNMENT, "`multiboot info`")?;
+    let mut loader = Loader { placer: Placer::new(manifest, kernel_end), memory };
+    let info_start = loader.placer.low(size_of::<Information>(), ALIGNMENT, "`multiboot info`")?;
     // Before the modules: kernels take the end of the last string table as their own, and what lies behind it as free.
     let sections = match kernel.image {
         Image::Elf { sections: Some(mut sections), .. } => {
-            load_sections(&mut sections, &inputs.kernel, &mut memory, &mut placer)?;
+            loader.load_sections(&mut sections, &inputs.kernel)?;
             Some(sections)
         }
         _ => None,
     };
-    let modules = place_modules(manifest, inputs, &mut memory, &mut placer)?;
-    let mut info = place_facts(manifest, &memory_map, &modules, &mut memory, &mut placer)?;
+    let modules = loader.place_modules(manifest, inputs)?;
+    let mut info = loader.place_facts(manifest, &memory_map, &modules)?;
     if let Some(sections) = sections {
-        info.syms = put_headers(sections, &mut memory, &mut placer)?;
+        info.syms = loader.put_headers(sections)?;
         info.flags |= info_flags::ELF_SECTIONS;
     }
+    let mut memory = loader.memory;
     let info_bytes = info.as_bytes().to_vec();
     memory.put_named(info_start, info_bytes, RegionKind::BootStructure, Permissions::RW, "multiboot info");
 
-    let boot_code = boot_code::assemble(None)?;
+    let boot_code = boot_code::without_paging()?;
     let tables = Tables::unpaged(CODE_SELECTOR, DATA_SELECTOR);
     memory.place_firmware_data();
     memory.place_boot_pages(tables, &boot_code);
@@ -119,135 +120,107 @@ impl Kernel {
     }
 }
 
-/// Where a module lies, and where its text.
-struct PlacedModule {
-    start: u32,
-    end: u32,
-    string: u32,
+/// Guest memory behind the kernel while it is being filled.
+struct Loader {
+    memory: Memory,
+    placer: Placer,
 }
 
-fn place_modules(
-    manifest: &Manifest,
-    inputs: &Inputs,
-    memory: &mut Memory,
-    placer: &mut Placer,
-) -> Result<Vec<PlacedModule>, Diagnostics> {
-    let mut placed = Vec::new();
-    let mut found = Diagnostics::default();
-    for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
-        let name = format!("module {}", module.name);
-        let size = loaded.file.bytes.len();
-        let room = placer.high(size, MODULE_ALIGNMENT, &format!("`{name}`"));
-        let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.file.place, "this file"));
-        let Some(start) = found.take(room) else { continue };
-        // An empty module has an address, too, and counts as one.
-        memory.claims.add(start, (size as u64).max(1), RegionKind::Module, Permissions::RW, &name, None);
-        memory.put_file(start, loaded, 0..size);
-        if size == 0 {
-            placer.high(1, 1, &format!("`{name}`"))?;
+impl Loader {
+    /// Puts the modules and their texts somewhere.
+    fn place_modules(&mut self, manifest: &Manifest, inputs: &Inputs) -> Result<Vec<Module>, Diagnostics> {
+        let mut placed = Vec::new();
+        let mut found = Diagnostics::default();
+        for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
+            let name = format!("module {}", module.name);
+            let size = loaded.file.bytes.len();
+            let room = self.placer.high(size, MODULE_ALIGNMENT, &format!("`{name}`"));
+            let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.file.place, "this file"));
+            let Some(start) = found.take(room) else { continue };
+            // An empty module has an address, too, and counts as one.
+            self.memory.claims.add(start, (size as u64).max(1), RegionKind::Module, Permissions::RW, &name, None);
+            self.memory.put_file(start, loaded, 0..size);
+            if size == 0 {
+                self.placer.high(1, 1, &format!("`{name}`"))?;
+            }
+            let end = u32::try_from(u64::from(start) + size as u64).unwrap_or(u32::MAX);
+            placed.push(Module { mod_start: start.into(), mod_end: end.into(), string: 0.into(), reserved: 0.into() });
         }
-        let end = u32::try_from(u64::from(start) + size as u64).unwrap_or(u32::MAX);
-        placed.push(PlacedModule { start, end, string: 0 });
+        found.finish(())?;
+        for (module, placed) in manifest.modules.iter().zip(&mut placed) {
+            let text = module.cmdline.as_ref().map_or(&*module.name, |cmdline| &*cmdline.value);
+            let name = format!("text of module {}", module.name);
+            placed.string = self.put_text(text, &name, RegionKind::CommandLine)?.into();
+        }
+        Ok(placed)
     }
-    found.finish(())?;
-    for (module, placed) in manifest.modules.iter().zip(&mut placed) {
-        let text = module.cmdline.as_ref().map_or(&*module.name, |cmdline| &*cmdline.value);
-        let name = format!("text of module {}", module.name);
-        placed.string = put_text(text, &name, RegionKind::CommandLine, memory, placer)?;
+
+    /// Puts a NUL-terminated text somewhere.
+    fn put_text(&mut self, text: &str, name: &str, kind: RegionKind) -> Result<u32, Diagnostic> {
+        self.put_structure([text.as_bytes(), b"\0"].concat(), name, kind)
     }
-    Ok(placed)
-}
 
-/// Puts a NUL-terminated text somewhere.
-fn put_text(
-    text: &str,
-    name: &str,
-    kind: RegionKind,
-    memory: &mut Memory,
-    placer: &mut Placer,
-) -> Result<u32, Diagnostic> {
-    put_structure([text.as_bytes(), b"\0"].concat(), name, kind, memory, placer)
-}
-
-fn put_structure(
-    bytes: Vec<u8>,
-    name: &str,
-    kind: RegionKind,
-    memory: &mut Memory,
-    placer: &mut Placer,
-) -> Result<u32, Diagnostic> {
-    let start = placer.low(bytes.len(), ALIGNMENT, &format!("`{name}`"))?;
-    memory.put_named(start, bytes, kind, Permissions::RW, name);
-    Ok(start)
-}
-
-/// Puts the bytes of those sections that no segment has loaded behind the kernel, in the headers' order.
-fn load_sections(
-    table: &mut SectionTable,
-    loaded: &Loaded,
-    memory: &mut Memory,
-    placer: &mut Placer,
-) -> Result<(), Diagnostic> {
-    for section in std::mem::take(&mut table.unloaded) {
-        let name = format!("kernel section {}", section.name);
-        let start = placer.high(section.file.len(), section.alignment, &format!("`{name}`"))?;
-        let size = section.file.len() as u64;
-        memory.claims.add(start, size, RegionKind::BootStructure, Permissions::RW, name, None);
-        memory.put_file(start, loaded, section.file);
-        table.set_address(section.index, start);
+    fn put_structure(&mut self, bytes: Vec<u8>, name: &str, kind: RegionKind) -> Result<u32, Diagnostic> {
+        let start = self.placer.low(bytes.len(), ALIGNMENT, &format!("`{name}`"))?;
+        self.memory.put_named(start, bytes, kind, Permissions::RW, name);
+        Ok(start)
     }
-    Ok(())
-}
 
-/// Puts the section headers somewhere.
-fn put_headers(table: SectionTable, memory: &mut Memory, placer: &mut Placer) -> Result<Sections, Diagnostic> {
-    let (num, shndx) = (table.count.into(), table.names.into());
-    let size = u32::try_from(SECTION_HEADER_SIZE).unwrap_or(u32::MAX);
-    let addr = put_structure(table.bytes, "kernel section headers", RegionKind::BootStructure, memory, placer)?;
-    Ok(Sections { num, size: size.into(), addr: addr.into(), shndx })
-}
+    /// Puts the bytes of those sections that no segment has loaded behind the kernel, in the headers' order.
+    fn load_sections(&mut self, table: &mut SectionTable, loaded: &Loaded) -> Result<(), Diagnostic> {
+        for section in std::mem::take(&mut table.unloaded) {
+            let name = format!("kernel section {}", section.name);
+            let start = self.placer.high(section.file.len(), section.alignment, &format!("`{name}`"))?;
+            let size = section.file.len() as u64;
+            self.memory.claims.add(start, size, RegionKind::BootStructure, Permissions::RW, name, None);
+            self.memory.put_file(start, loaded, section.file);
+            table.set_address(section.index, start);
+        }
+        Ok(())
+    }
 
-/// Puts what the information structure points to somewhere, and fills it in, but for the section headers.
-fn place_facts(
-    manifest: &Manifest,
-    memory_map: &[MapRange],
-    modules: &[PlacedModule],
-    memory: &mut Memory,
-    placer: &mut Placer,
-) -> Result<Information, Diagnostic> {
-    let structure = RegionKind::BootStructure;
-    let list = modules.iter().map(|module| Module {
-        mod_start: module.start.into(),
-        mod_end: module.end.into(),
-        string: module.string.into(),
-        reserved: 0.into(),
-    });
-    let list: Vec<u8> = list.flat_map(|module| module.as_bytes().to_vec()).collect();
-    let mods_addr =
-        if list.is_empty() { 0 } else { put_structure(list, "multiboot modules", structure, memory, placer)? };
-    let map = map_bytes(memory_map);
-    let mmap_length = u32::try_from(map.len()).unwrap_or(u32::MAX);
-    let mmap_addr = put_structure(map, "multiboot memory map", structure, memory, placer)?;
-    let cmdline = put_text(&manifest.cmdline.value, "command line", RegionKind::CommandLine, memory, placer)?;
-    let loader_name = put_text(LOADER_NAME, "boot loader name", structure, memory, placer)?;
+    /// Puts the section headers somewhere.
+    fn put_headers(&mut self, table: SectionTable) -> Result<Sections, Diagnostic> {
+        let (num, shndx) = (table.count.into(), table.names.into());
+        let size = u32::try_from(SECTION_HEADER_SIZE).unwrap_or(u32::MAX);
+        let addr = self.put_structure(table.bytes, "kernel section headers", RegionKind::BootStructure)?;
+        Ok(Sections { num, size: size.into(), addr: addr.into(), shndx })
+    }
 
-    let flags = info_flags::MEMORY
-        | info_flags::CMDLINE
-        | info_flags::MODULES
-        | info_flags::MEMORY_MAP
-        | info_flags::LOADER_NAME;
-    Ok(Information {
-        flags: flags.into(),
-        mem_lower: available_from(memory_map, 0).into(),
-        mem_upper: available_from(memory_map, HIGH_MEMORY.into()).into(),
-        cmdline: cmdline.into(),
-        mods_count: u32::try_from(modules.len()).unwrap_or(u32::MAX).into(),
-        mods_addr: mods_addr.into(),
-        mmap_length: mmap_length.into(),
-        mmap_addr: mmap_addr.into(),
-        boot_loader_name: loader_name.into(),
-        ..Information::default()
-    })
+    /// Puts what the information structure points to somewhere, and fills it in, but for the section headers.
+    fn place_facts(
+        &mut self,
+        manifest: &Manifest,
+        memory_map: &[MapRange],
+        modules: &[Module],
+    ) -> Result<Information, Diagnostic> {
+        let structure = RegionKind::BootStructure;
+        let list = modules.as_bytes().to_vec();
+        let mods_addr = if list.is_empty() { 0 } else { self.put_structure(list, "multiboot modules", structure)? };
+        let map = map_bytes(memory_map);
+        let mmap_length = u32::try_from(map.len()).unwrap_or(u32::MAX);
+        let mmap_addr = self.put_structure(map, "multiboot memory map", structure)?;
+        let cmdline = self.put_text(&manifest.cmdline.value, "command line", RegionKind::CommandLine)?;
+        let loader_name = self.put_text(LOADER_NAME, "boot loader name", structure)?;
+
+        let flags = info_flags::MEMORY
+            | info_flags::CMDLINE
+            | info_flags::MODULES
+            | info_flags::MEMORY_MAP
+            | info_flags::LOADER_NAME;
+        Ok(Information {
+            flags: flags.into(),
+            mem_lower: available_from(memory_map, 0).into(),
+            mem_upper: available_from(memory_map, HIGH_MEMORY.into()).into(),
+            cmdline: cmdline.into(),
+            mods_count: u32::try_from(modules.len()).unwrap_or(u32::MAX).into(),
+            mods_addr: mods_addr.into(),
+            mmap_length: mmap_length.into(),
+            mmap_addr: mmap_addr.into(),
+            boot_loader_name: loader_name.into(),
+            ..Information::default()
+        })
+    }
 }
 
 /// KiB of available memory from `start` up to the first byte that is not.

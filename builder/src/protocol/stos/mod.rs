@@ -24,7 +24,7 @@ use crate::plan::{Memory, Plan, declared_map, reserve};
 use crate::protocol::boot_code;
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
-use crate::protocol::trampoline::KernelCall;
+use crate::protocol::trampoline::trampoline;
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -55,8 +55,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut memory = Memory::new(manifest);
     let kernel_end = memory.load_kernel(&kernel, &inputs.kernel);
     let structures = memory.place_structures(manifest, inputs, &memory_map, &kernel, kernel_end)?;
-    let call = KernelCall { entry: kernel.entry, argument: structures.interface + KERNEL_BASE };
-    let boot_code = boot_code::assemble(Some(call))?;
+    let argument = structures.interface + KERNEL_BASE;
+    let boot_code = boot_code::assemble(true, |asm| trampoline(asm, kernel.entry, argument).map(Some))?;
     memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(Tables::STOS, &boot_code);
     memory.place_paging(&frame_array)?;
@@ -179,9 +179,9 @@ fn page_directory(frame_array: &FrameArray) -> Result<Vec<u8>, Diagnostic> {
         target: Target::Physical(physical, Access::KERNEL),
     };
     let frames = map(frame_array.first_entry() * BIG_PAGE, frame_array.big_pages, FRAME_ARRAY);
-    let failed =
-        |error: &PagingError| Diagnostic::new(Code::FormatLimit, format!("the page directory can't be built: {error}"));
-    let space = AddressSpace::new(vec![map(0, 1, 0), map(KERNEL_BASE, 1, 0), frames]);
-    let space = space.map_err(|errors| failed(errors.first().unwrap_or(&PagingError::Empty { index: 0 })))?;
-    Ok(space.build(0, 0).map_err(|error| failed(&error))?.directory)
+    let space = AddressSpace::new(vec![map(0, 1, 0), map(KERNEL_BASE, 1, 0), frames]).map_err(|errors| {
+        let reasons: Vec<String> = errors.iter().map(PagingError::to_string).collect();
+        Diagnostic::new(Code::FormatLimit, format!("the page directory can't be built: {}", reasons.join(", ")))
+    })?;
+    Ok(space.build(0).directory)
 }

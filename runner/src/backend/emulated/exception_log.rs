@@ -75,12 +75,11 @@ impl ExceptionLog {
         let (number, fields) = line.split_once(": v=")?;
         number.trim_start().parse::<u64>().ok()?;
         let (vector, fields) = fields.split_once(' ')?;
-        let field = |name: &str| fields.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)).and_then(hex);
-        let (vector, error_code) = (hex(vector)?, field("e=")?);
-        let address = fields.split_ascii_whitespace().find_map(|word| word.strip_prefix("IP="));
-        let eip = hex(address?.split_once(':')?.1)?;
+        let field = |name: &str| registers::field(fields, name);
+        let (vector, error_code) = (hex(vector)?, hex(field("e")?)?);
+        let eip = hex(field("IP")?.split_once(':')?.1)?;
         let check = self.check.take();
-        let source = match (std::mem::take(&mut self.is_hardware), field("i=")?) {
+        let source = match (std::mem::take(&mut self.is_hardware), hex(field("i")?)?) {
             (true, _) => Source::Hardware,
             (false, 1) => Source::Software,
             (false, _) => Source::Exception,

@@ -1,5 +1,6 @@
 //! The interrupt controllers as QEMU's monitor prints them.
 
+use super::registers::field;
 use crate::devices::{Controller, Interrupts, Pics};
 
 /// From what it prints for `info pic` and `info lapic`. Its machine has no I/O APIC.
@@ -17,10 +18,7 @@ fn pics(text: &str) -> Option<Pics> {
 
 /// Such as ` irr=11 imr=fe isr=01 hprio=0 irq_base=20 rr_sel=0 elcr=00 fnm=0`.
 fn controller(line: &str) -> Option<Controller> {
-    let field = |name: &str| {
-        let word = line.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
-        u8::from_str_radix(word, 16).ok()
-    };
+    let field = |name: &str| u8::from_str_radix(field(line, name)?, 16).ok();
     Some(Controller { requested: field("irr")?, masked: field("imr")?, in_service: field("isr")? })
 }
 

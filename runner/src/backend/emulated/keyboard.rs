@@ -64,7 +64,7 @@ impl Connection {
     }
 
     fn is_ready(&mut self) -> io::Result<bool> {
-        self.qmp.ask_for_port(KEYBOARD_COMMAND)?;
+        self.qmp.ask_for_text(&format!("i /b {KEYBOARD_COMMAND:#x}"))?;
         let Value::String(text) = self.answer()? else { return Ok(false) };
         let (mask, ready) = READY;
         Ok(port_value(&text).is_some_and(|status| status & mask == ready))

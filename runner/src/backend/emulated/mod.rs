@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
+use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
 use crate::machine::{Configuration, Machine};
@@ -36,7 +36,7 @@ use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
 use process::Process;
 use qmp::Qmp;
-use watch::{Requests, Watcher};
+use watch::Watcher;
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
@@ -92,7 +92,6 @@ impl EmulatedGuest {
         let description = machine.image.description();
         let rom = rom::build(&description.entry).map_err(StartError::EntryState)?;
         let rom = rom_file(&rom).map_err(failed(ProcessStep::Firmware))?;
-        let memory = machine.memory.file().ok_or(StartError::MemoryIsPrivate)?;
         let connecting = || failed(ProcessStep::Connections);
         let (input_end, input) = io::pipe().map_err(connecting())?;
         let (serial, serial_end) = large_pipe().map_err(connecting())?;
@@ -102,7 +101,7 @@ impl EmulatedGuest {
         let (keys, keys_end) = UnixStream::pair().map_err(connecting())?;
 
         let connections = Connections {
-            memory: memory.try_clone().map_err(connecting())?.into(),
+            memory: machine.memory.share().map_err(connecting())?,
             memory_size: machine.memory.size(),
             rom: rom.into(),
             debug: debug_end.into(),

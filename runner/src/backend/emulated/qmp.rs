@@ -91,14 +91,6 @@ impl Qmp {
         self.send_value(&json!({ "execute": command }))
     }
 
-    /// Asks for what a read of the 8-bit `port` finds, as people read it.
-    ///
-    /// # Errors
-    /// Those of writing: QEMU has gone.
-    pub fn ask_for_port(&mut self, port: u16) -> io::Result<()> {
-        self.ask_for_text(&format!("i /b {port:#x}"))
-    }
-
     /// Lets a key go down or up.
     ///
     /// # Errors

@@ -2,12 +2,14 @@
 
 use stos_x86::registers::{CpuState, GeneralRegisters, Selectors, TableRegister};
 
+/// The value in the first word `name=value` of `text`.
+pub fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
 /// Reads registers as QEMU's monitor and log print them for 32-bit CPUs. `HLT` need not be there.
 pub fn cpu_state(text: &str) -> Option<CpuState> {
-    let field = |name: &str| {
-        let word = text.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
-        u32::from_str_radix(word, 16).ok()
-    };
+    let field = |name: &str| u32::from_str_radix(field(text, name)?, 16).ok();
     let general = GeneralRegisters {
         eax: field("EAX")?,
         ebx: field("EBX")?,

@@ -28,10 +28,10 @@ const GDTR: u16 = 0xe100;
 const GDT: u16 = 0xe108;
 const CODE_SELECTOR: u16 = 0x08;
 const DATA_SELECTOR: u16 = 0x10;
-/// Offset of the first instruction after reset (Intel SDM volume 3A, section 9.1.4).
+/// Offset of the first instruction after reset (Intel SDM volume 3A, section 10.1.4).
 const RESET_VECTOR: u16 = 0xfff0;
 
-/// Local APIC: spurious interrupt vector register (Intel SDM volume 3A, table 10-1).
+/// Local APIC: spurious interrupt vector register (Intel SDM volume 3A, table 11-1).
 const APIC_SPURIOUS: u32 = 0xfee0_00f0;
 /// Vector 0xFF, and bit 8: the APIC is enabled. Disabled, it masks LINT0.
 const APIC_ENABLED: u32 = 0x1ff;

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,13 @@ use super::exception_log::TRIPLE_FAULT;
 use super::interrupts::interrupts;
 use super::qmp::Message;
 use super::registers;
-use crate::backend::guest::SAMPLE_GAP;
+use crate::backend::guest::{Requests, SAMPLE_GAP};
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
 const APIC: &str = "info lapic";
-
-/// What the watcher is asked for by others.
-#[derive(Debug, Default)]
-pub struct Requests {
-    /// To be quiet about the end, which comes from outside.
-    pub stop: AtomicBool,
-    /// To take samples of the CPU; false again when that is done.
-    pub sample: AtomicBool,
-}
 
 /// Follows one guest to its end.
 pub struct Watcher {

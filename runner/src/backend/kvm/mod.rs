@@ -20,14 +20,14 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
-use super::guest::{SAMPLE_GAP, SAMPLE_PATIENCE};
+use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, Rtc, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
-use vcpu::{Requests, Vcpu};
+use vcpu::Vcpu;
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
 /// lie above all guest memory, where QEMU puts them, too.
@@ -151,6 +151,15 @@ fn register_kick_signal() -> Result<(), StartError> {
     register_signal_handler(SIGRTMIN(), nothing).map_err(|error| StartError::KickSignal(error.into()))
 }
 
+/// Brings the vCPU of `thread` back from the guest again and again, until the thread has seen that it is to end.
+fn kick_until_ended(thread: &JoinHandle<()>) {
+    while !thread.is_finished() {
+        // Fails only when the thread has just ended.
+        let _ = thread.kill(SIGRTMIN());
+        thread::sleep(KICK_INTERVAL);
+    }
+}
+
 impl Guest for KvmGuest {
     fn input(&self) -> Arc<dyn InputSink> {
         Arc::clone(&self.serial) as Arc<dyn InputSink>
@@ -187,11 +196,8 @@ impl Guest for KvmGuest {
 
     fn stop(&mut self) {
         self.requests.stop.store(true, Ordering::Release);
-        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            self.tick();
-            thread::sleep(KICK_INTERVAL);
-        }
         if let Some(thread) = self.thread.take() {
+            kick_until_ended(&thread);
             // A panic in it has been reported as an outcome.
             let _ = thread.join();
         }

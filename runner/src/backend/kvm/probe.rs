@@ -18,10 +18,9 @@ use stos_x86::paging::{Access, Entry};
 use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
 use stos_x86::segments::{Segment, Segments};
 use stos_x86::tasks::TSS_SIZE;
-use vmm_sys_util::signal::{Killable, SIGRTMIN};
 
 use super::host::KvmProblem;
-use super::{cpuid, host, raw, register_kick_signal, registers};
+use super::{cpuid, host, kick_until_ended, raw, register_kick_signal, registers};
 use crate::machine::{CpuModel, GuestMemory, Sharing};
 
 /// What the probe found instead of paging, an exception and the return from it.
@@ -29,11 +28,9 @@ use crate::machine::{CpuModel, GuestMemory, Sharing};
 pub enum ProbeFailure {
     /// KVM can't be used at all.
     Problem(KvmProblem),
-    /// Its code can't be assembled.
-    NotBuilt(IcedError),
     /// There is no memory for the probe.
     NoMemory(io::Error),
-    /// KVM refuses to put the probe together.
+    /// KVM refuses to put the probe together, or its code can't be assembled.
     NotAssembled(io::Error),
     /// The signal that brings the probe back can't be made harmless.
     NotWatched,
@@ -67,8 +64,6 @@ const REPORT_PORT: u16 = 0xe0;
 const REPORT: u8 = 0x5a;
 /// Longest time that the probe may take; it needs less than a millisecond where all is well.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often a probe that got stuck is asked to leave.
-const KICK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Runs the probe guest.
 ///
@@ -89,8 +84,9 @@ fn prepare() -> Result<Probe, ProbeFailure> {
     let memory = GuestMemory::new(MEMORY_SIZE, Sharing::Private).map_err(ProbeFailure::NoMemory)?;
     let write =
         |address: u32, bytes: &[u8]| memory.write(PhysAddr(address.into()), bytes).map_err(ProbeFailure::NoMemory);
-    write(CODE, &program().map_err(ProbeFailure::NotBuilt)?)?;
-    write(HANDLER, &handler().map_err(ProbeFailure::NotBuilt)?)?;
+    let not_assembled = |error| ProbeFailure::NotAssembled(io::Error::other::<IcedError>(error));
+    write(CODE, &program().map_err(not_assembled)?)?;
+    write(HANDLER, &handler().map_err(not_assembled)?)?;
     write(PAGE_DIRECTORY, &Entry::big_page(0, Access::KERNEL).0.to_le_bytes())?;
     let gate = Gate::interrupt(CODE_SELECTOR, HANDLER).encode();
     write(IDT + 8 * u32::from(BREAKPOINT), &gate.to_le_bytes())?;
@@ -175,11 +171,7 @@ fn run_with_patience(mut probe: Probe) -> Result<(), ProbeFailure> {
         Err(RecvTimeoutError::Disconnected) => Err(ProbeFailure::Lost),
     };
     stop.store(true, Ordering::Release);
-    while !thread.is_finished() {
-        // Fails only when the thread has just ended.
-        let _ = thread.kill(SIGRTMIN());
-        thread::sleep(KICK_INTERVAL);
-    }
+    kick_until_ended(&thread);
     result
 }
 

@@ -1,7 +1,7 @@
 //! The run loop of the one vCPU: enters the guest, answers what it asks, and finds out how it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kvm_bindings::KVM_MP_STATE_HALTED;
@@ -9,25 +9,17 @@ use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
 use stos_x86::registers::CpuState;
 
-use super::super::{CpuFailure, Ending, Exits, Idle, Observed};
 use super::interrupts::interrupts;
 use super::{raw, registers};
+use crate::backend::guest::Requests;
+use crate::backend::{CpuFailure, Ending, Exits, Idle, Observed};
 use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
 use crate::machine::GuestMemory;
 
-/// EIP after reset (Intel SDM volume 3A, section 9.1.4).
+/// EIP after reset (Intel SDM volume 3A, section 10.1.4).
 const RESET_EIP: u32 = 0xfff0;
 /// CS after reset.
 const RESET_CS: u16 = 0xf000;
-
-/// What the thread of a vCPU is asked for by others.
-#[derive(Debug, Default)]
-pub struct Requests {
-    /// To stop.
-    pub stop: AtomicBool,
-    /// To take a sample of the CPU.
-    pub sample: AtomicBool,
-}
 
 /// A CPU, what it is connected to, and the memory that it executes from.
 pub struct Vcpu<L, C> {
@@ -125,11 +117,13 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     /// Looks at a CPU that a signal has brought back: whether it waits for ever.
     fn sample(&mut self) -> Option<Ending> {
         let state = self.state()?;
-        if self.requests.sample.swap(false, Ordering::AcqRel) {
+        if self.requests.sample.load(Ordering::Acquire) {
             let interrupts = self.interrupts();
             let mut findings = self.observed.lock();
             findings.samples.push(state.clone());
             findings.interrupts = interrupts;
+            // Not before: whoever has asked looks at the findings then.
+            self.requests.sample.store(false, Ordering::Release);
         }
         if state.is_halted_for_good() {
             return self.is_without_nmi().then_some(Ending::Halted(state));
@@ -161,7 +155,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
     }
 }
 
-/// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 9.1.4.)
+/// True for the state that a CPU has after reset. (Intel SDM volume 3A, section 10.1.4.)
 fn is_after_reset(state: &CpuState) -> bool {
     (state.eip, state.selectors.cs) == (RESET_EIP, RESET_CS)
 }
