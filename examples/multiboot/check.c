@@ -1,10 +1,11 @@
 /*
  * Owns a Multiboot guest that prints and checks every field that it is handed. Words of the command line make it do
- * something else: `flat` expects no section headers, `divide` divides by zero, `stack` pushes onto a stack that is not
- * mapped, `return` returns to the loader.
+ * something else: `flat` expects no section headers, `divide` divides by zero, `call` calls a function at NULL, `stack` pushes
+ * onto a stack that is not mapped, `gdt` takes an interrupt on a descriptor table of its own with the loader's selectors,
+ * `return` returns to the loader.
  */
 #include "multiboot.h"
-#include "../guests/guest.h"
+#include "../guests/idt.h"
 
 struct registers {
 	uint32_t eax, ebx, ecx, edx, esi, edi, ebp, esp, eflags, cr0;
@@ -21,17 +22,28 @@ struct symbol {
 };
 
 #define SECTION_SYMBOLS 2
+#define SECTION_STRINGS 3
 #define SECTION_NOBITS 8
+
+/* GRUB's selectors. */
+#define LOADER_CODE 0x10
+#define LOADER_DATA 0x18
+#define TEST_VECTOR 0x30
 
 /* Not in .bss, which a loader could forget to clear. */
 struct registers entry_registers = {.eax = 1};
 static uint32_t zeros[64];
 static bool failed;
 
+/* The physical end of the kernel, from the linker script. */
+extern char bss_end[];
+
 void multiboot_main(void);
 
 static const void *at(uint32_t address)
 {
+	/* Else the compiler takes low addresses for mistakes. */
+	__asm__("" : "+r"(address));
 	return (const void *)address;
 }
 
@@ -94,7 +106,7 @@ static void check_registers(void)
 	__asm__("movw %%fs, %0" : "=r"(fs));
 	__asm__("movw %%gs, %0" : "=r"(gs));
 	__asm__("movw %%ss, %0" : "=r"(ss));
-	check(cs == 0x08 && ds == 0x10 && es == ds && fs == ds && gs == ds && ss == ds, "segments");
+	check(cs == LOADER_CODE && ds == LOADER_DATA && es == ds && fs == ds && gs == ds && ss == ds, "segments");
 }
 
 static void check_modules(const struct multiboot_info *info)
@@ -128,6 +140,9 @@ static void check_sections(const struct multiboot_info *info)
 
 		named |= same(names + s->name, ".text");
 		check(s->size == 0 || s->addr != 0 || s->type == SECTION_NOBITS, "every section has an address");
+		/* Kernels take the end of the last string table as the first free byte. */
+		if (s->type == SECTION_STRINGS)
+			check(s->addr >= (uint32_t)bss_end, "string tables lie behind the kernel");
 		if (s->type != SECTION_SYMBOLS)
 			continue;
 		const struct symbol *symbol = at(s->addr);
@@ -139,6 +154,38 @@ static void check_sections(const struct multiboot_info *info)
 	check(named, "a section is called .text");
 	check(found, "the symbol table knows multiboot_main");
 	print("sections: names and symbols found\n");
+}
+
+static uint16_t word_at(uint32_t address)
+{
+	return *(const volatile uint16_t *)at(address);
+}
+
+static uint8_t crtc(uint8_t index)
+{
+	outb(0x3D4, index);
+	return inb(0x3D5);
+}
+
+/* What a PC's firmware leaves in low memory, and GRUB in the display's controller. */
+static void check_firmware(void)
+{
+	uint32_t cursor = (uint32_t)crtc(0x0E) << 8 | crtc(0x0F);
+
+	for (uint32_t vector = 0; vector < 256; vector++) {
+		uint32_t handler = word_at(4 * vector + 2) * 16U + word_at(4 * vector);
+
+		check(*(const volatile uint8_t *)at(handler) == 0xCF, "real-mode vectors lead to an IRET");
+	}
+	check(word_at(0x400) == 0x3F8, "COM1's port");
+	check(word_at(0x40E) == 0x9FC0, "segment of the extended BIOS data area");
+	check(word_at(0x410) == 0x0226, "equipment");
+	check(word_at(0x413) == 639, "KiB of base memory");
+	check(word_at(0x44A) == 80 && (word_at(0x484) & 0xFF) == 24, "columns and rows");
+	check(word_at(0x450) == 0x0200, "the cursor, as the BIOS data area has it");
+	check(word_at(0x463) == 0x3D4, "the display's port");
+	/* All ones where there is no controller. */
+	check(cursor == 160 || cursor == 0xFFFF, "the cursor");
 }
 
 static void check_memory(const struct multiboot_info *info)
@@ -166,8 +213,48 @@ static void check_memory(const struct multiboot_info *info)
 	check(at_byte == info->mmap_addr + info->mmap_length, "mmap_length");
 }
 
+static volatile uint32_t interrupts;
+
+struct interrupt_frame;
+
+__attribute__((interrupt)) static void count_interrupt(struct interrupt_frame *frame)
+{
+	(void)frame;
+	interrupts++;
+}
+
+/* Runs on the loader's segments until the gate has loaded CS from the new table, and IRET again. */
+static void take_interrupt(void)
+{
+	static const uint64_t gdt[] = {0, 0, 0x00CF9A000000FFFF, 0x00CF92000000FFFF};
+	static struct gate idt[TEST_VECTOR + 1];
+	struct table_register gdtr = {sizeof gdt - 1, (uint32_t)gdt};
+
+	__asm__ volatile("lgdt %0" : : "m"(gdtr) : "memory");
+	idt[TEST_VECTOR] = make_gate(LOADER_CODE, (uint32_t)count_interrupt);
+	load_idt(idt, sizeof idt - 1);
+	__asm__ volatile("int %0" : : "i"(TEST_VECTOR) : "memory");
+	check(interrupts == 1, "an interrupt on a table of the kernel's own");
+	print("interrupt: taken\n");
+}
+
+static __attribute__((noinline)) void run(void (*action)(void))
+{
+	action();
+	/* Keeps the call above from becoming a jump. */
+	__asm__ volatile("");
+}
+
 static void do_words(const char *cmdline)
 {
+	void (*volatile nothing)(void) = NULL;
+
+	if (has_word(cmdline, "call")) {
+		print("calling NULL\n");
+		run(nothing);
+	}
+	if (has_word(cmdline, "gdt"))
+		take_interrupt();
 	if (has_word(cmdline, "divide")) {
 		print("dividing by zero\n");
 		__asm__ volatile("xorl %%ecx, %%ecx; divl %%ecx" : : "a"(1), "d"(0) : "ecx");
@@ -205,6 +292,7 @@ void multiboot_main(void)
 	if (info->flags & MULTIBOOT_ELF_SECTIONS)
 		check_sections(info);
 	check_memory(info);
+	check_firmware();
 	check((info->boot_device | info->drives_length | info->drives_addr | info->config_table | info->apm_table) == 0,
 	      "there is no BIOS");
 	for (uint32_t i = 0; i < 11; i++)

@@ -59,6 +59,23 @@ fn the_machine_state_is_that_of_section_3_2() {
         assert_eq!((segment.base, segment.limit, segment.access), (0, 0xffff_ffff, access), "{name}");
     }
     assert_eq!(info(&guest) % 4, 0);
+    // As GRUB's: a kernel's own table often has them, too.
+    assert_eq!((entry.segments.cs.selector, entry.segments.ds.selector), (0x10, 0x18));
+}
+
+#[test]
+fn the_first_page_is_as_firmware_leaves_it() {
+    let guest = pack(&kernel(0x10_0000).to_bytes(), "4MiB", "");
+    let word = |address: u32| guest.word(address) & 0xffff;
+    for vector in 0..256 {
+        let (offset, segment) = (word(4 * vector), word(4 * vector + 2));
+        assert_eq!(guest.bytes(16 * segment + offset, 1), [0xcf], "vector {vector} leads to an IRET");
+    }
+    let fields = [0x400, 0x402, 0x408, 0x40e, 0x410, 0x413, 0x44a, 0x450, 0x463, 0x46c].map(word);
+    assert_eq!(fields, [0x3f8, 0, 0, 0x9fc0, 0x226, 639, 80, 0x200, 0x3d4, 0]);
+    assert_eq!(guest.bytes(0x449, 1), [3], "video mode");
+    assert_eq!(guest.region("null page"), Some((0x500, 0xb00)));
+    assert!(guest.bytes(0x500, 0xb00).iter().all(|&byte| byte == 0));
 }
 
 #[test]
@@ -118,6 +135,13 @@ fn section_headers_lead_to_what_no_segment_loads() {
         assert_eq!(guest.bytes(address, size as usize), &elf[offset..offset + size as usize]);
     }
     assert_eq!(guest.bytes(header(3, 12), 12), multiboot::bytes(&HEADER));
+    // Kernels take the end of the last string table as the first free byte: behind the kernel, and below the modules.
+    let lines = "modules: [{path: words.txt}]";
+    let guest = pack(&elf, "4MiB", lines);
+    let names = ["kernel section .multiboot", "kernel section .symtab", "kernel section .strtab", "module words.txt"];
+    let starts = names.map(|name| guest.region(name).unwrap().0);
+    assert!(0x10_0010 <= starts[0] && starts.is_sorted(), "{starts:x?}");
+    assert!(guest.region("kernel section headers").unwrap().0 < 0x9_fc00);
 }
 
 #[test]
@@ -152,19 +176,17 @@ fn address_fields_take_precedence_over_program_headers() {
 
 #[test]
 fn what_low_memory_has_no_room_for_lies_behind_the_modules() {
-    let large = Content { name: ".debug_info", kind: 1, flags: 0, info: 0, bytes: vec![7; 700 << 10] };
-    let mut elf = kernel(0x10_0000);
-    elf.contents.push(large);
-    let lines = "modules: [{path: words.txt}]\nsegments: [{start: 0x101000, size: 0x3000, kind: reserved}]";
-    let guest = pack(&elf.to_bytes(), "4MiB", lines);
+    let reserved = "{start: 0x5080, size: 0x9ab80, kind: reserved}, {start: 0x101000, size: 0x3000, kind: reserved}";
+    let lines = format!("modules: [{{path: words.txt}}]\nsegments: [{reserved}]");
+    let guest = pack(&kernel(0x10_0000).to_bytes(), "4MiB", &lines);
     let region = |name: &str| {
         let (start, size) = guest.region(name).unwrap();
         (start, start + size)
     };
-    assert_eq!(region("multiboot info").0, 0x5000);
     assert_eq!(region("module words.txt"), (0x10_4000, 0x10_4006), "around the reserved pages");
-    assert_eq!(region("kernel section .debug_info").0, 0x10_4008);
-    assert!(region("kernel section .symtab").1 < 0x9_fc00);
+    for name in ["multiboot info", "multiboot memory map", "command line", "kernel section headers"] {
+        assert!(region(name).0 > 0x10_0000, "{name}");
+    }
 }
 
 #[test]

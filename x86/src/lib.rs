@@ -2,8 +2,9 @@
 //! of the CPU look like, and at which ports a PC has its devices.
 //!
 //! The modules follow the chapters of the Intel SDM (Software Developer's Manual), volume 3A, and cite its sections: [`registers`]
-//! chapter 2, [`segments`] chapter 3, [`paging`] chapter 4, [`interrupts`] chapter 6, [`tasks`] chapter 8. Nothing here does
-//! any I/O or holds guest memory: whoever has memory hands in a closure that reads it.
+//! chapter 2, [`segments`] chapter 3, [`paging`] chapter 4, [`interrupts`] chapter 6, [`tasks`] chapter 8. [`ports`] and
+//! [`bios_data`] are the PC's around it. Nothing here does any I/O or holds guest memory: whoever has memory hands in a closure
+//! that reads it.
 //!
 //! # Use
 //! ```
@@ -27,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bios_data;
 #[cfg(feature = "handover")]
 pub mod handover;
 pub mod interrupts;

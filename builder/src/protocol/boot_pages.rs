@@ -10,7 +10,7 @@ use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::plan::Memory;
 use crate::plan::layout::{
     BOOT_CODE, BOOT_STACK, BOOT_STACK_END, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK, DOUBLE_FAULT_STACK_END,
-    DOUBLE_FAULT_TSS, EXCEPTION_VECTORS, FAULT_RECORD, HIGH_IDT, LOW_IDT, NULL_PAGE, POINTERS, TSS,
+    DOUBLE_FAULT_TSS, EXCEPTION_VECTORS, FAULT_RECORD, HIGH_IDT, LOW_IDT, POINTERS, TSS,
 };
 
 /// ESP of a kernel that is entered with paging off. It points to the address of code that halts, for a kernel that returns.
@@ -22,11 +22,16 @@ pub fn fault_catcher() -> FaultCatcher {
 }
 
 impl Memory {
-    /// Everything below 1 MiB that all protocols have. A protocol that enters its kernel with paging on has a page directory
+    /// Memory of no use to anybody, up to the boot pages' first address: a null pointer's.
+    pub fn claim_null_page(&mut self, start: u32) {
+        let size = PAGE_SIZE - u64::from(start);
+        self.claims.add(start, size, RegionKind::Reserved, Permissions::empty(), "null page", None);
+    }
+
+    /// Everything below 1 MiB that all protocols have, but for the first page. A protocol that enters its kernel with paging on has a page directory
     /// of its own to put at [`crate::plan::layout::PAGE_DIRECTORY`].
     pub fn place_boot_pages(&mut self, tables: Tables, code: &BootCode) {
         let boot = RegionKind::BootCode;
-        self.claims.add(NULL_PAGE, PAGE_SIZE, RegionKind::Reserved, Permissions::empty(), "null page", None);
         self.put_named(tables.gdt_address(), tables.gdt(), boot, Permissions::RW, "boot GDT");
         self.put_named(TSS, tables.tss(), boot, Permissions::RW, "boot TSS");
         let task = tables.double_fault_tss(code.double_fault);

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stos_x86::bios_data;
+
 use crate::channel::Adapter;
 
 /// Attribute controller: index and data in turn when written.
@@ -159,11 +161,27 @@ impl Registers {
     }
 }
 
+impl Registers {
+    /// The registers in mode 3, with the cursor in this cell.
+    fn in_mode_3(cursor: u16) -> Self {
+        let mut registers = Self::default();
+        registers.crtc.registers[CURSOR_LOCATION..CURSOR_LOCATION + 2].copy_from_slice(&cursor.to_be_bytes());
+        registers
+    }
+}
+
 /// A VGA that the vCPU and the screen share.
 #[derive(Clone, Debug, Default)]
 pub struct Vga(Arc<Mutex<Registers>>);
 
 impl Vga {
+    /// A VGA as firmware leaves it: in mode 3, with the cursor in the cell that the BIOS data area names in guest memory, of
+    /// which `read` gives a byte. Without such an area, it is in the first one.
+    pub fn new(read: impl Fn(u32) -> Option<u8>) -> Self {
+        let cursor = bios_data::cursor(read).unwrap_or(0);
+        Self(Arc::new(Mutex::new(Registers::in_mode_3(cursor))))
+    }
+
     /// The registers, for as long as nobody else needs them.
     pub fn registers(&self) -> MutexGuard<'_, Registers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -206,6 +224,14 @@ mod tests {
         assert_eq!(vga.cursor(), None);
         set_crtc(&vga, 0x0d, 80);
         assert_eq!(vga.start(), 80);
+    }
+
+    #[test]
+    fn the_cursor_begins_where_firmware_says_that_it_is() {
+        let memory = [bios_data::vectors(), bios_data::data_area(0x9_fc00)].concat();
+        let vga = Vga::new(|address| memory.get(address as usize).copied());
+        assert_eq!(vga.cursor(), Some(160));
+        assert_eq!(Vga::new(|_| Some(0)).cursor(), Some(0));
     }
 
     #[test]

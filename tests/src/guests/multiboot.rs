@@ -54,6 +54,16 @@ pub fn all() -> Vec<Guest> {
         }
         .says(&["#DE (divide error) at 0x0010", "(multiboot_main+0x", "(multiboot/check.c:"]),
         Guest {
+            stdout: after(&["interrupt: taken\n", "multiboot: everything is right\n"]),
+            ..guest("multiboot interrupt on the loader's selectors", "multiboot/check", "gdt", 0, "")
+        },
+        Guest { stdout: after(&["calling NULL\n"]), ..guest("multiboot null call", "multiboot/check", "call", 102, "") }
+            .says(&[
+                "#UD (invalid opcode) at 0x00000000",
+                "EIP 0x00000000 lies in `real-mode interrupt vectors`, which is no code: the call of a function pointer that is NULL",
+                "called from 0x0010",
+            ]),
+        Guest {
             stdout: after(&["pushing at 0xDEAD0000\n"]),
             ..guest("multiboot double fault", "multiboot/upper", "stack", 102, "")
         }

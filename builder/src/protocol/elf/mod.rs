@@ -16,7 +16,7 @@ use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_end};
 use crate::manifest::{Manifest, Paging};
-use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
+use crate::plan::layout::{BOOT_STACK_END, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
@@ -70,6 +70,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         Some(_) => Tables::mapped_to_themselves(0x08, 0x10),
         None => Tables::unpaged(0x08, 0x10),
     };
+    memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(tables, &boot_code);
     let mut names = Names::default();
     names.add_kernel(&loaded.file)?;

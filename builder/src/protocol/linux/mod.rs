@@ -13,6 +13,7 @@ use crate::kernel::HIGH_MEMORY;
 use crate::kernel::linux::BzImage;
 use crate::kernel::linux::fields::{BOOT_PARAMS_SIZE, E820_LIMIT};
 use crate::manifest::Manifest;
+use crate::plan::layout::NULL_PAGE;
 use crate::plan::{Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
 use crate::protocol::boot_pages::FIRST_STACK_POINTER;
@@ -67,6 +68,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
 
     let boot_code = boot_code::without_paging()?;
     let tables = Tables::unpaged(BOOT_CS, BOOT_DS);
+    memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(tables, &boot_code);
     let general = GeneralRegisters { esi: params_start, esp: FIRST_STACK_POINTER, ..GeneralRegisters::default() };
     let entry = tables.entry_state(kernel.start, general);

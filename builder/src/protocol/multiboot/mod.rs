@@ -4,6 +4,7 @@
 pub mod structures;
 
 use stos_image::{GuestRange, MapKind, MapRange, Permissions, RegionKind};
+use stos_x86::bios_data;
 use stos_x86::registers::GeneralRegisters;
 use zerocopy::IntoBytes;
 
@@ -12,7 +13,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::input::{Inputs, Loaded};
 use crate::kernel::elf::{SECTION_HEADER_SIZE, SectionTable};
 use crate::kernel::multiboot::{Image, Kernel};
-use crate::kernel::{HIGH_MEMORY, check_place};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_place};
 use crate::manifest::Manifest;
 use crate::plan::{Claim, Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
@@ -26,6 +27,11 @@ const LOADER_NAME: &str = "stos-pack";
 const MODULE_ALIGNMENT: u32 = 4096;
 /// Alignment of structures and texts. The specification asks for none.
 const ALIGNMENT: u32 = 16;
+
+/// Selectors of the segments at entry, as GRUB has them: a kernel whose own GDT has its code and data there, too, may take
+/// interrupts before it loads a segment register.
+const CODE_SELECTOR: u16 = 0x10;
+const DATA_SELECTOR: u16 = 0x18;
 
 /// Plans the guest that `manifest` declares.
 ///
@@ -41,11 +47,18 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let kernel_end = kernel.load(manifest, &inputs.kernel, &mut memory)?;
     let mut loader = Loader { placer: Placer::new(manifest, kernel_end), memory };
     let info_start = loader.placer.low(size_of::<Information>(), ALIGNMENT, "`multiboot info`")?;
+    // Before the modules: kernels take the end of the last string table as their own, and what lies behind it as free.
+    let sections = match kernel.image {
+        Image::Elf { sections: Some(mut sections), .. } => {
+            loader.load_sections(&mut sections, &inputs.kernel)?;
+            Some(sections)
+        }
+        _ => None,
+    };
     let modules = loader.place_modules(manifest, inputs)?;
     let mut info = loader.place_facts(manifest, &memory_map, &modules)?;
-    // These may be large, with debug information: they come last.
-    if let Image::Elf { sections: Some(sections), .. } = kernel.image {
-        info.syms = loader.place_sections(sections, &inputs.kernel)?;
+    if let Some(sections) = sections {
+        info.syms = loader.put_headers(sections)?;
         info.flags |= info_flags::ELF_SECTIONS;
     }
     let mut memory = loader.memory;
@@ -53,7 +66,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.put_named(info_start, info_bytes, RegionKind::BootStructure, Permissions::RW, "multiboot info");
 
     let boot_code = boot_code::without_paging()?;
-    let tables = Tables::unpaged(0x08, 0x10);
+    let tables = Tables::unpaged(CODE_SELECTOR, DATA_SELECTOR);
+    memory.place_firmware_data();
     memory.place_boot_pages(tables, &boot_code);
     let general = GeneralRegisters {
         eax: LOADER_MAGIC,
@@ -63,6 +77,17 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     };
     let entry = tables.entry_state(kernel.entry, general);
     Draft { memory, memory_map, entry, symbols: kernel.names.finish(), warnings }.finish(manifest, inputs)
+}
+
+impl Memory {
+    /// What a PC's firmware leaves in the first page: kernels ask it where low memory ends and which display there is.
+    fn place_firmware_data(&mut self) {
+        let structure = RegionKind::BootStructure;
+        self.put_named(0, bios_data::vectors(), structure, Permissions::RW, "real-mode interrupt vectors");
+        let area = bios_data::data_area(LOW_MEMORY_END);
+        self.put_named(bios_data::DATA_AREA, area, structure, Permissions::RW, "BIOS data area");
+        self.claim_null_page(bios_data::END);
+    }
 }
 
 impl Kernel {
@@ -141,16 +166,21 @@ impl Loader {
         Ok(start)
     }
 
-    /// Puts the section headers somewhere, and the bytes of those sections that no segment has loaded.
-    fn place_sections(&mut self, mut table: SectionTable, loaded: &Loaded) -> Result<Sections, Diagnostic> {
+    /// Puts the bytes of those sections that no segment has loaded behind the kernel, in the headers' order.
+    fn load_sections(&mut self, table: &mut SectionTable, loaded: &Loaded) -> Result<(), Diagnostic> {
         for section in std::mem::take(&mut table.unloaded) {
             let name = format!("kernel section {}", section.name);
-            let start = self.placer.low(section.file.len(), section.alignment, &format!("`{name}`"))?;
+            let start = self.placer.high(section.file.len(), section.alignment, &format!("`{name}`"))?;
             let size = section.file.len() as u64;
             self.memory.claims.add(start, size, RegionKind::BootStructure, Permissions::RW, name, None);
             self.memory.put_file(start, loaded, section.file);
             table.set_address(section.index, start);
         }
+        Ok(())
+    }
+
+    /// Puts the section headers somewhere.
+    fn put_headers(&mut self, table: SectionTable) -> Result<Sections, Diagnostic> {
         let (num, shndx) = (table.count.into(), table.names.into());
         let size = u32::try_from(SECTION_HEADER_SIZE).unwrap_or(u32::MAX);
         let addr = self.put_structure(table.bytes, "kernel section headers", RegionKind::BootStructure)?;

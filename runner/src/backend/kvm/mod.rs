@@ -77,7 +77,7 @@ impl KvmGuest {
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ))));
-        let vga = Vga::default();
+        let vga = Vga::new(|address| machine.memory.read(address.into()).map(|[byte]| byte));
         let begin = Instant::now();
         let description = machine.image.description();
         let bus = PortBus::new(Devices {
