@@ -3,6 +3,7 @@
 
 mod bus;
 mod i8042;
+mod line;
 mod pic;
 mod port_log;
 mod rtc;
@@ -11,8 +12,9 @@ mod vga;
 
 pub use bus::{Devices, FLOATING, PortBus, Request, SYSTEM_A20};
 pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort};
+pub use line::InterruptLine;
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use rtc::Rtc;
-pub use uart::{COM1_IRQ, InterruptLine, SerialPort, Uart};
+pub use uart::{COM1_IRQ, SerialPort, Uart};
 pub use vga::Vga;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::line::InterruptLine;
 use crate::channel::InputSink;
 
 /// Interrupt line of COM1.
@@ -61,12 +62,6 @@ const TRANSMITTER_EMPTY: u8 = 0x60;
 const MODEM_READY: u8 = 0xb0;
 /// Divisor for 9600 baud.
 const DIVISOR: u16 = 12;
-
-/// The wire from the UART to the interrupt controller.
-pub trait InterruptLine: Send {
-    /// Raises or lowers it.
-    fn set(&self, high: bool);
-}
 
 /// The UART. `L` is its interrupt line.
 #[derive(Debug)]
@@ -285,24 +280,7 @@ impl<L: InterruptLine> InputSink for SerialPort<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// Counts the rising edges, which is what an edge-triggered interrupt controller acts on.
-    #[derive(Clone, Default)]
-    struct Edges(Arc<AtomicU32>);
-
-    impl InterruptLine for Edges {
-        fn set(&self, high: bool) {
-            self.0.fetch_add(u32::from(high), Ordering::Relaxed);
-        }
-    }
-
-    impl Edges {
-        fn take(&self) -> u32 {
-            self.0.swap(0, Ordering::Relaxed)
-        }
-    }
+    use crate::devices::line::Edges;
 
     fn uart() -> (Uart<Edges>, Edges) {
         let edges = Edges::default();

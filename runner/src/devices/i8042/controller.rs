@@ -250,19 +250,8 @@ impl<L: InterruptLine> I8042<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::line::Edges;
     use proptest::prelude::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// Counts the rising edges, which is what an edge-triggered interrupt controller acts on.
-    #[derive(Clone, Default)]
-    struct Edges(Arc<AtomicU32>);
-
-    impl InterruptLine for Edges {
-        fn set(&self, high: bool) {
-            self.0.fetch_add(u32::from(high), Ordering::Relaxed);
-        }
-    }
 
     fn controller() -> (I8042<Edges>, Edges) {
         let edges = Edges::default();
@@ -283,20 +272,20 @@ mod tests {
     fn firmware_has_read_the_keyboards_last_answer() {
         let (mut controller, edges) = controller();
         assert_eq!([0; 3].map(|_| (controller.status(), controller.read())), [(0x1c, 0xfa); 3]);
-        assert_eq!(edges.0.load(Ordering::Relaxed), 0);
+        assert_eq!(edges.count(), 0);
     }
 
     #[test]
     fn keys_interrupt_one_by_one() {
         let (mut controller, edges) = controller();
         controller.press(&typed(0x1e));
-        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1d, 1));
+        assert_eq!((controller.status(), edges.count()), (0x1d, 1));
         assert_eq!(controller.read(), 0x1e);
-        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1d, 2));
+        assert_eq!((controller.status(), edges.count()), (0x1d, 2));
         assert_eq!(controller.read(), 0x9e);
-        assert_eq!((controller.status(), edges.0.load(Ordering::Relaxed)), (0x1c, 2));
+        assert_eq!((controller.status(), edges.count()), (0x1c, 2));
         // Nothing new: the same byte again, and no interrupt.
-        assert_eq!((controller.read(), edges.0.load(Ordering::Relaxed)), (0x9e, 2));
+        assert_eq!((controller.read(), edges.count()), (0x9e, 2));
     }
 
     #[test]
@@ -309,7 +298,7 @@ mod tests {
         assert_eq!(mode, 0x75);
         controller.command(0x60);
         controller.write(mode & !MODE_INTERRUPT);
-        let quiet = edges.0.load(Ordering::Relaxed);
+        let quiet = edges.count();
         controller.command(0xaa);
         assert_eq!(drain(&mut controller), [0x55]);
         controller.command(0xab);
@@ -317,12 +306,12 @@ mod tests {
         controller.command(0xae);
         controller.write(0xff);
         assert_eq!(drain(&mut controller), [0xfa, 0xaa]);
-        assert_eq!(edges.0.load(Ordering::Relaxed), quiet);
+        assert_eq!(edges.count(), quiet);
         controller.command(0x60);
         controller.write(0x65);
         controller.write(0xf4);
         assert_eq!(drain(&mut controller), [0xfa]);
-        assert_eq!(edges.0.load(Ordering::Relaxed), quiet + 1);
+        assert_eq!(edges.count(), quiet + 1);
     }
 
     #[test]
@@ -366,7 +355,7 @@ mod tests {
         controller.write(0xff);
         assert_eq!(controller.status(), 0x3d);
         assert_eq!(drain(&mut controller), [0xfa, 0xaa, 0x00]);
-        assert_eq!(edges.0.load(Ordering::Relaxed), 0);
+        assert_eq!(edges.count(), 0);
     }
 
     #[test]
