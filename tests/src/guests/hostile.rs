@@ -27,10 +27,10 @@ fn on_kvm(statuses: &'static [i32], guest: Guest) -> Guest {
 
 /// How a guest may end on KVM when the processor looks for its tables where no memory is: that is up to the processor and to
 /// KVM, which may try again without end.
-const TABLES_NOWHERE: &[i32] = &[100, 103, 124];
+pub(super) const TABLES_NOWHERE: &[i32] = &[100, 103, 124];
 
 /// A short time for guests that go on for ever.
-const SHORT: &[&str] = &["--timeout", "2s"];
+pub(super) const SHORT: &[&str] = &["--timeout", "2s"];
 
 /// A long time for guests that use every port: in the nested VM each takes half a millisecond when the machine is busy.
 const LONG: &[&str] = &["--timeout", "85s"];

@@ -2,6 +2,7 @@
 //! led to it.
 
 use super::guest::Guest;
+use super::hostile::{SHORT, TABLES_NOWHERE};
 
 /// One for each thing that can be wrong on the way to a handler.
 pub fn all() -> Vec<Guest> {
@@ -80,14 +81,18 @@ pub fn all() -> Vec<Guest> {
                 " trampoline, which calls the kernel\n",
             ])
             .never_says(&["damaged stack", "NULL", "to use it"]),
-        fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
+        Guest {
+            on_kvm: TABLES_NOWHERE,
+            options: SHORT,
+            ..fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=2")
             .explained(&[
                 "(guests/page_tables.c:26), which loaded CR3 with 0xc01",
                 "  hint: CR3 takes a physical address, and there is no memory at 0xc01",
                 "; this virtual address was mapped to 0x1",
             ])
-            .never_says(&["damaged stack", "NULL", "to use it"]),
+            .never_says(&["damaged stack", "NULL", "to use it"])
+        },
         fault("timer without a gate", "guests/idt_interrupt", "idt_interrupt: waiting for the timer\n").explained(&[
             "triple fault: hardware interrupt with vector 0x20 at 0xc01",
             "; it could not be delivered (IDT entry 32 lies past the IDT's limit 0xff), and neither could #GP (IDT entry 13 is \
