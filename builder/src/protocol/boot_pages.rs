@@ -28,8 +28,8 @@ impl Memory {
         self.claims.add(start, size, RegionKind::Reserved, Permissions::empty(), "null page", None);
     }
 
-    /// Everything below 1 MiB that all protocols have, but for the first page. A protocol that enters its kernel with paging on has a page directory
-    /// of its own to put at [`crate::plan::layout::PAGE_DIRECTORY`].
+    /// Everything below 1 MiB that all protocols have, but for the first page. A protocol that enters its kernel with paging on
+    /// has a page directory of its own to put at [`crate::plan::layout::PAGE_DIRECTORY`].
     pub fn place_boot_pages(&mut self, tables: Tables, code: &BootCode) {
         let boot = RegionKind::BootCode;
         self.put_named(tables.gdt_address(), tables.gdt(), boot, Permissions::RW, "boot GDT");

@@ -3,7 +3,7 @@
 use iced_x86::Mnemonic;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::{ExceptionClass, has_error_code};
-use stos_x86::registers::{CpuState, EFLAGS_FIXED};
+use stos_x86::registers::{CpuState, EFLAGS_FIXED, EFLAGS_RESERVED};
 
 use super::exception::{BREAKPOINT, DOUBLE_FAULT, OVERFLOW, exception};
 use super::hint::extension_of;
@@ -11,8 +11,6 @@ use super::instruction::{at_eip, follows};
 use super::scene::{Guest, Scene};
 use crate::machine::{Delivery, Source};
 
-/// Bits of EFLAGS that are always clear: 3, 5, 15 and 22 to 31 (Intel SDM volume 1, section 3.4.3).
-const EFLAGS_CLEAR: u32 = 0xffc0_8028;
 /// Bytes of `int n`.
 const INT_LENGTH: u32 = 2;
 /// `int`, `int3` and `into`.
@@ -49,7 +47,7 @@ pub fn delivery(guest: Guest<'_>, record: &FaultRecord) -> Delivery {
 fn without_error_code(record: &FaultRecord) -> FaultRecord {
     let pushes = u8::try_from(record.vector).is_ok_and(has_error_code) && record.vector != DOUBLE_FAULT;
     let is_selector = record.eip & !0xffff == 0;
-    let is_eflags = record.cs & (EFLAGS_CLEAR | EFLAGS_FIXED) == EFLAGS_FIXED;
+    let is_eflags = record.cs & (EFLAGS_RESERVED | EFLAGS_FIXED) == EFLAGS_FIXED;
     if !(pushes && is_selector && is_eflags) {
         return record.clone();
     }

@@ -1,7 +1,7 @@
 //! Page faults at the first instruction after `mov` to CR0 or CR3: the code was there before, and the new tables do not lead to it.
 
-use stos_x86::paging::WalkEnd;
-use stos_x86::registers::{CR0_ET, CR0_PG, CR4_PSE, CpuState};
+use stos_x86::paging::{Entry, EntryFlags, TABLE_SIZE, WalkEnd};
+use stos_x86::registers::{CR0_ET, CR0_PG, CR3_PCD, CR3_PWT, CR4_PSE, CpuState};
 
 use super::exception::PAGE_FAULT;
 use super::place::describe_address;
@@ -10,14 +10,8 @@ use crate::machine::LinearMemory;
 
 /// Bytes of `mov` to a control register.
 const LENGTH: u32 = 3;
-/// Bits of CR3 that name no address: the CPU heeds 3 and 4 (PWT, PCD) and ignores the others (Intel SDM volume 3A, table 4-3).
-const CR3_LOW: u32 = 0xfff;
-const CR3_CACHING: u32 = 0x18;
-/// PS in an entry of the directory: it maps 4 MiB.
-const LARGE: u32 = 1 << 7;
-const PRESENT: u32 = 1;
-/// Entries of a table.
-const ENTRIES: u32 = 1024;
+/// Bits of CR3 that name no address: the CPU heeds PWT and PCD and ignores the others (Intel SDM volume 3A, table 4-3).
+const CR3_LOW: u32 = TABLE_SIZE - 1;
 /// Fewest entries that make a pattern.
 const PATTERN: usize = 8;
 
@@ -119,7 +113,7 @@ fn moved(cpu: &CpuState, bytes: &[u8], register: u32) -> Option<(&'static str, u
 
 /// A directory that does not begin with a page.
 fn misaligned(scene: &Scene<'_>, cr3: u32) -> Option<String> {
-    let low = cr3 & CR3_LOW & !CR3_CACHING;
+    let low = cr3 & CR3_LOW & !(CR3_PWT | CR3_PCD);
     (low != 0).then(|| {
         let directory = cr3 & !CR3_LOW;
         let named = describe_address(scene.guest.symbols, cr3);
@@ -136,7 +130,8 @@ fn misaligned(scene: &Scene<'_>, cr3: u32) -> Option<String> {
 fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
     let walk = scene.memory.walk(scene.cpu.eip);
     let step = walk.steps.first()?;
-    let is_large = step.entry.0 & (LARGE | PRESENT) == LARGE | PRESENT && scene.cpu.cr4 & CR4_PSE == 0;
+    let is_large = step.entry.flags().contains(EntryFlags::PRESENT | EntryFlags::PAGE_SIZE);
+    let is_large = is_large && scene.cpu.cr4 & CR4_PSE == 0;
     is_large.then(|| {
         format!(
             "page directory entry {} asks for a page of 4 MiB (bit 7), but CR4.PSE (bit 4) is 0, so the CPU takes it for the \
@@ -152,9 +147,9 @@ fn wide_entries(scene: &Scene<'_>, cr3: u32) -> Option<String> {
     let mut tables = walk.steps.first().map(|step| step.entry.address()).into_iter().chain([cr3 & !CR3_LOW]);
     let is_wide = |table: &u32| {
         let word = |index: u32| scene.guest.memory.read(u64::from(*table) + 4 * u64::from(index));
-        let words: Vec<u32> = (0..ENTRIES).map_while(word).map(u32::from_le_bytes).collect();
+        let words: Vec<u32> = (0..TABLE_SIZE / 4).map_while(word).map(u32::from_le_bytes).collect();
         let (even, mut odd) = (words.iter().step_by(2), words.iter().skip(1).step_by(2));
-        even.filter(|&word| word & PRESENT != 0).count() >= PATTERN && odd.all(|&word| word == 0)
+        even.filter(|&&word| Entry(word).is_present()).count() >= PATTERN && odd.all(|&word| word == 0)
     };
     tables.find(is_wide).map(|table| {
         format!(

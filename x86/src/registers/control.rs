@@ -23,6 +23,11 @@ pub const CR0_CD: u32 = 1 << 30;
 /// CR0 bit 31, paging.
 pub const CR0_PG: u32 = 1 << 31;
 
+/// CR3 bit 3, page-level write-through: how the page directory is cached.
+pub const CR3_PWT: u32 = 1 << 3;
+/// CR3 bit 4, page-level cache disable: whether it is.
+pub const CR3_PCD: u32 = 1 << 4;
+
 /// CR4 bit 0, virtual-8086 mode extensions.
 pub const CR4_VME: u32 = 1 << 0;
 /// CR4 bit 1, protected-mode virtual interrupts.

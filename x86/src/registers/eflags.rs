@@ -2,6 +2,8 @@
 
 /// Bit 1, which always reads as one.
 pub const EFLAGS_FIXED: u32 = 1 << 1;
+/// Bits 3, 5, 15 and 22 to 31, which always read as zero.
+pub const EFLAGS_RESERVED: u32 = 0xffc0_8028;
 /// Bit 8, trap: #DB after each instruction.
 pub const EFLAGS_TF: u32 = 1 << 8;
 /// Bit 9, interrupt enable.
