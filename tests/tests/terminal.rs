@@ -158,3 +158,14 @@ fn the_screen_has_the_terminal_when_the_serial_port_leads_elsewhere() {
     session.type_keys(b"\x1b");
     ended(session, 0);
 }
+
+#[test]
+fn what_was_typed_before_the_screen_came_is_for_the_keyboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("file:{}", folder.path().join("com1").display());
+    let mut session = start_with(folder.path(), "typewriter", &["--serial", &file]);
+    session.type_keys(b"early");
+    session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 1) == "early");
+    session.type_keys(b"\x1b");
+    ended(session, 0);
+}

@@ -167,14 +167,17 @@ impl<'a> Session<'a> {
     fn look_at_the_screen(&mut self) -> Result<(), Outcome> {
         self.view.watch_rows(&self.console.output, false);
         let is_seen = self.is_seen_on_serial();
-        let is_live_now = self.view.show.look(is_seen).map_err(Outcome::io("drawing the screen"))?;
-        if is_live_now && self.options.keyboard.is_none() {
+        if !self.view.show.is_due(is_seen) {
+            return Ok(());
+        }
+        // Before it is drawn: who sees it types for it.
+        if self.options.keyboard.is_none() {
             let Console { typing, events, .. } = &mut self.console;
             typing
                 .turn_to_keyboard(&self.route, events)
                 .map_err(Outcome::io("reading what is typed at the terminal"))?;
         }
-        Ok(())
+        self.view.show.go_live().map_err(Outcome::io("drawing the screen"))
     }
 
     fn output_failed(&self, source: std::io::Error) -> Outcome {

@@ -46,24 +46,26 @@ impl Show {
         Self { mode, screen, hold, live: None, has_been_live: false, touched: None }
     }
 
-    /// Looks at the guest; `is_serial_used` says whether it has printed on its serial port. True when the screen has just
-    /// come to the terminal.
-    ///
-    /// # Errors
-    /// Those of starting to draw.
-    pub fn look(&mut self, is_serial_used: bool) -> io::Result<bool> {
+    /// True when the screen is to come to the terminal now; `is_serial_used` says whether the guest has printed on its
+    /// serial port.
+    pub fn is_due(&mut self, is_serial_used: bool) -> bool {
         let wanted = match self.mode {
             ScreenMode::Live => true,
             ScreenMode::Auto => !is_serial_used && self.has_been_touched_for(SERIAL_PATIENCE),
             ScreenMode::Final | ScreenMode::Off => false,
         };
-        if !wanted || self.has_been_live || !LiveScreen::is_possible() {
-            return Ok(false);
-        }
+        wanted && !self.has_been_live && LiveScreen::is_possible()
+    }
+
+    /// Draws the screen on the terminal from now on.
+    ///
+    /// # Errors
+    /// Those of starting to draw.
+    pub fn go_live(&mut self) -> io::Result<()> {
         self.hold.begin();
         self.live = Some(LiveScreen::begin(self.screen.clone())?);
         self.has_been_live = true;
-        Ok(true)
+        Ok(())
     }
 
     fn has_been_touched_for(&mut self, time: Duration) -> bool {

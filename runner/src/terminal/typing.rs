@@ -63,12 +63,16 @@ impl Typing {
         route: &Arc<Route>,
         events: &Sender<E>,
     ) -> io::Result<()> {
-        if self.0.is_none() {
+        let is_read = self.0.is_some();
+        if !is_read {
             *self = Self::prepare(Reads::Typed)?;
-            self.begin(route, events.clone())?;
         }
+        // Before anything is read: what was typed already is for the keyboard, too.
         if self.terminal().is_some() {
             route.turn_to_keyboard();
+        }
+        if !is_read {
+            self.begin(route, events.clone())?;
         }
         Ok(())
     }
