@@ -180,6 +180,8 @@ codes! {
     NoVideoMode = "W0006", 0;
     /// A stack at entry that can't be written.
     StackNowhere = "W0007", 0;
+    /// A segment of nothing but ELF headers or notes that can't be loaded, and is left out.
+    SegmentLeftOut = "W0008", 0;
 }
 
 impl std::fmt::Display for Code {

@@ -1,5 +1,7 @@
 //! The addresses that a kernel's file is held against: what a PC has in the first MiB, and where stos kernels are linked.
 
+/// First byte after the first page, where no kernel is loaded.
+pub const FIRST_PAGE_END: u32 = 0x1000;
 /// First byte after a PC's low memory. The extended BIOS data area, video memory and ROMs follow.
 pub const LOW_MEMORY_END: u32 = 0x9_fc00;
 /// Where a PC's memory begins again.

@@ -192,9 +192,9 @@ fn help(claim: &Claim, others: &[&Claim], all: &Claims) -> String {
     }
     let link_address = all.link_address;
     // What GNU ld makes of `-Ttext=…` without a linker script: the headers, on the page before the first section.
-    if claim.parts.is_empty() && claim.range.start.0 == 0xf_f000 {
+    if claim.range.start.0 == 0xf_f000 && claim.parts.iter().all(|(_, part)| part.start.0 >= 0x10_0000) {
         return format!(
-            "these are probably the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment={link_address:#x}` instead of `-Ttext={link_address:#x}`"
+            "it probably begins with the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment={link_address:#x}` instead of `-Ttext={link_address:#x}`"
         );
     }
     let in_place = all.list.iter().filter(|other| other.kind == RegionKind::Kernel && other.range.start.0 >= 0x10_0000);

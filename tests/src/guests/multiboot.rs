@@ -1,4 +1,4 @@
-//! Multiboot guests: one program, linked in four ways, and told by its command line what to do.
+//! Multiboot guests: one program, linked in five ways, and told by its command line what to do.
 
 use super::guest::Guest;
 use super::text::Text;
@@ -33,6 +33,7 @@ pub fn all() -> Vec<Guest> {
         checked("multiboot", "multiboot/check"),
         checked("multiboot with a loose header", "multiboot/loose"),
         checked("multiboot in the upper half", "multiboot/upper"),
+        checked("multiboot behind its ELF headers", "multiboot/headers"),
         Guest {
             stdout: after(&["flags 0x0000024D\n", "multiboot: everything is right\n"]),
             ..guest("multiboot flat binary", "multiboot/flat.bin", "flat", 0, "")

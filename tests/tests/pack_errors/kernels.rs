@@ -1,8 +1,9 @@
 //! Kernels that can't be loaded, and kernels that can but should not look like that.
 
 use stos_tests::elf::{Elf, SHARED, Section, Segment, Symbol};
+use stos_tests::tools::pack_in;
 
-use super::{assert_elf_refused, assert_elf_silent, assert_elf_warned};
+use super::{assert_elf_refused, assert_elf_silent, assert_elf_warned, assert_warned, elf_folder, elf_snapshot};
 
 fn patched(offset: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = Elf::kernel().to_bytes();
@@ -123,6 +124,35 @@ fn kernels_on_memory_that_is_taken_are_refused_once_for_each_segment() {
         ..Elf::kernel()
     };
     assert_elf_refused("at_the_kernel_base", &low.to_bytes(), &[]);
+}
+
+/// A kernel whose first segment, at `vaddr`, holds `size` bytes of the file from its beginning on; `in_it` names some of them.
+fn with_headers(vaddr: u32, size: u32, in_it: Option<Section>) -> Vec<u8> {
+    let headers = Segment { file_size: size, memory_size: size, ..Segment::new(vaddr, 4, &[]) };
+    let code = Segment::new(0xc010_1000, 5, &[0xf4; 64]);
+    let sections = [Some(Section::text(1, 0xc010_1000, 64)), in_it].into_iter().flatten().collect();
+    let kernel =
+        Elf { entry: 0xc010_1000, segments: vec![headers, code], sections, symbols: Vec::new(), ..Elf::kernel() };
+    let mut file = kernel.to_bytes();
+    // The first program header's p_offset.
+    file[56..60].fill(0);
+    file
+}
+
+#[test]
+fn nothing_but_headers_is_ever_left_out() {
+    let headers = 52 + 2 * 32;
+    let folder = elf_folder(&with_headers(0xc00f_f000, headers, None), &[]);
+    assert_warned(folder.path(), "manifest.yaml", &elf_snapshot("headers_are_left_out"));
+    let folder = elf_folder(&with_headers(0x40_0000, headers, None), &[]);
+    assert_warned(folder.path(), "manifest.yaml", &elf_snapshot("headers_outside_the_window"));
+    assert_elf_refused("headers_with_code_behind_them", &with_headers(0xc00f_f000, headers + 4, None), &[]);
+    let data = Section::bss(0xc00f_f000, 16);
+    assert_elf_refused("headers_that_a_section_names", &with_headers(0xc00f_f000, headers, Some(data)), &[]);
+    // Where they can be loaded, they are, without a word.
+    let folder = elf_folder(&with_headers(0xc010_0000, headers, None), &[]);
+    let packed = pack_in(folder.path(), &["manifest.yaml"]);
+    assert_eq!((packed.status, &*packed.stderr), (Some(0), ""));
 }
 
 #[test]

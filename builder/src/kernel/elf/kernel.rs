@@ -2,6 +2,7 @@
 //! or at `p_paddr`.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, elf};
@@ -13,6 +14,7 @@ use super::physical;
 use super::section::{KernelSection, assign, naming, read_sections};
 use super::segment::{LoadSegment, read_segment};
 use super::symbols::{ElfSymbols, Label};
+use super::unneeded::{leave_out, unneeded};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
 
@@ -45,6 +47,7 @@ impl KernelElf {
             // The window is checked below.
             segment.paddr = segment.vaddr.wrapping_sub(base);
         }
+        kernel.leave_out(input, Some(u64::from(base)..u64::from(base) + u64::from(window)), &mut found);
         let layout = kernel.layout(input);
         layout.check_window(base, window, &mut found);
         layout.check_overlap(&mut found);
@@ -61,6 +64,7 @@ impl KernelElf {
     /// Everything that keeps the kernel from being loaded.
     pub fn parse_physical(input: &InputFile) -> Result<Self, Diagnostics> {
         let (mut kernel, mut found) = Self::read(input)?;
+        kernel.leave_out(input, None, &mut found);
         let layout = kernel.layout(input);
         physical::check_overlap(&layout, &mut found);
         if found.list.is_empty()
@@ -76,7 +80,8 @@ impl KernelElf {
     /// # Errors
     /// Everything that keeps the kernel from being loaded.
     pub fn parse_segments(input: &InputFile) -> Result<Self, Diagnostics> {
-        let (kernel, mut found) = Self::read(input)?;
+        let (mut kernel, mut found) = Self::read(input)?;
+        kernel.leave_out(input, None, &mut found);
         physical::check_overlap(&kernel.layout(input), &mut found);
         kernel.finish(input, found)
     }
@@ -91,6 +96,9 @@ impl KernelElf {
         segments.sort_by_key(|segment| segment.vaddr);
         assign(&mut sections, &segments);
         let ElfSymbols { labels: symbols, exports, .. } = ElfSymbols::read(input, header)?;
+        for segment in &mut segments {
+            segment.unneeded = unneeded(segment, &sections, header, &input.bytes);
+        }
         let (entry, warnings) = (header.e_entry.get(LittleEndian), Diagnostics::default());
         Ok((Self { entry, segments, sections, symbols, exports, warnings }, found))
     }
@@ -99,10 +107,27 @@ impl KernelElf {
         Layout { input, segments: &self.segments, sections: &self.sections, symbols: &self.symbols }
     }
 
+    /// Leaves out the segments that no kernel needs and that can't be loaded where they are. `window` are the virtual addresses
+    /// that are mapped for the kernel, when they decide.
+    fn leave_out(&mut self, input: &InputFile, window: Option<Range<u64>>, found: &mut Diagnostics) {
+        let mut left_out = BTreeSet::new();
+        let mut warnings = Diagnostics::default();
+        for segment in &self.segments {
+            let said = leave_out(&self.layout(input), segment, window.as_ref());
+            if let Some(Some(warning)) = found.take(said) {
+                left_out.insert(segment.index);
+                warnings.push(warning);
+            }
+        }
+        self.segments.retain(|segment| !left_out.contains(&segment.index));
+        self.warnings = warnings;
+    }
+
     /// Adds the warnings, unless there are errors, and keeps of the sections those that name parts of segments.
     fn finish(mut self, input: &InputFile, found: Diagnostics) -> Result<Self, Diagnostics> {
         found.finish(())?;
-        self.warnings = self.layout(input).warnings();
+        let warnings = self.layout(input).warnings();
+        self.warnings.list.extend(warnings.list);
         self.sections = naming(self.sections);
         Ok(self)
     }

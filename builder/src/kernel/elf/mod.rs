@@ -14,6 +14,7 @@ mod section;
 mod section_table;
 mod segment;
 mod symbols;
+mod unneeded;
 
 pub use header::is_relocatable;
 pub use kernel::KernelElf;

@@ -25,6 +25,8 @@ pub struct KernelSection {
     pub writable: bool,
     /// `SHF_EXECINSTR`.
     pub executable: bool,
+    /// `SHT_NOTE`.
+    pub is_note: bool,
     /// Its bytes in the file; `None` for `SHT_NOBITS`.
     file: Option<Range<u64>>,
 }
@@ -72,6 +74,7 @@ pub fn read_sections(input: &InputFile, header: &Header) -> Result<Vec<KernelSec
             segment: None,
             writable: flags & elf::SHF_WRITE.0 != 0,
             executable: flags & elf::SHF_EXECINSTR.0 != 0,
+            is_note: section.sh_type(LittleEndian) == elf::SHT_NOTE,
             file: has_bytes.then(|| offset..offset + u64::from(size)),
         });
     }

@@ -1,5 +1,6 @@
 //! A segment of a kernel, as its program header has it.
 
+use std::fmt;
 use std::ops::Range;
 
 use object::read::elf::ProgramHeader as _;
@@ -26,6 +27,26 @@ pub struct LoadSegment {
     pub permissions: Permissions,
     /// `p_align`.
     pub alignment: u32,
+    /// What it holds when no kernel needs it.
+    pub unneeded: Option<Unneeded>,
+}
+
+/// What a segment holds that no kernel needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unneeded {
+    /// The ELF header and the program headers.
+    Headers,
+    /// Notes, such as `.note.gnu.build-id`.
+    Notes,
+}
+
+impl fmt::Display for Unneeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Headers => "ELF headers",
+            Self::Notes => "notes",
+        })
+    }
 }
 
 impl LoadSegment {
@@ -98,5 +119,5 @@ pub fn read_segment(
     let permissions = Permissions::from_bits_truncate(program_header.p_flags(LittleEndian).0.to_le_bytes()[0]);
     let alignment = program_header.p_align.get(LittleEndian);
     let paddr = program_header.p_paddr.get(LittleEndian);
-    Ok(LoadSegment { index, vaddr, paddr, memory_size, file, permissions, alignment })
+    Ok(LoadSegment { index, vaddr, paddr, memory_size, file, permissions, alignment, unneeded: None })
 }

@@ -34,12 +34,12 @@ impl MultibootFacts {
         let kernel = Kernel::read(input)?;
         let parts = kernel.parts();
         let mut found = Diagnostics::default();
-        for (range, what) in &parts {
-            found.take(check_start(input, *range, what));
+        for part in &parts {
+            found.take(check_start(input, part));
         }
         found.finish(())?;
-        let start = parts.iter().map(|(range, _)| range.start.0).min().unwrap_or_default();
-        let end = parts.iter().map(|(range, _)| range.end()).max().unwrap_or_default();
+        let start = parts.iter().map(|part| part.range.start.0).min().unwrap_or_default();
+        let end = parts.iter().map(|part| part.range.end()).max().unwrap_or_default();
         Ok(Self { header_offset, flags, address_fields: addresses.is_some(), start, end, entry: kernel.entry })
     }
 }

@@ -7,6 +7,7 @@ use super::header::{Header, WANTS_VIDEO};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment, Names, SectionTable};
+use crate::kernel::load_address::Part;
 
 /// A kernel with its header.
 pub struct Kernel {
@@ -74,16 +75,28 @@ impl Kernel {
         (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
     }
 
+    /// What to say of segments that are left out.
+    pub fn left_out(&self) -> Vec<Diagnostic> {
+        let Image::Elf { kernel, .. } = &self.image else { return Vec::new() };
+        let warnings = kernel.warnings.list.iter();
+        warnings.filter(|warning| warning.code == Code::SegmentLeftOut).cloned().collect()
+    }
+
     /// What is loaded where, with words for each part.
-    pub fn parts(&self) -> Vec<(GuestRange, String)> {
+    pub fn parts(&self) -> Vec<Part> {
         match &self.image {
             Image::Elf { kernel, .. } => {
-                let part = |segment: &LoadSegment| (segment.physical(), format!("segment {}", segment.index));
+                let part = |segment: &LoadSegment| Part {
+                    range: segment.physical(),
+                    what: format!("segment {}", segment.index),
+                    begins_with_headers: segment.file.start == 0 && !segment.file.is_empty(),
+                };
                 kernel.segments.iter().map(part).collect()
             }
             Image::Flat(flat) => {
                 let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
-                vec![(range, "the image that its Multiboot header's address fields describe".to_owned())]
+                let what = "the image that its Multiboot header's address fields describe".to_owned();
+                vec![Part { range, what, begins_with_headers: false }]
             }
         }
     }

@@ -41,6 +41,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let kernel = Kernel::read(&inputs.kernel.file)?;
     let mut warnings = Diagnostics::default();
     warnings.list.extend(kernel.video_warning(&inputs.kernel.file));
+    warnings.list.extend(kernel.left_out());
 
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
@@ -94,8 +95,8 @@ impl Kernel {
     /// Puts the kernel into memory; returns its end, at least 1 MiB.
     fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
         let mut found = Diagnostics::default();
-        for (range, what) in self.parts() {
-            found.take(check_place(manifest, &loaded.file, range, &what));
+        for part in self.parts() {
+            found.take(check_place(manifest, &loaded.file, &part));
         }
         found.finish(())?;
         match &self.image {

@@ -1,0 +1,154 @@
+//! What a help line tells to do, done: kernels as linkers make them, what is said of each, and that the advice mends it. GNU ld
+//! is always there; what gold and lld make is looked at where they are installed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use stos_tests::tools::{Run, pack_in, run};
+use tempfile::TempDir;
+
+/// A kernel in assembler: the header first, then code.
+const MULTIBOOT: &str = r#"
+    .section .multiboot, "a"
+    .align 4
+    .long 0x1BADB002, 0, -0x1BADB002
+    .text
+    .globl _start
+_start: movl $number, %eax
+    hlt
+    .data
+number: .long 1
+    .section .note.GNU-stack, "", @progbits
+"#;
+
+/// A linker script that begins like this, with the header first and data on a page of its own.
+fn script(start: &str) -> String {
+    format!(
+        "ENTRY(_start)\nSECTIONS {{ . = {start}; .text : {{ KEEP(*(.multiboot)) *(.text) }} .data : ALIGN(4096) {{ *(.data) }} }}\n"
+    )
+}
+
+/// A folder with `start.o`, made of this source, and the script `kernel.ld`.
+fn folder(source: &str, script: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("start.S"), source).unwrap();
+    fs::write(folder.path().join("kernel.ld"), script).unwrap();
+    shell(folder.path(), "gcc -m32 -c start.S");
+    folder
+}
+
+fn shell(folder: &Path, line: &str) {
+    let ended = run(Command::new("sh").args(["-c", line]).current_dir(folder).env("LC_ALL", "C"));
+    assert_eq!(ended.status, Some(0), "{line}: {}", ended.stderr);
+}
+
+/// Whether the linker `name` is installed; says so when it is not.
+fn is_installed(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("skipped: {name} is not installed");
+    }
+    found
+}
+
+/// Links by `line`, and packs.
+fn pack(folder: &Path, line: &str, protocol: &str) -> Run {
+    shell(folder, line);
+    let manifest = format!("version: 1\nname: x\nmemory: 32MiB\nkernel: {{path: kernel.elf, protocol: {protocol}}}\n");
+    fs::write(folder.join("manifest.yaml"), manifest).unwrap();
+    pack_in(folder, &["manifest.yaml"])
+}
+
+/// Asserts that a kernel that is linked by `line` packs or not, as `status` says, with all of `said`.
+fn assert_said(folder: &Path, line: &str, protocol: &str, status: i32, said: &[&str]) {
+    let packed = pack(folder, line, protocol);
+    assert_eq!(packed.status, Some(status), "{line}: {}", packed.stderr);
+    for text in said {
+        assert!(packed.stderr.contains(text), "{line}: {text:?} is not in\n{}", packed.stderr);
+    }
+}
+
+/// Asserts that a kernel that is linked by `line` packs without a word.
+fn assert_silent(folder: &Path, line: &str, protocol: &str) {
+    let packed = pack(folder, line, protocol);
+    assert_eq!((packed.status, &*packed.stderr), (Some(0), ""), "{line}");
+}
+
+#[test]
+fn headers_before_the_code_are_left_out_and_text_segment_takes_them_along() {
+    let folder = folder(MULTIBOOT, "");
+    for (protocol, base) in [("elf", "0x100000"), ("stos", "0xc0100000")] {
+        let ld = |options: &str| format!("ld -m elf_i386 {options} -o kernel.elf start.o");
+        let help = format!("link with `-Ttext-segment={base}` instead of `-Ttext={base}`");
+        let said = ["warning[W0008]: ", "it holds only ELF headers, and would be loaded in the PC's hole", &help];
+        assert_said(folder.path(), &ld(&format!("-z separate-code -Ttext={base}")), protocol, 0, &said);
+        assert_silent(folder.path(), &ld(&format!("-z separate-code -Ttext-segment={base}")), protocol);
+        // Headers and code in one segment can't be parted.
+        let said = ["error[E0041]: ", "it probably begins with the ELF headers", &help[5..]];
+        assert_said(folder.path(), &ld(&format!("-z noseparate-code -Ttext={base}")), protocol, 65, &said);
+        assert_silent(folder.path(), &ld(&format!("-z noseparate-code -Ttext-segment={base}")), protocol);
+    }
+    let ld = "ld -m elf_i386 -z noseparate-code -Ttext=0x100000 -o kernel.elf start.o";
+    let said = ["error[E0031]: ", "it begins with the ELF headers", "`-Ttext-segment=0x100000`"];
+    assert_said(folder.path(), ld, "multiboot", 65, &said);
+    assert_silent(folder.path(), &ld.replace("-Ttext", "-Ttext-segment"), "multiboot");
+}
+
+#[test]
+fn a_script_that_begins_at_sizeof_headers_packs() {
+    let folder = folder(MULTIBOOT, &script("1M + SIZEOF_HEADERS"));
+    let ld = |options: &str| format!("ld -m elf_i386 {options} -T kernel.ld -o kernel.elf start.o");
+    let packed = pack(folder.path(), &ld("-z separate-code"), "multiboot");
+    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
+    // Not every version of ld gives the headers an address of their own to be loaded at.
+    let is_said = packed.stderr.contains("warning[W0008]") && packed.stderr.contains("link with `-z noseparate-code`");
+    assert!(packed.stderr.is_empty() || is_said, "{}", packed.stderr);
+    assert_silent(folder.path(), &ld("-z noseparate-code"), "multiboot");
+}
+
+#[test]
+fn a_position_independent_program_is_told_how_to_be_none() {
+    let folder = folder(MULTIBOOT, &script("1M"));
+    let gcc = |options: &str| format!("gcc -m32 -nostdlib {options} -T kernel.ld -o kernel.elf start.o 2>/dev/null");
+    let said = ["error[E0023]: ", "`gcc -no-pie`", "-fno-pie`"];
+    let packed = pack(folder.path(), &gcc("-pie"), "multiboot");
+    let is_said = said.iter().all(|text| packed.stderr.contains(text));
+    // Older versions of ld give it its own type.
+    assert!(packed.status == Some(65) && (is_said || packed.stderr.contains("ET_DYN")), "{}", packed.stderr);
+    assert_silent(folder.path(), &gcc("-no-pie -Wl,--build-id=none"), "multiboot");
+}
+
+#[test]
+fn a_build_id_at_the_address_of_programs_is_left_out() {
+    let folder = folder(MULTIBOOT, "");
+    let ld = |id: &str| {
+        format!("ld -m elf_i386 -n --build-id={id} -Ttext=0xc0100000 -Tdata=0xc0101000 -o kernel.elf start.o")
+    };
+    let said = ["warning[W0008]: ", "it holds only notes, and would lie outside of", "`--build-id=none`"];
+    assert_said(folder.path(), &ld("sha1"), "stos", 0, &said);
+    let packed = pack(folder.path(), &ld("none"), "stos");
+    assert!(packed.status == Some(0) && !packed.stderr.contains("W0008"), "{}", packed.stderr);
+}
+
+#[test]
+fn golds_and_llds_headers_are_left_out() {
+    let folder = folder(MULTIBOOT, &script("1M"));
+    if is_installed("ld.gold") {
+        let gold = |options: &str| format!("ld.gold -m elf_i386 {options} -T kernel.ld -o kernel.elf start.o");
+        let said = ["warning[W0008]: ", "where there is a linker script, with `-n`"];
+        assert_said(folder.path(), &gold(""), "multiboot", 0, &said);
+        assert_silent(folder.path(), &gold("-n"), "multiboot");
+        // Without a script, headers and code share a segment that begins at 1 MiB.
+        assert_silent(folder.path(), "ld.gold -m elf_i386 -Ttext=1048576 -o kernel.elf start.o", "multiboot");
+    }
+    if is_installed("ld.lld") {
+        let lld = |options: &str| format!("ld.lld -m elf_i386 {options} -o kernel.elf start.o");
+        let help = "`--image-base=0xc0100000` instead of `-Ttext` (ld.lld)";
+        let said = ["warning[W0008]: ", "outside of 0xc0000000-0xc03fffff", help];
+        assert_said(folder.path(), &lld("-Ttext=0xC0100000"), "stos", 0, &said);
+        assert_silent(folder.path(), &lld("--image-base=0xc0100000"), "stos");
+    }
+}
