@@ -39,7 +39,7 @@ pub fn unneeded(segment: &LoadSegment, sections: &[KernelSection], header: &Head
     (first.is_note && held.all(|section| section.is_note)).then_some(Unneeded::Notes)
 }
 
-/// Which of PT_INTERP and PT_DYNAMIC the file has, in words: only programs that a dynamic linker is to load do.
+/// Which of `PT_INTERP` and `PT_DYNAMIC` the file has, in words: only programs that a dynamic linker is to load do.
 fn marks_of_a_dynamic_linker(input: &InputFile) -> Option<&'static str> {
     let header = header(input, elf::ET_EXEC).ok()?;
     let headers = header.program_headers(LittleEndian, &*input.bytes).ok()?;
