@@ -47,7 +47,7 @@ impl KernelElf {
             // The window is checked below.
             segment.paddr = segment.vaddr.wrapping_sub(base);
         }
-        kernel.leave_out(input, Some(u64::from(base)..u64::from(base) + u64::from(window)), &mut found);
+        kernel.leave_out(input, Some(&(u64::from(base)..u64::from(base) + u64::from(window))), &mut found);
         let layout = kernel.layout(input);
         layout.check_window(base, window, &mut found);
         layout.check_overlap(&mut found);
@@ -109,11 +109,11 @@ impl KernelElf {
 
     /// Leaves out the segments that no kernel needs and that can't be loaded where they are. `window` are the virtual addresses
     /// that are mapped for the kernel, when they decide.
-    fn leave_out(&mut self, input: &InputFile, window: Option<Range<u64>>, found: &mut Diagnostics) {
+    fn leave_out(&mut self, input: &InputFile, window: Option<&Range<u64>>, found: &mut Diagnostics) {
         let mut left_out = BTreeSet::new();
         let mut warnings = Diagnostics::default();
         for segment in &self.segments {
-            let said = leave_out(&self.layout(input), segment, window.as_ref());
+            let said = leave_out(&self.layout(input), segment, window);
             if let Some(Some(warning)) = found.take(said) {
                 left_out.insert(segment.index);
                 warnings.push(warning);
