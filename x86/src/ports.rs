@@ -40,6 +40,8 @@ pub const ATA_SECONDARY: RangeInclusive<u16> = 0x170..=0x177;
 pub const ATA_SECONDARY_CONTROL: u16 = 0x376;
 /// The first register of a VGA.
 pub const VGA: u16 = 0x3c0;
+/// Index port of a VGA's CRTC, which knows where the screen and the cursor are; its data port is one above.
+pub const CRTC_INDEX: u16 = 0x3d4;
 /// The last register of a VGA.
 pub const VGA_LAST: u16 = 0x3df;
 /// The first register of the first serial port, a 16550A.
@@ -55,7 +57,10 @@ pub const PCI_ADDRESS: u16 = 0xcf8;
 /// Where it would have the register itself.
 pub const PCI_DATA: u16 = 0xcfc;
 
-/// Every port above, a row for each device, in the order in which docs/machine.md lists them.
+/// Ports that shut other virtual machines down: QEMU's, Bochs's and older QEMU's, `VirtualBox`'s. There is none here.
+pub const SHUT_DOWN: [u16; 3] = [0x604, 0xb004, 0x4004];
+
+/// Every port of the machine, a row for each device, in the order in which docs/machine.md lists them.
 pub const TABLE: [&[RangeInclusive<u16>]; 15] = [
     &[PIC1..=PIC1 + 1, PIC2..=PIC2 + 1, ELCR],
     &[PIT],

@@ -1,5 +1,6 @@
 //! What is observed of a guest besides its output, from the threads that run it to whoever reports on it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::CpuState;
 
-use crate::devices::{Interrupts, PortLog};
+use crate::devices::{Absent, Interrupts, PortLog};
 use crate::machine::History;
 
 /// Exits by reason.
@@ -42,6 +43,8 @@ pub struct Findings {
     pub exits: Option<Exits>,
     /// Accesses to unknown ports, where they are seen.
     pub ports: Option<PortLog>,
+    /// Hardware that it looked for and that is not there.
+    pub absent: BTreeSet<Absent>,
     /// Processor time that the guest took.
     pub cpu_time: Option<Duration>,
     /// The last exceptions and interrupts, where they are logged.

@@ -1,12 +1,13 @@
 //! The ports and the devices behind them: carries out each access of a guest.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stos_x86::ports;
 
 use super::port_log::{PortAccess, PortLog};
-use super::{InterruptLine, KeyboardPort, Rtc, SerialPort, Vga};
+use super::{Absent, InterruptLine, KeyboardPort, Rtc, SerialPort, Vga};
 use crate::channel::{OutputPipe, Stream};
 
 /// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
@@ -64,6 +65,12 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     /// What the guest's accesses tell about it; stays up to date.
     pub fn log(&self) -> PortLog {
         self.log.clone()
+    }
+
+    /// What the guest has looked for in vain.
+    pub fn absent(&self) -> BTreeSet<Absent> {
+        let graphics = self.devices.vga.registers().is_graphics().then_some(Absent::Graphics);
+        Absent::of_log(&self.log).into_iter().chain(graphics).collect()
     }
 
     /// Carries out one or more reads of `width` bytes (1, 2 or 4) from `port`, as `rep ins` makes them.

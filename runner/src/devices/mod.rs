@@ -1,6 +1,7 @@
 //! The devices of the machine that a guest sees on KVM (docs/machine.md lists them), apart from the interrupt controllers and the
 //! timer, which the kernel emulates. On the emulated backend the same devices are QEMU's.
 
+mod absent;
 mod bus;
 mod i8042;
 mod line;
@@ -10,6 +11,7 @@ mod rtc;
 mod uart;
 mod vga;
 
+pub use absent::Absent;
 pub use bus::{Devices, FLOATING, PortBus, Request, SYSTEM_A20};
 pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort};
 pub use line::InterruptLine;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stos_x86::bios_data;
+use stos_x86::{bios_data, ports};
 
 use crate::channel::Adapter;
 
@@ -20,8 +20,6 @@ const PALETTE_MASK: u16 = 0x3c6;
 const MISCELLANEOUS_READ: u16 = 0x3cc;
 /// Graphics controller index; its data follows.
 const GRAPHICS: u16 = 0x3ce;
-/// CRTC index; its data follows.
-const CRTC: u16 = 0x3d4;
 /// Input status 1: retrace.
 const INPUT_STATUS: u16 = 0x3da;
 
@@ -37,15 +35,20 @@ const CURSOR_START: usize = 0x0a;
 /// Cursor start bit 5: no cursor.
 const CURSOR_OFF: u8 = 1 << 5;
 /// CRTC registers 0x0C and 0x0D: the cell that is shown first, high byte and low byte.
-const START_ADDRESS: usize = 0x0c;
+pub(super) const START_ADDRESS: usize = 0x0c;
 /// CRTC registers 0x0E and 0x0F: the cell that the cursor is in.
-const CURSOR_LOCATION: usize = 0x0e;
+pub(super) const CURSOR_LOCATION: usize = 0x0e;
 
 /// The CRTC's registers in mode 3, 80 columns of 25 rows (as firmware leaves them; IBM's VGA manual, table of modes).
 const CRTC_TEXT: [u8; 25] = [
     0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0x00, 0x00, 0x00, 0x00, 0x9c, 0x8e, 0x8f,
     0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff,
 ];
+/// Graphics controller register 6, miscellaneous: which memory is shown, and how.
+const GRAPHICS_MISCELLANEOUS: usize = 6;
+/// Its bit 0: pixels, not text.
+const GRAPHICS_MODE: u8 = 1 << 0;
+
 /// The sequencer's registers in mode 3.
 const SEQUENCER_TEXT: [u8; 5] = [0x03, 0x00, 0x03, 0x00, 0x02];
 /// The graphics controller's registers in mode 3.
@@ -120,8 +123,8 @@ impl Registers {
             MISCELLANEOUS_READ => self.miscellaneous,
             GRAPHICS => self.graphics.index,
             port if port == GRAPHICS + 1 => self.graphics.data(),
-            CRTC => self.crtc.index,
-            port if port == CRTC + 1 => self.crtc.data(),
+            ports::CRTC_INDEX => self.crtc.index,
+            port if port == ports::CRTC_INDEX + 1 => self.crtc.data(),
             INPUT_STATUS => {
                 self.attribute_data_next = false;
                 // Each read finds the other state, so that a guest waits for neither.
@@ -149,10 +152,15 @@ impl Registers {
             PALETTE_MASK => self.palette_mask = value,
             GRAPHICS => self.graphics.index = value,
             port if port == GRAPHICS + 1 => self.graphics.set_data(value),
-            CRTC => self.crtc.index = value,
-            port if port == CRTC + 1 => self.crtc.set_data(value),
+            ports::CRTC_INDEX => self.crtc.index = value,
+            port if port == ports::CRTC_INDEX + 1 => self.crtc.set_data(value),
             _ => {}
         }
+    }
+
+    /// The guest has set a mode of pixels.
+    pub fn is_graphics(&self) -> bool {
+        self.graphics.registers[GRAPHICS_MISCELLANEOUS] & GRAPHICS_MODE != 0
     }
 
     fn pair(&self, high: usize) -> u16 {
@@ -204,11 +212,10 @@ impl Adapter for Vga {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use stos_x86::ports;
 
     fn set_crtc(vga: &Vga, index: u8, value: u8) {
-        vga.registers().write(CRTC, index);
-        vga.registers().write(CRTC + 1, value);
+        vga.registers().write(ports::CRTC_INDEX, index);
+        vga.registers().write(ports::CRTC_INDEX + 1, value);
     }
 
     #[test]
@@ -218,8 +225,8 @@ mod tests {
         set_crtc(&vga, 0x0e, 0x01);
         set_crtc(&vga, 0x0f, 0x42);
         assert_eq!(vga.cursor(), Some(0x142));
-        vga.registers().write(CRTC, 0x0e);
-        assert_eq!(vga.registers().read(CRTC + 1), 0x01);
+        vga.registers().write(ports::CRTC_INDEX, 0x0e);
+        assert_eq!(vga.registers().read(ports::CRTC_INDEX + 1), 0x01);
         set_crtc(&vga, 0x0a, 0x20);
         assert_eq!(vga.cursor(), None);
         set_crtc(&vga, 0x0d, 80);

@@ -1,5 +1,6 @@
 //! What a run comes to: what its ending means, its exit status, its one sentence, and its report.
 
+mod absent;
 mod ending;
 pub mod report;
 mod run;
@@ -8,6 +9,7 @@ mod start;
 mod status;
 mod verdict;
 
+pub use absent::{sought, unseen};
 pub use ending::conclude;
 pub use run::Run;
 pub use start::{HOW_TO_INSTALL_EMULATOR, reason, remark};

@@ -3,14 +3,17 @@
 mod code_page;
 mod frame;
 mod picture;
+mod unshown;
 
 use std::sync::Arc;
 
 pub use frame::{COLUMNS, Cell, Frame, ROWS};
 pub use picture::write_png;
+pub use unshown::{Drawn, GRAPHICS_MEMORY, UnshownRows};
 
 use crate::channel::Adapter;
 use crate::machine::GuestMemory;
+use unshown::GRAPHICS_MEMORY_SIZE;
 
 /// Guest-physical address of the text memory.
 const TEXT_MEMORY: u64 = 0xb_8000;
@@ -41,5 +44,17 @@ impl Screen {
     pub fn frame(&self) -> Option<Frame> {
         let text = text_memory(&self.memory);
         (*text != *self.at_entry).then(|| Frame::new(&text, self.adapter.start(), self.adapter.cursor()))
+    }
+
+    /// What the guest has drawn. Where it moves the screen, rows that are not shown have been.
+    pub fn drawn(&self) -> Drawn {
+        let text = text_memory(&self.memory);
+        let pixels = self.memory.read_many(GRAPHICS_MEMORY, GRAPHICS_MEMORY_SIZE).unwrap_or_default();
+        Drawn {
+            is_shown: self.frame().is_some_and(|frame| !frame.text().is_empty()),
+            // An image has nothing there.
+            in_graphics_memory: pixels.iter().any(|byte| *byte != 0),
+            unshown: (self.adapter.start() == 0).then(|| UnshownRows::of(&text, &self.at_entry)).flatten(),
+        }
     }
 }

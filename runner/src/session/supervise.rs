@@ -14,10 +14,10 @@ use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, TICK};
 use crate::diagnosis::Hang;
 use crate::options::Options;
-use crate::outcome::{Outcome, Run, conclude, judge};
+use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
 use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
-use crate::terminal::{LiveScreen, RawTerminal, Route, Shortcut, Show};
+use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
 use crate::watch::{Matcher, OutputEvent, Rows, Sight};
 
 /// How long a guest may go on once everything expected has appeared, to report a status of its own.
@@ -152,10 +152,28 @@ impl<'a> Session<'a> {
         if self.view.show.show_last(self.is_seen_on_serial()) && !outcome.is_success() {
             (self.notify)(Notice::Information(UNSEEN));
         }
+        self.say_what_is_absent(&outcome);
         let Some(path) = &self.options.screen_png else { return outcome };
         match write_png(&frame, path) {
             Ok(()) => outcome,
             Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
+        }
+    }
+
+    /// Says what the guest looked for or drew in vain: what it drew is of no matter to those who see its serial port, unless it
+    /// failed, and the rest only then.
+    fn say_what_is_absent(&self, outcome: &Outcome) {
+        let Some(machine) = &self.run.machine else { return };
+        let absent = self.run.observed.lock().absent.clone();
+        let mut lines = Vec::new();
+        if self.options.screen != ScreenMode::Off && !(outcome.is_success() && self.is_seen_on_serial()) {
+            lines.extend(unseen(&self.view.show.drawn(), &absent));
+        }
+        if !outcome.is_success() {
+            lines.extend(sought(&absent, machine.image.description().run.exit_port));
+        }
+        for line in &lines {
+            (self.notify)(Notice::Information(line));
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use super::{Hold, LiveScreen};
-use crate::screen::{Frame, Screen};
+use crate::screen::{Drawn, Frame, Screen};
 
 /// How long a guest that has written to its screen may take to print on its serial port as well.
 const SERIAL_PATIENCE: Duration = Duration::from_millis(500);
@@ -89,6 +89,11 @@ impl Show {
     /// What the screen shows, if the guest has used it.
     pub fn used_frame(&self) -> Option<Frame> {
         self.screen.frame()
+    }
+
+    /// What of what the guest has drawn can be seen.
+    pub fn drawn(&self) -> Drawn {
+        self.screen.drawn()
     }
 
     /// What the screen shows, blank if the guest has not used it.

@@ -16,7 +16,8 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
         Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
         Guest::tiny("clock", "guests/rtc", 0, "rtc: 2000-01-01 00:00, day 7\nrtc: 640 KiB and 15360 KiB above 1 MiB\n"),
-        Guest::tiny("pci", "guests/pci", 0, "pci: no mechanism 1\npci: 0 devices on bus 0\n"),
+        Guest::tiny("pci", "guests/pci", 0, "pci: no mechanism 1\npci: 0 devices on bus 0\n")
+            .never_says(&["looked for PCI"]),
         Guest::tiny(
             "ata",
             "guests/ata",
@@ -43,10 +44,42 @@ pub fn all() -> Vec<Guest> {
         ]),
         Guest::tiny("screen without the expected", "guests/screen", 105, "")
             .options(&["--timeout", "60s", "--expect", "^the last row$", "--expect", "║ screen ║$"])
-            .says(&["no line of its output matched `║ screen ║$`"]),
+            .says(&["no line of its output matched `║ screen ║$`"])
+            .never_says(&["text memory", "CRTC", "graphics"]),
         Guest::tiny("screen with the forbidden", "guests/screen", 105, "")
             .options(&["--timeout", "60s", "--reject", "last row"])
             .says(&["a line of output matches `last row`, which is not to appear: the last row"]),
+        Guest::tiny("screen that scrolls by the start address", "guests/console", 104, "")
+            .cmdline("console=1")
+            .on_kvm(&[0])
+            .says(&[
+                "screen ---\nconsole: first row\n--- end",
+                "there is text in row 26 of the text memory, which is not shown: `console: one row too many`; the guest sets where the \
+                 screen begins (CRTC registers 0x0c and 0x0d), which the emulator does not know: see --backend kvm",
+            ]),
+        Guest::tiny("screen of who asks for the cursor", "guests/console", 104, "")
+            .cmdline("console=2")
+            .on_kvm(&[0])
+            .says(&["the guest uses the cursor's registers (CRTC registers 0x0e and 0x0f), which the emulator does not have: it reads \
+                     0xffff there"]),
+        Guest::tiny("screen that does not scroll", "guests/console", 104, "")
+            .says(&["there is text in row 26 of the text memory, which is not shown: `console: one row too many`; a screen has 25 rows"])
+            .never_says(&["CRTC"]),
+        Guest::tiny("graphics mode", "guests/graphics", 104, "")
+            .says(&["shows text only, 80 columns and 25 rows at 0xb8000"])
+            .never_says(&["text memory"]),
+        Guest::tiny("graphics memory", "guests/graphics", 104, "").cmdline("memory=1").says(&[
+            "the guest has written to 0xa0000, the memory of graphics modes; this machine shows text only, 80 columns and 25 rows at \
+             0xb8000",
+        ]),
+        Guest::tiny("shut down", "guests/shut_down", 104, "shut_down: good night\n")
+            .says_on_kvm(&["the guest wrote to a port that shuts other virtual machines down (0x604, 0xb004 or 0x4004); here, 0 written to port \
+                     0xf4 ends the run with success"])
+            .never_says(&["PCI"]),
+        Guest::tiny("pci in vain", "guests/pci", 105, "pci: no mechanism 1\npci: 0 devices on bus 0\n")
+            .options(&["--timeout", "60s", "--expect", "network: up"])
+            .says_on_kvm(&["the guest looked for PCI (port 0xcf8); this machine has none"])
+            .never_says(&["shuts"]),
         Guest::tiny("typewriter", "guests/typewriter", 0, "")
             .options(&["--timeout", "60s", "--keyboard", "ps2", "--screen", "final"])
             .input("hello, keyboard\u{1b}")

@@ -44,6 +44,8 @@ pub struct Guest {
     pub stdout: Text,
     /// What standard error must contain.
     pub stderr: &'static [&'static str],
+    /// What it must contain, too, on KVM.
+    pub stderr_on_kvm: &'static [&'static str],
     /// What it must not contain, the report aside.
     pub unsaid: &'static [&'static str],
     /// What it must contain, too, where an emulator is installed for a second run.
@@ -74,6 +76,7 @@ impl Guest {
             on_kvm: &[],
             stdout: Text::Exactly(stdout.to_owned()),
             stderr: &[],
+            stderr_on_kvm: &[],
             unsaid: &[],
             explained: &[],
         }
@@ -104,8 +107,18 @@ impl Guest {
         Self { stderr, ..self }
     }
 
+    /// What is only seen on KVM.
+    pub(super) fn says_on_kvm(self, stderr_on_kvm: &'static [&'static str]) -> Self {
+        Self { stderr_on_kvm, ..self }
+    }
+
     pub(super) fn never_says(self, unsaid: &'static [&'static str]) -> Self {
         Self { unsaid, ..self }
+    }
+
+    /// On KVM it ends with one of these.
+    pub(super) fn on_kvm(self, statuses: &'static [i32]) -> Self {
+        Self { on_kvm: statuses, ..self }
     }
 
     pub(super) fn explained(self, explained: &'static [&'static str]) -> Self {
@@ -192,7 +205,9 @@ impl Guest {
             Place::Nested => NOT_EXPLAINED,
         };
         // What is said belongs to the ending: a guest that may end otherwise on this machine is told of in other words.
-        let expected = self.stderr.iter().chain(of_second_run).filter(|_| found.status == Some(self.status));
+        let of_kvm = if backend == "kvm" { self.stderr_on_kvm } else { &[] };
+        let expected =
+            self.stderr.iter().chain(of_second_run).chain(of_kvm).filter(|_| found.status == Some(self.status));
         let silent = expected.filter(|text| !found.stderr.contains(**text));
         mistakes.extend(silent.map(|text| format!("{text:?} is missing on standard error")));
         let said = found.stderr.split(REPORT_MARK).next().unwrap_or_default();

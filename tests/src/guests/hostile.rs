@@ -22,7 +22,7 @@ fn ends_after(kernel: &str, words: &str, status: i32, last_words: &str) -> Guest
 
 /// The same guest, which ends with one of these on KVM.
 fn on_kvm(statuses: &'static [i32], guest: Guest) -> Guest {
-    Guest { on_kvm: statuses, stdout: Text::With(&["attack: "], &[]), ..guest }
+    Guest { stdout: Text::With(&["attack: "], &[]), ..guest.on_kvm(statuses) }
 }
 
 /// How a guest may end on KVM when the processor looks for its tables where no memory is: that is up to the processor and to

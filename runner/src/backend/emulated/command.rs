@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use stos_image::Description;
-use stos_x86::ports::{DEBUG_CONSOLE, PVPANIC};
+use stos_x86::ports::{CRTC_INDEX, DEBUG_CONSOLE, PVPANIC};
 
 use crate::machine::{ClockStart, Configuration, CpuModel};
 
@@ -42,6 +42,8 @@ pub struct Connections {
     pub rom: OwnedFd,
     /// What the debug console prints.
     pub debug: OwnedFd,
+    /// Which registers of a CRTC the guest selects. The machine has none.
+    pub crtc: OwnedFd,
     /// The machine protocol.
     pub control: OwnedFd,
     /// The machine protocol again, for keys: they wait for a guest that is slow to take them.
@@ -51,7 +53,7 @@ pub struct Connections {
 impl Connections {
     /// All of the files.
     pub fn into_files(self) -> Vec<OwnedFd> {
-        vec![self.memory, self.rom, self.debug, self.control, self.keys]
+        vec![self.memory, self.rom, self.debug, self.crtc, self.control, self.keys]
     }
 }
 
@@ -62,7 +64,7 @@ pub fn arguments(
     configuration: Configuration,
     log: CpuLog,
 ) -> Vec<OsString> {
-    let Connections { memory, memory_size, rom, debug, control, keys } = connections;
+    let Connections { memory, memory_size, rom, debug, crtc, control, keys } = connections;
     let path = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd());
     let exit_port = description.run.exit_port;
     let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit_port);
@@ -101,6 +103,9 @@ pub fn arguments(
     if let Some(fault_port) = fault_port {
         arguments.option("-device", &exit_device(fault_port, FAULT_WIDTH, None));
     }
+    arguments.option("-chardev", &format!("file,id=crtc,path={}", path(crtc)));
+    // Reads of a byte find what they find at a port without a device.
+    arguments.option("-device", &format!("isa-debugcon,iobase={CRTC_INDEX:#x},readback=0xff,chardev=crtc"));
     // The machine protocol tells the end of the guest from that of the emulator: stopped until told to go, and kept when
     // the guest resets, so that its registers can be read.
     arguments.option("-chardev", &format!("socket,id=control,fd={}", control.as_raw_fd()));

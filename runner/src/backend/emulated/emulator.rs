@@ -1,5 +1,6 @@
 //! The emulator and the connections to it.
 
+use std::collections::BTreeSet;
 use std::io::{self, PipeReader, Read};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use super::exception_log::ExceptionLog;
 use super::process::Process;
 use super::qmp::{Message, Qmp};
 use crate::backend::NotBegun;
+use crate::devices::Absent;
 use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
@@ -25,6 +27,8 @@ pub struct Emulator {
     pub process: Process,
     /// They carry the guest's output and end with the process.
     pub readers: Vec<JoinHandle<()>>,
+    /// Gives what of a CRTC the guest wanted, once it has ended.
+    pub crtc: JoinHandle<BTreeSet<Absent>>,
     /// Gives its standard error, once it has ended.
     pub messages: JoinHandle<Messages>,
 }
@@ -53,6 +57,18 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
         Messages { text: String::from_utf8_lossy(&kept).into_owned(), history: log.into_history() }
     };
     thread::Builder::new().name("qemu-stderr".to_owned()).spawn(body)
+}
+
+/// Reads which registers of a CRTC the guest selects.
+pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeSet<Absent>>> {
+    let body = move || {
+        let (mut wanted, mut buffer) = (BTreeSet::new(), [0; 4096]);
+        while let Ok(count @ 1..) = source.read(&mut buffer) {
+            wanted.extend(buffer[..count].iter().filter_map(|index| Absent::of_crtc_index(*index)));
+        }
+        wanted
+    };
+    thread::Builder::new().name("crtc".to_owned()).spawn(body)
 }
 
 impl Emulator {

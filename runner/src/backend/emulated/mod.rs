@@ -97,6 +97,7 @@ impl EmulatedGuest {
         let (serial, serial_end) = large_pipe().map_err(connecting())?;
         let (messages, messages_end) = io::pipe().map_err(connecting())?;
         let (debug, debug_end) = large_pipe().map_err(connecting())?;
+        let (crtc, crtc_end) = io::pipe().map_err(connecting())?;
         let (control, control_end) = UnixStream::pair().map_err(connecting())?;
         let (keys, keys_end) = UnixStream::pair().map_err(connecting())?;
 
@@ -105,6 +106,7 @@ impl EmulatedGuest {
             memory_size: machine.memory.size(),
             rom: rom.into(),
             debug: debug_end.into(),
+            crtc: crtc_end.into(),
             control: control_end.into(),
             keys: keys_end.into(),
         };
@@ -125,8 +127,9 @@ impl EmulatedGuest {
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
             spawn_reader("debugcon", debug, Stream::Debug, &link.output)?,
         ];
+        let crtc = emulator::spawn_crtc_reader(crtc).map_err(failed(ProcessStep::Reader))?;
         let messages = emulator::spawn_collector(messages).map_err(failed(ProcessStep::Watcher))?;
-        let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, messages };
+        let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, crtc, messages };
         if let Err(why) = emulator.begin() {
             emulator.process.kill();
             let complaint = emulator.last_words();

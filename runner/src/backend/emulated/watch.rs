@@ -69,12 +69,14 @@ impl Watcher {
             // A reader that panicked has nothing more to give.
             let _ = reader.join();
         }
+        let absent = emulator.crtc.join().unwrap_or_default();
         let messages = emulator.messages.join().unwrap_or_default();
         {
             let mut findings = link.observed.lock();
             findings.cpu = findings.cpu.take().or_else(|| findings.samples.last().cloned());
             findings.cpu_time = end.as_ref().ok().and_then(|(_, time)| *time);
             findings.history = messages.history;
+            findings.absent = absent;
         }
         if requests.stop.load(Ordering::Acquire) {
             return;

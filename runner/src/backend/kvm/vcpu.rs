@@ -65,6 +65,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
         findings.cpu = cpu;
         findings.exits = Some(self.exits);
         findings.ports = Some(self.bus.log());
+        findings.absent = self.bus.absent();
         findings.cpu_time = Duration::try_from(time).ok();
     }
 
