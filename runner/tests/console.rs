@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stos_tests::backends::unpaged;
-use stos_tests::bare::code::{self, ECHO, exit, flood, print, say};
+use stos_tests::bare::code::{self, ECHO, exit, flood, out8, print, say};
 use stos_tests::bare::{BareGuest, CODE, ImageFile, assert_status, command, run, run_with_input, start};
 
 #[test]
@@ -162,6 +162,10 @@ fn until_ends_the_run_when_it_is_seen() {
     for ended in assert_status(&[say("Loading complete\n"), code::SPIN.to_vec()], &expecting, 105) {
         let sentence = "the output has matched `Loading complete`, but no line of it had matched `tests passed`";
         assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+    }
+    // What comes after it does not count, however fast it comes.
+    for end in [exit(9), code::HALT.to_vec(), code::CRASH.to_vec(), out8(0x64, 0xfe)] {
+        assert_status(&[say("Loading complete\n"), end], &until, 0);
     }
     // Seen never: the guest ends as it does.
     assert_status(&[say("Loading\n"), exit(0)], &until, 0);

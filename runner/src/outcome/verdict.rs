@@ -1,12 +1,19 @@
 //! What a run's ending means in the light of what was expected of its output.
 
 use crate::outcome::{Before, Outcome};
-use crate::watch::Rejected;
+use crate::watch::Seen;
 
-/// What an ending means when the first `matched` of the `expected` expressions have matched, and `rejected` is a line that must not
-/// appear. Crashes and the guest's own failures are told as they are: they explain more than a line does. A kernel that did all
-/// that was expected may well stop with HLT or a reset.
-pub fn judge(ending: Outcome, expected: &[String], matched: usize, rejected: Option<Rejected>) -> Outcome {
+/// What an ending means when the output had what was `seen` in it, of the `expected` expressions among others. Crashes and the
+/// guest's own failures are told as they are: they explain more than a line does. A kernel that did all that was expected may well
+/// stop with HLT or a reset.
+///
+/// What ends the run has ended it, whatever the guest did next: it may have done that before anybody has looked at its output.
+pub fn judge(ending: Outcome, expected: &[String], seen: Seen) -> Outcome {
+    let Seen { matched, rejected, until } = seen;
+    let ending = match until {
+        Some(pattern) if is_of_guest(&ending) => Outcome::Until { pattern },
+        _ => ending,
+    };
     let says_little = match &ending {
         Outcome::Rejected(_)
         | Outcome::TimeLimit { .. }
@@ -31,5 +38,21 @@ pub fn judge(ending: Outcome, expected: &[String], matched: usize, rejected: Opt
             None,
         ) if !expected.is_empty() => Outcome::Expected,
         (ending, _) => ending,
+    }
+}
+
+/// True for what a guest does by itself.
+fn is_of_guest(ending: &Outcome) -> bool {
+    match ending {
+        Outcome::Exited(_)
+        | Outcome::ExitedAbove(_)
+        | Outcome::TripleFault(_)
+        | Outcome::Panicked
+        | Outcome::Exception(_)
+        | Outcome::CpuFailed(_)
+        | Outcome::Halted { .. }
+        | Outcome::WaitsForNothing { .. }
+        | Outcome::Reset => true,
+        _ => false,
     }
 }

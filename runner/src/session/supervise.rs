@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
                     grace_ends.get_or_insert(Instant::now() + GRACE);
                 }
                 Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
-                Ok(Event::Output(OutputEvent::Done { .. })) => {
+                Ok(Event::Output(OutputEvent::Done(_))) => {
                     return Outcome::Bug("the output ended before the guest".to_owned());
                 }
                 Ok(Event::Shortcut(Shortcut::Leave)) => return Outcome::Left,
@@ -275,9 +275,9 @@ impl<'a> Session<'a> {
                 Some(end) => self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
             };
             match event {
-                Ok(Event::Output(OutputEvent::Done { matched, rejected })) => {
-                    self.run.matched = Some(matched);
-                    return judge(ending, &self.run.expected, matched, rejected);
+                Ok(Event::Output(OutputEvent::Done(seen))) => {
+                    self.run.matched = Some(seen.matched);
+                    return judge(ending, &self.run.expected, seen);
                 }
                 Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
                 Ok(Event::Shortcut(Shortcut::Leave)) => return Outcome::Left,

@@ -70,6 +70,17 @@ pub struct Rejected {
     pub line: String,
 }
 
+/// What was seen in all of the output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How many of the expected expressions have matched, in their order.
+    pub matched: usize,
+    /// The first line that must not appear, and did.
+    pub rejected: Option<Rejected>,
+    /// The expression that ends the run, if it has matched.
+    pub until: Option<String>,
+}
+
 impl Expectations {
     /// Compiles `patterns`, which lines of output must match in this order.
     ///
@@ -180,18 +191,23 @@ impl Matcher {
     }
 
     /// True when something is expected and all of it has appeared.
-    pub fn is_met(&self) -> bool {
+    fn is_met(&self) -> bool {
         self.expectations.expects() && self.matched() == self.expectations.expected.len()
     }
 
     /// How many of the expected expressions have matched, in their order, on the stream that has come furthest.
-    pub fn matched(&self) -> usize {
+    fn matched(&self) -> usize {
         self.progress.iter().map(|progress| progress.next).max().unwrap_or(0)
     }
 
-    /// The first line that must not appear, if it did.
-    pub fn rejected(&self) -> Option<&Rejected> {
-        self.rejected.as_ref()
+    /// What has been seen so far.
+    pub fn seen(&self) -> Seen {
+        let until = self.expectations.until.as_ref().filter(|_| self.until_seen);
+        Seen {
+            matched: self.matched(),
+            rejected: self.rejected.clone(),
+            until: until.map(|pattern| pattern.text.clone()),
+        }
     }
 
     fn state(&self) -> (bool, bool, bool) {
@@ -352,7 +368,7 @@ mod tests {
         let rejected = Rejected { pattern: "^FAIL".to_owned(), line: "FAIL".to_owned() };
         assert_eq!(matcher.feed(Stream::Serial, b"L"), [Sight::Rejected(rejected)]);
         assert_eq!(matcher.feed(Stream::Serial, b": 3\nKernel panic\n"), []);
-        assert_eq!(matcher.rejected().map(|rejected| &*rejected.line), Some("FAIL: 3"));
+        assert_eq!(matcher.rejected.map(|rejected| rejected.line).as_deref(), Some("FAIL: 3"));
     }
 
     #[test]
@@ -361,7 +377,7 @@ mod tests {
         assert_eq!(matcher.feed(Stream::Serial, b"0 tests passed"), []);
         assert_eq!(matcher.feed(Stream::Serial, b" of 0, done"), []);
         assert_eq!(matcher.finish(), [Sight::Until { pattern: r"done\b".to_owned() }]);
-        assert_eq!(matcher.rejected(), None);
+        assert_eq!(matcher.rejected, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod pump;
 mod rows;
 mod summary;
 
-pub use matcher::{Expectations, Matcher, Rejected, Sight};
+pub use matcher::{Expectations, Matcher, Rejected, Seen, Sight};
 pub use pump::{OutputEvent, pump};
 pub use rows::Rows;
 pub use summary::{Summaries, Summary};

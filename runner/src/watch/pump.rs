@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::{Matcher, Rejected, Sight, Summaries};
+use super::{Matcher, Seen, Sight, Summaries};
 use crate::channel::{OutputPipe, Stream};
 use crate::serial::SerialOutput;
 
@@ -20,12 +20,7 @@ pub enum OutputEvent {
     /// What COM1 leads to can't be written to.
     Failed(io::Error),
     /// All of it was written and looked at.
-    Done {
-        /// How many of the expected expressions have matched, in their order.
-        matched: usize,
-        /// The first line that must not appear, and did.
-        rejected: Option<Rejected>,
-    },
+    Done(Seen),
 }
 
 /// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
@@ -66,7 +61,7 @@ pub fn pump(
         tell(OutputEvent::Failed(error));
     }
     matcher.finish();
-    tell(OutputEvent::Done { matched: matcher.matched(), rejected: matcher.rejected().cloned() });
+    tell(OutputEvent::Done(matcher.seen()));
 }
 
 #[cfg(test)]
@@ -138,7 +133,10 @@ mod tests {
         let summaries = Summaries::default();
         pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &summaries, &events);
         let told: Vec<OutputEvent> = receiver.try_iter().collect();
-        let [OutputEvent::Seen(Sight::AllExpected), OutputEvent::Done { matched: 2, rejected: None }] = &told[..]
+        let [
+            OutputEvent::Seen(Sight::AllExpected),
+            OutputEvent::Done(Seen { matched: 2, rejected: None, until: None }),
+        ] = &told[..]
         else {
             panic!("{told:?}")
         };
@@ -166,7 +164,7 @@ mod tests {
                 [
                     OutputEvent::Failed(_),
                     OutputEvent::Seen(Sight::AllExpected),
-                    OutputEvent::Done { matched: 1, rejected: None }
+                    OutputEvent::Done(Seen { matched: 1, rejected: None, until: None })
                 ]
             ),
             "{told:?}"
