@@ -16,8 +16,10 @@ enum Step {
     In(u16),
     /// Wait until this port has this bit, and then go on.
     Until(u16, u8),
+    /// Read this port and end with status 9 unless it gives this byte.
+    Expect(u16, u8),
 }
-use Step::{In, Out, Until};
+use Step::{Expect, In, Out, Until};
 
 const DATA: u16 = 0x60;
 const STATUS: u16 = 0x64;
@@ -28,6 +30,12 @@ fn code(steps: &[Step]) -> Vec<u8> {
         In(port) => [in8(port), out_al(COM1)].concat(),
         // TEST AL, bit; JZ to the IN.
         Until(port, bit) => [&in8(port)[..], &[0xa8, bit, 0x74, 0xfb]].concat(),
+        Expect(port, byte) => {
+            let otherwise = exit(9);
+            let length = u8::try_from(otherwise.len()).unwrap();
+            // CMP AL, byte; JE past the exit.
+            [&in8(port)[..], &[0x3c, byte, 0x74, length], &otherwise].concat()
+        }
     };
     [steps.iter().flat_map(step).collect(), exit(0)].concat()
 }
@@ -110,6 +118,42 @@ fn cmos_memory_and_simple_ports_answer_alike() {
         expected.push(0xff);
     }
     assert_read(&steps, &expected);
+}
+
+#[test]
+fn a_date_is_set_register_by_register() {
+    let set = |index, value| [Out(0x70, index), Out(0x71, value)];
+    let get = |index| [Out(0x70, index), In(0x71)];
+    // The 31st of January, and from there the 10th of February: the month comes first.
+    let day_of_january = [set(0x0b, 0x82), set(0x07, 0x31), set(0x0b, 0x02)];
+    let steps = day_of_january
+        .into_iter()
+        .chain([get(0x07), set(0x0b, 0x82), set(0x08, 0x02), get(0x07), set(0x07, 0x10), set(0x0b, 0x02)])
+        .chain([get(0x08), get(0x07)])
+        .flatten();
+    assert_read(&steps.collect::<Vec<Step>>(), &[0x31, 0x31, 0x02, 0x10]);
+}
+
+#[test]
+fn the_usual_self_test_of_a_uart_passes_while_input_waits() {
+    const MODEM_CONTROL: u16 = COM1 + 4;
+    const LINE_STATUS: u16 = COM1 + 5;
+    let steps = [
+        Until(LINE_STATUS, 1),
+        Out(MODEM_CONTROL, 0x1e),
+        Out(COM1, 0xae),
+        Expect(COM1, 0xae),
+        Out(MODEM_CONTROL, 0x0f),
+        Until(LINE_STATUS, 1),
+        In(COM1),
+    ];
+    let image = ImageFile::new(&BareGuest::new(&code(&steps)).image());
+    for backend in unpaged() {
+        let mut child = start(backend, &["--timeout", "60s"], &image);
+        child.stdin.take().unwrap().write_all(&[b'i'; 40]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"i"[..]), "{backend}: {output:?}");
+    }
 }
 
 /// The scan codes of set 1 of a letter or a space typed on a PC's keyboard, with the shift key around a large letter.

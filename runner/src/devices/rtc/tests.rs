@@ -1,0 +1,152 @@
+//! The promises of the clock.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::Rtc;
+use super::date::Date;
+use super::registers::{
+    AFTERNOON, BINARY, CENTURY, DAY, DAY_OF_WEEK, HOURS, HOURS_24, MINUTES, MONTH, SECONDS, SET, STATUS_A, STATUS_B,
+    STATUS_D, UPDATE_IN_PROGRESS, VALID, YEAR,
+};
+use crate::machine::ClockStart;
+
+const MIB: u64 = 1 << 20;
+
+fn read(rtc: &mut Rtc<impl Fn() -> Duration>, index: u8) -> u8 {
+    rtc.select(index);
+    rtc.read()
+}
+
+fn write(rtc: &mut Rtc<impl Fn() -> Duration>, index: u8, value: u8) {
+    rtc.select(index);
+    rtc.write(value);
+}
+
+/// Century, year, month, day, day of the week, hours, minutes, seconds.
+fn time(rtc: &mut Rtc<impl Fn() -> Duration>) -> [u8; 8] {
+    [CENTURY, YEAR, MONTH, DAY, DAY_OF_WEEK, HOURS, MINUTES, SECONDS].map(|index| read(rtc, index))
+}
+
+#[test]
+fn the_fixed_start_is_the_first_of_january_2000_a_saturday() {
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
+    assert_eq!(time(&mut rtc), [0x20, 0x00, 0x01, 0x01, 0x07, 0x00, 0x00, 0x00]);
+    assert_eq!([0x0a, 0x0b, 0x0c, 0x0d].map(|index| read(&mut rtc, index)), [0x26, 0x02, 0x00, 0x80]);
+}
+
+#[test]
+fn time_passes_in_the_format_that_status_b_says() {
+    let since = Duration::from_secs(86_400 * 59 + 13 * 3600 + 45 * 60 + 59);
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || since);
+    assert_eq!(time(&mut rtc), [0x20, 0x00, 0x02, 0x29, 0x03, 0x13, 0x45, 0x59]);
+    write(&mut rtc, STATUS_B, BINARY);
+    assert_eq!(time(&mut rtc), [20, 0, 2, 29, 3, 1 | AFTERNOON, 45, 59]);
+}
+
+#[test]
+fn an_update_is_announced() {
+    for (nanoseconds, updating) in [(0, 0), (999_700_000, 0), (999_800_000, UPDATE_IN_PROGRESS)] {
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::from_nanos(nanoseconds));
+        assert_eq!(read(&mut rtc, STATUS_A) & UPDATE_IN_PROGRESS, updating, "{nanoseconds}");
+    }
+}
+
+#[test]
+fn a_time_that_was_set_goes_on_from_there() {
+    let now = Cell::new(Duration::from_secs(5));
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || now.get());
+    write(&mut rtc, STATUS_B, SET | HOURS_24);
+    now.set(Duration::from_secs(100));
+    for (index, value) in [(YEAR, 0x26), (MONTH, 0x12), (DAY, 0x31), (HOURS, 0x23), (MINUTES, 0x59), (SECONDS, 0x58)] {
+        write(&mut rtc, index, value);
+    }
+    assert_eq!(time(&mut rtc), [0x20, 0x26, 0x12, 0x31, 0x07, 0x23, 0x59, 0x58]);
+    write(&mut rtc, STATUS_B, HOURS_24);
+    now.set(Duration::from_secs(102));
+    assert_eq!(time(&mut rtc), [0x20, 0x27, 0x01, 0x01, 0x06, 0x00, 0x00, 0x00]);
+}
+
+#[test]
+fn registers_are_memory_while_they_are_set() {
+    for (begin, end) in [(Some(SET | HOURS_24), Some(HOURS_24)), (None, None)] {
+        let now = Cell::new(Duration::from_secs(86_400 * 30));
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || now.get());
+        let status_b = |rtc: &mut _, value: Option<u8>| _ = value.map(|value| write(rtc, STATUS_B, value));
+        status_b(&mut rtc, begin);
+        write(&mut rtc, MONTH, 0x02);
+        assert_eq!([MONTH, DAY].map(|index| read(&mut rtc, index)), [0x02, 0x31]);
+        write(&mut rtc, DAY, 0x10);
+        status_b(&mut rtc, end);
+        assert_eq!([MONTH, DAY].map(|index| read(&mut rtc, index)), [0x02, 0x10]);
+        now.set(now.get() + Duration::from_secs(1));
+        assert_eq!(time(&mut rtc), [0x20, 0x00, 0x02, 0x10, 0x05, 0x00, 0x00, 0x01]);
+    }
+}
+
+#[test]
+fn what_is_no_number_is_kept_until_it_counts() {
+    let now = Cell::new(Duration::ZERO);
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || now.get());
+    write(&mut rtc, STATUS_B, SET | HOURS_24);
+    write(&mut rtc, MINUTES, 0xc5);
+    write(&mut rtc, DAY_OF_WEEK, 0x03);
+    now.set(Duration::from_secs(10));
+    assert_eq!([MINUTES, DAY_OF_WEEK].map(|index| read(&mut rtc, index)), [0xc5, 0x03]);
+    write(&mut rtc, STATUS_B, HOURS_24);
+    now.set(Duration::from_secs(11));
+    assert_eq!(time(&mut rtc), [0x20, 0x00, 0x01, 0x01, 0x07, 0x00, 0x59, 0x01]);
+}
+
+#[test]
+fn bytes_that_are_set_mean_what_the_format_at_the_end_says() {
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
+    write(&mut rtc, STATUS_B, SET | HOURS_24);
+    for (index, value) in [(HOURS, 11 | AFTERNOON), (MINUTES, 45), (CENTURY, 20), (YEAR, 26)] {
+        write(&mut rtc, index, value);
+    }
+    write(&mut rtc, STATUS_B, BINARY);
+    assert_eq!([HOURS, MINUTES].map(|index| read(&mut rtc, index)), [11 | AFTERNOON, 45]);
+    write(&mut rtc, STATUS_B, HOURS_24);
+    assert_eq!(time(&mut rtc), [0x20, 0x26, 0x01, 0x01, 0x05, 0x23, 0x45, 0x00]);
+}
+
+#[test]
+fn memory_sizes_are_where_kernels_look() {
+    for (size, expected) in [
+        (4 * MIB, [0x80, 0x02, 0x00, 0x0c, 0x00, 0x0c, 0, 0]),
+        (64 * MIB, [0x80, 0x02, 0x00, 0xfc, 0x00, 0xfc, 0x00, 0x03]),
+        (3072 * MIB, [0x80, 0x02, 0xff, 0xff, 0xff, 0xff, 0x00, 0xbf]),
+    ] {
+        let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), size, || Duration::ZERO);
+        let bytes = [0x15, 0x16, 0x17, 0x18, 0x30, 0x31, 0x34, 0x35].map(|index| read(&mut rtc, index));
+        assert_eq!(bytes, expected, "{size}");
+    }
+}
+
+#[test]
+fn other_bytes_are_memory_whatever_the_nmi_mask() {
+    let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
+    write(&mut rtc, 0x8f, 0x5a);
+    assert_eq!(read(&mut rtc, 0x0f), 0x5a);
+    write(&mut rtc, STATUS_D, 0);
+    assert_eq!(read(&mut rtc, STATUS_D), VALID);
+}
+
+proptest! {
+    #[test]
+    fn dates_come_back(seconds in -62_135_596_800_i64..253_402_300_800) {
+        prop_assert_eq!(Date::from_seconds(seconds).seconds(), seconds);
+    }
+
+    #[test]
+    fn nothing_that_a_guest_writes_does_harm(writes in prop::collection::vec((any::<u8>(), any::<u8>()), 0..200)) {
+        let mut rtc = Rtc::new(u64::MAX, u64::MAX, || Duration::MAX);
+        for (index, value) in writes {
+            write(&mut rtc, index, value);
+            rtc.read();
+        }
+    }
+}
