@@ -1,6 +1,7 @@
 //! The guest that an image declares, apart from the bytes of its memory.
 
 use serde::Serialize;
+use stos_x86::ports;
 use stos_x86::registers::EntryState;
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -64,7 +65,7 @@ pub enum MapKind {
 }
 
 /// The exit port that a guest uses when its manifest names no other.
-pub const DEFAULT_EXIT_PORT: u16 = stos_x86::ports::EXIT;
+pub const DEFAULT_EXIT_PORT: u16 = ports::EXIT;
 
 /// How to run the image when the command line does not say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
@@ -74,7 +75,8 @@ pub struct RunDefaults {
     /// Regular expressions that must match lines of the serial output, in this order. At most 64, each 1 to 4096 bytes without
     /// control characters.
     pub expect: Vec<String>,
-    /// I/O port to which the guest writes its exit status.
+    /// First of the four I/O ports to which the guest writes its exit status. All four exist, and nothing else of the machine
+    /// uses one ([`stos_x86::ports::user`]).
     pub exit_port: u16,
 }
 
@@ -113,7 +115,7 @@ impl Description {
         if let Some(catcher) = &self.fault_catcher {
             catcher.check(self.memory_size)?;
         }
-        self.run.check()?;
+        self.run.check(self.fault_catcher.as_ref())?;
         check_inputs(&self.inputs, self.memory_size)?;
         let is_unclean = |character: char| character.is_control() && character != '\n';
         if self.manifest.len() > MANIFEST_LIMIT || self.manifest.contains(is_unclean) {
@@ -136,7 +138,7 @@ impl Description {
 }
 
 impl RunDefaults {
-    fn check(&self) -> Result<(), ImageError> {
+    fn check(&self, catcher: Option<&FaultCatcher>) -> Result<(), ImageError> {
         if let Some(timeout) = self.timeout_ms.filter(|timeout| !(1..=TIMEOUT_LIMIT_MS).contains(timeout)) {
             return Err(broken("run.timeout_ms", timeout, format!("it must be 1 to {TIMEOUT_LIMIT_MS}")));
         }
@@ -144,6 +146,24 @@ impl RunDefaults {
         self.expect
             .iter()
             .enumerate()
-            .try_for_each(|(index, text)| check_text(format!("run.expect[{index}]"), text, TEXT_LIMIT))
+            .try_for_each(|(index, text)| check_text(format!("run.expect[{index}]"), text, TEXT_LIMIT))?;
+        self.check_exit_port(catcher)
+    }
+
+    fn check_exit_port(&self, catcher: Option<&FaultCatcher>) -> Result<(), ImageError> {
+        let port = self.exit_port;
+        let refused = |rule| Err(broken("run.exit_port", format!("{port:#x}"), rule));
+        let Some(last) = port.checked_add(ports::EXIT_COUNT - 1) else {
+            return refused("it takes four ports, and the last is 0xffff".to_owned());
+        };
+        if let Some(user) = ports::user(&(port..=last)) {
+            return refused(format!("none of its four ports may be one that {user} uses"));
+        }
+        match catcher {
+            Some(catcher) if (port..=last).contains(&catcher.port) => {
+                refused("none of its four ports may be that of the fault catcher".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! has an interrupt descriptor table of its own.
 
 use serde::Serialize;
+use stos_x86::ports;
 use stos_x86::registers::{CpuState, GeneralRegisters, Selectors, TableRegister};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -14,17 +15,19 @@ use crate::limits::broken;
 pub struct FaultCatcher {
     /// Guest-physical address of the [`FaultRecord`].
     pub record: PhysAddr,
-    /// I/O port to which the catcher writes one byte once the record is complete. It then halts with interrupts off.
+    /// I/O port that nothing else uses, to which the catcher writes one byte once the record is complete. It then halts with interrupts off.
     pub port: u16,
 }
 
 impl FaultCatcher {
     pub(crate) fn check(&self, memory_size: u64) -> Result<(), ImageError> {
-        if GuestRange::new(self.record.0, FAULT_RECORD_SIZE as u64).ends_within(memory_size) {
-            Ok(())
-        } else {
-            Err(broken("fault_catcher.record", self.record, "the record must lie within guest memory"))
+        if !GuestRange::new(self.record.0, FAULT_RECORD_SIZE as u64).ends_within(memory_size) {
+            return Err(broken("fault_catcher.record", self.record, "the record must lie within guest memory"));
         }
+        let user = ports::user(&(self.port..=self.port)).filter(|_| self.port != ports::FAULT_CATCHER);
+        user.map_or(Ok(()), |user| {
+            Err(broken("fault_catcher.port", format!("{:#x}", self.port), format!("{user} must not use it")))
+        })
     }
 }
 

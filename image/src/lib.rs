@@ -39,7 +39,11 @@
 //! ```
 //! use stos_image::{Description, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
 //! use stos_x86::registers::EntryState;
+//! use stos_x86::segments::{Segment, Segments};
 //!
+//! let task = Segment { selector: 0x18, base: 0, limit: 0x67, access: Segment::BUSY_TSS_ACCESS };
+//! let (code, data) = (Segment::flat(0x8, Segment::CODE_ACCESS), Segment::flat(0x10, Segment::DATA_ACCESS));
+//! let segments = Segments::new(code, data, task);
 //! let description = Description {
 //!     name: "twenty lines".to_owned(),
 //!     protocol: "none".to_owned(),
@@ -47,7 +51,7 @@
 //!     memory_size: 1 << 20,
 //!     memory_map: Vec::new(),
 //!     regions: Vec::new(),
-//!     entry: EntryState { eip: 0x1000, eflags: 2, cr0: 0x11, ..EntryState::default() },
+//!     entry: EntryState { eip: 0x1000, eflags: 2, cr0: 0x11, segments, ..EntryState::default() },
 //!     fault_catcher: None,
 //!     run: RunDefaults::default(),
 //!     inputs: Vec::new(),

@@ -3,7 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use stos_x86::registers::{CR0_ET, CR0_PE, EFLAGS_FIXED, EntryState, GeneralRegisters, TableRegister};
+use stos_x86::registers::{
+    CR0_ET, CR0_PE, EFLAGS_FIXED, EFLAGS_RESERVED, EFLAGS_VM, EntryState, GeneralRegisters, TableRegister,
+};
 use stos_x86::segments::{Segment, Segments};
 
 use crate::*;
@@ -29,11 +31,14 @@ prop_compose! {
     ) -> EntryState {
         let [eax, ebx, ecx, edx, esi, edi, ebp, esp, eip] = registers;
         let table = |(base, limit)| TableRegister { base, limit };
-        let [cs, ds, es, fs, gs, ss, tr]: [Segment; 7] = segments.try_into().unwrap();
+        let [mut cs, ds, es, fs, gs, ss, mut tr]: [Segment; 7] = segments.try_into().unwrap();
+        cs.access |= 0x98;
+        tr.selector &= !4;
+        tr.access = tr.access & !0x9f | Segment::BUSY_TSS_ACCESS;
         EntryState {
             general: GeneralRegisters { eax, ebx, ecx, edx, esi, edi, ebp, esp },
             eip,
-            eflags: eflags | EFLAGS_FIXED,
+            eflags: eflags & !(EFLAGS_RESERVED | EFLAGS_VM) | EFLAGS_FIXED,
             cr0: CR0_PE | CR0_ET,
             cr3: 0x1000,
             cr4,
@@ -94,10 +99,10 @@ prop_compose! {
         profile in proptest::option::of(any_name()),
         regions in vec((any_name(), 1_u64..0x4000, 0_u8..8), 0..64),
         entry in any_entry(),
-        catcher in proptest::option::of((0_u64..0xf_ff00, any::<u16>())),
+        catcher in proptest::option::of((0_u64..0xf_ff00, 0x600_u16..0xc00)),
         timeout_ms in proptest::option::of(1_u64..100_000),
         expect in vec(any_name(), 0..4),
-        exit_port: u16,
+        exit_port in 0x1000_u16..=0xfffc,
         inputs in any_inputs(),
         manifest in "[a-zäπ :\n]{0,200}",
     ) -> Description {

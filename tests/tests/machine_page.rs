@@ -22,6 +22,15 @@ fn the_page_lists_the_ports_of_the_machine() {
     let cells = table.lines().skip(2).map(|row| row.split('|').nth(1).unwrap());
     let told: Vec<BTreeSet<u16>> = cells.map(ports_of).filter(|ports| !ports.is_empty()).collect();
     let known: Vec<BTreeSet<u16>> =
-        ports::TABLE.iter().map(|ranges| ranges.iter().cloned().flatten().collect()).collect();
+        ports::TABLE.iter().map(|(_, ranges)| ranges.iter().cloned().flatten().collect()).collect();
     assert_eq!(told, known);
+}
+
+#[test]
+fn the_page_on_the_format_lists_the_ports_that_are_in_use() {
+    let page = std::fs::read_to_string(root().join("docs/image-format.md")).unwrap();
+    let list = page.split("on whatever backend:\n").nth(1).unwrap().split(".\n").next().unwrap();
+    let told = ports_of(list);
+    let used: BTreeSet<u16> = (0..=u16::MAX).filter(|port| ports::user(&(*port..=*port)).is_some()).collect();
+    assert_eq!(told, used);
 }

@@ -119,6 +119,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "no_memory_for_frame_array",
     "no_profiles",
     "port_in_use",
+    "port_of_the_display",
     "segment_on_frame_array",
     "segment_on_pc_hole",
     "segment_outside_memory",

@@ -60,29 +60,51 @@ pub const PCI_DATA: u16 = 0xcfc;
 /// Ports that shut other virtual machines down: QEMU's, Bochs's and older QEMU's, `VirtualBox`'s. There is none here.
 pub const SHUT_DOWN: [u16; 3] = [0x604, 0xb004, 0x4004];
 
+/// A device and its ports.
+pub type Device = (&'static str, &'static [RangeInclusive<u16>]);
+
 /// Every port of the machine, a row for each device, in the order in which docs/machine.md lists them.
-pub const TABLE: [&[RangeInclusive<u16>]; 15] = [
-    &[PIC1..=PIC1 + 1, PIC2..=PIC2 + 1, ELCR],
-    &[PIT],
-    &[SYSTEM_CONTROL_B..=SYSTEM_CONTROL_B],
-    &[KEYBOARD_DATA..=KEYBOARD_DATA, KEYBOARD_COMMAND..=KEYBOARD_COMMAND],
-    &[RTC_INDEX..=RTC_DATA],
-    &[POST_CODE..=POST_CODE],
-    &[SYSTEM_CONTROL_A..=SYSTEM_CONTROL_A],
-    &[DEBUG_CONSOLE..=DEBUG_CONSOLE],
-    &[EXIT..=EXIT + EXIT_COUNT - 1],
-    &[
-        ATA_SECONDARY,
-        ATA_SECONDARY_CONTROL..=ATA_SECONDARY_CONTROL,
-        ATA_PRIMARY,
-        ATA_PRIMARY_CONTROL..=ATA_PRIMARY_CONTROL,
-    ],
-    &[VGA..=VGA_LAST],
-    &[COM1..=COM1_LAST],
-    &[PVPANIC..=PVPANIC],
-    &[FAULT_CATCHER..=FAULT_CATCHER],
-    &[PCI_ADDRESS..=PCI_ADDRESS, PCI_DATA..=PCI_DATA],
+pub const TABLE: [Device; 15] = [
+    ("the interrupt controllers", &[PIC1..=PIC1 + 1, PIC2..=PIC2 + 1, ELCR]),
+    ("the timer", &[PIT]),
+    ("the timer's gate", &[SYSTEM_CONTROL_B..=SYSTEM_CONTROL_B]),
+    ("the keyboard controller", &[KEYBOARD_DATA..=KEYBOARD_DATA, KEYBOARD_COMMAND..=KEYBOARD_COMMAND]),
+    ("the real-time clock", &[RTC_INDEX..=RTC_DATA]),
+    ("the POST code", &[POST_CODE..=POST_CODE]),
+    ("the reset port", &[SYSTEM_CONTROL_A..=SYSTEM_CONTROL_A]),
+    ("the debug console", &[DEBUG_CONSOLE..=DEBUG_CONSOLE]),
+    EXIT_DEVICE,
+    (
+        "the ATA channels",
+        &[
+            ATA_SECONDARY,
+            ATA_SECONDARY_CONTROL..=ATA_SECONDARY_CONTROL,
+            ATA_PRIMARY,
+            ATA_PRIMARY_CONTROL..=ATA_PRIMARY_CONTROL,
+        ],
+    ),
+    ("the display adapter", &[VGA..=VGA_LAST]),
+    ("COM1", &[COM1..=COM1_LAST]),
+    ("the panic port", &[PVPANIC..=PVPANIC]),
+    ("the fault catcher", &[FAULT_CATCHER..=FAULT_CATCHER]),
+    ("the search for PCI devices", &[PCI_ADDRESS..=PCI_ADDRESS + 3, PCI_DATA..=PCI_DATA + 3]),
 ];
+
+const EXIT_DEVICE: Device = ("the exit device", &[EXIT..=EXIT + EXIT_COUNT - 1]);
+
+/// What has ports on the emulated backend only, in the order in which docs/machine.md lists them.
+pub const EMULATED_ONLY: [Device; 3] = [
+    ("the DMA controllers", &[0x00..=0x0f, 0x81..=0x8f, 0xc0..=0xdf]),
+    ("the floppy controller", &[0x3f1..=0x3f5, 0x3f7..=0x3f7]),
+    ("the emulator's fw_cfg", &[0x510..=0x511, 0x514..=0x51b]),
+];
+
+/// What uses one of `ports`, on some backend. The exit device does not count: it goes where its image says.
+pub fn user(ports: &RangeInclusive<u16>) -> Option<&'static str> {
+    let is_among = |range: &RangeInclusive<u16>| range.start() <= ports.end() && ports.start() <= range.end();
+    let devices = TABLE.iter().filter(|device| **device != EXIT_DEVICE).chain(&EMULATED_ONLY);
+    devices.clone().find(|(_, ranges)| ranges.iter().any(is_among)).map(|(name, _)| *name)
+}
 
 #[cfg(test)]
 mod tests {
@@ -90,10 +112,22 @@ mod tests {
 
     #[test]
     fn no_port_belongs_to_two_devices() {
-        let mut ports: Vec<u16> = TABLE.iter().flat_map(|ranges| ranges.iter().cloned().flatten()).collect();
+        let devices = TABLE.iter().chain(&EMULATED_ONLY);
+        let mut ports: Vec<u16> = devices.flat_map(|(_, ranges)| ranges.iter().cloned().flatten()).collect();
         let count = ports.len();
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), count);
+    }
+
+    #[test]
+    fn each_port_has_its_user() {
+        assert_eq!(user(&(0x7d..=0x80)), Some("the POST code"));
+        assert_eq!(user(&(0x3f4..=0x3f7)), Some("the ATA channels"));
+        assert_eq!(user(&(0xcf5..=0xcf8)), Some("the search for PCI devices"));
+        assert_eq!(user(&(0x50e..=0x511)), Some("the emulator's fw_cfg"));
+        for free in [EXIT..=EXIT + 3, 0x501..=0x504, 0xf8..=0xf8, 0xfffc..=0xffff] {
+            assert_eq!(user(&free), None, "{free:?}");
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Reads the manifest's mapping `run`: defaults for the runner.
 
-use std::ops::RangeInclusive;
-
 use stos_image::{RunDefaults, TIMEOUT_LIMIT_MS};
 use stos_x86::ports;
 
@@ -45,21 +43,6 @@ fn read_pattern(pattern: &Field, found: &mut Diagnostics) -> Option<String> {
     None
 }
 
-/// Ports that the machine uses itself, so that a guest could not exit through them.
-const PORTS_IN_USE: &[(RangeInclusive<u16>, &str)] = &[
-    (ports::PIC1..=ports::PIC1 + 1, "the first 8259A"),
-    (ports::PIT, "the 8254"),
-    (ports::KEYBOARD_DATA..=ports::KEYBOARD_COMMAND, "the keyboard controller"),
-    (ports::RTC_INDEX..=ports::RTC_DATA, "the real-time clock"),
-    (ports::SYSTEM_CONTROL_A..=ports::SYSTEM_CONTROL_A, "the reset port"),
-    (ports::PIC2..=ports::PIC2 + 1, "the second 8259A"),
-    (ports::DEBUG_CONSOLE..=ports::DEBUG_CONSOLE, "the debug console"),
-    (ports::COM1..=ports::COM1_LAST, "COM1"),
-    (ports::ELCR, "the interrupt controllers"),
-    (ports::PVPANIC..=ports::PVPANIC, "the panic port"),
-    (ports::FAULT_CATCHER..=ports::FAULT_CATCHER, "the fault catcher"),
-];
-
 fn read_port(port: &Field, found: &mut Diagnostics) -> Option<u16> {
     let port = port.number(found)?;
     found.take(check_port(&port))
@@ -77,8 +60,8 @@ fn check_port(port: &Located<u64>) -> Result<u16, Diagnostic> {
             "run.exit_port is {number:#x}, but it takes four ports and the last is 0xffff"
         )));
     };
-    match PORTS_IN_USE.iter().find(|(ports, _)| *ports.start() <= last && number <= *ports.end()) {
-        Some((_, owner)) => Err(out_of_range(format!("run.exit_port {number:#x} to {last:#x} is used by {owner}"))),
+    match ports::user(&(number..=last)) {
+        Some(owner) => Err(out_of_range(format!("run.exit_port {number:#x} to {last:#x} is used by {owner}"))),
         None => Ok(number),
     }
 }

@@ -42,7 +42,7 @@ fn check_of(result: Result<(), ImageError>) -> String {
 }
 
 /// All checks that one byte can fail: the rules of the specification other than those on the number of entries.
-const CHECKS: [&str; 38] = [
+const CHECKS: [&str; 41] = [
     "encoding of metadata",
     "encoding of symbols",
     "entry.cr0",
@@ -51,8 +51,10 @@ const CHECKS: [&str; 38] = [
     "entry.eflags",
     "entry.segments.*.access",
     "entry.segments.*.limit",
+    "entry.segments.*.selector",
     "extents",
     "extents[]",
+    "fault_catcher.port",
     "fault_catcher.record",
     "files",
     "files[]",
@@ -76,6 +78,7 @@ const CHECKS: [&str; 38] = [
     "regions[]",
     "regions[].name",
     "regions[].permissions",
+    "run.exit_port",
     "run.expect[]",
     "run.timeout_ms",
     "symbols[]",

@@ -1,10 +1,11 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
 use stos_image::{
-    Content, Description, Digest, GuestRange, Image, ImageError, Input, Line, MemoryChunk, Permissions, Region,
-    RegionKind, RunDefaults, Symbol, Symbols,
+    Content, Description, Digest, FaultCatcher, GuestRange, Image, ImageError, Input, Line, MemoryChunk, Permissions,
+    PhysAddr, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
-use stos_x86::registers::{CR0_PE, CR0_PG, EFLAGS_FIXED, EntryState};
+use stos_x86::registers::{CR0_CD, CR0_NW, CR0_PE, CR0_PG, EFLAGS_VM, EntryState};
+use stos_x86::segments::Segment;
 
 use crate::guest::{self, description, read};
 
@@ -64,6 +65,9 @@ fn rules_are_kept_by_the_writer_too() {
         permissions: Permissions::RX,
         name: "late".to_owned(),
     };
+    let exit_port =
+        |exit_port| Description { run: RunDefaults { exit_port, ..RunDefaults::default() }, ..description() };
+    let catcher = |port| FaultCatcher { record: PhysAddr(0x3000), port };
     let broken = [
         (Description { name: "bell\u{7}".to_owned(), ..description() }, "name"),
         (Description { memory_size: 4097, ..description() }, "memory_size"),
@@ -73,6 +77,14 @@ fn rules_are_kept_by_the_writer_too() {
             Description { run: RunDefaults { timeout_ms: Some(0), ..RunDefaults::default() }, ..description() },
             "run.timeout_ms",
         ),
+        (exit_port(0xfffd), "run.exit_port"),
+        // The POST code, an ATA channel, the display adapter, PCI; and the fault catcher of this image.
+        (exit_port(0x7d), "run.exit_port"),
+        (exit_port(0x1f7), "run.exit_port"),
+        (exit_port(0x3d4), "run.exit_port"),
+        (exit_port(0xcfc), "run.exit_port"),
+        (Description { fault_catcher: Some(catcher(0x501)), ..exit_port(0x500) }, "run.exit_port"),
+        (Description { fault_catcher: Some(catcher(0x3f8)), ..description() }, "fault_catcher.port"),
         (Description { profile: Some(String::new()), ..description() }, "profile"),
         (Description { manifest: "version: 1\tname".to_owned(), ..description() }, "manifest"),
         (Description { manifest: "\n".repeat((1 << 20) + 1), ..description() }, "manifest"),
@@ -80,6 +92,37 @@ fn rules_are_kept_by_the_writer_too() {
     for (description, field) in broken {
         assert_refused(description, &Symbols::default(), &[], field);
     }
+}
+
+#[test]
+fn a_state_that_no_processor_enters_is_refused() {
+    type Change = fn(&mut EntryState);
+    let entry = |change: Change| {
+        let mut description = description();
+        change(&mut description.entry);
+        description
+    };
+    let cases: [(Change, &str); 14] = [
+        (|entry| entry.cr0 |= 1 << 6, "entry.cr0"),
+        (|entry| entry.cr0 |= 1 << 28, "entry.cr0"),
+        (|entry| entry.cr0 |= CR0_NW, "entry.cr0"),
+        (|entry| entry.eflags |= EFLAGS_VM, "entry.eflags"),
+        (|entry| entry.eflags |= 1 << 15, "entry.eflags"),
+        (|entry| entry.eflags |= 1 << 22, "entry.eflags"),
+        (|entry| entry.eflags = 0, "entry.eflags"),
+        (|entry| entry.segments.cs.access |= 1 << 13, "entry.segments.cs.access"),
+        (|entry| entry.segments.cs.access = Segment::DATA_ACCESS, "entry.segments.cs.access"),
+        (|entry| entry.segments.ds.access |= 1 << 13, "entry.segments.ds.access"),
+        (|entry| entry.segments.tr = Segment::default(), "entry.segments.tr.access"),
+        (|entry| entry.segments.tr.access = Segment::AVAILABLE_TSS_ACCESS, "entry.segments.tr.access"),
+        (|entry| entry.segments.tr.limit = 0x66, "entry.segments.tr.limit"),
+        (|entry| entry.segments.tr.selector |= 4, "entry.segments.tr.selector"),
+    ];
+    for (change, field) in cases {
+        assert_refused(entry(change), &Symbols::default(), &[], field);
+    }
+    let valid = entry(|entry| entry.cr0 |= CR0_NW | CR0_CD);
+    Image::assemble(valid, &Symbols::default(), &[], &[]).unwrap();
 }
 
 /// The writer names `field` as the one that breaks a rule.
@@ -174,7 +217,7 @@ fn symbols_and_lines_keep_their_rules() {
 
 #[test]
 fn the_small_image_of_the_specification_has_the_id_that_it_says() {
-    let entry = EntryState { eip: 0x1000, eflags: EFLAGS_FIXED, cr0: 0x11, ..EntryState::default() };
+    let entry = EntryState { eip: 0x1000, cr0: 0x11, ..description().entry };
     let description = Description { name: "x".to_owned(), protocol: "none".to_owned(), entry, ..description() };
     let image =
         Image::assemble(description, &Symbols::default(), &[], &[MemoryChunk { start: 0x1000, bytes: &[0xf4] }])

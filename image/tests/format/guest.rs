@@ -9,6 +9,8 @@ use stos_image::{
     MemoryChunk, ParsedImage, Permissions, PhysAddr, Region, RegionKind, RunDefaults, Symbol, Symbols, VerifiedImage,
 };
 use stos_x86::registers::{CR0_PE, EFLAGS_FIXED, EntryState};
+use stos_x86::segments::{Segment, Segments};
+use stos_x86::tasks::TSS_SIZE;
 
 /// Start, size and name of each region of the small image.
 pub const REGIONS: [(u64, usize, &str); 4] = [
@@ -30,12 +32,18 @@ pub fn description() -> Description {
         memory_size: 1 << 20,
         memory_map: Vec::new(),
         regions: Vec::new(),
-        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, ..EntryState::default() },
+        entry: EntryState { cr0: CR0_PE, eflags: EFLAGS_FIXED, segments: segments(), ..EntryState::default() },
         fault_catcher: None,
         run: RunDefaults::default(),
         inputs: Vec::new(),
         manifest: String::new(),
     }
+}
+
+/// The least that CS and TR may be.
+pub fn segments() -> Segments {
+    let task = Segment { selector: 0x18, base: 0, limit: TSS_SIZE - 1, access: Segment::BUSY_TSS_ACCESS };
+    Segments::new(Segment::flat(8, Segment::CODE_ACCESS), Segment::default(), task)
 }
 
 /// 200 KiB of payload in four regions; three extents; symbols with lines; an input of which a part is kept.
@@ -53,7 +61,7 @@ pub static SMALL_IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         memory_size: 2 << 20,
         memory_map: vec![MapRange { range: GuestRange::new(0, 2 << 20), kind: MapKind::Available }],
         regions: regions.to_vec(),
-        fault_catcher: Some(FaultCatcher { record: PhysAddr(0x3000), port: 0xf5 }),
+        fault_catcher: Some(FaultCatcher { record: PhysAddr(0x3000), port: 0xf8 }),
         run: RunDefaults { timeout_ms: Some(1000), expect: vec!["ready".to_owned()], ..RunDefaults::default() },
         inputs: vec![Input {
             key: "kernel".to_owned(),

@@ -22,6 +22,8 @@ pub const CR0_NW: u32 = 1 << 29;
 pub const CR0_CD: u32 = 1 << 30;
 /// CR0 bit 31, paging.
 pub const CR0_PG: u32 = 1 << 31;
+/// The bits of CR0 that mean nothing: 6 to 15, 17 and 19 to 28.
+pub const CR0_RESERVED: u32 = 0x1ffa_ffc0;
 
 /// CR3 bit 3, page-level write-through: how the page directory is cached.
 pub const CR3_PWT: u32 = 1 << 3;
