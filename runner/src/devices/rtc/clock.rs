@@ -149,7 +149,7 @@ impl<C: Fn() -> Duration> Rtc<C> {
     /// Sets date and time to what the registers hold now.
     fn set_time(&mut self, registers: TimeRegisters) {
         let second = whole_seconds(self.now());
-        self.start = self.date_in(&registers).seconds().saturating_sub(second);
+        self.start = self.date_in(registers).seconds().saturating_sub(second);
         self.set = Some((second, registers));
     }
 
@@ -166,8 +166,8 @@ impl<C: Fn() -> Duration> Rtc<C> {
     }
 
     /// The date that the registers stand for. The day of the week follows from the others.
-    fn date_in(&self, registers: &TimeRegisters) -> Date {
-        let [second, minute, hour, weekday, day, month, year, century] = *registers;
+    fn date_in(&self, registers: TimeRegisters) -> Date {
+        let [second, minute, hour, weekday, day, month, year, century] = registers;
         let hour = if self.has_24_hours() {
             self.decode(hour).min(23)
         } else {

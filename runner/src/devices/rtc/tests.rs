@@ -104,11 +104,11 @@ fn what_is_no_number_is_kept_until_it_counts() {
 fn bytes_that_are_set_mean_what_the_format_at_the_end_says() {
     let mut rtc = Rtc::new(ClockStart::Fixed.seconds(), 16 * MIB, || Duration::ZERO);
     write(&mut rtc, STATUS_B, SET | HOURS_24);
-    for (index, value) in [(HOURS, 11 | AFTERNOON), (MINUTES, 45), (CENTURY, 20), (YEAR, 26)] {
+    for (index, value) in [(HOURS, 0x0b | AFTERNOON), (MINUTES, 45), (CENTURY, 20), (YEAR, 26)] {
         write(&mut rtc, index, value);
     }
     write(&mut rtc, STATUS_B, BINARY);
-    assert_eq!([HOURS, MINUTES].map(|index| read(&mut rtc, index)), [11 | AFTERNOON, 45]);
+    assert_eq!([HOURS, MINUTES].map(|index| read(&mut rtc, index)), [0x0b | AFTERNOON, 45]);
     write(&mut rtc, STATUS_B, HOURS_24);
     assert_eq!(time(&mut rtc), [0x20, 0x26, 0x01, 0x01, 0x05, 0x23, 0x45, 0x00]);
 }

@@ -19,9 +19,8 @@ pub struct Uart<L> {
     line_is_high: bool,
     interrupt_enable: u8,
     transmitter_pending: bool,
-    fifos: bool,
-    /// Bytes in the receive FIFO for which it interrupts.
-    trigger_level: usize,
+    /// Bytes in the receive FIFO for which it interrupts, while there are FIFOs.
+    trigger_level: Option<usize>,
     line_control: u8,
     modem_control: u8,
     scratch: u8,
@@ -44,8 +43,7 @@ impl<L: InterruptLine> Uart<L> {
             line_is_high: false,
             interrupt_enable: 0,
             transmitter_pending: false,
-            fifos: false,
-            trigger_level: TRIGGER_LEVELS[0],
+            trigger_level: None,
             line_control: 0,
             modem_control: OUT2,
             scratch: 0,
@@ -80,7 +78,7 @@ impl<L: InterruptLine> Uart<L> {
                     self.transmitter_pending = false;
                     self.update_line();
                 }
-                pending | if self.fifos { FIFOS_ENABLED } else { 0 }
+                pending | if self.has_fifos() { FIFOS_ENABLED } else { 0 }
             }
             LINE_CONTROL => self.line_control,
             MODEM_CONTROL => self.modem_control,
@@ -113,14 +111,13 @@ impl<L: InterruptLine> Uart<L> {
                 self.update_line();
             }
             INTERRUPT_IDENTIFICATION => {
-                let fifos = value & FIFO_ENABLE != 0;
+                let trigger_level = (value & FIFO_ENABLE != 0).then_some(TRIGGER_LEVELS[usize::from(value >> 6)]);
                 // Changing the mode empties the FIFO, too.
-                if fifos != self.fifos || value & FIFO_CLEAR_RECEIVED != 0 {
+                if trigger_level.is_some() != self.has_fifos() || value & FIFO_CLEAR_RECEIVED != 0 {
                     self.received.clear();
                     self.looped_back = 0;
                 }
-                self.fifos = fifos;
-                self.trigger_level = TRIGGER_LEVELS[usize::from(value >> 6)];
+                self.trigger_level = trigger_level;
                 self.update_line();
                 self.refill();
             }
@@ -161,6 +158,10 @@ impl<L: InterruptLine> Uart<L> {
         (!is_looped_back).then_some(byte)
     }
 
+    fn has_fifos(&self) -> bool {
+        self.trigger_level.is_some()
+    }
+
     fn is_looped_back(&self) -> bool {
         self.modem_control & LOOPBACK != 0
     }
@@ -168,12 +169,12 @@ impl<L: InterruptLine> Uart<L> {
     /// Receives what was transmitted. Where there is no room, the FIFO keeps what it has, and the single register takes the new
     /// byte (PC16550D data sheet, section 8.4, bit 1).
     fn loop_back(&mut self, byte: u8) {
-        let has_room = self.received.len() < if self.fifos { FIFO_SIZE } else { 1 };
+        let has_room = self.received.len() < if self.has_fifos() { FIFO_SIZE } else { 1 };
         self.is_overrun |= !has_room;
-        if !has_room && !self.fifos {
+        if !has_room && !self.has_fifos() {
             self.received.clear();
         }
-        if has_room || !self.fifos {
+        if has_room || !self.has_fifos() {
             self.received.push_back(byte);
             self.looped_back = self.received.len();
         }
@@ -191,8 +192,7 @@ impl<L: InterruptLine> Uart<L> {
     /// Takes what the other end has sent, up to the trigger level: there the interrupt asks the driver to read, and each
     /// byte that it reads makes a new edge.
     fn refill(&mut self) {
-        let room = if self.fifos { self.trigger_level } else { 1 };
-        while !self.is_looped_back() && self.received.len() < room {
+        while !self.is_looped_back() && !self.is_triggered() {
             let Some(byte) = self.waiting.pop_front() else { break };
             self.received.push_back(byte);
         }
@@ -200,7 +200,7 @@ impl<L: InterruptLine> Uart<L> {
     }
 
     fn is_triggered(&self) -> bool {
-        self.received.len() >= if self.fifos { self.trigger_level } else { 1 }
+        self.received.len() >= self.trigger_level.unwrap_or(1)
     }
 
     fn pending(&self) -> u8 {
