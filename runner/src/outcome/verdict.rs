@@ -43,16 +43,16 @@ pub fn judge(ending: Outcome, expected: &[String], seen: Seen) -> Outcome {
 
 /// True for what a guest does by itself.
 fn is_of_guest(ending: &Outcome) -> bool {
-    match ending {
+    matches!(
+        ending,
         Outcome::Exited(_)
-        | Outcome::ExitedAbove(_)
-        | Outcome::TripleFault(_)
-        | Outcome::Panicked
-        | Outcome::Exception(_)
-        | Outcome::CpuFailed(_)
-        | Outcome::Halted { .. }
-        | Outcome::WaitsForNothing { .. }
-        | Outcome::Reset => true,
-        _ => false,
-    }
+            | Outcome::ExitedAbove(_)
+            | Outcome::TripleFault(_)
+            | Outcome::Panicked
+            | Outcome::Exception(_)
+            | Outcome::CpuFailed(_)
+            | Outcome::Halted { .. }
+            | Outcome::WaitsForNothing { .. }
+            | Outcome::Reset
+    )
 }
