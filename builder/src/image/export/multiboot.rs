@@ -179,7 +179,8 @@ mod tests {
 
     fn description() -> Description {
         let (code, data) = (Segment::flat(0x08, Segment::CODE_ACCESS), Segment::flat(0x10, Segment::DATA_ACCESS));
-        let segments = Segments::new(code, data, Segment::default());
+        let task = Segment { selector: 0x18, base: 0x1000, limit: 0x67, access: Segment::BUSY_TSS_ACCESS };
+        let segments = Segments::new(code, data, task);
         let entry = EntryState { eip: 0x10_0000, eflags: EFLAGS_FIXED, cr0: CR0_PE, segments, ..EntryState::default() };
         Description {
             name: "exported".to_owned(),
