@@ -152,3 +152,71 @@ fn golds_and_llds_headers_are_left_out() {
         assert_silent(folder.path(), &lld("--image-base=0xc0100000"), "stos");
     }
 }
+
+/// [`MULTIBOOT`] with its header in the section that `line` opens, and with 12 KiB of code.
+fn large(line: &str) -> String {
+    MULTIBOOT.replace(r#".section .multiboot, "a""#, line).replace("    .data", "    .fill 12288, 1, 0x90\n    .data")
+}
+
+#[test]
+fn a_header_too_far_behind_is_moved_by_what_is_said_of_its_section() {
+    let first = script("1M");
+    let last = "ENTRY(_start)\nSECTIONS { . = 1M; .text : { *(.text) } .data : ALIGN(4K) { *(.data) } .multiboot : { KEEP(*(.multiboot)) } }\n";
+    let named = "ENTRY(_start)\nSECTIONS { . = 1M; .multiboot : { KEEP(*(.multiboot)) } .text : { *(.text) } .data : ALIGN(4K) { *(.data) } }\n";
+    let ld = "ld -m elf_i386 -z max-page-size=4096 -T kernel.ld -o kernel.elf start.o";
+    let refused = |source: &str, script: &str, line: &str, said: &[&str]| {
+        let folder = folder(source, script);
+        let said = [&["error[E0081]: ", "the first 8192"], said].concat();
+        assert_said(folder.path(), line, "multiboot", 65, &said);
+    };
+    let silent = |source: &str, script: &str, line: &str| {
+        assert_silent(folder(source, script).path(), line, "multiboot");
+    };
+    // Without the flag "a".
+    let said = ["`.multiboot`, which has no flag ALLOC", r#"`.section .multiboot, "a"`"#];
+    refused(&large(".section .multiboot"), named, ld, &said);
+    silent(&large(r#".section .multiboot, "a""#), named, ld);
+    // A label's colon, where there is no label.
+    let said = ["`.text:`, with a colon in its name", "write `section .text` without the colon"];
+    refused(&large(r#".section ".text:", "ax""#), &first, ld, &said);
+    silent(&large(".section .text"), &first, ld);
+    // Behind the others.
+    let said =
+        ["`.multiboot`, which comes behind .text .data", "`.multiboot : { KEEP(*(.multiboot)) }` before `.text`"];
+    refused(&large(r#".section .multiboot, "a""#), last, ld, &said);
+    silent(&large(r#".section .multiboot, "a""#), named, ld);
+    // Within another.
+    let inside = large(".section .text\n .fill 9000, 1, 0x90");
+    let said =
+        [" bytes behind its beginning", r#"`.section .multiboot, "a"`"#, "`.text : { KEEP(*(.multiboot)) ... }`"];
+    refused(&inside, &first, ld, &said);
+    // The first section, but far behind the ELF headers.
+    let said = ["`.text`, the first one, which begins at byte ", "`-z max-page-size=4096` or with `-n`"];
+    let far = ld.replace("4096", "0x10000");
+    refused(&large(r#".section .multiboot, "a""#), &first, &far, &said);
+    silent(&large(r#".section .multiboot, "a""#), &first, &format!("{far} -n"));
+}
+
+#[test]
+fn a_kernel_in_the_upper_half_needs_physical_addresses() {
+    let upper = |at: &str| {
+        format!(
+            "ENTRY(_start)\nSECTIONS {{ . = 0xC0100000; .text : {at} {{ KEEP(*(.multiboot)) *(.text) }} .data ALIGN(4096) : {{ *(.data) }} }}\n"
+        )
+    };
+    let ld = "ld -m elf_i386 -T kernel.ld -o kernel.elf start.o";
+    let help = "AT(ADDR(.text) - 0xC0000000)";
+    let bare = folder(MULTIBOOT, &upper(""));
+    for protocol in ["multiboot", "elf"] {
+        let packed = pack(bare.path(), ld, protocol);
+        assert_eq!(packed.status, Some(65), "{}", packed.stderr);
+        assert!(!packed.stderr.contains("`memory` larger"), "{}", packed.stderr);
+        let said = ["would be loaded at 0xc0100000, and a guest has 3 GiB of memory at most", "p_paddr", help];
+        assert!(said.iter().all(|text| packed.stderr.contains(text)), "{}", packed.stderr);
+        assert_eq!(packed.stderr.matches("error[E0040]").count(), 1, "{}", packed.stderr);
+    }
+    let moved = folder(MULTIBOOT, &upper(help));
+    for protocol in ["multiboot", "elf"] {
+        assert_silent(moved.path(), ld, protocol);
+    }
+}

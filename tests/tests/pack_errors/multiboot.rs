@@ -59,6 +59,31 @@ fn headers_that_no_loader_may_take_are_refused() {
 }
 
 #[test]
+fn words_that_are_missing_or_have_changed_places_are_told_as_such() {
+    let [magic, flags, checksum] = header(3);
+    refuse("flags_missing", &kernel(0x10_0000, &[magic, checksum, 0xcafe_babe]).to_bytes());
+    refuse("flags_behind_the_checksum", &kernel(0x10_0000, &[magic, checksum, flags]).to_bytes());
+}
+
+/// A kernel with the magic number, and words that are no header with it, in a section of its own.
+fn with_number_in(name: &'static str, flags: u32) -> Vec<u8> {
+    let bytes = multiboot::bytes(&[MAGIC, 0x7402_8bd0, 0x1234_5678]);
+    Elf { contents: vec![Content { name, kind: 1, flags, info: 0, bytes }], ..kernel(0x10_0000, &[]) }.to_bytes()
+}
+
+#[test]
+fn a_number_in_debug_information_or_in_an_instruction_is_no_header() {
+    refuse("number_in_debug_information", &with_number_in(".debug_info", 0));
+    refuse("number_in_an_instruction", &with_number_in(".text.compare", 6));
+    // What can be meant to be a header is one that is wrong.
+    refuse("number_in_data", &with_number_in(".multiboot", 2));
+    // A right header far behind counts, but not what tells debuggers of one.
+    let padding = Content { name: ".padding", kind: 1, flags: 0, info: 0, bytes: vec![0; 12288 - 52 - 32 - 4] };
+    let told = Content { name: ".debug_info", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&header(3)) };
+    refuse("header_in_debug_information", &Elf { contents: vec![padding, told], ..kernel(0x10_0000, &[]) }.to_bytes());
+}
+
+#[test]
 fn files_that_are_no_elf32_executables_need_address_fields() {
     refuse("flat_without_addresses", &multiboot::bytes(&header(3)));
     let mut elf64 = kernel(0x10_0000, &header(3)).to_bytes();
@@ -78,6 +103,7 @@ fn address_fields_that_can_not_be_right_are_refused() {
     refuse("fields_that_are_offsets", &flat([0x10_0000, 0x10_0000, 0, 0, 0x20]));
     refuse("fields_before_the_file", &flat([0x10_1000, 0x10_0000, 0, 0, 0x10_1020]));
     refuse("fields_below_1_mib", &flat([0x7c00, 0x7c00, 0, 0, 0x7c20]));
+    refuse("fields_past_all_memory", &flat([0xc010_0000, 0xc010_0000, 0, 0, 0xc010_0020]));
     refuse("fields_past_memory", &flat([0x10_0000, 0x10_0000, 0, 0x100_0000, 0x10_0020]));
 }
 
@@ -87,6 +113,7 @@ fn kernels_that_lie_where_none_may_are_refused() {
     refuse("in_the_pc_hole", &kernel(0xb_8000, &header(3)).to_bytes());
     refuse("headers_before_the_kernel", &kernel(0xf_f000, &[header(3).to_vec(), vec![0; 1024]].concat()).to_bytes());
     refuse("past_memory", &kernel(0x100_0000, &header(3)).to_bytes());
+    refuse("past_all_memory", &kernel(0xc010_0000, &header(3)).to_bytes());
     let mut upper = kernel(0x10_0000, &header(3));
     upper.segments.push(Segment { paddr: 0x10_0008, ..Segment::new(0xc010_0000, 6, &[1; 16]) });
     refuse("segments_at_the_same_place", &upper.to_bytes());

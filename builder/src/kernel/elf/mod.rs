@@ -2,6 +2,7 @@
 //! supplement.)
 
 mod entry;
+mod file_section;
 mod header;
 mod kernel;
 mod layout;
@@ -16,6 +17,7 @@ mod segment;
 mod symbols;
 mod unneeded;
 
+pub use file_section::{FileSection, file_sections, section_at};
 pub use header::is_relocatable;
 pub use kernel::KernelElf;
 pub use link::undefined_symbols;

@@ -1,23 +1,18 @@
 //! The Multiboot header of a kernel: where it is searched for, and what it demands. (Multiboot specification 0.6.96,
 //! section 3.1.)
 
+use super::complaint::{is_meant, no_header, too_far, unknown_demands, wrong_checksum};
+use super::words::{DEMANDS, HEADER_MAGIC, KNOWN_DEMANDS, SEARCH_LIMIT, checksum, positions, word};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
+use crate::kernel::elf::{file_sections, section_at};
 
-/// First word of the header.
-pub const HEADER_MAGIC: u32 = 0x1bad_b002;
-/// The header must end within so many bytes from the start of the file.
-pub const SEARCH_LIMIT: usize = 8192;
 /// Flag bit 2: the kernel wants a video mode.
 pub const WANTS_VIDEO: u32 = 1 << 2;
 /// Flag bit 16: the address fields are there.
 const HAS_ADDRESSES: u32 = 1 << 16;
-/// The demands that can be met: page-aligned modules and memory information always are, a video mode can be denied.
-const KNOWN_DEMANDS: u32 = 0x7;
-/// Demands are bits 0 to 15: a loader that does not know one of them must refuse the kernel.
-const DEMANDS: u32 = 0xffff;
-/// First word of a header of Multiboot 2.
-const SECOND_MAGIC: u32 = 0xe852_50d6;
+/// Most places that look like a header and are looked at.
+const TRIES: usize = 1000;
 
 /// A header whose checksum is right and whose demands can be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +50,23 @@ impl Header {
         let is_right = |offset: &&usize| {
             checksum(&input.bytes, **offset).is_some_and(|sum| word(&input.bytes, **offset + 8) == Some(sum))
         };
-        let Some(&offset) = candidates.iter().find(is_right) else {
-            let near = candidates.first().filter(|offset| **offset + 12 <= SEARCH_LIMIT);
-            return Err(near.map_or_else(|| no_header(input), |offset| wrong_checksum(input, *offset)));
+        let sections = file_sections(input);
+        // A loader takes what stands in the first bytes for a header, whatever section it is in. Behind them debug information
+        // is looked past; not for ever, against files that were made to annoy.
+        let is_about_the_program =
+            |offset: usize| section_at(&sections, offset).is_some_and(|section| section.is_about_the_program);
+        let could_be = |offset: &&usize| **offset + 12 <= SEARCH_LIMIT || !is_about_the_program(**offset);
+        let mut right = candidates.iter().filter(is_right).take(TRIES);
+        let Some(&offset) = right.find(could_be) else {
+            let mut near = candidates.iter().copied().take_while(|offset| offset + 12 <= SEARCH_LIMIT);
+            let near = near.find(|offset| is_meant(input, &sections, *offset));
+            return Err(near.map_or_else(|| no_header(input, &sections), |offset| wrong_checksum(input, offset)));
         };
         let field = |index: usize| word(&input.bytes, offset + 4 * index);
         let flags = field(1).unwrap_or(0);
         let size = if flags & HAS_ADDRESSES == 0 { 12 } else { 32 };
         if offset + size > SEARCH_LIMIT {
-            return Err(too_far(input, offset, size));
+            return Err(too_far(input, &sections, offset, size));
         }
         if flags & DEMANDS & !KNOWN_DEMANDS != 0 {
             return Err(unknown_demands(input, offset, flags));
@@ -84,97 +87,6 @@ impl Addresses {
         let note = format!("the header at byte {offset} needs 32 bytes; the file has {size}");
         Err(input.complain(Code::BadAddressFields, message).note(note).help("the file is truncated; link it again"))
     }
-}
-
-/// Where `value` stands as a little-endian word in `bytes`, at multiples of `step`.
-fn positions(bytes: &[u8], value: u32, step: usize) -> impl Iterator<Item = usize> {
-    let wanted = value.to_le_bytes();
-    bytes.windows(4).enumerate().step_by(step).filter(move |(_, word)| *word == wanted).map(|(offset, _)| offset)
-}
-
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    let bytes = bytes.get(offset..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
-}
-
-/// The checksum that makes magic, flags and itself add up to 0; `None` when the flags are cut off.
-fn checksum(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(0_u32.wrapping_sub(HEADER_MAGIC).wrapping_sub(word(bytes, offset + 4)?))
-}
-
-/// Whether a file has a header of Multiboot 2, which is another protocol.
-pub fn has_second_header(bytes: &[u8]) -> bool {
-    positions(bytes, SECOND_MAGIC, 8).next().is_some()
-}
-
-fn no_header(input: &InputFile) -> Diagnostic {
-    let message = format!("`{}` has no Multiboot header", input.path);
-    let note = format!("the magic number {HEADER_MAGIC:#x} stands nowhere in the file at a multiple of 4");
-    let mut diagnostic = input.complain(Code::NoMultibootHeader, message).note(note);
-    if let Some(offset) = positions(&input.bytes, HEADER_MAGIC, 1).next() {
-        diagnostic = diagnostic.note(format!("it stands at byte {offset}, which is not a multiple of 4"));
-        return diagnostic.help("write `.align 4` before the header");
-    }
-    if let Some(offset) = positions(&input.bytes, SECOND_MAGIC, 8).next() {
-        diagnostic = diagnostic.note(format!("at byte {offset} is a Multiboot2 header, which is another protocol"));
-    }
-    diagnostic.help(
-        "give the kernel a header, `.section .multiboot; .align 4; .long 0x1BADB002, 3, -(0x1BADB002 + 3)`, and let the linker script begin with `KEEP(*(.multiboot))`",
-    )
-}
-
-fn wrong_checksum(input: &InputFile, offset: usize) -> Diagnostic {
-    let field = |index: usize| word(&input.bytes, offset + 4 * index);
-    let (path, flags) = (&input.path, field(1));
-    let (Some(flags), Some(found), Some(expected)) = (flags, field(2), checksum(&input.bytes, offset)) else {
-        let message = format!("`{path}` ends within its Multiboot header, which begins at byte {offset}");
-        let help = "the file is truncated; link it again";
-        return input.complain(Code::WrongMultibootChecksum, message).help(help);
-    };
-    let message =
-        format!("`{path}`: the Multiboot header at byte {offset} has the checksum {found:#010x}, not {expected:#010x}");
-    let sum = HEADER_MAGIC.wrapping_add(flags).wrapping_add(found);
-    let note = format!(
-        "magic, flags and checksum must add up to 0 in 32 bits: {HEADER_MAGIC:#x} + {flags:#x} + {found:#x} = {sum:#x}"
-    );
-    input
-        .complain(Code::WrongMultibootChecksum, message)
-        .note(note)
-        .help(format!("let the assembler do it: `.long -(0x1BADB002 + FLAGS)`, here {expected:#010x}"))
-}
-
-fn too_far(input: &InputFile, offset: usize, size: usize) -> Diagnostic {
-    let path = &input.path;
-    let message = format!(
-        "`{path}`: the Multiboot header is at byte {offset} of the file, it must end within the first {SEARCH_LIMIT}"
-    );
-    let help = if input.bytes.starts_with(b"\x7fELF") {
-        "let its section come first in the linker script, `.multiboot : { KEEP(*(.multiboot)) }` before `.text`; if it does, link with `-z max-page-size=4096` or with `-n`, so that the first section follows the ELF headers closely"
-    } else {
-        "let the header's section come first in the linker script"
-    };
-    input
-        .complain(Code::MultibootHeaderTooFar, message)
-        .note(format!("it takes the bytes {offset} to {}", offset + size - 1))
-        .help(help)
-}
-
-fn unknown_demands(input: &InputFile, offset: usize, flags: u32) -> Diagnostic {
-    let unknown: Vec<String> =
-        (0..16).filter(|bit| flags & DEMANDS & !KNOWN_DEMANDS & 1 << bit != 0).map(|bit| bit.to_string()).collect();
-    let what = match &*unknown {
-        [bit] => format!("flag bit {bit}, which is"),
-        [first @ .., last] => format!("the flag bits {} and {last}, which are", first.join(", ")),
-        [] => String::new(),
-    };
-    let path = &input.path;
-    let message = format!("`{path}`: the Multiboot header at byte {offset} sets {what} not defined");
-    let note = format!(
-        "flags are {flags:#010x}; of the demands in bits 0 to 15, bit 0 (page-aligned modules), bit 1 (memory information) and bit 2 (video mode) are defined"
-    );
-    input.complain(Code::UnknownMultibootFlags, message).note(note).help(
-        "clear the bits, and compute the checksum anew: a loader must refuse a kernel whose demands it does not know",
-    )
 }
 
 #[cfg(test)]

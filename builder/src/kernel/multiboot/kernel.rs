@@ -6,7 +6,7 @@ use super::flat::FlatKernel;
 use super::header::{Header, WANTS_VIDEO};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
-use crate::kernel::elf::{KernelElf, LoadSegment, Names, SectionTable};
+use crate::kernel::elf::{KernelElf, Names, SectionTable};
 use crate::kernel::load_address::Part;
 
 /// A kernel with its header.
@@ -85,18 +85,11 @@ impl Kernel {
     /// What is loaded where, with words for each part.
     pub fn parts(&self) -> Vec<Part> {
         match &self.image {
-            Image::Elf { kernel, .. } => {
-                let part = |segment: &LoadSegment| Part {
-                    range: segment.physical(),
-                    what: format!("segment {}", segment.index),
-                    begins_with_headers: segment.file.start == 0 && !segment.file.is_empty(),
-                };
-                kernel.segments.iter().map(part).collect()
-            }
+            Image::Elf { kernel, .. } => kernel.segments.iter().map(Part::of).collect(),
             Image::Flat(flat) => {
                 let range = GuestRange::new(flat.start.into(), u64::from(flat.end - flat.start));
                 let what = "the image that its Multiboot header's address fields describe".to_owned();
-                vec![Part { range, what, begins_with_headers: false }]
+                vec![Part { range, what, begins_with_headers: false, linked: None }]
             }
         }
     }

@@ -1,10 +1,13 @@
 //! Kernels with a Multiboot header: what the header demands, and what the file holds. (Multiboot specification 0.6.96.)
 
+mod complaint;
 mod facts;
 mod flat;
 mod header;
 mod kernel;
+mod words;
 
 pub use facts::MultibootFacts;
-pub use header::{HEADER_MAGIC, Header, SEARCH_LIMIT, has_second_header};
+pub use header::Header;
 pub use kernel::{Image, Kernel};
+pub use words::{HEADER_MAGIC, SEARCH_LIMIT, has_second_header};

@@ -14,7 +14,7 @@ use self::start::{PAGED_CR0, Start};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
-use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_end};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, Part, check_ends};
 use crate::manifest::{Manifest, Paging};
 use crate::plan::layout::{BOOT_STACK_END, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
@@ -33,12 +33,8 @@ const GUARD_SIZE: u64 = 4 << 10;
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let loaded = &inputs.kernel;
     let kernel = KernelElf::parse_segments(&loaded.file)?;
-    let mut found = Diagnostics::default();
-    for segment in &kernel.segments {
-        let what = format!("segment {}", segment.index);
-        found.take(check_end(manifest, &loaded.file, segment.physical(), &what));
-    }
-    found.finish(())?;
+    let parts: Vec<Part> = kernel.segments.iter().map(Part::of).collect();
+    check_ends(manifest, &loaded.file, &parts)?;
     let mut warnings = kernel.warnings.clone();
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);

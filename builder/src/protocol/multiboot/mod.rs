@@ -13,7 +13,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::input::{Inputs, Loaded};
 use crate::kernel::elf::{SECTION_HEADER_SIZE, SectionTable};
 use crate::kernel::multiboot::{Image, Kernel};
-use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_place};
+use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_ends, check_start};
 use crate::manifest::Manifest;
 use crate::plan::{Claim, Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
@@ -95,10 +95,12 @@ impl Kernel {
     /// Puts the kernel into memory; returns its end, at least 1 MiB.
     fn load(&self, manifest: &Manifest, loaded: &Loaded, memory: &mut Memory) -> Result<u32, Diagnostics> {
         let mut found = Diagnostics::default();
-        for part in self.parts() {
-            found.take(check_place(manifest, &loaded.file, &part));
+        let parts = self.parts();
+        for part in &parts {
+            found.take(check_start(&loaded.file, part));
         }
         found.finish(())?;
+        check_ends(manifest, &loaded.file, &parts)?;
         match &self.image {
             Image::Elf { kernel, .. } => Ok(memory.load_kernel(kernel, loaded)),
             Image::Flat(flat) => {
