@@ -318,7 +318,7 @@ mod tests {
             change(&mut description.entry);
             refused(&loaded(description, &[(0x10_0000, vec![1])]))
         };
-        assert!(refuse(|entry| entry.segments.cs = Segment::default()).contains("CS is a present segment"));
+        assert!(refuse(|entry| entry.segments.cs.selector = 0).contains("CS is a present segment"));
         assert!(refuse(|entry| entry.segments.ds.selector = 0x13).contains("DS has selector 0x13"));
         assert!(refuse(|entry| entry.segments.fs.selector = 8).contains("FS shares selector 0x8"));
         assert!(
