@@ -180,3 +180,22 @@ fn a_signal_between_two_files_ends_the_program() {
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
     assert!(!names_in(folder.path()).iter().any(|name| name.starts_with('.')));
 }
+
+#[test]
+fn one_manifest_is_built_at_a_time_and_from_a_file() {
+    let said = |arguments: &[&str]| {
+        let result = run(tool("stos-pack").args(arguments));
+        assert_eq!((result.status, &*result.stdout), (Some(64), ""), "{arguments:?}");
+        result.stderr
+    };
+    // Clap would offer the verb `man` for it.
+    let second = said(&["kernel.yaml", "main.yaml"]);
+    assert!(
+        second.starts_with("error: `main.yaml` is a manifest too many: one image is built at a time\n"),
+        "{second}"
+    );
+    assert!(!second.contains("similar"), "{second}");
+    assert!(said(&["kernel.yaml", "--lockd"]).contains("--locked"), "other mistakes are told as they were");
+    let stdin = said(&["-"]);
+    assert!(stdin.starts_with("error: a manifest is read from a file, "), "{stdin}");
+}

@@ -36,6 +36,22 @@ fn signal(process: u32, signal: Signal) {
 }
 
 #[test]
+fn who_has_packed_at_a_terminal_is_told_what_to_type_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = root().join("manifests/ministos.yaml");
+    let packed = |more: &[&str]| {
+        let mut command = Command::new(tool_path("stos-pack"));
+        command.current_dir(folder.path()).arg(&manifest).args(["-o", "my kernel.img"]).args(more);
+        let (status, seen) = Session::start(&command).end();
+        assert_eq!(status.code(), Some(0), "{seen}");
+        seen
+    };
+    assert!(packed(&[]).contains("run it: stos-run 'my kernel.img'\r\n"));
+    assert!(!packed(&["-q"]).contains("run it"));
+    assert!(!packed(&["--message-format", "json"]).contains("run it"));
+}
+
+#[test]
 fn commands_are_typed_at_the_shell_of_ministos() {
     let folder = tempfile::tempdir().unwrap();
     let image = pack(folder.path(), &root().join("manifests/ministos.yaml"), &["--profile", "shell"]);

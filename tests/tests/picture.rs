@@ -7,7 +7,7 @@ use std::fs;
 
 use roxmltree::{Document, Node};
 use snapbox::Data;
-use stos_image::{Description, Region, RegionKind};
+use stos_image::{Description, GuestRange, Permissions, Region, RegionKind};
 use stos_pack::image::{LoadedImage, Mapping, Report};
 use stos_tests::fixtures::{self, golden_image};
 use stos_tests::tools::pack_in;
@@ -184,6 +184,36 @@ fn an_image_without_regions_and_mappings_is_drawn() {
     for text in ["No page directory", "unused", "16 MiB", "0x00000000", "0x01000000"] {
         assert!(texts.iter().any(|other| other == text), "{text}");
     }
+}
+
+#[test]
+fn without_paging_the_left_has_what_addresses_mean_and_where_the_kernel_begins() {
+    let texts = assert_sound(&drawn(|description, mappings| {
+        mappings.clear();
+        description.entry.eip = 0x0010_0000;
+        description.entry.general.esp = 0x0009_0000;
+    }));
+    for text in ["EIP 0x00100000", "ESP 0x00090000", "Paging is off: what the kernel calls an address"] {
+        assert!(texts.iter().any(|other| other == text), "{text}");
+    }
+    let paged = assert_sound(&drawn(|_, _| {}));
+    assert!(!paged.iter().any(|text| text.starts_with("EIP")), "{paged:?}");
+}
+
+#[test]
+fn debug_information_shares_a_row() {
+    let names = ["kernel section .debug_info", "kernel section .debug_str", "kernel section .symtab", "module a"];
+    let texts = assert_sound(&drawn(|description, _| {
+        let region = |(index, name): (u64, &&str)| Region {
+            range: GuestRange::new(0x0020_0000 + index * 0x1000, 0x1000),
+            kind: RegionKind::BootStructure,
+            permissions: Permissions::RW,
+            name: (*name).to_owned(),
+        };
+        description.regions = (0..).zip(&names).map(region).collect();
+    }));
+    assert!(texts.iter().any(|text| text == "module a"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text == "kernel section .debug_str"), "{texts:?}");
 }
 
 #[test]

@@ -103,6 +103,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "extends_without_kernel",
     "home_folder",
     "initramfs_directory_is_a_file",
+    "initramfs_empty",
     "initramfs_not_newc",
     "kernel_is_a_directory",
     "lock_conflict",

@@ -68,5 +68,7 @@ fn build(
     observer(&Event::Planned(plan.description.regions.len()));
     let image = plan.render().map_err(|error| limit_reached(&error, manifest))?;
     order.output.write(&image, observer)?;
-    Ok((image, plan.warnings))
+    let mut warnings = plan.warnings;
+    warnings.list.retain(|warning| !manifest.allow.contains(&warning.code));
+    Ok((image, warnings))
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use stos_pack::diagnostics::nearest;
@@ -105,7 +105,7 @@ impl Arguments {
         };
         match first.and_then(|word| no_such_verb(&word)) {
             Some(message) => Err(description().error(ErrorKind::InvalidSubcommand, message)),
-            None => parsed?.check(),
+            None => parsed.map_err(second_manifest)?.check(),
         }
     }
 
@@ -142,6 +142,12 @@ impl Arguments {
                 conflict(format!("{extra} is for building an image and does not go with a verb"))
             }
             (Some(verb), _, None) => Ok((manner, Work::Verb(verb))),
+            (None, Some(manifest), _) if manifest.as_os_str() == "-" => refuse(
+                ErrorKind::ValueValidation,
+                "a manifest is read from a file, as the paths in it begin at its folder, and not from standard input; a \
+                 file that is called `-` is `./-`"
+                    .to_owned(),
+            ),
             (None, Some(manifest), _) => Ok((manner, Work::Build { manifest, output, profile, locked })),
             (None, None, _) => refuse(
                 ErrorKind::MissingRequiredArgument,
@@ -149,6 +155,18 @@ impl Arguments {
             ),
         }
     }
+}
+
+/// What is said of a word too many, which is no mistyped verb: `error`, or that it is a second manifest.
+fn second_manifest(error: clap::Error) -> clap::Error {
+    let word = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].into_iter().find_map(|kind| error.get(kind));
+    let Some(ContextValue::String(word)) = word else { return error };
+    let is_file = !word.starts_with('-') && (word.contains(['/', '.']) || Path::new(word).exists());
+    if !is_file || !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+        return error;
+    }
+    let message = format!("`{}` is a manifest too many: one image is built at a time", word.escape_debug());
+    description().error(ErrorKind::UnknownArgument, message)
 }
 
 /// The word of `line` that stands where a manifest or a verb does, when it is no verb.

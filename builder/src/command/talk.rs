@@ -60,6 +60,14 @@ fn for_people(sources: &Sources, diagnostics: &Diagnostics) -> String {
     parts.join("\n\n")
 }
 
+/// Tells a person at a terminal what to do next.
+pub fn suggest(manner: Manner, line: &str) {
+    let is_read = io::stdout().is_terminal() && io::stderr().is_terminal();
+    if is_read && matches!(manner.message_format, MessageFormat::Human) {
+        say(&printable_lines(&format!("{line}\n")));
+    }
+}
+
 fn say_json(message: &Message) {
     // The message holds nothing that JSON can't express.
     if let Ok(text) = serde_json::to_string(message) {

@@ -15,7 +15,7 @@ use stos_pack::{Locked, Order};
 use super::arguments::Manner;
 use super::manual;
 use super::progress::Progress;
-use super::talk::{answer, answer_lines, complain, report, say};
+use super::talk::{answer, answer_lines, complain, report, say, suggest};
 
 /// Exit status for wrong usage (`EX_USAGE` of sysexits.h).
 pub const STATUS_USAGE: u8 = 64;
@@ -33,7 +33,11 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
             let (size, id) = (packed.image.file_size(), packed.image.id());
             match order.output {
                 _ if manner.quiet => 0,
-                Output::File(path) => answer_lines(manner, &format!("{}: {size} bytes, {id}\n", path.display())),
+                Output::File(path) => {
+                    let status = answer_lines(manner, &format!("{}: {size} bytes, {id}\n", path.display()));
+                    suggest(manner, &format!("run it: stos-run {}", for_shell(path)));
+                    status
+                }
                 // The image itself has gone to standard output.
                 Output::Stdout => {
                     say(&format!("standard output: {size} bytes, {id}\n"));

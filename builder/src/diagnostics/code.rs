@@ -47,6 +47,12 @@ macro_rules! codes {
                 }
             }
 
+            /// The codes of warnings, by what is printed.
+            pub fn warnings() -> Vec<(&'static str, Self)> {
+                let warnings = Self::ALL.iter().filter(|code| code.severity() == Severity::Warning);
+                warnings.map(|code| (code.text(), *code)).collect()
+            }
+
             /// The exit status of a run that ends with this diagnostic; 0 for warnings.
             pub const fn status(self) -> u8 {
                 match self { $(Self::$name => $status,)* }

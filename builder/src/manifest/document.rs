@@ -8,7 +8,7 @@ use stos_x86::registers::GeneralRegisters;
 
 use super::protocol::Protocol;
 use super::yaml::Node;
-use crate::diagnostics::{Located, Sources, Span};
+use crate::diagnostics::{Code, Located, Sources, Span};
 
 /// Largest guest memory in bytes that a manifest may declare.
 pub const MEMORY_LIMIT: u64 = 3 << 30;
@@ -38,6 +38,8 @@ pub struct Manifest {
     pub segments: Vec<Located<GuestRange>>,
     /// Defaults for the runner.
     pub run: RunDefaults,
+    /// Warnings that are not to be printed.
+    pub allow: Vec<Code>,
     /// All of this as it was read, with bases and profile laid over each other, and without the keys that name them.
     pub(crate) tree: Located<Node>,
 }

@@ -9,6 +9,7 @@ use super::document::{MEMORY_LIMIT, PAGE_SIZES, SegmentMapping};
 use super::protocol::Protocol;
 use super::quantity::{ADDRESS, DURATION, PORT, SIZE};
 use super::yaml::Node;
+use crate::diagnostics::Code;
 
 /// Most profiles: each is checked, whether it is chosen or not.
 pub const PROFILES_LIMIT: usize = 64;
@@ -78,6 +79,11 @@ pub const MANIFEST: Mapping = mapping(
         key("run", "{timeout: 10s}", Kind::Mapping(&RUN))
             .about("Defaults for stos-run; they travel in the image.")
             .in_profile("Defaults for stos-run; a key that is left out is that of the manifest."),
+        key("allow", "[W0001]", Kind::List { of: &Kind::Word(|| names(&Code::warnings())), most: 64 })
+            .about("Codes of warnings that are not to be printed.")
+            .addition("Codes to add to those of the manifest that this one extends.")
+            .in_profile("Codes, in the place of the manifest's.")
+            .addition_in_profile("Codes behind the manifest's."),
     ],
 );
 
@@ -251,7 +257,7 @@ mod tests {
     use super::super::description::Key;
     use super::super::schema::schema;
     use super::*;
-    use crate::diagnostics::{Code, Source};
+    use crate::diagnostics::Source;
     use crate::manifest::Manifest;
 
     /// A mapping, one of its keys, where that stands (`modules[].path`), and manifests with a value for it.

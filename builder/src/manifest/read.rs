@@ -109,13 +109,29 @@ fn read_tree(tree: Located<Node>, found: &mut Diagnostics) -> Option<Manifest> {
     let segment = ("segments", "{start: 0x3000000, size: 1MiB, kind: reserved}");
     let segments = fields.list("segments", segment, read_segment, found);
     let run = run::read(fields.optional("run").as_ref(), found);
+    let warnings = Code::warnings();
+    let allowed = |code: &Field, found: &mut Diagnostics| Some(code.word(&warnings, found)?.value);
+    let allow = fields.list("allow", ("codes of warnings", "W0001"), allowed, found);
     fields.finish(found);
     let nowhere = Span { end: tree.span.start, ..tree.span };
     let cmdline = cmdline.unwrap_or_else(|| Located::new(String::new(), nowhere));
     let (name, memory, kernel) = (name?, memory?, kernel?);
     let (sources, profile) = (Sources::default(), None);
-    let manifest =
-        Manifest { sources, profile, name, memory, kernel, modules, initramfs, cmdline, entry, segments, run, tree };
+    let manifest = Manifest {
+        sources,
+        profile,
+        name,
+        memory,
+        kernel,
+        modules,
+        initramfs,
+        cmdline,
+        entry,
+        segments,
+        run,
+        allow,
+        tree,
+    };
     consistency::check_keys(&manifest, found);
     Some(manifest)
 }

@@ -105,23 +105,27 @@ impl Text<'_> {
             Error::MultipleDocuments { .. } => {
                 ("there is more than one YAML document".to_owned(), "keep one, and take out the `---` lines")
             }
-            Error::Budget { .. } => (
-                "there are too many values, they are nested too deeply, or aliases stand for too many of them"
-                    .to_owned(),
-                "a manifest needs some hundred values in a few levels; write them out instead of `*aliases`",
-            ),
             other => {
                 let text = other.to_string();
                 // The place is shown by the caret.
                 let text = text.split_once(" at line ").map_or(&*text, |(message, _)| message);
-                let help = if text.contains("tab") {
-                    "indent with spaces; YAML takes no tabs there"
-                } else if text.contains("simple key") {
-                    "put a space after the colon: `key: value`"
+                // The library tells of its limits through several of its errors.
+                if text.contains("budget breached") {
+                    let message =
+                        "there are too many values, they are nested too deeply, or aliases stand for too many of them";
+                    let help =
+                        "a manifest needs some hundred values in a few levels; write them out instead of `*aliases`";
+                    (message.to_owned(), help)
                 } else {
-                    "check indentation, quotes and brackets around this place"
-                };
-                (format!("this is not valid YAML: {text}"), help)
+                    let help = if text.contains("tab") {
+                        "indent with spaces; YAML takes no tabs there"
+                    } else if text.contains("simple key") {
+                        "put a space after the colon: `key: value`"
+                    } else {
+                        "check indentation, quotes and brackets around this place"
+                    };
+                    (format!("this is not valid YAML: {text}"), help)
+                }
             }
         };
         let diagnostic = Diagnostic::new(Code::Syntax, message).help(help);

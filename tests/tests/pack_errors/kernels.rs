@@ -1,5 +1,7 @@
 //! Kernels that can't be loaded, and kernels that can but should not look like that.
 
+use std::fs;
+
 use stos_tests::elf::{Elf, SHARED, Section, Segment, Symbol};
 use stos_tests::tools::pack_in;
 
@@ -210,6 +212,19 @@ fn code_that_can_be_written_gets_a_warning_with_the_line_that_parts_it_from_data
         ..close_kernel(7, 0xc010_1000)
     };
     assert_elf_warned("writable_code_twice", &both, &[]);
+}
+
+#[test]
+fn a_warning_that_is_allowed_is_not_printed() {
+    let kernel = one_segment(vec![Section::text(0, 0xc010_0000, 16)], 4096);
+    let folder = elf_folder(&kernel.to_bytes(), &[]);
+    let manifest = fs::read_to_string(folder.path().join("manifest.yaml")).unwrap();
+    for (allowed, is_printed) in [("W0001", false), ("W0002", true)] {
+        fs::write(folder.path().join("manifest.yaml"), format!("{manifest}allow: [{allowed}]\n")).unwrap();
+        let packed = pack_in(folder.path(), &["manifest.yaml"]);
+        assert_eq!((packed.status, packed.stderr.contains("warning[W0001]")), (Some(0), is_printed), "{allowed}");
+        assert_eq!(packed.stderr.is_empty(), !is_printed, "{}", packed.stderr);
+    }
 }
 
 #[test]

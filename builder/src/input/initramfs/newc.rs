@@ -12,10 +12,18 @@ pub const ENTRIES_LIMIT: usize = 1 << 20;
 /// # Errors
 /// Says where and why it is not.
 pub fn check_newc(archive: &[u8]) -> Result<(), String> {
+    if archive.is_empty() {
+        return Err("it is empty".to_owned());
+    }
     let mut rest = archive;
     for number in 0..ENTRIES_LIMIT {
         let offset = archive.len() - rest.len();
-        let place = |error: io::Error| format!("entry {number} at byte {offset:#x}: {error}");
+        let place = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                format!("the file ends at byte {:#x}, within entry {number} or before the trailer", archive.len())
+            }
+            _ => format!("entry {number} at byte {offset:#x}: {error}"),
+        };
         let reader = Reader::new(&mut rest).map_err(place)?;
         if reader.entry().is_trailer() {
             return Ok(());

@@ -9,7 +9,7 @@ use super::palette::{HOLE, KINDS, look};
 use super::pen::{GREY, LINE, fitted, rectangle, stroke, text};
 use super::physical::RESERVED;
 use super::scale::Scale;
-use super::{mapping, physical};
+use super::{entry, mapping, physical};
 use crate::diagnostics::rounded_size;
 use crate::image::inspect::Report;
 
@@ -18,9 +18,13 @@ impl Report<'_> {
     pub fn to_svg(&self) -> String {
         let description = self.description;
         let scale = Scale::new(&description.regions, description.memory_size, TOP);
-        let (mappings, mappings_bottom) = mapping::draw(&self.mappings, &scale, TOP);
+        let (left, left_bottom) = if self.mappings.is_empty() {
+            entry::draw(&description.entry, &scale, TOP)
+        } else {
+            mapping::draw(&self.mappings, &scale, TOP)
+        };
         let (legend, legend_bottom) = self.legend();
-        let bottom = scale.bottom.max(mappings_bottom).max(legend_bottom) + 24;
+        let bottom = scale.bottom.max(left_bottom).max(legend_bottom) + 24;
         let height = bottom + MARGIN;
         let note = "Not to scale: tall rows are large, and a zigzag stands for memory that nothing owns.";
         let document = Document::new()
@@ -32,7 +36,7 @@ impl Report<'_> {
             .add(rectangle(0, 0, WIDTH, height, "#ffffff"))
             .add(self.title())
             .add(headings(!self.mappings.is_empty()))
-            .add(mappings)
+            .add(left)
             .add(physical::draw(self, &scale))
             .add(legend)
             .add(text(MARGIN, bottom + 8, 12, note).sans().ink(GREY));

@@ -23,6 +23,9 @@ const RUN_START: usize = 2;
 /// More rows than this make no picture: neighbours share a row, whatever they are.
 const ROWS_LIMIT: usize = 128;
 
+/// How the names begin of what a Multiboot kernel's file has beside its memory, such as debug information.
+const UNLOADED_SECTION: &str = "kernel section ";
+
 /// A part of memory and where it is drawn.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
@@ -93,10 +96,16 @@ impl<'a> Scale<'a> {
     }
 }
 
+/// A section of a Multiboot kernel's file that is no part of its memory, such as debug information.
+fn is_unloaded_section(region: &Region) -> bool {
+    region.name.starts_with(UNLOADED_SECTION)
+}
+
 /// The regions that share a row.
 fn groups(regions: &[Region]) -> Vec<&[Region]> {
     if regions.len() <= SINGLE_ROWS {
-        return regions.chunks(1).collect();
+        // Of a kernel's debug information, nobody asks how long each part is.
+        return regions.chunk_by(|one, next| [one, next].into_iter().all(is_unloaded_section)).collect();
     }
     let alike = |a: &Region, b: &Region| a.kind == b.kind && b.range.start.0.saturating_sub(a.range.end()) < PAGE_SIZE;
     let mut groups = Vec::new();
