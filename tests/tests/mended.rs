@@ -220,3 +220,33 @@ fn a_kernel_in_the_upper_half_needs_physical_addresses() {
         assert_silent(moved.path(), ld, protocol);
     }
 }
+
+#[test]
+fn an_entry_point_that_is_no_code_is_named() {
+    let first = script("1M");
+    let ld = "ld -m elf_i386 -T kernel.ld -o kernel.elf start.o 2>/dev/null";
+    let refused = |source: &str, script: &str, said: &[&str]| {
+        let folder = folder(source, script);
+        assert_said(folder.path(), ld, "multiboot", 65, &[&["error[E0027]: "], said].concat());
+    };
+    let silent = |source: &str, script: &str| assert_silent(folder(source, script).path(), ld, "multiboot");
+    // ld takes the first byte of .text, which is the header.
+    let on_the_header = "the entry point 0x100000 is on the Multiboot header, not on code";
+    let renamed = MULTIBOOT.replace("_start", "start");
+    refused(&renamed, &first, &[on_the_header, "cannot find entry symbol", "write `ENTRY(start)`"]);
+    silent(&renamed, &first.replace("ENTRY(_start)", "ENTRY(start)"));
+    let local = MULTIBOOT.replace("    .globl _start\n", "");
+    refused(&local, &first, &[on_the_header, "`.globl _start` (NASM: `global _start`)"]);
+    silent(MULTIBOOT, &first);
+    // A variable, whatever its section is; and what is in a section of data.
+    let variable = MULTIBOOT
+        .replace("number: .long 1", ".globl number\n .type number, @object\n .size number, 4\nnumber: .long 1");
+    let to_number = first.replace("ENTRY(_start)", "ENTRY(number)");
+    refused(&variable, &to_number, &["is in the variable `number`", "write `ENTRY(_start)`"]);
+    let word = MULTIBOOT.replace("number: .long 1", ".globl number\nnumber: .long 1");
+    refused(&word, &to_number, &["is in `.data`, which is data by its flags", "write `ENTRY(_start)`"]);
+    silent(&word, &first);
+    // Who forgot `.text` has code in .data, and it runs.
+    let forgotten = MULTIBOOT.replace("    .text\n", "    .data\n");
+    silent(&forgotten, &first);
+}

@@ -42,10 +42,11 @@ fn inspect(folder: &Path, arguments: &[&str]) -> Run {
 
 /// Every sort of file: its name, its bytes, and whether it speaks a protocol.
 fn files() -> Vec<(&'static str, Vec<u8>, bool)> {
-    let upper = Segment { paddr: 0x10_0000, ..Segment::new(0xc010_0000, 5, &multiboot::bytes(&HEADER)) };
-    let upper = Elf { entry: 0xc010_0000, segments: vec![upper], sections: Vec::new(), ..Elf::kernel() };
-    let below = Segment { paddr: 0x8000, ..Segment::new(0x8000, 5, &multiboot::bytes(&HEADER)) };
-    let below = Elf { entry: 0x8004, segments: vec![below], sections: Vec::new(), ..Elf::low_kernel() };
+    let header_and_code = [multiboot::bytes(&HEADER), vec![0xf4; 4]].concat();
+    let upper = Segment { paddr: 0x10_0000, ..Segment::new(0xc010_0000, 5, &header_and_code) };
+    let upper = Elf { entry: 0xc010_000c, segments: vec![upper], sections: Vec::new(), ..Elf::kernel() };
+    let below = Segment { paddr: 0x8000, ..Segment::new(0x8000, 5, &header_and_code) };
+    let below = Elf { entry: 0x800c, segments: vec![below], sections: Vec::new(), ..Elf::low_kernel() };
     let object = Elf { file_type: RELOCATABLE, segments: Vec::new(), sections: Vec::new(), ..Elf::kernel() };
     let iso = zeros(0x9000, &[(510, &[0x55, 0xaa]), (0x8001, b"CD001"), (0x8800, &multiboot::bytes(&HEADER))]);
     vec![

@@ -98,6 +98,7 @@ fn files_that_are_no_elf32_executables_need_address_fields() {
 #[test]
 fn address_fields_that_can_not_be_right_are_refused() {
     let flat = |fields: [u32; 5]| multiboot::bytes(&[&header(0x1_0003)[..], &fields, &[0; 8]].concat());
+    refuse("fields_with_the_entry_on_the_header", &flat([0x10_0000, 0x10_0000, 0, 0, 0x10_0000]));
     refuse("fields_past_the_file", &flat([0x10_0000, 0x10_0000, 0x10_1000, 0, 0x10_0020]));
     refuse("fields_cut_off", &flat([0; 5])[..20]);
     refuse("fields_that_are_offsets", &flat([0x10_0000, 0x10_0000, 0, 0, 0x20]));
@@ -117,6 +118,7 @@ fn kernels_that_lie_where_none_may_are_refused() {
     let mut upper = kernel(0x10_0000, &header(3));
     upper.segments.push(Segment { paddr: 0x10_0008, ..Segment::new(0xc010_0000, 6, &[1; 16]) });
     refuse("segments_at_the_same_place", &upper.to_bytes());
+    refuse("entry_on_the_header", &Elf { entry: 0x10_0004, ..kernel(0x10_0000, &header(3)) }.to_bytes());
     refuse("entry_nowhere", &Elf { entry: 0x20_0000, ..kernel(0x10_0000, &header(3)) }.to_bytes());
     refuse_with(
         "on_a_reserved_segment",

@@ -7,7 +7,7 @@ use std::ops::Range;
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, elf};
 
-use super::entry::check_entry;
+use super::entry::{check_entry, data_at, help_to_start};
 use super::header::{Header, header, malformed};
 use super::layout::Layout;
 use super::physical;
@@ -84,6 +84,16 @@ impl KernelElf {
         kernel.leave_out(input, None, &mut found);
         physical::check_overlap(&kernel.layout(input), &mut found);
         kernel.finish(input, found)
+    }
+
+    /// What is data at the virtual address `address`, when it is surely not code, in words.
+    pub fn data_at(&self, address: u32) -> Option<String> {
+        data_at(&self.symbols, &self.sections, address)
+    }
+
+    /// How to name the first function, when the kernel does not begin with it.
+    pub fn help_to_start(&self, input: &InputFile) -> String {
+        help_to_start(&self.layout(input))
     }
 
     /// The kernel as the file has it, with `e_entry` and `p_paddr` as they are and without warnings, and what is wrong with its

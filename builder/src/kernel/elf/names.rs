@@ -68,7 +68,7 @@ impl Names {
         module: u32,
         base_of: impl Fn(usize) -> Option<u32>,
     ) -> Result<(), Diagnostic> {
-        for Label { name, address, section, size } in ElfSymbols::read(input, header)?.labels {
+        for Label { name, address, section, size, .. } in ElfSymbols::read(input, header)?.labels {
             if let Some(address) = base_of(section).and_then(|base| base.checked_add(address)) {
                 self.symbols.push(Symbol { address, size, module, name });
             }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::entry::{data_at, help_to_start};
 use super::layout::Layout;
 use super::segment::LoadSegment;
 use crate::diagnostics::{Code, Diagnostics};
@@ -50,17 +51,16 @@ pub fn entry(layout: &Layout<'_>, e_entry: u32, found: &mut Diagnostics) -> Opti
         || layout.segments.iter().find_map(|segment| Some((segment, segment.offset_of_physical(e_entry)?)));
     let problem = match of_virtual.or_else(of_physical) {
         Some((segment, offset)) if offset as usize >= segment.file.len() => {
-            "in the zeros after the file's bytes of its segment"
+            "lies in the zeros after the file's bytes of its segment".to_owned()
         }
-        Some((segment, offset)) => return segment.paddr.checked_add(offset),
-        None => "in no segment, by virtual addresses as well as by physical ones",
+        Some((segment, offset)) => match data_at(layout.symbols, layout.sections, segment.vaddr + offset) {
+            Some(data) => format!("is {data}"),
+            None => return segment.paddr.checked_add(offset),
+        },
+        None => "lies in no segment, by virtual addresses as well as by physical ones".to_owned(),
     };
     let shown: Vec<&LoadSegment> = layout.segments.iter().collect();
-    let diagnostic = layout.complain(Code::EntryNotExecutable, &format!("the entry point {e_entry:#x} lies {problem}"));
-    found.push(
-        layout
-            .describe_all(diagnostic, &shown)
-            .help("name the first function with `ENTRY(_start)` in the linker script, and link again"),
-    );
+    let diagnostic = layout.complain(Code::EntryNotExecutable, &format!("the entry point {e_entry:#x} {problem}"));
+    found.push(layout.describe_all(diagnostic, &shown).help(help_to_start(layout)));
     None
 }

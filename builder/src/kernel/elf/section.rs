@@ -37,6 +37,11 @@ impl KernelSection {
         u64::from(self.vaddr) + u64::from(self.size)
     }
 
+    /// Whether it has the byte at the virtual address `address`.
+    pub fn holds(&self, address: u32) -> bool {
+        self.vaddr <= address && u64::from(address) < self.end()
+    }
+
     /// True when the segment's addresses hold it, and its bytes in the file are those that are loaded there.
     fn lies_in(&self, segment: &LoadSegment) -> bool {
         let same_bytes = self.file.as_ref().is_none_or(|file| {

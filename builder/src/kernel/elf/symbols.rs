@@ -26,6 +26,17 @@ pub struct Label {
     pub section: usize,
     /// Bytes, or 0 when the file does not say.
     pub size: u32,
+    /// `STT_OBJECT`: a variable.
+    pub is_variable: bool,
+    /// Known to the linker beyond its own file: with global or weak binding.
+    pub is_global: bool,
+}
+
+impl Label {
+    /// Whether the name is that of the byte at `address`. A name without a size is that of its first byte.
+    pub fn holds(&self, address: u32) -> bool {
+        self.address <= address && address - self.address < self.size.max(1)
+    }
 }
 
 /// What a symbol table says.
@@ -71,13 +82,15 @@ impl ElfSymbols {
                 read.common.insert(name);
                 continue;
             }
-            if let (Some(exports), elf::STB_GLOBAL | elf::STB_WEAK) = (&mut read.exports, binding) {
+            let is_global = matches!(binding, elf::STB_GLOBAL | elf::STB_WEAK);
+            if let (Some(exports), true) = (&mut read.exports, is_global) {
                 exports.insert(name.clone());
             }
             let is_label = matches!(kind, elf::STT_FUNC | elf::STT_OBJECT | elf::STT_NOTYPE);
             if is_label && section != elf::SHN_ABS {
                 let (address, size) = (symbol.st_value.get(LittleEndian), symbol.st_size.get(LittleEndian));
-                read.labels.push(Label { name, address, section: section.0.into(), size });
+                let is_variable = kind == elf::STT_OBJECT;
+                read.labels.push(Label { name, address, section: section.0.into(), size, is_variable, is_global });
             }
         }
         Ok(read)

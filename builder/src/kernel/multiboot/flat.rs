@@ -77,6 +77,11 @@ impl FlatKernel {
         }
         Ok(Self { file: first..last, start: load, end, entry })
     }
+
+    /// The byte of the file that is the first instruction.
+    pub fn file_offset_of_entry(&self) -> usize {
+        self.file.start + (self.entry - self.start) as usize
+    }
 }
 
 #[cfg(test)]

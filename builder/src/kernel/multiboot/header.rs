@@ -1,6 +1,8 @@
 //! The Multiboot header of a kernel: where it is searched for, and what it demands. (Multiboot specification 0.6.96,
 //! section 3.1.)
 
+use std::ops::Range;
+
 use super::complaint::{is_meant, no_header, too_far, unknown_demands, wrong_checksum};
 use super::words::{DEMANDS, HEADER_MAGIC, KNOWN_DEMANDS, SEARCH_LIMIT, checksum, positions, word};
 use crate::diagnostics::{Code, Diagnostic};
@@ -73,6 +75,15 @@ impl Header {
         }
         let addresses = if flags & HAS_ADDRESSES == 0 { None } else { Some(Addresses::read(input, offset)?) };
         Ok(Self { offset, flags, addresses })
+    }
+}
+
+impl Header {
+    /// Its bytes in the file, with the address fields. Fields for a video mode may follow, but not every kernel that asks for a
+    /// mode has them.
+    pub fn file(&self) -> Range<usize> {
+        let size = if self.addresses.is_none() { 12 } else { 32 };
+        self.offset..self.offset + size
     }
 }
 

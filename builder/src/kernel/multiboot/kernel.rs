@@ -44,6 +44,8 @@ impl Kernel {
         let mut names = Names::default();
         if let Ok(header @ Header { addresses: Some(addresses), .. }) = header {
             let flat = FlatKernel::new(input, header.offset, addresses)?;
+            let help = "entry_addr is the address of the first instruction, not that of the header";
+            check_entry(input, &header, flat.entry, flat.file_offset_of_entry(), || help.to_owned())?;
             // Names are a help, not a condition: the file need not be ELF, or not ELF for 32 bits.
             if names.add_kernel(input).is_err() {
                 names = Names::default();
@@ -61,6 +63,12 @@ impl Kernel {
             }
         };
         let (header, sections) = (header?, SectionTable::read(input)?);
+        let entry = kernel.entry;
+        let entered = kernel.segments.iter().find_map(|segment| Some((segment, segment.offset_of_physical(entry)?)));
+        if let Some((segment, offset)) = entered {
+            let offset = segment.file.start + offset as usize;
+            check_entry(input, &header, entry, offset, || kernel.help_to_start(input))?;
+        }
         names.add_kernel(input)?;
         Ok(Self { header, entry: kernel.entry, image: Image::Elf { kernel, sections }, names })
     }
@@ -93,6 +101,30 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Checks that the entry point `entry`, the byte `offset` of the file, is not on the header: its words are no instructions.
+fn check_entry(
+    input: &InputFile,
+    header: &Header,
+    entry: u32,
+    offset: usize,
+    help: impl FnOnce() -> String,
+) -> Result<(), Diagnostic> {
+    let file = header.file();
+    if !file.contains(&offset) {
+        return Ok(());
+    }
+    let path = &input.path;
+    let message = format!("`{path}`: the entry point {entry:#x} is on the Multiboot header, not on code");
+    let diagnostic = input.complain(Code::EntryNotExecutable, message).note(format!(
+        "the header takes the bytes {} to {} of the file, and the entry point leads to byte {offset}",
+        file.start,
+        file.end - 1
+    ));
+    let by_default = "ld takes the first byte of `.text` when it finds no function of the name that `ENTRY(...)` gives, or `_start`, and warns `cannot find entry symbol`";
+    let diagnostic = if header.addresses.is_none() { diagnostic.note(by_default) } else { diagnostic };
+    Err(diagnostic.help(help()))
 }
 
 fn not_elf(input: &InputFile) -> Diagnostic {

@@ -103,8 +103,9 @@ mod tests {
     }
 
     fn flat() -> Vec<u8> {
-        let header = [0x1bad_b002_u32, 0x1_0003, 0xe451_4ffb, 0x10_0000, 0x10_0000, 0, 0, 0x10_0000];
-        header.iter().flat_map(|word| word.to_le_bytes()).collect()
+        let header = [0x1bad_b002_u32, 0x1_0003, 0xe451_4ffb, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020];
+        let header = header.iter().flat_map(|word| word.to_le_bytes());
+        header.chain([0xf4; 16]).collect()
     }
 
     #[test]

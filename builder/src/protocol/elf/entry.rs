@@ -56,7 +56,15 @@ pub fn address(
         Some((segment, offset)) if offset >= segment.file.len() => {
             format!("in the zeros after the file's bytes of segment {}", segment.index)
         }
-        Some(_) => return Ok(address),
+        Some((segment, offset)) => {
+            let linked = segment.vaddr + u32::try_from(offset).unwrap_or(0);
+            // Who writes an address into the manifest has looked at it.
+            let data = if given.is_none() { kernel.data_at(linked) } else { None };
+            match data {
+                Some(data) => data,
+                None => return Ok(address),
+            }
+        }
     };
     let which = if mappings.is_some() && physical != address {
         format!("{address:#x}, physical {physical:#x},")
