@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use crate::limits::TEXT_LIMIT;
+use crate::limits::{TEXT_LIMIT, is_clean};
 
 /// What `name` stands for, when it is the encoded name of a Rust or C++ function or object; any other name as it is. The
-/// result has at most 4096 bytes and no control character that is not in `name` itself.
+/// result has at most 4096 bytes and no control or invisible character that is not in `name` itself.
 pub(crate) fn demangle(name: &str) -> String {
     let mut text = Bounded(String::new());
     // Names may encode more than they can reasonably show: repeated parts are stored once.
@@ -20,7 +20,7 @@ pub(crate) fn demangle(name: &str) -> String {
         Err(fmt::Error)
     };
     let Bounded(text) = text;
-    if decoded.is_err() || text.is_empty() || text.chars().any(char::is_control) { name.to_owned() } else { text }
+    if decoded.is_err() || !is_clean(&text, TEXT_LIMIT) { name.to_owned() } else { text }
 }
 
 /// Text that does not grow past [`TEXT_LIMIT`].

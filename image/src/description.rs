@@ -11,26 +11,26 @@ use crate::error::ImageError;
 use crate::fault::FaultCatcher;
 use crate::input::{Input, check_inputs};
 use crate::limits::{
-    EXPECT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS, broken,
-    check_count, check_text,
+    EXPECT_LIMIT, MANIFEST_LIMIT, MAP_COUNT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, NAME_LIMIT, TEXT_LIMIT,
+    TIMEOUT_LIMIT_MS, broken, check_count, check_text, is_plain,
 };
 use crate::region::{Region, RegionKind, check_regions};
 
 /// The declared guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Description {
-    /// Name of the image, 1 to 255 bytes, no control characters.
+    /// Name of the image, plain text of 1 to 255 bytes.
     pub name: String,
-    /// Boot protocol that the image was built for, such as `stos`; 1 to 255 bytes, no control characters. For people: a runner
+    /// Boot protocol that the image was built for, such as `stos`; plain text of 1 to 255 bytes. For people: a runner
     /// doesn't need it.
     pub protocol: String,
-    /// Profile of the manifest that it was built with, 1 to 255 bytes, no control characters; `None` when there was none.
+    /// Profile of the manifest that it was built with, plain text of 1 to 255 bytes; `None` when there was none.
     pub profile: Option<String>,
     /// Guest memory in bytes: a multiple of 4096, 1 MiB to 3.5 GiB. It begins at guest-physical address 0.
     pub memory_size: u64,
-    /// The memory map that the guest is told, in the order in which it is told. Ranges may overlap; reserved wins.
+    /// The memory map that the guest is told, in the order in which it is told. Ranges may overlap; reserved wins. At most 65 536.
     pub memory_map: Vec<MapRange>,
-    /// Who owns which bytes, sorted by address and disjoint.
+    /// Who owns which bytes, sorted by address and disjoint. At most 65 536.
     pub regions: Vec<Region>,
     /// CPU state at entry.
     pub entry: EntryState,
@@ -38,10 +38,10 @@ pub struct Description {
     pub fault_catcher: Option<FaultCatcher>,
     /// How to run the image when the command line does not say otherwise.
     pub run: RunDefaults,
-    /// The files that the image was built from, in the order in which the manifest names them.
+    /// The files that the image was built from, in the order in which the manifest names them. At most 4096.
     pub inputs: Vec<Input>,
     /// The manifest in the one form that all manifests of the same meaning have, with the paths of `inputs`. At most 1 MiB,
-    /// no control characters other than line feeds; empty when the image was not built from a manifest.
+    /// plain text with line feeds; empty when the image was not built from a manifest.
     pub manifest: String,
 }
 
@@ -72,8 +72,8 @@ pub const DEFAULT_EXIT_PORT: u16 = ports::EXIT;
 pub struct RunDefaults {
     /// Wall time after which the run is ended, in milliseconds, 1 to 86 400 000 (a day); `None` is no limit.
     pub timeout_ms: Option<u64>,
-    /// Regular expressions that must match lines of the serial output, in this order. At most 64, each 1 to 4096 bytes without
-    /// control characters.
+    /// Regular expressions that must match lines of the serial output, in this order. At most 64, each plain text of
+    /// 1 to 4096 bytes.
     pub expect: Vec<String>,
     /// First of the four I/O ports to which the guest writes its exit status. All four exist, and nothing else of the machine
     /// uses one ([`stos_x86::ports::user`]).
@@ -101,6 +101,7 @@ impl Description {
             let rule = format!("it must be a multiple of {PAGE_SIZE} from {MEMORY_MINIMUM:#x} to {MEMORY_LIMIT:#x}");
             return Err(broken("memory_size", format!("{:#x}", self.memory_size), rule));
         }
+        check_count("memory_map", self.memory_map.len(), MAP_COUNT_LIMIT)?;
         for (index, map) in self.memory_map.iter().enumerate() {
             if map.range.size == 0 || !map.range.ends_within(1 << 32) {
                 return Err(broken(
@@ -117,9 +118,11 @@ impl Description {
         }
         self.run.check(self.fault_catcher.as_ref())?;
         check_inputs(&self.inputs, self.memory_size)?;
-        let is_unclean = |character: char| character.is_control() && character != '\n';
+        let is_unclean = |character: char| !is_plain(character) && character != '\n';
         if self.manifest.len() > MANIFEST_LIMIT || self.manifest.contains(is_unclean) {
-            let rule = format!("it must have at most {MANIFEST_LIMIT} bytes and no control character but line feeds");
+            let rule = format!(
+                "it must have at most {MANIFEST_LIMIT} bytes and no control or invisible character but line feeds"
+            );
             return Err(broken("manifest", format!("{} bytes", self.manifest.len()), rule));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Why an image is refused. Every message names the field or the place, what was found and what is allowed.
 
-use std::io;
+use std::{fmt, io};
 
 use crate::address::{GuestRange, PAGE_SIZE, PhysAddr};
 
@@ -37,14 +37,14 @@ pub enum ImageError {
     #[error("the header is damaged: its SHA-256 is not the image id that it carries")]
     HeaderDamaged,
     /// A header field has a value that no writer may give it.
-    #[error("header field {field} is {found}, it must be {expected}")]
+    #[error("header field {field} is {found}, it must be {wanted}")]
     HeaderField {
         /// Name of the field.
         field: &'static str,
         /// Its value.
         found: u64,
-        /// The only value allowed.
-        expected: u64,
+        /// What it must be.
+        wanted: HeaderValue,
     },
     /// A section claims more bytes than the format allows.
     #[error("header field {field} is {found} ({found:#x}), the format allows at most {limit}")]
@@ -99,8 +99,8 @@ pub enum ImageError {
         offset: u64,
     },
     /// A payload block does not match its digest.
-    #[error("payload block {block} is damaged (file bytes {file_offset:#x}-{:#x}): its SHA-256 is not the recorded one; it holds {}",
-        file_offset + size - 1, owners.join(", "))]
+    #[error("payload block {block} is damaged (file bytes {file_offset:#x}-{:#x}): its SHA-256 is not the recorded one; it holds {owners}",
+        file_offset + size - 1)]
     BlockDamaged {
         /// Index of the block.
         block: u64,
@@ -108,10 +108,8 @@ pub enum ImageError {
         file_offset: u64,
         /// Its size in bytes.
         size: u64,
-        /// Guest memory that the block holds.
-        ranges: Vec<GuestRange>,
-        /// Names of the regions in it.
-        owners: Vec<String>,
+        /// Who owns the guest memory that the block holds.
+        owners: BlockOwners,
     },
     /// The metadata or the symbols are not in the wire form that the specification gives.
     #[error("the {section} section can't be decoded: {reason}")]
@@ -155,4 +153,41 @@ pub enum ImageError {
         /// Where it lies.
         second_range: GuestRange,
     },
+}
+
+/// What a field of the header must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// This and nothing else.
+    Exactly(u64),
+    /// Whole pages.
+    WholePages,
+}
+
+impl fmt::Display for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(value) => value.fmt(f),
+            Self::WholePages => write!(f, "a multiple of {PAGE_SIZE}"),
+        }
+    }
+}
+
+/// The regions in a block of payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockOwners {
+    /// The different names of the first ones, in order of their addresses; none when no region has a byte of the block.
+    pub names: Vec<String>,
+    /// How many regions come after those.
+    pub more: usize,
+}
+
+impl fmt::Display for BlockOwners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.names, self.more) {
+            ([], _) => f.write_str("unnamed memory"),
+            (names, 0) => f.write_str(&names.join(", ")),
+            (names, more) => write!(f, "{} and {more} more", names.join(", ")),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::address::{PAGE, PAGE_SIZE};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest};
-use crate::error::ImageError;
+use crate::error::{HeaderValue, ImageError};
 use crate::layout::Layout;
 use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT, check_size};
 
@@ -77,6 +77,14 @@ const _: () = assert!(u64::from_le_bytes(MAGIC) == 0x0047_4d49_534f_5453);
 /// The header section: one page that begins with [`Header`] and is zero after it.
 pub(crate) type HeaderPage = [u8; PAGE];
 
+/// The image id that a header section must carry: its digest with the id taken as zero.
+fn image_id_of(page: &HeaderPage) -> Digest {
+    const ID: usize = std::mem::offset_of!(Header, image_id);
+    let mut page = *page;
+    page[ID..ID + DIGEST_SIZE].fill(0);
+    Digest::of(&page)
+}
+
 impl Header {
     /// The header section with this header in it.
     pub(crate) fn to_page(&self) -> HeaderPage {
@@ -85,9 +93,9 @@ impl Header {
         page
     }
 
-    /// The image id that this header must carry: the digest of its section with the id taken as zero.
+    /// The image id that this header must carry.
     pub(crate) fn compute_image_id(&self) -> Digest {
-        Digest::of(&Self { image_id: [0; DIGEST_SIZE], ..self.clone() }.to_page())
+        image_id_of(&self.to_page())
     }
 
     /// Checks a header section on its own, before anything after it is read.
@@ -108,8 +116,11 @@ impl Header {
         if unknown != 0 {
             return Err(ImageError::IncompatibleFeatures { unknown });
         }
-        if header.compute_image_id().0 != header.image_id || rest.iter().any(|&byte| byte != 0) {
+        if image_id_of(page).0 != header.image_id {
             return Err(ImageError::HeaderDamaged);
+        }
+        if let Some(at) = rest.iter().position(|&byte| byte != 0) {
+            return Err(ImageError::Padding { section: "header", offset: u64::from(HEADER_SIZE) + at as u64 });
         }
         let layout = header.check_fields()?;
         Ok((header, layout))
@@ -118,7 +129,8 @@ impl Header {
     /// Checks what a writer could have got wrong although the digest is right.
     fn check_fields(&self) -> Result<Layout, ImageError> {
         let exact = |field, found: u64, expected: u64| {
-            if found == expected { Ok(()) } else { Err(ImageError::HeaderField { field, found, expected }) }
+            let wanted = HeaderValue::Exactly(expected);
+            if found == expected { Ok(()) } else { Err(ImageError::HeaderField { field, found, wanted }) }
         };
         exact("header_size", self.header_size.get().into(), HEADER_SIZE.into())?;
         exact("block_size", self.block_size.get().into(), BLOCK_SIZE)?;
@@ -132,10 +144,13 @@ impl Header {
         check_size("payload_size", self.payload_size.get(), PAYLOAD_LIMIT)?;
         self.check_feature("symbols", COMPATIBLE_SYMBOLS, self.symbols_size.get())?;
         self.check_feature("inputs", COMPATIBLE_INPUTS, self.inputs_size.get())?;
-        exact("payload_size modulo 4096", self.payload_size.get() % PAGE_SIZE, 0)?;
+        let (field, found) = ("payload_size", self.payload_size.get());
+        if !found.is_multiple_of(PAGE_SIZE) {
+            return Err(ImageError::HeaderField { field, found, wanted: HeaderValue::WholePages });
+        }
         let [metadata, symbols, inputs, payload] =
             [&self.metadata_size, &self.symbols_size, &self.inputs_size, &self.payload_size].map(|size| size.get());
-        let layout = Layout::new(metadata, symbols, inputs, payload).ok_or(ImageError::HeaderDamaged)?;
+        let layout = Layout::new(metadata, symbols, inputs, payload)?;
         exact("file_size", self.file_size.get(), layout.end)?;
         Ok(layout)
     }

@@ -6,16 +6,17 @@ use wincode::{SchemaRead, SchemaWrite};
 use crate::address::GuestRange;
 use crate::digest::Digest;
 use crate::error::ImageError;
-use crate::limits::{INPUT_SUM_LIMIT, NAME_LIMIT, TEXT_LIMIT, broken, check_text};
+use crate::limits::{
+    INPUT_COUNT_LIMIT, INPUT_SUM_LIMIT, NAME_LIMIT, PATH_PART_LIMIT, TEXT_LIMIT, broken, check_count, check_text, shown,
+};
 
 /// A file that the image was built from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
 pub struct Input {
-    /// The manifest's key that names it, such as `modules[1]`; 1 to 255 bytes, no control characters.
+    /// The manifest's key that names it, such as `modules[1]`; plain text of 1 to 255 bytes.
     pub key: String,
-    /// A relative path that can be made below any folder, never a path of the machine that packed; 1 to 4096 bytes, no control
-    /// characters. For a directory, that of the archive made from it. Images of others may say anything here: who makes files
-    /// by this name must check that it begins with no `/` and has no part `..`.
+    /// A relative path that can be made below any folder, never a path of the machine that packed: plain text of 1 to 4096 bytes,
+    /// in parts of 1 to 255 bytes between `/`, none of which is `.` or `..`. For a directory, that of the archive made from it.
     pub path: String,
     /// Size in bytes; all inputs together have at most 4 GiB. For a directory, of the archive made from it.
     pub size: u64,
@@ -53,11 +54,12 @@ impl Content {
 
 /// The content of each input is there, and all of them together are within the limit.
 pub(crate) fn check_inputs(inputs: &[Input], memory_size: u64) -> Result<(), ImageError> {
+    check_count("inputs", inputs.len(), INPUT_COUNT_LIMIT)?;
     let mut sum = 0_u64;
     for (index, input) in inputs.iter().enumerate() {
         let field = format!("inputs[{index}]");
         check_text(format!("{field}.key"), &input.key, NAME_LIMIT)?;
-        check_text(format!("{field}.path"), &input.path, TEXT_LIMIT)?;
+        check_path(&format!("{field}.path"), &input.path)?;
         sum = sum.saturating_add(input.size);
         if sum > INPUT_SUM_LIMIT {
             let rule = format!("all inputs together must have at most {INPUT_SUM_LIMIT} bytes");
@@ -66,6 +68,18 @@ pub(crate) fn check_inputs(inputs: &[Input], memory_size: u64) -> Result<(), Ima
         check_content(&field, input, memory_size)?;
     }
     Ok(())
+}
+
+/// A path that can be made below any folder.
+fn check_path(field: &str, path: &str) -> Result<(), ImageError> {
+    check_text(field, path, TEXT_LIMIT)?;
+    let is_name = |part: &str| (1..=PATH_PART_LIMIT).contains(&part.len()) && !matches!(part, "." | "..");
+    if path.split('/').all(is_name) {
+        return Ok(());
+    }
+    let rule =
+        format!("it must be names of 1 to {PATH_PART_LIMIT} bytes with `/` between them, none of them `.` or `..`");
+    Err(broken(field, shown(path), rule))
 }
 
 /// The parts of `input`, which the metadata has in `field`, are all of its content.

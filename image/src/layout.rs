@@ -2,6 +2,7 @@
 
 use crate::address::{PAGE_SIZE, align_up};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE};
+use crate::error::ImageError;
 
 /// Where each section begins, in bytes from the start of the file. Nothing of it is stored: sections follow each other in
 /// one fixed order, each on the next multiple of 4096, so the sizes in the header say it all.
@@ -24,8 +25,19 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout for sections of these sizes, or `None` when a sum passes 2^64.
-    pub fn new(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Option<Self> {
+    /// The layout for sections of these sizes.
+    ///
+    /// # Errors
+    /// [`ImageError::SectionTooLarge`] when a sum passes 2^64, as none does whose parts keep their limits.
+    pub fn new(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Result<Self, ImageError> {
+        Self::sum(metadata_size, symbols_size, inputs_size, payload_size).ok_or(ImageError::SectionTooLarge {
+            field: "file_size",
+            found: u64::MAX,
+            limit: u64::MAX,
+        })
+    }
+
+    fn sum(metadata_size: u64, symbols_size: u64, inputs_size: u64, payload_size: u64) -> Option<Self> {
         let metadata = PAGE_SIZE;
         let symbols = align_up(metadata.checked_add(metadata_size)?, PAGE_SIZE)?;
         let inputs = align_up(symbols.checked_add(symbols_size)?, PAGE_SIZE)?;

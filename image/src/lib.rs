@@ -102,7 +102,7 @@ pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
 pub use description::{DEFAULT_EXIT_PORT, Description, MapKind, MapRange, RunDefaults};
 pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
 pub use entry::CR4_ALLOWED;
-pub use error::ImageError;
+pub use error::{BlockOwners, HeaderValue, ImageError};
 pub use facts::{ImageFacts, VerifiedImage};
 pub use fault::{FAULT_MAGIC, FAULT_RECORD_SIZE, FaultCatcher, FaultRecord, fault_offset};
 pub use header::{
@@ -111,9 +111,9 @@ pub use header::{
 pub use input::{Content, Input};
 pub use layout::Layout;
 pub use limits::{
-    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MEMORY_LIMIT,
-    MEMORY_MINIMUM, METADATA_LIMIT, NAME_LIMIT, PAYLOAD_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT,
-    TIMEOUT_LIMIT_MS,
+    EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT,
+    MAP_COUNT_LIMIT, MEMORY_LIMIT, MEMORY_MINIMUM, METADATA_LIMIT, NAME_LIMIT, PATH_PART_LIMIT, PAYLOAD_LIMIT,
+    REGION_COUNT_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS, is_plain,
 };
 pub use metadata::Metadata;
 pub use reader::ParsedImage;

@@ -30,6 +30,14 @@ pub const LINE_COUNT_LIMIT: usize = 1 << 22;
 pub const MANIFEST_LIMIT: usize = 1 << 20;
 /// Most bytes of all inputs together: what guest memory and the section of kept bytes can hold.
 pub const INPUT_SUM_LIMIT: u64 = 4 << 30;
+/// Most ranges of a memory map.
+pub const MAP_COUNT_LIMIT: usize = 1 << 16;
+/// Most regions.
+pub const REGION_COUNT_LIMIT: usize = 1 << 16;
+/// Most inputs.
+pub const INPUT_COUNT_LIMIT: usize = 1 << 12;
+/// Longest part of a path in bytes: what file systems take.
+pub const PATH_PART_LIMIT: usize = 255;
 /// Most expectations.
 pub const EXPECT_LIMIT: usize = 64;
 /// Longest time limit in milliseconds: a day.
@@ -40,18 +48,43 @@ pub(crate) fn broken(field: impl Into<String>, value: impl Display, rule: impl I
     ImageError::Metadata { field: field.into(), value: value.to_string(), rule: rule.into() }
 }
 
-/// True for text of 1 to `limit` bytes without control characters.
+/// True for a character that may stand in the texts of an image. Control characters (category Cc) may not, as terminals obey
+/// them, nor may characters that nobody sees, as they make two names look the same or reorder what stands beside them: soft
+/// hyphen, bidirectional controls (UAX #9, table 4), spaces and joiners without width, separators of lines and paragraphs,
+/// annotations, and tags.
+pub const fn is_plain(character: char) -> bool {
+    !matches!(
+        character,
+        '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// True for plain text of 1 to `limit` bytes.
 pub(crate) fn is_clean(text: &str, limit: usize) -> bool {
-    (1..=limit).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=limit).contains(&text.len()) && text.chars().all(is_plain)
 }
 
 pub(crate) fn check_text(field: impl Into<String>, text: &str, limit: usize) -> Result<(), ImageError> {
     if is_clean(text, limit) {
         return Ok(());
     }
-    let shown: String = text.escape_debug().take(80).collect();
-    let rule = format!("it must have 1 to {limit} bytes and no control character");
-    Err(broken(field, format!("`{shown}`"), rule))
+    let rule = format!("it must have 1 to {limit} bytes and no control or invisible character");
+    Err(broken(field, shown(text), rule))
+}
+
+/// The beginning of `text`, as an error has it.
+pub(crate) fn shown(text: &str) -> String {
+    format!("`{}`", text.escape_debug().take(80).collect::<String>())
 }
 
 pub(crate) fn check_count(field: &'static str, count: usize, limit: usize) -> Result<(), ImageError> {

@@ -5,16 +5,20 @@ use std::io::{self, Read};
 
 use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
-use crate::error::ImageError;
+use crate::error::{BlockOwners, ImageError};
 use crate::facts::{ImageFacts, VerifiedImage};
 use crate::header::{Header, HeaderPage, MAGIC};
 use crate::layout::Layout;
+use crate::limits::broken;
 use crate::metadata::Metadata;
 use crate::symbols::Symbols;
 use crate::wire;
 
 /// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
+
+/// Most regions of a damaged block that a message names.
+const OWNERS_NAMED: usize = 6;
 
 /// An image of which everything before the payload was checked. The payload was not read yet: nothing in it may be used, but
 /// everything that was parsed can be trusted to be what the image id stands for.
@@ -53,7 +57,7 @@ impl<R: Read> ParsedImage<R> {
 
         let metadata: Metadata = wire::decode("metadata", &metadata)?;
         metadata.check(header.payload_size.get(), header.inputs_size.get())?;
-        let symbols = if symbols.is_empty() { Symbols::default() } else { wire::decode("symbols", &symbols)? };
+        let symbols = decode_symbols(&symbols)?;
         symbols.check(metadata.description.module_count())?;
         let (digests, _) = digests.as_chunks::<DIGEST_SIZE>();
         Ok(Self {
@@ -115,22 +119,12 @@ impl<R: Read> ParsedImage<R> {
             if recorded != Some(&found) {
                 let offset = block * BLOCK_SIZE;
                 let size = BLOCK_SIZE.min(self.layout.end - self.layout.payload - offset);
-                let ranges = ranges_of(&self.facts.metadata.extents, offset, size);
-                let mut owners: Vec<String> = Vec::new();
-                for owner in ranges.iter().flat_map(|&range| self.facts.metadata.description.owners(range)) {
-                    if !owners.iter().any(|known| known == owner) {
-                        owners.push(owner.to_owned());
-                    }
-                }
-                if owners.is_empty() {
-                    owners.push("unnamed memory".to_owned());
-                }
+                let file_offset = self.layout.payload + offset;
                 return Err(ImageError::BlockDamaged {
                     block,
-                    file_offset: self.layout.payload + offset,
+                    file_offset,
                     size,
-                    ranges,
-                    owners,
+                    owners: owners_of(&self.facts.metadata, offset, size),
                 });
             }
         }
@@ -176,6 +170,35 @@ fn ranges_of(extents: &[GuestRange], offset: u64, size: u64) -> Vec<GuestRange> 
         start += extent.size;
     }
     found
+}
+
+/// The regions in `size` bytes of payload from `offset`.
+fn owners_of(metadata: &Metadata, offset: u64, size: u64) -> BlockOwners {
+    let mut owners = BlockOwners { names: Vec::new(), more: 0 };
+    let mut last = "";
+    for range in ranges_of(&metadata.extents, offset, size) {
+        for owner in metadata.description.owners(range) {
+            // Most often, it is the same region on both sides of what is not stored.
+            if owner == last || owners.names.iter().any(|known| known == owner) {
+                continue;
+            }
+            last = owner;
+            if owners.names.len() < OWNERS_NAMED { owners.names.push(owner.to_owned()) } else { owners.more += 1 }
+        }
+    }
+    owners
+}
+
+/// An image that knows no symbols and no source lines has no section for them.
+fn decode_symbols(section: &[u8]) -> Result<Symbols, ImageError> {
+    if section.is_empty() {
+        return Ok(Symbols::default());
+    }
+    let symbols: Symbols = wire::decode("symbols", section)?;
+    if symbols.is_empty() {
+        return Err(broken("symbols", "empty", "an image without symbols and source lines has no symbols section"));
+    }
+    Ok(symbols)
 }
 
 fn read_header_page(source: &mut impl Read) -> Result<HeaderPage, ImageError> {

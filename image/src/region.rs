@@ -8,7 +8,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::address::GuestRange;
 use crate::error::ImageError;
-use crate::limits::{NAME_LIMIT, broken, check_text};
+use crate::limits::{NAME_LIMIT, REGION_COUNT_LIMIT, broken, check_count, check_text};
 
 /// A named range of guest memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, SchemaWrite, SchemaRead)]
@@ -19,7 +19,7 @@ pub struct Region {
     pub kind: RegionKind,
     /// How the owner means to use it. Nothing enforces this before the guest sets up its own protection.
     pub permissions: Permissions,
-    /// Name of the owner, such as `kernel .text`; 1 to 255 bytes, no control characters.
+    /// Name of the owner, such as `kernel .text`; plain text of 1 to 255 bytes.
     pub name: String,
 }
 
@@ -97,6 +97,7 @@ impl fmt::Display for Permissions {
 
 /// Regions are sorted, disjoint and within guest memory.
 pub(crate) fn check_regions(regions: &[Region], memory_size: u64) -> Result<(), ImageError> {
+    check_count("regions", regions.len(), REGION_COUNT_LIMIT)?;
     let mut end = 0;
     for (index, region) in regions.iter().enumerate() {
         let field = format!("regions[{index}]");

@@ -18,7 +18,7 @@ pub struct Symbols {
     /// Functions and objects, sorted by address, name, size and module; no two entries are equal. At most 1 048 576.
     pub symbols: Vec<Symbol>,
     /// Names of source files, as the compiler was given them, in the order in which `lines` first uses them; distinct.
-    /// At most 65 536, each 1 to 4096 bytes without control characters.
+    /// At most 65 536, each plain text of 1 to 4096 bytes.
     pub files: Vec<String>,
     /// The source lines of code, with strictly ascending addresses; no row says what the one before it says. At most 4 194 304.
     pub lines: Vec<Line>,
@@ -33,7 +33,7 @@ pub struct Symbol {
     pub size: u32,
     /// The file that it is from: 0 for the kernel, n for the module in the n-th region of kind module.
     pub module: u32,
-    /// Name as in the ELF file, 1 to 4096 bytes, no control characters.
+    /// Name as in the ELF file, plain text of 1 to 4096 bytes.
     pub name: String,
 }
 

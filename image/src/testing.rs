@@ -52,7 +52,7 @@ prop_compose! {
 prop_compose! {
     /// Inputs in guest memory and in the inputs section, alternately.
     fn any_inputs()(
-        inputs in vec((any_name(), any_name(), vec(1_u64..0x1000, 0..5), any::<bool>(), any::<[u8; 32]>()), 0..4),
+        inputs in vec((any_name(), "[a-zäπ][a-zäπ .:_-]{0,9}(/[a-z]{1,5}){0,2}", vec(1_u64..0x1000, 0..5), any::<bool>(), any::<[u8; 32]>()), 0..4),
     ) -> Vec<Input> {
         let mut offset = 0;
         let mut inputs_of = |(key, path, sizes, kept_first, digest): (String, String, Vec<u64>, bool, [u8; 32])| {

@@ -67,8 +67,7 @@ impl Image {
             [metadata.len(), symbols.len(), kept.len(), payload.len()].map(|size| size as u64);
         check_size("metadata_size", metadata_size, METADATA_LIMIT)?;
         check_size("symbols_size", symbols_size, SYMBOLS_LIMIT)?;
-        let layout = Layout::new(metadata_size, symbols_size, inputs_size, payload_size)
-            .ok_or(ImageError::SectionTooLarge { field: "file_size", found: u64::MAX, limit: u64::MAX })?;
+        let layout = Layout::new(metadata_size, symbols_size, inputs_size, payload_size)?;
         let mut header = Header {
             magic: MAGIC,
             format_version: FORMAT_VERSION.into(),

@@ -146,19 +146,28 @@ fn a_full_disk_leaves_nothing_behind() {
     assert_eq!(names_in(&work.path().join("empty")), [""; 0]);
 }
 
-/// An image of somebody else's making: a manifest, and inputs with these paths, all with the content `no good`.
+/// An image of somebody else's making: a manifest, and inputs with these paths, all with the content `no good`: a kernel and modules.
 fn foreign_image(paths: &[&str], manifest: &str) -> Vec<u8> {
-    let input = |path: &&str| Input {
-        key: "kernel".to_owned(),
+    let input = |(index, path): (usize, &&str)| Input {
+        key: index.checked_sub(1).map_or("kernel".to_owned(), |module| format!("modules[{module}]")),
         path: (*path).to_owned(),
         size: 7,
         digest: Digest::of(b"no good"),
         content: vec![Content::Memory(GuestRange::new(0x1000, 7))],
     };
     let mut guest = BareGuest::entered_in(flat_entry(0x1000)).with(0x1000, b"no good");
-    guest.description.inputs = paths.iter().map(input).collect();
+    guest.description.inputs = paths.iter().enumerate().map(input).collect();
     manifest.clone_into(&mut guest.description.manifest);
     guest.image()
+}
+
+/// A manifest that names a kernel and modules.
+fn naming(paths: &[&str]) -> String {
+    let modules: Vec<String> = paths[1..].iter().map(|path| format!("{{path: '{path}'}}")).collect();
+    let (kernel, modules) = (paths[0], modules.join(", "));
+    format!(
+        "version: 1\nname: x\nmemory: 2MiB\nkernel: {{path: '{kernel}', protocol: multiboot}}\nmodules: [{modules}]\n"
+    )
 }
 
 #[test]
@@ -167,22 +176,10 @@ fn an_image_with_hostile_paths_writes_nothing() {
     let inner = work.path().join("a/b");
     fs::create_dir_all(&inner).unwrap();
     let image = inner.join("x.img");
-    let absolute = work.path().join("absolute").display().to_string();
-    for paths in [
-        &["../evil"][..],
-        &[&absolute],
-        &["good", "../../evil"],
-        &["good/../../evil"],
-        &["good//evil"],
-        &["good/"],
-        &["./good"],
-        &[".."],
-        &["manifest.yaml"],
-        &["good", "manifest.yaml/evil"],
-        &["good", "good/evil"],
-        &["good/evil/evil", "good"],
-    ] {
-        fs::write(&image, foreign_image(paths, "version: 1\n")).unwrap();
+    for paths in
+        [&["manifest.yaml"][..], &["good", "manifest.yaml/evil"], &["good", "good/evil"], &["good/evil/evil", "good"]]
+    {
+        fs::write(&image, foreign_image(paths, &naming(paths))).unwrap();
         for folder in ["new", "."] {
             let result = pack_in(&inner, &["extract", "x.img", folder]);
             assert_eq!((result.status, &*result.stdout), (Some(65), ""), "{paths:?}");
@@ -194,9 +191,63 @@ fn an_image_with_hostile_paths_writes_nothing() {
             (vec!["a".to_owned()], vec!["b".to_owned()])
         );
     }
-    fs::write(&image, foreign_image(&["good", "-rf", "x/..y", "good"], "version: 1\n")).unwrap();
+    let paths = &["good", "-rf", "x/..y", "good"];
+    fs::write(&image, foreign_image(paths, &naming(paths))).unwrap();
     assert_eq!(pack_in(&inner, &["extract", "x.img", "new"]).status, Some(0));
     assert_eq!(fs::read(inner.join("new/x/..y")).unwrap(), b"no good");
+}
+
+#[test]
+fn a_manifest_that_names_other_files_than_the_image_has_is_refused() {
+    let work = tempfile::tempdir().unwrap();
+    fs::write(work.path().join("secret"), "a key").unwrap();
+    let secret = work.path().join("secret").display().to_string();
+    for (manifest, reason) in [
+        (naming(&[&secret]), format!("it has `{secret}` for `kernel`, the image has `good` (kernel)")),
+        (naming(&["../secret"]), "it has `../secret` for `kernel`, the image has `good` (kernel)".to_owned()),
+        (naming(&["good", &secret]), "it names 2 files, the image was built from 1".to_owned()),
+        (
+            format!(
+                "{}initramfs: {{directory: '..'}}\n",
+                naming(&["good"]).replace("multiboot", "stos").replace("2MiB", "16MiB")
+            ),
+            "it names 2 files".to_owned(),
+        ),
+        (format!("{}extends: '{secret}'\n", naming(&["good"])), format!("it extends `{secret}`")),
+        ("version: 1\n".to_owned(), "it can't be read: the manifest has no `name`".to_owned()),
+    ] {
+        fs::write(work.path().join("x.img"), foreign_image(&["good"], &manifest)).unwrap();
+        let result = pack_in(work.path(), &["extract", "x.img", "out"]);
+        assert_eq!((result.status, &*result.stdout), (Some(65), ""), "{manifest}");
+        let said = format!("error: the image's manifest can't be given back: {reason}");
+        assert!(result.stderr.starts_with(&said), "{}", result.stderr);
+        assert_eq!(names_in(work.path()), ["secret", "x.img"]);
+    }
+}
+
+#[test]
+fn names_as_long_as_a_file_system_has_them_come_back() {
+    let work = tempfile::tempdir().unwrap();
+    for name in ["x".repeat(251), "y".repeat(255), "é".repeat(127)] {
+        let folder = work.path().join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("motd"), "hello\n").unwrap();
+    }
+    fs::write(work.path().join("kernel.elf"), Elf::kernel().to_bytes()).unwrap();
+    for name in ["x".repeat(251), "y".repeat(255), "é".repeat(127)] {
+        let inner = tempfile::tempdir().unwrap();
+        let manifest = work.path().join("manifest.yaml");
+        fs::write(
+            &manifest,
+            format!(
+                "{{version: 1, name: x, memory: 16MiB, kernel: {{path: kernel.elf, protocol: stos}}, initramfs: {{directory: '{name}'}}}}"
+            ),
+        )
+        .unwrap();
+        let out = assert_comes_back(inner.path(), &manifest, &[]);
+        let archive = names_in(&out).into_iter().find(|name| name.ends_with(".cpio")).unwrap();
+        assert!((250..=255).contains(&archive.len()), "{archive}");
+    }
 }
 
 #[test]
@@ -209,15 +260,16 @@ fn an_image_that_can_not_give_back_its_inputs_is_refused() {
         assert!(result.stderr.contains(reason), "{}", result.stderr);
         assert!(!work.path().join("out").exists(), "{name}");
     };
+    let manifest = &*naming(&["good"]);
     refuse("none.img", &foreign_image(&["good"], ""), 65, "was not built from a manifest");
-    let mut damaged = foreign_image(&["good"], "version: 1\n");
+    let mut damaged = foreign_image(&["good"], manifest);
     let payload = damaged.len() - 4096;
     damaged[payload] ^= 1;
     refuse("damaged.img", &damaged, 65, "`damaged.img`: payload block 0 is damaged");
     refuse("kernel.elf", &Elf::kernel().to_bytes(), 65, "not a stos boot image");
 
     // The digest of other content, in an image that is right in itself.
-    let right = foreign_image(&["good"], "version: 1\n");
+    let right = foreign_image(&["good"], manifest);
     let digest = Digest::of(b"no good").0;
     let at = right.windows(32).position(|window| window == digest).unwrap();
     refuse("lying.img", &with_metadata_byte(&right, at), 65, "the input `good` can't be put together");

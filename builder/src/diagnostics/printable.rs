@@ -3,6 +3,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use stos_image::is_plain;
+
 /// Most characters of a path that are shown: a line or two.
 const PATH_LIMIT: usize = 160;
 /// How many characters at the end of a longer path are shown; the file name is there.
@@ -14,18 +16,15 @@ pub fn printable(text: &str) -> String {
     text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }
 
-/// Whole lines of `text`, in which every character that moves the cursor or reorders what stands beside it is an escape such as
+/// Whole lines of `text`, in which every character that moves the cursor, hides or reorders what stands beside it is an escape such as
 /// `\u{1b}`.
 pub fn printable_lines(text: &str) -> String {
-    // Unicode's bidirectional controls (UAX #9, table 4) are no control characters by category.
-    let is_bidirectional =
-        |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character != '\n' && (character.is_control() || is_bidirectional(character)) {
-            shown.extend(character.escape_unicode());
-        } else {
+        if character == '\n' || is_plain(character) {
             shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
         }
     }
     shown
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn lines_stay_lines_and_keep_their_backslashes() {
-        assert_eq!(printable_lines("a\\w+\n\u{1b}[31m\u{202e}é\n"), "a\\w+\n\\u{1b}[31m\\u{202e}é\n");
+        assert_eq!(printable_lines("a\\w+\n\u{1b}[31m\u{202e}é\u{200b}\n"), "a\\w+\n\\u{1b}[31m\\u{202e}é\\u{200b}\n");
     }
 
     #[test]

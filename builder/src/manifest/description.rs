@@ -76,7 +76,7 @@ pub type Siblings = [(&'static str, Node)];
 pub enum Kind {
     /// The number of the manifest's form.
     Version,
-    /// So many bytes of text without control characters.
+    /// So many bytes of plain text.
     Text { least: usize, most: usize },
     /// Path of an input. Images have another one: its recorded path.
     Path,

@@ -1,6 +1,8 @@
 //! Takes values out of a YAML mapping, and collects what is wrong with it: keys that are missing or unknown, and values that
 //! are not what the description of their key says.
 
+use stos_image::is_plain;
+
 use super::description::{Key, Kind, Mapping};
 use super::quantity::{NoNumber, digits};
 use super::yaml::{Entry, Node};
@@ -8,6 +10,10 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Span, nearest};
 
 /// What the outermost mapping is called.
 pub const ROOT: &str = "the manifest";
+
+/// How characters get into a text that nobody sees.
+const INVISIBLE_HELP: &str =
+    "type the text again, it probably came along with something copied; a file with such a name must be renamed";
 
 /// A mapping that is being read.
 pub struct Fields<'a> {
@@ -122,7 +128,7 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The text that it is, without control characters and within its limits.
+    /// The plain text that it is, within its limits.
     pub fn text(&self, found: &mut Diagnostics) -> Option<Located<String>> {
         let (least, most) = self.kind.text_limits();
         let text = found.take(text(&self.what, self.node))?;
@@ -240,7 +246,7 @@ pub fn clean_text(what: &str, node: &Located<Node>, limit: usize) -> Result<Loca
     Ok(text)
 }
 
-/// Refuses an empty or overlong text and control characters.
+/// Refuses an empty or overlong text, and characters that terminals obey or nobody sees.
 pub fn check_clean(what: &str, text: &Located<String>, limit: usize) -> Result<(), Diagnostic> {
     let error = |message: String, label: &str| Err(Diagnostic::new(Code::BadText, message).at(text.span, label));
     if text.value.is_empty() {
@@ -250,9 +256,13 @@ pub fn check_clean(what: &str, text: &Located<String>, limit: usize) -> Result<(
         let length = text.value.len();
         return error(format!("{what} is {length} bytes long, at most {limit} are allowed"), "too long");
     }
-    match text.value.chars().find(|character| character.is_control()) {
-        Some(bad) => {
+    match text.value.chars().find(|&character| !is_plain(character)) {
+        Some(bad) if bad.is_control() => {
             error(format!("{what} contains the control character `{}`", bad.escape_debug()), "not allowed here")
+        }
+        Some(bad) => {
+            let message = format!("{what} contains the invisible character `{}`", bad.escape_unicode());
+            error(message, "not allowed here").map_err(|error| error.help(INVISIBLE_HELP))
         }
         None => Ok(()),
     }

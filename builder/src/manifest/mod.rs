@@ -1,6 +1,7 @@
 //! The manifest: what a person declares. Every value keeps its place in the text, so that later steps can point at it.
 
 mod canonical;
+mod carried;
 mod consistency;
 pub(crate) mod description;
 mod document;
@@ -19,6 +20,7 @@ mod schema;
 pub(crate) mod tree;
 pub(crate) mod yaml;
 
+pub(crate) use carried::check_carried;
 pub use document::{
     Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, SegmentMapping,
 };

@@ -50,7 +50,11 @@ impl Variants {
         Self::from_source(&source_of(path)?, None)
     }
 
-    fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
+    /// Every variant of the manifest that `source` is, with the profile `profile` chosen, or the default one.
+    ///
+    /// # Errors
+    /// As for [`Manifest::load`].
+    pub fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
         let mut sources = Sources::default();
         let mut found = Diagnostics::default();
         let variants = read_with_profiles(source, profile, &mut sources, &mut found);

@@ -3,6 +3,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use stos_image::{PATH_PART_LIMIT, TEXT_LIMIT};
+
 use super::document::{Initramfs, Manifest};
 use crate::diagnostics::{FileId, Located};
 
@@ -10,6 +12,8 @@ use crate::diagnostics::{FileId, Located};
 const TAKEN: [&str; 2] = [MANIFEST_NAME, "manifest.img"];
 /// Name of an extracted manifest.
 pub const MANIFEST_NAME: &str = "manifest.yaml";
+/// Longest recorded path in bytes: half of what the system takes, so that there is room for the folder where it is extracted.
+const PATH_LIMIT: usize = TEXT_LIMIT / 2;
 /// What the archive of a directory is called when the directory's path has no name in it, as `.` has none.
 const NAMELESS: &str = "initramfs";
 
@@ -78,7 +82,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// `path` with `.`, `a/..` and `..` at the start taken out; of an absolute path, only the last part. `suffix` goes behind it.
+/// `path` with `.`, `a/..` and `..` at the start taken out; of an absolute or very long path, only the last part. `suffix` goes
+/// behind it, in the place of its end when there is no room for both.
 fn normalised(path: &Path, suffix: &str) -> PathBuf {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.components() {
@@ -94,9 +99,12 @@ fn normalised(path: &Path, suffix: &str) -> PathBuf {
         parts.drain(..parts.len().saturating_sub(1));
     }
     let last = parts.pop().unwrap_or(NAMELESS);
+    // A longer name than an image can have, or a file system.
+    let end = (0..=last.len().min(PATH_PART_LIMIT - suffix.len())).rev().find(|end| last.is_char_boundary(*end));
+    let last = format!("{}{suffix}", &last[..end.unwrap_or_default()]);
     let mut name: PathBuf = parts.into_iter().collect();
-    name.push(format!("{last}{suffix}"));
-    name
+    name.push(&last);
+    if name.as_os_str().len() > PATH_LIMIT { PathBuf::from(last) } else { name }
 }
 
 #[cfg(test)]
@@ -134,6 +142,15 @@ mod tests {
         {
             assert_eq!(recorded(&[(written, ".cpio")]), [name], "{written}");
         }
+    }
+
+    #[test]
+    fn a_recorded_path_can_be_made_below_a_folder() {
+        let long = "é".repeat(127);
+        assert_eq!(recorded(&[(&long, ".cpio")]), [format!("{}.cpio", "é".repeat(125))]);
+        assert_eq!(recorded(&[(&long, ".cpio"), (&format!("{long}x"), ".cpio")])[1].split('/').next(), Some("2"));
+        let deep = "folder/".repeat(500);
+        assert_eq!(recorded(&[(&format!("{deep}k"), ""), (&deep, ".cpio")]), ["k", "folder.cpio"]);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::description::{Key, Kind, Mapping};
 use super::keys::{MANIFEST, PROFILE_NAME_LIMIT, PROFILES_LIMIT};
 
-/// No control characters.
-const CLEAN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// No control or invisible characters ([`stos_image::is_plain`]), as far as editors find them: not the tags from U+E0000 on.
+const CLEAN: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$";
 
 /// The JSON Schema (draft 2020-12) of manifests, as text.
 pub fn schema() -> String {

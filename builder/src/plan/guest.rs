@@ -49,6 +49,11 @@ pub fn limit_reached(error: &ImageError, manifest: &Manifest) -> Diagnostic {
         ImageError::SectionTooLarge { field, .. } => *field == "symbols_size",
         _ => false,
     };
+    if matches!(error, ImageError::Metadata { field, .. } if field == "regions") {
+        return Diagnostic::new(Code::FormatLimit, format!("the image breaks a limit of the image format: {error}"))
+            .at(manifest.kernel.path.span, "most regions are sections of the kernel")
+            .help("join sections in the linker script, as in `.text : { *(.text .text.*) }`");
+    }
     if !about_names {
         return Diagnostic::new(Code::FormatLimit, format!("the image breaks a limit of the image format: {error}"));
     }

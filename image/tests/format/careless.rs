@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use stos_image::{ImageError, MemoryChunk, ParsedImage};
+use stos_image::{Digest, ImageError, MemoryChunk, ParsedImage};
 
-use crate::guest::{SMALL_IMAGE, encode, read, sections, with_change};
+use crate::guest::{SMALL_IMAGE, encode, read, sections, set_id, with_change};
 
 /// Reads an image. What is taken must be the one encoding of what it says: written again, it has the same bytes.
 fn read_and_write(image: &[u8]) -> Result<(), ImageError> {
@@ -115,6 +115,42 @@ proptest! {
         prop_assume!(image[24..32] == SMALL_IMAGE[24..32]);
         let _ = read_and_write(&image);
     }
+}
+
+#[test]
+fn text_that_is_not_plain_utf_8_is_refused() {
+    let [metadata, ..] = sections();
+    // The image's name, four bytes of it.
+    let with_name =
+        |bytes: [u8; 4]| read(&with_change(|image| image[metadata.start + 8..][..4].copy_from_slice(&bytes)));
+    // A form that is too long, a surrogate, a character above U+10FFFF, a byte that begins none, and one cut short.
+    for bytes in [*b"\xc0\xafxx", *b"\xed\xa0\x80x", *b"\xf4\x90\x80\x80", *b"\xffxxx", *b"xxx\xe2"] {
+        let result = with_name(bytes);
+        assert!(matches!(result, Err(ImageError::Encoding { section: "metadata", .. })), "{bytes:x?}: {result:?}");
+    }
+    // Right to left, a space and a mark of byte order without width, a separator of lines, a tag.
+    for text in ["x\u{202e}", "x\u{200b}", "\u{feff}x", "\u{2028}x", "\u{e0041}"] {
+        let result = with_name(text.as_bytes().try_into().unwrap());
+        assert!(matches!(&result, Err(ImageError::Metadata { field, .. }) if field == "name"), "{text:?}: {result:?}");
+    }
+    for text in ["e\u{301}x", "\u{1f600}", "ab c"] {
+        with_name(text.as_bytes().try_into().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_symbols_section_with_nothing_in_it_is_refused() {
+    let [_, symbols, ..] = sections();
+    // Three lists without elements.
+    let mut image = with_change(|image| image[symbols].fill(0));
+    image[80..88].copy_from_slice(&24_u64.to_le_bytes());
+    image[136..168].copy_from_slice(&Digest::of(&[0; 24]).0);
+    set_id(&mut image);
+    let message = read(&image).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "metadata field symbols is empty: an image without symbols and source lines has no symbols section"
+    );
 }
 
 #[test]

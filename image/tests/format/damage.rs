@@ -1,9 +1,11 @@
 //! Images that are damaged, cut, lengthened or made for another version are refused, with the place in the message.
 
 use proptest::prelude::*;
-use stos_image::{GuestRange, ImageError, ParsedImage};
+use stos_image::{
+    Description, GuestRange, ImageError, MemoryChunk, ParsedImage, Permissions, Region, RegionKind, Symbols,
+};
 
-use crate::guest::{KEPT, REGIONS, SMALL_IMAGE, read, sections, with_change};
+use crate::guest::{KEPT, REGIONS, SMALL_IMAGE, description, encode, read, sections, with_change};
 
 /// The word that a message about a damaged byte at `offset` must contain, from the layout that the specification gives.
 fn owner_of(offset: usize) -> &'static str {
@@ -108,6 +110,23 @@ fn a_truncated_image_says_where_it_ends() {
     assert!(message.contains("truncated") && message.contains(&end), "{message}");
 }
 
+#[test]
+fn a_block_of_very_many_regions_names_the_first_ones() {
+    let region = |index: u64| Region {
+        range: GuestRange::new(0x10_0000 + index, 1),
+        kind: RegionKind::Kernel,
+        permissions: Permissions::RX,
+        name: format!("byte {index}"),
+    };
+    let guest = Description { memory_size: 2 << 20, regions: (0..65536).map(region).collect(), ..description() };
+    let content = [1; 65536];
+    let chunk = MemoryChunk { start: 0x10_0000, bytes: &content };
+    let mut image = encode(guest, &Symbols::default(), &[], &[chunk]).unwrap();
+    *image.last_mut().unwrap() ^= 1;
+    let message = read(&image).unwrap_err().to_string();
+    assert!(message.ends_with("; it holds byte 0, byte 1, byte 2, byte 3, byte 4, byte 5 and 65530 more"), "{message}");
+}
+
 /// The image with some header bytes replaced and the image id made right again.
 fn with_header(offset: usize, bytes: &[u8]) -> Vec<u8> {
     with_change(|image| image[offset..offset + bytes.len()].copy_from_slice(bytes))
@@ -115,7 +134,7 @@ fn with_header(offset: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn header_values_that_no_writer_may_give_are_refused_by_name() {
-    let cases: [(usize, &[u8], &str); 11] = [
+    let cases: [(usize, &[u8], &str); 12] = [
         (8, &2_u32.to_le_bytes(), "format version 2 is not supported"),
         (12, &255_u32.to_le_bytes(), "header_size is 255"),
         (16, &1_u64.to_le_bytes(), "incompatible feature bits 0x1"),
@@ -128,9 +147,10 @@ fn header_values_that_no_writer_may_give_are_refused_by_name() {
             "inputs_size is 4294967296 (0x100000000), the format allows at most 268435456",
         ),
         (88, &(u64::MAX - 4095).to_le_bytes(), "payload_size is"),
-        (88, &1_u64.to_le_bytes(), "payload_size modulo 4096 is 1"),
+        (88, &1_u64.to_le_bytes(), "payload_size is 1, it must be a multiple of 4096"),
         (64, &4096_u64.to_le_bytes(), "file_size is 4096"),
         (255, &[1], "reserved1 is 1"),
+        (300, &[1], "the padding after the header section is damaged: byte 300 is not zero"),
     ];
     for (offset, bytes, expected) in cases {
         let message = read(&with_header(offset, bytes)).unwrap_err().to_string();

@@ -1,8 +1,8 @@
 //! One guest has one encoding: pages, extents and rules that writer and reader share.
 
 use stos_image::{
-    Content, Description, Digest, FaultCatcher, GuestRange, Image, ImageError, Input, Line, MemoryChunk, Permissions,
-    PhysAddr, Region, RegionKind, RunDefaults, Symbol, Symbols,
+    Content, Description, Digest, FaultCatcher, GuestRange, Image, ImageError, Input, Line, MapKind, MapRange,
+    MemoryChunk, Permissions, PhysAddr, Region, RegionKind, RunDefaults, Symbol, Symbols,
 };
 use stos_x86::registers::{CR0_CD, CR0_NW, CR0_PE, CR0_PG, EFLAGS_VM, EntryState};
 use stos_x86::segments::Segment;
@@ -130,6 +130,51 @@ fn assert_refused(description: Description, symbols: &Symbols, kept: &[u8], fiel
     match Image::assemble(description, symbols, kept, &[]) {
         Err(ImageError::Metadata { field: found, .. }) => assert_eq!(found, field),
         other => panic!("{field}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_input_has_a_path_that_can_be_made_below_any_folder() {
+    let with = |path: &str| {
+        let digest = Digest::of(b"");
+        let input = Input { key: "kernel".to_owned(), path: path.to_owned(), size: 0, digest, content: Vec::new() };
+        Description { inputs: vec![input], ..description() }
+    };
+    let long = "x".repeat(256);
+    for path in ["", "/etc/passwd", "../k", "a/../../k", "a//k", "a/", "./k", "..", ".", "/", "a/\u{202e}", &long] {
+        assert_refused(with(path), &Symbols::default(), &[], "inputs[0].path");
+    }
+    for path in ["k", "a/k", "..k", "a/..b/c...", "-rf", "~", "a\\..\\k", "münze", &long[1..]] {
+        Image::assemble(with(path), &Symbols::default(), &[], &[]).unwrap();
+    }
+}
+
+#[test]
+fn lists_have_a_longest_length() {
+    let region = |start| Region {
+        range: GuestRange::new(start, 1),
+        kind: RegionKind::Kernel,
+        permissions: Permissions::RX,
+        name: "x".to_owned(),
+    };
+    let range = MapRange { range: GuestRange::new(0, 1), kind: MapKind::Reserved };
+    let (key, digest) = ("kernel".to_owned(), Digest::of(b""));
+    let input = Input { path: key.clone(), key, size: 0, digest, content: Vec::new() };
+    let full = Description {
+        regions: (0..65536).map(region).collect(),
+        memory_map: vec![range.clone(); 65536],
+        inputs: vec![input.clone(); 4096],
+        ..description()
+    };
+    Image::assemble(full.clone(), &Symbols::default(), &[], &[]).unwrap();
+    let regions = (0..65537).map(region).collect();
+    let too_long = [
+        (Description { regions, ..description() }, "regions"),
+        (Description { memory_map: vec![range; 65537], ..description() }, "memory_map"),
+        (Description { inputs: vec![input; 4097], ..description() }, "inputs"),
+    ];
+    for (description, field) in too_long {
+        assert_refused(description, &Symbols::default(), &[], field);
     }
 }
 

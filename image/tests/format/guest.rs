@@ -130,8 +130,13 @@ pub fn with_change(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let digest = Sha256::digest(&image[section]);
         image[at..at + 32].copy_from_slice(&digest);
     }
+    set_id(&mut image);
+    image
+}
+
+/// Makes the image id right again.
+pub fn set_id(image: &mut [u8]) {
     image[32..64].fill(0);
     let id = Sha256::digest(&image[..4096]);
     image[32..64].copy_from_slice(&id);
-    image
 }

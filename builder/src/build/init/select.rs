@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use stos_image::{NAME_LIMIT, is_plain};
+
 use super::choice::{Choice, Initramfs, NO_KERNEL};
 use super::survey::Survey;
 use super::text;
@@ -105,7 +107,7 @@ fn without_copies(paths: Vec<String>) -> (Vec<String>, Vec<String>) {
 fn name_of(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if name.is_empty() || name.len() > stos_image::NAME_LIMIT || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(is_plain) {
         return "kernel".to_owned();
     }
     name

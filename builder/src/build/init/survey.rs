@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use object::elf;
+use stos_image::is_plain;
 
 use crate::diagnostics::{Diagnostic, read_failure};
 use crate::input::InputFile;
@@ -56,7 +57,7 @@ pub fn survey(folder: &Path) -> Result<Survey, Diagnostic> {
         };
         // Names that a manifest can't have are of no use.
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut names: Vec<String> = names.take(left + 1).filter(|name| !name.chars().any(char::is_control)).collect();
+        let mut names: Vec<String> = names.take(left + 1).filter(|name| name.chars().all(is_plain)).collect();
         found.cut_short |= names.len() > left;
         left = left.saturating_sub(names.len());
         names.sort();

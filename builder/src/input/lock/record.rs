@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use stos_image::is_plain;
+
 use super::entry::{Content, Name, VERSION, bases, name_of, names_of, path_for};
 use crate::diagnostics::{Diagnostics, Failure, for_shell};
 use crate::input::inputs;
@@ -76,7 +78,8 @@ fn take(variants: &Variants, path: &Path, observer: Observer<'_>) -> Result<Lock
 
 fn to_text(manifest: &Path, entries: &BTreeMap<Name, Content>) -> String {
     // No character of a name may end the comment.
-    let manifest = for_shell(Path::new(manifest.file_name().unwrap_or_default())).replace(char::is_control, "\u{fffd}");
+    let manifest = for_shell(Path::new(manifest.file_name().unwrap_or_default()))
+        .replace(|character| !is_plain(character), "\u{fffd}");
     let entry = |(Name { manifest, path }, Content { size, digest }): (&Name, &Content)| {
         let (manifest, path) = (quoted(manifest), quoted(path));
         format!("  - path: {path}\n    manifest: {manifest}\n    size: {size}\n    digest: {digest}\n")

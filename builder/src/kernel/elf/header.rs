@@ -2,6 +2,7 @@
 
 use object::read::elf::{FileHeader as _, SectionTable};
 use object::{LittleEndian, elf};
+use stos_image::is_plain;
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
@@ -67,10 +68,10 @@ pub fn sections<'a>(input: &'a InputFile, header: &Header) -> Result<SectionTabl
     header.sections(LittleEndian, &*input.bytes).map_err(|reason| malformed(input, "its section headers", &reason))
 }
 
-/// The name of a section as messages have it: not too long, and without control characters.
+/// The name of a section as messages have it: not too long, and without characters that terminals obey or nobody sees.
 pub fn section_name(sections: &SectionTable<'_, Header>, section: &elf::SectionHeader32<LittleEndian>) -> String {
     let name = sections.section_name(LittleEndian, section).map(String::from_utf8_lossy).unwrap_or_default();
-    name.chars().filter(|character| !character.is_control()).take(32).collect()
+    name.chars().filter(|&character| is_plain(character)).take(32).collect()
 }
 
 fn type_name(file_type: object::elf::FileType) -> String {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use object::read::elf::{FileHeader as _, Sym as _};
 use object::{LittleEndian, elf};
-use stos_image::TEXT_LIMIT;
+use stos_image::{TEXT_LIMIT, is_plain};
 
 use super::header::{Header, malformed};
 use crate::diagnostics::Diagnostic;
@@ -68,7 +68,7 @@ impl ElfSymbols {
             }
             let name = symbol.name(LittleEndian, table.strings()).map_err(failed)?;
             let name = String::from_utf8_lossy(name).into_owned();
-            if name.is_empty() || name.len() > TEXT_LIMIT || name.chars().any(char::is_control) {
+            if name.is_empty() || name.len() > TEXT_LIMIT || !name.chars().all(is_plain) {
                 continue;
             }
             let section = symbol.st_shndx(LittleEndian);
