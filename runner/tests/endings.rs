@@ -133,7 +133,7 @@ fn a_damaged_image_is_rejected_before_anything_runs() {
 fn an_image_that_cannot_be_opened_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("no such image");
-    for (path, reason) in [(missing.as_path(), "No such file"), (directory.path(), "is a directory")] {
+    for (path, reason) in [(missing.as_path(), "there is no such file"), (directory.path(), "is a directory")] {
         let output = command(&[], path).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(66), "{stderr}");

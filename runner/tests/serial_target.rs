@@ -114,8 +114,8 @@ fn a_file_that_can_not_be_written_is_named_with_the_reason() {
     for (option, says) in [
         (&*fifo, "it is a FIFO that nobody reads"),
         (&inside(""), "Is a directory"),
-        (&inside("missing/file"), "No such file or directory"),
-        ("--serial=file:/dev/full", "No space left on device"),
+        (&inside("missing/file"), "there is no such file"),
+        ("--serial=file:/dev/full", "no space is left on the device"),
     ] {
         for backend in unpaged() {
             let found = run(backend, &[option], &image);

@@ -10,10 +10,13 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Verb, Work};
 use stos_pack::Order;
-use stos_pack::output::Output;
+use stos_pack::diagnostics::{STATUS_IO, describe};
+use stos_pack::output::{Output, end_cleanly};
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
+    // Before anything is read: whatever waits can be ended.
+    let watched = end_cleanly(progress::leave);
     let line: Vec<_> = std::env::args_os().collect();
     let (manner, work) = match Arguments::read(&line) {
         Ok(read) => read,
@@ -24,6 +27,10 @@ pub fn run() -> ExitCode {
             return ExitCode::from(status);
         }
     };
+    if let Err(error) = watched {
+        let message = format!("can't watch for signals: {}", describe(&error));
+        return ExitCode::from(talk::complain(manner, &message, STATUS_IO));
+    }
     ExitCode::from(match work {
         Work::Build { manifest, output, profile, locked } => {
             let output = Output::choose(output.as_deref(), &manifest);

@@ -2,23 +2,34 @@
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::flag::{register_conditional_default, register_usize};
-use stos_pack::output::{ENDING_SIGNALS, Event, Step};
+use stos_pack::output::{Event, Step};
 
 use super::arguments::{Manner, MessageFormat};
 use super::talk::say;
 
 /// How long a build or a check may take before a bar appears.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the bar is drawn, and signals are looked for.
+/// How often the bar is drawn.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// The bar that a terminal may show.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the bar away, if there is one: a signal ends the program.
+pub fn leave() {
+    let bar = shown().clone();
+    bar.into_iter().for_each(|bar| bar.finish_and_clear());
+}
 
 /// Shows what an observer is told.
 pub enum Progress {
@@ -80,7 +91,7 @@ impl Steps {
             Event::Profile(profile) => say(&format!("profile: {}\n", profile.unwrap_or("none"))),
             Event::Input { key, path, size, digest } => say(&format!("{key}: {path}, {size} bytes, {digest}\n")),
             Event::Planned(regions) => say(&format!("memory: {regions} regions\n")),
-            Event::Expect(_) | Event::SignalsHeld | Event::Interrupted => {}
+            Event::Expect(_) => {}
         }
     }
 
@@ -105,74 +116,29 @@ impl Steps {
 /// A progress bar that appears when it is worth it, and leaves the terminal as it was however the program ends.
 pub struct Bar {
     drawn: ProgressBar,
-    signals: Arc<Signals>,
     stop: Sender<()>,
     drawer: JoinHandle<()>,
-}
-
-/// Signals that end the program, of which the bar must know before.
-struct Signals {
-    /// The number of the signal that came, or 0.
-    came: Arc<AtomicUsize>,
-    /// Whether signals have their default action again.
-    over: Arc<AtomicBool>,
-    /// Whether the library acts upon signals itself.
-    held: Mutex<bool>,
-}
-
-impl Signals {
-    fn watch() -> io::Result<Self> {
-        let signals = Self { came: Arc::default(), over: Arc::default(), held: Mutex::new(false) };
-        for signal in ENDING_SIGNALS {
-            register_conditional_default(signal, Arc::clone(&signals.over))?;
-            register_usize(signal, Arc::clone(&signals.came), usize::try_from(signal).unwrap_or(0))?;
-        }
-        Ok(signals)
-    }
-
-    fn hold(&self, held: bool) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
-    }
-
-    /// Ends the program, without its bar, when a signal came that nobody else acts upon.
-    fn obey(&self, bar: &ProgressBar) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(signal @ 1..) = i32::try_from(self.came.load(Ordering::Relaxed))
-            && !*held
-        {
-            bar.finish_and_clear();
-            // It does not return unless the system refuses; then the program goes on to its end.
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
-    }
 }
 
 impl Bar {
     /// A bar that appears after `patience`.
     ///
     /// # Errors
-    /// When the system grants no thread or no signal handler.
+    /// When the system grants no thread.
     fn start(patience: Duration) -> io::Result<Self> {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        let signals = Arc::new(Signals::watch()?);
         let (stop, stopped) = channel();
-        let drawer = thread::Builder::new().spawn({
-            let (bar, signals) = (bar.clone(), Arc::clone(&signals));
-            move || draw(&bar, &signals, &stopped, patience)
-        });
-        match drawer {
-            Ok(drawer) => Ok(Self { drawn: bar, signals, stop, drawer }),
-            Err(error) => {
-                signals.over.store(true, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+        let drawer = {
+            let bar = bar.clone();
+            thread::Builder::new().spawn(move || draw(&bar, &stopped, patience))?
+        };
+        *shown() = Some(bar.clone());
+        Ok(Self { drawn: bar, stop, drawer })
     }
 
     fn observe(&self, event: &Event<'_>) {
         match event {
             Event::Step(step) => {
-                self.signals.hold(false);
                 self.drawn.set_style(style("{msg}"));
                 self.drawn.set_length(0);
                 self.drawn.set_position(0);
@@ -189,8 +155,6 @@ impl Bar {
                 self.drawn.set_style(style("{msg} [{wide_bar}] {bytes} of {total_bytes}"));
             }
             Event::Advance(bytes) => self.drawn.inc(*bytes),
-            Event::SignalsHeld => self.signals.hold(true),
-            Event::Interrupted => self.drawn.finish_and_clear(),
             Event::Expect(_) | Event::Manifest(_) | Event::Profile(_) | Event::Input { .. } | Event::Planned(_) => {}
         }
     }
@@ -199,8 +163,7 @@ impl Bar {
         drop(self.stop);
         // The thread ends when nobody can stop it any more; it has nothing to say.
         let _ = self.drawer.join();
-        self.signals.obey(&self.drawn);
-        self.signals.over.store(true, Ordering::Relaxed);
+        *shown() = None;
     }
 }
 
@@ -210,11 +173,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Draws `bar` from `patience` on until nobody is left to stop it.
-fn draw(bar: &ProgressBar, signals: &Signals, stopped: &Receiver<()>, patience: Duration) {
+fn draw(bar: &ProgressBar, stopped: &Receiver<()>, patience: Duration) {
     let start = Instant::now();
     let mut shown = false;
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
-        signals.obey(bar);
         if shown {
             bar.tick();
         } else if start.elapsed() >= patience {

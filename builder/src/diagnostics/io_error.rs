@@ -11,6 +11,7 @@ pub fn describe(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "no space is left on the device".to_owned(),
+        io::ErrorKind::FileTooLarge => "files may not become that large here (`ulimit -f` shows the limit)".to_owned(),
         _ => {
             let text = error.to_string();
             text.split(" (os error").next().unwrap_or(&text).to_owned()

@@ -1,9 +1,8 @@
 //! Gives back what an image was built from: its manifest and its input files, in a folder of their own or not at all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use stos_image::{Description, ImageError, Input};
@@ -11,7 +10,7 @@ use stos_image::{Description, ImageError, Input};
 use super::file::{ImageFileError, LoadedImage};
 use crate::diagnostics::{STATUS_DATA, STATUS_IO, describe};
 use crate::manifest::{MANIFEST_NAME, check_carried};
-use crate::output::{Interrupt, Interruptible, folder_of};
+use crate::output::{Interrupt, Interruptible, folder_of, temporary_folder};
 
 /// Why an image's manifest and inputs can't be written to a folder.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +91,7 @@ pub fn extract(path: &Path, folder: &Path) -> Result<usize, ExtractError> {
     let names: Vec<(&str, &str)> = inputs.iter().map(|input| (&*input.key, &*input.path)).collect();
     check_carried(manifest, &names).map_err(|reason| ExtractError::ForeignManifest { reason })?;
     let files = plan(inputs)?;
-    let failed = |source| ExtractError::Write { path: folder.to_path_buf(), source };
-    let interrupt = Interrupt::hold().map_err(failed)?;
+    let interrupt = Interrupt::hold();
     let result = write(&loaded, &files, folder, &interrupt);
     interrupt.settle(result)?;
     Ok(files.len())
@@ -146,17 +144,13 @@ fn write(
     };
     // Beside a folder that is still to be made; within one that exists, which may be a mount point or somebody's current
     // directory and so can't be replaced.
-    let staging = tempfile::Builder::new()
-        .prefix(".stos-pack-")
-        .permissions(Permissions::from_mode(0o777))
-        .tempdir_in(if exists { folder } else { folder_of(folder) })
-        .map_err(failed)?;
+    let staging = temporary_folder(if exists { folder } else { folder_of(folder) }).map_err(failed)?;
 
     let named = |path: &str| {
         let path = folder.join(path);
         move |source| ExtractError::Write { path, source }
     };
-    let create = |path: &str| create_file(&staging.path().join(path), interrupt).map_err(named(path));
+    let create = |path: &str| create_file(&staging.item.path().join(path), interrupt).map_err(named(path));
     let manifest = loaded.image.description().manifest.as_bytes();
     create(MANIFEST_NAME)?.write_all(manifest).map_err(named(MANIFEST_NAME))?;
     for (path, input) in files {
@@ -166,11 +160,12 @@ fn write(
         })?;
     }
     interrupt.check().map_err(failed)?;
-    let placed = if exists { move_entries(staging.path(), folder) } else { fs::rename(staging.path(), folder) };
+    let placed =
+        if exists { move_entries(staging.item.path(), folder) } else { fs::rename(staging.item.path(), folder) };
     placed.map_err(failed)?;
     if !exists {
         // Nothing is left under that name to be removed.
-        let _ = staging.keep();
+        let _ = staging.item.keep();
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Files that appear under their name when all of them is on disk, or not at all.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use super::temporary::temporary_file;
 
 /// What becomes of a file that is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +29,12 @@ pub fn write_atomically(
         return Err(io::Error::other("it is a directory"));
     }
     let folder = folder_of(path);
-    let mut file =
-        tempfile::Builder::new().prefix(".stos-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
-    fill(file.as_file_mut())?;
-    file.as_file().sync_all()?;
+    let mut file = temporary_file(folder)?;
+    fill(file.item.as_file_mut())?;
+    file.item.as_file().sync_all()?;
     let persisted = match existing {
-        Existing::Replace => file.persist(path),
-        Existing::Keep => file.persist_noclobber(path),
+        Existing::Replace => file.item.persist(path),
+        Existing::Keep => file.item.persist_noclobber(path),
     };
     persisted.map_err(|error| error.error)?;
     File::open(folder)?.sync_all()

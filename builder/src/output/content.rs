@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::atomic::{Existing, folder_of, is_special, write_atomically};
 use super::interrupt::{Interrupt, Interruptible};
-use super::observer::{Event, Observer, Watched};
+use super::observer::{Observer, Watched};
 use super::sparse::Sparse;
 use crate::diagnostics::{Code, Diagnostic, describe};
 
@@ -97,8 +97,7 @@ fn write_special(content: &Content, path: &Path, observer: Observer<'_>) -> io::
 
 /// Writes a file. A signal must not leave it behind half-written: it takes effect once that is gone, or all is done.
 fn write_held(content: &Content, path: &Path, observer: Observer<'_>) -> io::Result<()> {
-    let interrupt = Interrupt::hold()?;
-    observer(&Event::SignalsHeld);
+    let interrupt = Interrupt::hold();
     let result = write_atomically(path, content.existing, |file| {
         if content.holes {
             let mut sparse = Sparse::new(&*file);
@@ -113,8 +112,5 @@ fn write_held(content: &Content, path: &Path, observer: Observer<'_>) -> io::Res
         file.sync_all()?;
         interrupt.check()
     });
-    if interrupt.check().is_err() {
-        observer(&Event::Interrupted);
-    }
     interrupt.settle(result)
 }

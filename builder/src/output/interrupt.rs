@@ -1,75 +1,74 @@
-//! Signals that end the program, put off until it has cleaned up after itself.
+//! Signals that end the program: what is half done is undone first, and nothing that waits can keep the program from ending.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use super::signals::{Ender, end_with, watch_signals};
 
-/// The signals that end the program, put off while there is something to clean up.
-pub const ENDING_SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+/// How long the program may take to undo what it is doing.
+const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The handlers, once they are there: they stay as long as the program runs.
-static HANDLERS: Mutex<Option<Handlers>> = Mutex::new(None);
+/// How many [`Interrupt`]s there are: while there is none, nothing has to be undone.
+static HOLDS: AtomicUsize = AtomicUsize::new(0);
+/// The last signal that came, or 0.
+static CAME: AtomicI32 = AtomicI32::new(0);
+/// What takes away what a terminal shows.
+static LEAVE: OnceLock<fn()> = OnceLock::new();
 
-/// What the handlers of [`ENDING_SIGNALS`] do.
-struct Handlers {
-    /// How many hold the signals off.
-    holds: usize,
-    /// True while nobody does: signals have their default action, then.
-    free: Arc<AtomicBool>,
-    /// The last signal that was held off, or 0.
-    came: Arc<AtomicUsize>,
+/// From now on, a signal that ends the program finds nothing half done: files that are being written are removed, and `leave` takes
+/// away what is shown on a terminal. A second signal does not wait for that.
+///
+/// # Errors
+/// When the system grants no thread or no signal handler.
+pub fn end_cleanly(leave: fn()) -> io::Result<()> {
+    let _ = LEAVE.set(leave);
+    watch_signals(AtOnce)
 }
 
-impl Handlers {
-    fn install() -> io::Result<Self> {
-        let handlers = Self { holds: 0, free: Arc::new(AtomicBool::new(true)), came: Arc::default() };
-        for signal in ENDING_SIGNALS {
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&handlers.free))?;
-            let number = usize::try_from(signal).unwrap_or(0);
-            signal_hook::flag::register_usize(signal, Arc::clone(&handlers.came), number)?;
-        }
-        Ok(handlers)
+/// Ends the program unless it has something to undo.
+struct AtOnce;
+
+impl Ender for AtOnce {
+    fn asked(&self, signal: i32) -> Duration {
+        CAME.store(signal, Ordering::SeqCst);
+        if HOLDS.load(Ordering::SeqCst) == 0 { Duration::ZERO } else { PATIENCE }
+    }
+
+    fn leave(&self, _: i32) {
+        LEAVE.get().into_iter().for_each(|leave| leave());
+    }
+
+    fn end(&self, signal: i32) {
+        // Whoever waits for the program sees by which signal it ended. It returns only when the system refuses.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
 }
 
-/// Holds [`ENDING_SIGNALS`] off as long as it lives, and remembers that one came.
+/// Lives as long as there is something to undo, and knows of a signal that came.
 #[derive(Debug)]
-pub struct Interrupt {
-    came: Arc<AtomicUsize>,
-}
+pub struct Interrupt(());
 
 impl Interrupt {
-    /// From now on, [`ENDING_SIGNALS`] are only remembered.
-    ///
-    /// # Errors
-    /// What the system says against it.
-    pub fn hold() -> io::Result<Self> {
-        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let handlers = match &mut *handlers {
-            Some(handlers) => handlers,
-            none => none.insert(Handlers::install()?),
-        };
-        handlers.holds += 1;
-        handlers.free.store(false, Ordering::SeqCst);
-        Ok(Self { came: Arc::clone(&handlers.came) })
+    /// From now on there is something to undo.
+    pub fn hold() -> Self {
+        HOLDS.fetch_add(1, Ordering::SeqCst);
+        Self(())
     }
 
     /// # Errors
     /// When a signal came.
     pub fn check(&self) -> io::Result<()> {
-        if self.came.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
+        if CAME.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
     }
 
-    /// `result`; but when a signal came, the program ends as by that signal, now that nothing is left to clean up.
+    /// `result`; but when a signal came, the program ends as by that signal, now that nothing is left to undo.
     pub fn settle<T>(self, result: T) -> T {
-        // What comes from now on has its default action at once.
-        let came = Arc::clone(&self.came);
         drop(self);
-        if let Ok(signal @ 1..) = i32::try_from(came.load(Ordering::SeqCst)) {
-            // It does not return unless the system refuses; then the result is reported.
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        match CAME.load(Ordering::SeqCst) {
+            0 => {}
+            signal => end_with(AtOnce, signal),
         }
         result
     }
@@ -77,10 +76,7 @@ impl Interrupt {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        if let Some(handlers) = &mut *HANDLERS.lock().unwrap_or_else(PoisonError::into_inner) {
-            handlers.holds -= 1;
-            handlers.free.store(handlers.holds == 0, Ordering::SeqCst);
-        }
+        HOLDS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

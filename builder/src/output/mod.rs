@@ -5,12 +5,17 @@ mod content;
 mod destination;
 mod interrupt;
 mod observer;
+mod signals;
 mod sparse;
+mod temporary;
 
 pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
 pub(crate) use content::Content;
 pub use destination::Output;
-pub use interrupt::ENDING_SIGNALS;
+pub use interrupt::end_cleanly;
 pub(crate) use interrupt::{Interrupt, Interruptible};
 pub(crate) use observer::Watched;
 pub use observer::{Event, Observer, Step, nobody};
+pub use signals::{Ender, watch_signals};
+pub use temporary::Leftover;
+pub(crate) use temporary::{is_temporary, temporary_folder};

@@ -38,11 +38,6 @@ pub enum Event<'a> {
     },
     /// Guest memory was planned, in so many regions.
     Planned(usize),
-    /// From now to the end of the step, the library acts upon [`crate::output::ENDING_SIGNALS`] itself: it removes what it has half
-    /// written and then lets the signal end the program.
-    SignalsHeld,
-    /// Such a signal came, and the program is about to end by it.
-    Interrupted,
 }
 
 /// What is being done.

@@ -51,13 +51,21 @@ pub fn open(path: &Path) -> Result<ParsedImage<File>, LoadError> {
 }
 
 /// Reads the payload into new guest memory and checks it. The bytes that were checked are the bytes that run: the file may
-/// change or vanish from then on.
+/// change or vanish from then on. It ends early, with an error, once it `is_interrupted`.
 ///
 /// # Errors
 /// [`LoadError::Rejected`], [`LoadError::NoMemory`].
-pub fn load(parsed: ParsedImage<File>, sharing: Sharing) -> Result<Machine, LoadError> {
+pub fn load(
+    parsed: ParsedImage<File>,
+    sharing: Sharing,
+    is_interrupted: &dyn Fn() -> bool,
+) -> Result<Machine, LoadError> {
     let size = parsed.facts().description().memory_size;
     let memory = GuestMemory::new(size, sharing).map_err(|source| LoadError::NoMemory(size, source))?;
-    let image = parsed.verify(|address, bytes| memory.write(address, bytes)).map_err(LoadError::Rejected)?;
+    let copy = |address, bytes: &[u8]| {
+        // Not the kind `Interrupted`, which asks for another try.
+        if is_interrupted() { Err(io::Error::other("interrupted")) } else { memory.write(address, bytes) }
+    };
+    let image = parsed.verify(copy).map_err(LoadError::Rejected)?;
     Ok(Machine { image: Arc::new(image), memory: Arc::new(memory) })
 }

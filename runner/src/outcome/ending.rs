@@ -4,6 +4,7 @@ use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
     KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
 };
+use stos_pack::diagnostics::describe;
 use stos_x86::registers::CpuState;
 
 use super::Outcome;
@@ -66,7 +67,7 @@ fn reason(failure: &CpuFailure, machine: &Machine) -> String {
             format!("the processor refuses to enter the guest in its state (hardware reason {reason:#x})")
         }
         CpuFailure::UnexpectedExit(exit) => format!("KVM returned for a reason without meaning here: {exit}"),
-        CpuFailure::NotRun(source) => format!("KVM can't run the guest: {source}"),
+        CpuFailure::NotRun(source) => format!("KVM can't run the guest: {}", describe(source)),
         CpuFailure::Internal { suberror, cpu } => {
             let what = match *suberror {
                 KVM_INTERNAL_ERROR_EMULATION => {

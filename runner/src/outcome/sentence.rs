@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use signal_hook::low_level::signal_name;
+use stos_pack::diagnostics::describe;
+
 use super::status::{Before, GUEST_STATUS_LIMIT, Outcome};
 use crate::diagnosis::Hang;
 use crate::watch::Rejected;
@@ -55,9 +58,14 @@ impl fmt::Display for Outcome {
             Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
             Self::Left => f.write_str("left with Ctrl-A X"),
             Self::Signal(libc::SIGINT) => f.write_str("interrupted"),
-            Self::Signal(libc::SIGTERM) => f.write_str("terminated by SIGTERM"),
+            Self::Signal(libc::SIGXCPU) => {
+                f.write_str("terminated by SIGXCPU: the limit on processor time (`ulimit -t`) is reached")
+            }
             Self::Signal(libc::SIGHUP) => f.write_str("terminated by SIGHUP: the terminal has gone"),
-            Self::Signal(number) => write!(f, "terminated by signal {number}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "terminated by {name}"),
+                None => write!(f, "terminated by signal {number}"),
+            },
             Self::ImageRejected { path, source } => write!(f, "`{}` is rejected: {source}", path.display()),
             Self::BadExpectation { path, reason } => {
                 write!(
@@ -66,9 +74,11 @@ impl fmt::Display for Outcome {
                     path.display()
                 )
             }
-            Self::NoInput { path, source } => write!(f, "can't open the image `{}`: {source}", path.display()),
+            Self::NoInput { path, source } => {
+                write!(f, "can't open the image `{}`: {}", path.display(), describe(source))
+            }
             Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
-            Self::Io { action, source } => write!(f, "{action} failed: {source}"),
+            Self::Io { action, source } => write!(f, "{action} failed: {}", describe(source)),
             Self::Bug(reason) => write!(f, "this is a mistake in stos-run: {reason}"),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kvm_ioctls::Cap;
 use stos_image::ImageError;
+use stos_pack::diagnostics::describe;
 
 use super::Outcome;
 use crate::backend::{
@@ -69,11 +70,14 @@ fn kvm_problem(problem: &KvmProblem) -> String {
             again)"
                 .to_owned()
         }
-        KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {source}"),
+        KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {}", describe(source)),
         KvmProblem::ApiVersion { found, wanted } => format!("/dev/kvm has API version {found}, not {wanted}"),
         KvmProblem::Capability(capability) => format!("the host's KVM has no {}", kvm_capability(*capability)),
         KvmProblem::NoVm(source) => {
-            format!("KVM makes no virtual machine (is another hypervisor, such as VirtualBox, running?): {source}")
+            format!(
+                "KVM makes no virtual machine (is another hypervisor, such as VirtualBox, running?): {}",
+                describe(source)
+            )
         }
     }
 }
@@ -82,8 +86,8 @@ fn kvm_problem(problem: &KvmProblem) -> String {
 fn probe_failure(failure: &ProbeFailure) -> String {
     match failure {
         ProbeFailure::Problem(problem) => kvm_problem(problem),
-        ProbeFailure::NoMemory(source) => source.to_string(),
-        ProbeFailure::NotAssembled(source) => format!("a small guest can't be set up: {source}"),
+        ProbeFailure::NoMemory(source) => describe(source),
+        ProbeFailure::NotAssembled(source) => format!("a small guest can't be set up: {}", describe(source)),
         ProbeFailure::NotWatched => "a probe of it can't be watched".to_owned(),
         ProbeFailure::NotStarted => "a probe of it can't be started".to_owned(),
         ProbeFailure::Lost => "a probe of it failed".to_owned(),
@@ -95,7 +99,9 @@ fn probe_failure(failure: &ProbeFailure) -> String {
             "it can't execute a small guest that turns paging on and takes an exception".to_owned()
         }
         ProbeFailure::UnexpectedExit(exit) => format!("a small guest that turns paging on ends with {exit}"),
-        ProbeFailure::NotRun(source) => format!("a small guest that turns paging on can't be run: {source}"),
+        ProbeFailure::NotRun(source) => {
+            format!("a small guest that turns paging on can't be run: {}", describe(source))
+        }
     }
 }
 
@@ -126,19 +132,21 @@ impl From<StartError> for Outcome {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Kvm(step, source) => {
-                Self::NoBackend(format!("the host's KVM failed at {}: {source}", kvm_step(step)))
+                Self::NoBackend(format!("the host's KVM failed at {}: {}", kvm_step(step), describe(&source)))
             }
             StartError::Process(step, source) => Self::Io { action: process_step(step).to_owned(), source },
-            StartError::KickSignal(source) => Self::Bug(format!("installing a signal handler failed: {source}")),
+            StartError::KickSignal(source) => {
+                Self::Bug(format!("installing a signal handler failed: {}", describe(&source)))
+            }
             StartError::EntryState(reason) => {
                 Self::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
             }
             StartError::NotExecuted { program, source } => {
-                Self::NoBackend(format!("the emulator {} can't be started: {source}", program.display()))
+                Self::NoBackend(format!("the emulator {} can't be started: {}", program.display(), describe(&source)))
             }
             StartError::NotBegun { program, complaint, why } => {
                 let why = complaint.unwrap_or_else(|| match why {
-                    NotBegun::Silent(source) => source.to_string(),
+                    NotBegun::Silent(source) => describe(&source),
                     NotBegun::OtherProtocol => "it does not speak the machine protocol".to_owned(),
                     NotBegun::Refused(words) => words,
                 });

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
+use stos_pack::output::Leftover;
+
 use super::clients::Clients;
 use super::output::SerialOutput;
 use super::pty::Pty;
-use super::socket::{Socket, SocketFile};
+use super::socket::Socket;
 use super::target::SerialTarget;
 use crate::channel::InputSink;
 use crate::terminal::{HeldWriter, Hold};
@@ -21,7 +23,7 @@ pub struct Com1 {
     output: Option<Box<dyn SerialOutput>>,
     clients: Option<Clients>,
     announcement: Option<String>,
-    _socket_file: Option<SocketFile>,
+    _socket_file: Option<Leftover>,
 }
 
 impl Com1 {

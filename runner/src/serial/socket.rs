@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use stos_pack::output::Leftover;
 
 use super::clients::Endpoint;
 
@@ -13,23 +15,15 @@ use super::clients::Endpoint;
 #[derive(Debug)]
 pub struct Socket(UnixListener);
 
-/// The socket's file. Dropping this removes it, unless it is another's by then.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
 impl Socket {
-    /// Listens at `path`, in the place of a socket there that nobody listens at.
+    /// Listens at `path`, whose file comes with it, in the place of a socket there that nobody listens at.
     ///
     /// # Errors
     /// When anything else is there, and those of binding.
-    pub fn open(path: &Path) -> io::Result<(Self, SocketFile)> {
+    pub fn open(path: &Path) -> io::Result<(Self, Leftover)> {
         remove_dead_socket(path)?;
         let listener = UnixListener::bind(path)?;
-        let identity = identity(path)?;
-        Ok((Self(listener), SocketFile { path: path.to_owned(), identity }))
+        Ok((Self(listener), Leftover::new(path)?))
     }
 }
 
@@ -38,20 +32,6 @@ impl Endpoint for Socket {
         let (client, _) = self.0.accept()?;
         Ok(File::from(OwnedFd::from(client)))
     }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            // Fails only when somebody else removes it just now, or the folder may not be written to any more.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// What a file keeps however it is called: device and inode.
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn remove_dead_socket(path: &Path) -> io::Result<()> {

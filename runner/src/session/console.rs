@@ -2,11 +2,8 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
-
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::event::Event;
 use super::notice::Notice;
@@ -36,7 +33,8 @@ pub struct Console {
 }
 
 impl Console {
-    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up in `summaries`.
+    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up in `summaries`. What happens is
+    /// told to the channel.
     ///
     /// # Errors
     /// What a run ends with that can't begin.
@@ -45,10 +43,9 @@ impl Console {
         notify: &dyn Fn(Notice<'_>),
         matcher: Matcher,
         summaries: &Summaries,
+        (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
-        let (events, receiver) = channel();
-        watch_signals(&events).map_err(Outcome::io("watching for signals"))?;
         let output = Arc::new(OutputPipe::default());
         let hold = Hold::default();
         // Output that goes elsewhere does not disturb what is drawn on the terminal.
@@ -76,21 +73,6 @@ impl Console {
         let is_typed = self.is_live && self.typing.terminal().is_some();
         options.keyboard.unwrap_or(if is_typed { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial })
     }
-}
-
-/// Turns the signals that would kill this process into events, so that the terminal and the guest are cleaned up.
-fn watch_signals(events: &Sender<Event>) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
-    let events = events.clone();
-    let body = move || {
-        for signal in &mut signals {
-            let event = if signal == SIGCONT { Event::Continued } else { Event::Signal(signal) };
-            if events.send(event).is_err() {
-                return;
-            }
-        }
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop)
 }
 
 fn start_pump(

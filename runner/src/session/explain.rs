@@ -91,7 +91,7 @@ impl Repetition<'_> {
         if parsed.facts().id() != self.machine.image.id() {
             return Err(format!("`{}` is another image by now", path.display()));
         }
-        load::load(parsed, backend.sharing()).map_err(not_loaded)
+        load::load(parsed, backend.sharing(), &|| is_interrupted(self.events)).map_err(not_loaded)
     }
 
     /// Runs the guest to its end, sends it what the first was sent, and drops what it prints.

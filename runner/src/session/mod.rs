@@ -7,27 +7,42 @@ mod explain;
 mod files;
 mod notice;
 mod prepare;
+mod signals;
 mod supervise;
 mod view;
 
 pub use notice::Notice;
 
+use std::sync::mpsc::channel;
+
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
 use files::{check_files, write_report};
 use prepare::Prepared;
+use signals::Signals;
 use supervise::Session;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`.
 pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+    let (events, receiver) = channel();
+    // Before anything is opened: whatever waits can be ended.
+    let signals = match Signals::watch(&events) {
+        Ok(signals) => signals,
+        Err(source) => return Outcome::io("watching for signals")(source),
+    };
     // Known before the guest runs for nothing.
     if let Err(outcome) = check_files(options) {
         return outcome;
     }
     let mut run = Run::default();
-    let ended = Prepared::new(options, notify, &mut run)
-        .and_then(|prepared| Session::start(options, notify, &mut run, prepared))
-        .map(Session::supervise);
-    let outcome = ended.unwrap_or_else(|outcome| outcome);
+    let started = Prepared::new(options, notify, &mut run, &signals)
+        .and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
+    let outcome = match started {
+        Ok(session) => {
+            signals.are_heard();
+            session.supervise()
+        }
+        Err(outcome) => signals.outcome().unwrap_or(outcome),
+    };
     write_report(&run, outcome, options, notify)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::notice::Notice;
+use super::signals::Signals;
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};
@@ -29,7 +30,12 @@ impl Prepared {
     ///
     /// # Errors
     /// What a run ends with that can't begin.
-    pub fn new(options: &Options, notify: &dyn Fn(Notice<'_>), run: &mut Run) -> Result<Self, Outcome> {
+    pub fn new(
+        options: &Options,
+        notify: &dyn Fn(Notice<'_>),
+        run: &mut Run,
+        signals: &Signals,
+    ) -> Result<Self, Outcome> {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
         let parsed = load::open(&options.image).map_err(not_loaded)?;
@@ -44,7 +50,8 @@ impl Prepared {
         let choice = choose(options.backend)?;
         let (kind, reason) = (choice.backend.kind(), reason(&choice));
         run.backend = Some(BackendReport { kind, reason: reason.clone() });
-        let machine = load::load(parsed, choice.backend.sharing()).map_err(not_loaded)?;
+        let machine =
+            load::load(parsed, choice.backend.sharing(), &|| signals.outcome().is_some()).map_err(not_loaded)?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&reason));
         if let Some(line) = remark(kind, options.cpu) {

@@ -1,7 +1,7 @@
 //! Watches over a guest that runs, and over all that is around it, until the outcome is known.
 
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::console::Console;
@@ -64,11 +64,12 @@ impl<'a> Session<'a> {
         notify: &'a dyn Fn(Notice<'_>),
         run: &'a mut Run,
         prepared: Prepared,
+        channel: (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let Prepared { machine, backend, expectations, limit } = prepared;
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
-        let console = Console::open(options, notify, matcher, &run.streams)?;
+        let console = Console::open(options, notify, matcher, &run.streams, channel)?;
         let text_at_entry = text_memory(&machine.memory);
         let events = console.events.clone();
         // Nobody listens any more when the session is over.

@@ -1,12 +1,14 @@
 //! Draws the screen on a terminal while the guest runs, and leaves the terminal as it was.
 
 use std::io::{self, Stderr, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use rustix::termios::{isatty, tcgetwinsize};
 
+use super::raw;
 use crate::screen::{COLUMNS, Cell, Frame, ROWS, Screen};
 
 /// Time between two frames.
@@ -87,18 +89,37 @@ impl Drop for LiveScreen {
     }
 }
 
+/// The screen is on the terminal.
+static IS_DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// Gives back a terminal that is in use. For a process that ends without returning: it need not come to its end.
+pub fn give_back() {
+    raw::restore();
+    if IS_DRAWN.swap(false, Ordering::AcqRel) {
+        let _ = io::stderr().write_all(LEAVE.as_bytes());
+    }
+}
+
 /// Restores the terminal, also when drawing panics.
 struct Restore(Stderr);
+
+impl Restore {
+    fn begin() -> Self {
+        IS_DRAWN.store(true, Ordering::Release);
+        Self(io::stderr())
+    }
+}
 
 impl Drop for Restore {
     fn drop(&mut self) {
         // Fails only when the terminal has gone.
         let _ = self.0.write_all(LEAVE.as_bytes());
+        IS_DRAWN.store(false, Ordering::Release);
     }
 }
 
 fn draw(screen: &Screen, commands: &Receiver<Command>) {
-    let mut terminal = Restore(io::stderr());
+    let mut terminal = Restore::begin();
     let mut renderer = Renderer::default();
     // Errors are passed over: a terminal that has gone hangs up, and that signal ends the run.
     let _ = terminal.0.write_all(ENTER.as_bytes());

@@ -12,7 +12,7 @@ mod typing;
 pub use hold::{HeldWriter, Hold};
 pub use input::{Escape, Shortcut, spawn_input};
 pub use keys::scan_codes;
-pub use live::LiveScreen;
+pub use live::{LiveScreen, give_back};
 pub use raw::{Input, RawTerminal};
 pub use route::{KeyboardChoice, Route};
 pub use show::{ScreenMode, Show};

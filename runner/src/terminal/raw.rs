@@ -1,6 +1,7 @@
 //! Puts the terminal into raw mode for as long as a guest runs.
 
 use std::io::{self, Stdin};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::getpgrp;
 use rustix::termios::{
@@ -8,11 +9,25 @@ use rustix::termios::{
     tcsetattr,
 };
 
+/// What a terminal in raw mode is to become again.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+fn before() -> MutexGuard<'static, Option<Termios>> {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Restores a terminal that is in raw mode. For a process that ends without returning.
+pub fn restore() {
+    if let Some(before) = &*before() {
+        // Fails only when the terminal has gone. At once: a terminal that takes no output must not hold the process.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+    }
+}
+
 /// A terminal in raw mode; dropping this restores it.
 ///
-/// Every way out of the runner drops it: returning, an unwinding panic, and the signals that would otherwise kill the
-/// process, which the session turns into a return. Keys can't stop or kill the process meanwhile, because raw mode makes
-/// them ordinary bytes.
+/// Every way out of the runner drops it or calls [`restore`]: returning, an unwinding panic, and the signals that would otherwise
+/// kill the process. Keys can't stop or kill the process meanwhile, because raw mode makes them ordinary bytes.
 #[derive(Debug)]
 pub struct RawTerminal {
     stdin: Stdin,
@@ -44,6 +59,7 @@ impl RawTerminal {
             return Ok(Input::Background);
         }
         let before = tcgetattr(&stdin)?;
+        *self::before() = Some(before.clone());
         tcsetattr(&stdin, OptionalActions::Now, &raw(&before))?;
         Ok(Input::Terminal(Self { stdin, before }))
     }
@@ -57,8 +73,8 @@ impl RawTerminal {
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        // Fails only when the terminal has gone. At once: a terminal that takes no output must not hold the process.
-        let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
+        restore();
+        *before() = None;
     }
 }
 

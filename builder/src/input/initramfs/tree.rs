@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use super::newc::ENTRIES_LIMIT;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};
+use crate::output::is_temporary;
 
 /// After so many mistakes the walk ends: somebody named a directory that was never meant as an initramfs.
 const MISTAKES_LIMIT: usize = 1000;
@@ -89,6 +90,10 @@ impl<'a> Walk<'a> {
         for item in items {
             if self.has_enough_mistakes() {
                 break;
+            }
+            // Another process may be writing a file into it, or was killed at that.
+            if is_temporary(&item.file_name()) {
+                continue;
             }
             match self.examine(&item, prefix, &here.join(item.file_name())) {
                 Ok(entry) => self.entries.push(entry),

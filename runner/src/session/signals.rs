@@ -1,0 +1,84 @@
+//! Signals: events while somebody takes these, and the end of this process when nobody does, or not fast enough.
+
+use std::io::{self, Write, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use stos_pack::output::{Ender, watch_signals};
+
+use super::event::Event;
+use crate::outcome::Outcome;
+use crate::terminal::give_back;
+
+/// How long a run that takes events may go on after a signal: to stop the guest, to write what it has printed, and to report.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a process may go on that takes none: it loads an image or writes its last words, which nobody may take.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The signals that end a run.
+#[derive(Clone, Debug, Default)]
+pub struct Signals(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The first that came, or 0.
+    came: AtomicI32,
+    /// Somebody takes events.
+    is_heard: AtomicBool,
+}
+
+impl Signals {
+    /// Watches for signals from now on, and tells them to `events`.
+    ///
+    /// # Errors
+    /// When the system grants no thread or no signal handler.
+    pub fn watch(events: &Sender<Event>) -> io::Result<Self> {
+        let signals = Self::default();
+        watch_signals(Teller { events: events.clone(), signals: signals.clone() })?;
+        Ok(signals)
+    }
+
+    /// Events are taken from now on.
+    pub fn are_heard(&self) {
+        self.0.is_heard.store(true, Ordering::Release);
+    }
+
+    /// The outcome of a run that a signal has ended before its guest began.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.0.came.load(Ordering::Acquire) {
+            0 => None,
+            signal => Some(Outcome::Signal(signal)),
+        }
+    }
+}
+
+/// Ends a run.
+struct Teller {
+    events: Sender<Event>,
+    signals: Signals,
+}
+
+impl Ender for Teller {
+    fn asked(&self, signal: i32) -> Duration {
+        self.signals.0.came.store(signal, Ordering::Release);
+        let is_told = self.events.send(Event::Signal(signal)).is_ok();
+        if is_told && self.signals.0.is_heard.load(Ordering::Acquire) { PATIENCE } else { LITTLE_PATIENCE }
+    }
+
+    fn continued(&self) {
+        // Nobody cares when the run is over.
+        let _ = self.events.send(Event::Continued);
+    }
+
+    fn leave(&self, signal: i32) {
+        give_back();
+        // As ever: a closed standard error is no reason for anything else.
+        let _ = writeln!(stderr(), "stos-run: {}", Outcome::Signal(signal));
+    }
+
+    fn end(&self, signal: i32) {
+        signal_hook::low_level::exit(Outcome::Signal(signal).status().into());
+    }
+}
