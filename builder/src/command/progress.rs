@@ -28,7 +28,9 @@ fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
 /// Takes the bar away, if there is one: a signal ends the program.
 pub fn leave() {
     let bar = shown().clone();
-    bar.into_iter().for_each(|bar| bar.finish_and_clear());
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
 }
 
 /// Shows what an observer is told.

@@ -48,25 +48,29 @@ impl Ender for AtOnce {
 
 /// Lives as long as there is something to undo, and knows of a signal that came.
 #[derive(Debug)]
-pub struct Interrupt(());
+pub struct Interrupt {
+    /// The last signal that came, or 0.
+    came: &'static AtomicI32,
+}
 
 impl Interrupt {
     /// From now on there is something to undo.
     pub fn hold() -> Self {
         HOLDS.fetch_add(1, Ordering::SeqCst);
-        Self(())
+        Self { came: &CAME }
     }
 
     /// # Errors
     /// When a signal came.
     pub fn check(&self) -> io::Result<()> {
-        if CAME.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
+        if self.came.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(io::Error::other("interrupted by a signal")) }
     }
 
     /// `result`; but when a signal came, the program ends as by that signal, now that nothing is left to undo.
     pub fn settle<T>(self, result: T) -> T {
+        let came = self.came;
         drop(self);
-        match CAME.load(Ordering::SeqCst) {
+        match came.load(Ordering::SeqCst) {
             0 => {}
             signal => end_with(AtOnce, signal),
         }

@@ -158,8 +158,8 @@ fn new<T>(
             // Not every file system knows locks; nobody removes anything there.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        let _leftover = Leftover::within(&mut list, path(&item))?;
-        return Ok(Temporary { item, _leftover, _lock: lock });
+        let leftover = Leftover::within(&mut list, path(&item))?;
+        return Ok(Temporary { item, _leftover: leftover, _lock: lock });
     }
     Err(io::Error::other("somebody removes every temporary file at once"))
 }
