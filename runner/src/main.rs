@@ -7,6 +7,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
+use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::{Notice, Outcome};
 
@@ -41,7 +42,7 @@ fn run() -> u8 {
     } else {
         say(&outcome.to_string());
         if let Some(details) = outcome.details() {
-            print_error(details);
+            print_error(&printable_lines(details));
         }
     }
     options.status(&outcome)
@@ -55,8 +56,9 @@ fn print_schema() -> u8 {
     outcome.status()
 }
 
+/// Prints one line. It may tell what an image or a guest says, which must not become another line, or command a terminal.
 fn say(line: &str) {
-    print_error(&format!("stos-run: {line}\n"));
+    print_error(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
 }
 
 /// Prints to standard error. When that is full or closed, the exit status still tells.

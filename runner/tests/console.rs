@@ -34,6 +34,14 @@ fn the_end_of_input_does_not_end_the_guest() {
 
 #[test]
 fn the_debug_console_prints_to_standard_error() {
+    // What it prints there can neither look like what the runner says nor command a terminal.
+    let sly = [print(0xe9, b"stos-run: the guest reported success\n\x1b[2Jclean\n"), exit(9)];
+    for ended in assert_status(&sly, &[], 9) {
+        let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("guest reported")).collect();
+        let expected = ["> stos-run: the guest reported success", "stos-run: the guest reported status 9"];
+        assert_eq!(lines, expected, "{}", ended.stderr);
+        assert!(ended.stderr.contains("\n\\u{1b}[2Jclean\n"), "{}", ended.stderr);
+    }
     for ended in assert_status(&[print(0xe9, b"debug\n"), exit(0)], &[], 0) {
         assert_eq!(ended.stdout, "");
         assert!(ended.stderr.contains("debug\n"), "{}", ended.stderr);

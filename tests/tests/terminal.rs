@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::termios::{LocalModes, OutputModes};
+use stos_tests::bare::code::{exit, say};
+use stos_tests::bare::{BareGuest, ImageFile, command};
 use stos_tests::guests::Guest;
 use stos_tests::process::{children_of, wait_until};
 use stos_tests::terminal::{self, Session, row};
@@ -168,4 +170,15 @@ fn what_was_typed_before_the_screen_came_is_for_the_keyboard() {
     session.wait_for_screen(|screen| screen.alternate_screen() && row(screen, 1) == "early");
     session.type_keys(b"\x1b");
     ended(session, 0);
+}
+
+#[test]
+fn a_guests_escapes_stay_on_the_screen_and_end_with_it() {
+    let text = "\u{1b}]0;its title\u{7}\u{1b}[?1049h\u{1b}[31mred";
+    let image = ImageFile::new(&BareGuest::new(&[say(text), exit(9)].concat()).image());
+    let (status, seen) = Session::start(&command(&["--backend", "emulated"], &image.path())).end();
+    assert_eq!(status.code(), Some(9), "{seen:?}");
+    let (_, seen) = seen.split_once("\u{1b}[?1049h\u{1b}[31mred").expect("colours and screens are for guests");
+    assert!(seen.starts_with("\u{1b}[?1049l\u{1b}[0m"), "{seen:?}");
+    assert!(seen.contains("\nstos-run: the guest reported status 9") && !seen.contains("its title"), "{seen:?}");
 }

@@ -1,7 +1,7 @@
 //! The other end of COM1, opened: where output is written, and what is left of it at the end.
 
 use std::fs::{File, Metadata, OpenOptions, metadata};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::pty::Pty;
 use super::socket::Socket;
 use super::target::SerialTarget;
 use crate::channel::InputSink;
-use crate::terminal::{HeldWriter, Hold};
+use crate::terminal::{Escapes, HeldWriter, Hold};
 
 /// The other end of COM1. Dropping it leaves no socket behind.
 pub struct Com1 {
@@ -34,7 +34,11 @@ impl Com1 {
     pub fn open(target: &SerialTarget, image: &Path, hold: Hold) -> io::Result<Self> {
         let with = |output| Self { output: Some(output), clients: None, announcement: None, _socket_file: None };
         Ok(match target {
-            SerialTarget::Stdio => with(Box::new(HeldWriter::new(io::stdout(), hold))),
+            SerialTarget::Stdio => {
+                let is_terminal = io::stdout().is_terminal();
+                let held = HeldWriter::new(io::stdout(), hold);
+                with(if is_terminal { Box::new(Escapes::new(held)) } else { Box::new(held) })
+            }
             SerialTarget::Off => with(Box::new(io::sink())),
             SerialTarget::File(path) => with(Box::new(open_file(path, image)?)),
             SerialTarget::Unix(path) => {

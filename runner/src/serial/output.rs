@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use crate::terminal::HeldWriter;
+use crate::terminal::{Escapes, GuestText, HeldWriter};
 
 /// Where what the guest prints on COM1 is written.
 pub trait SerialOutput: Write + Send {
@@ -17,5 +17,18 @@ pub trait SerialOutput: Write + Send {
 }
 
 impl<W: Write + Send> SerialOutput for HeldWriter<W> {}
+
+impl<W: Write + Send> SerialOutput for Escapes<W> {
+    fn finish(&mut self) -> io::Result<()> {
+        Escapes::finish(self)
+    }
+}
+
+impl<W: Write + Send> SerialOutput for GuestText<W> {
+    fn finish(&mut self) -> io::Result<()> {
+        GuestText::finish(self)
+    }
+}
+
 impl SerialOutput for File {}
 impl SerialOutput for io::Sink {}

@@ -11,7 +11,7 @@ use crate::channel::OutputPipe;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::serial::{Com1, SerialOutput, SerialTarget};
-use crate::terminal::{HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
+use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
 use crate::watch::{Matcher, Summaries, pump};
 
 /// What is around a guest.
@@ -84,6 +84,9 @@ fn start_pump(
     events: &Sender<Event>,
 ) -> std::io::Result<()> {
     let (output, hold, summaries, events) = (Arc::clone(output), hold.clone(), summaries.clone(), events.clone());
-    let body = move || pump(&output, &mut *serial, HeldWriter::new(stderr(), hold), matcher, &summaries, &events);
+    let body = move || {
+        let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
+        pump(&output, &mut *serial, &mut debug, matcher, &summaries, &events);
+    };
     thread::Builder::new().name("output".to_owned()).spawn(body).map(drop)
 }

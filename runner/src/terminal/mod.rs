@@ -1,5 +1,7 @@
 //! The terminal of the person who runs a guest: what is typed on it and what is drawn on it.
 
+mod escapes;
+mod guest_text;
 mod hold;
 mod input;
 mod keys;
@@ -9,6 +11,8 @@ mod route;
 mod show;
 mod typing;
 
+pub use escapes::Escapes;
+pub use guest_text::{GuestText, marked};
 pub use hold::{HeldWriter, Hold};
 pub use input::{Escape, Shortcut, spawn_input};
 pub use keys::scan_codes;

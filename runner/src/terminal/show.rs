@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::{Hold, LiveScreen};
+use super::{Hold, LiveScreen, marked};
 use crate::screen::{Drawn, Frame, Screen};
 
 /// How long a guest that has written to its screen may take to print on its serial port as well.
@@ -111,7 +111,9 @@ impl Show {
         let text = self.frame().text();
         if wanted && !text.is_empty() {
             // As with this program's own messages: a closed standard error is no reason to fail.
-            let _ = io::stderr().write_all(format!("{SCREEN_BEGIN}\n{text}{SCREEN_END}\n").as_bytes());
+            let rows: Vec<String> = text.lines().map(marked).collect();
+            let text = rows.join("\n");
+            let _ = io::stderr().write_all(format!("{SCREEN_BEGIN}\n{text}\n{SCREEN_END}\n").as_bytes());
         }
         !wanted && !text.is_empty()
     }

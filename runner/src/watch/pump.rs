@@ -1,6 +1,6 @@
 //! Carries the guest's output to where the serial port leads and to standard error, and shows it to whoever watches it.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub enum OutputEvent {
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     serial: &mut dyn SerialOutput,
-    mut debug: impl Write,
+    debug: &mut dyn SerialOutput,
     mut matcher: Matcher,
     summaries: &Summaries,
     events: &Sender<impl From<OutputEvent>>,
@@ -56,7 +56,7 @@ pub fn pump(
         not_before = Instant::now() + PACE;
     }
     // What a writer has kept.
-    drop(debug.flush());
+    drop(debug.finish());
     if serial_works && let Err(error) = serial.finish() {
         tell(OutputEvent::Failed(error));
     }
@@ -68,6 +68,7 @@ pub fn pump(
 mod tests {
     use super::*;
     use crate::watch::Expectations;
+    use std::io::Write;
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
     use std::thread;
@@ -114,7 +115,9 @@ mod tests {
         let sink = Collected::default();
         let expected: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
         thread::scope(|scope| {
-            scope.spawn(|| pump(&pipe, &mut sink.clone(), io::sink(), matcher(&[]), &Summaries::default(), &events));
+            scope.spawn(|| {
+                pump(&pipe, &mut sink.clone(), &mut io::sink(), matcher(&[]), &Summaries::default(), &events)
+            });
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
         });
@@ -131,7 +134,7 @@ mod tests {
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
         let summaries = Summaries::default();
-        pump(&pipe, &mut serial.clone(), debug.clone(), matcher(&["ready", "go"]), &summaries, &events);
+        pump(&pipe, &mut serial.clone(), &mut debug.clone(), matcher(&["ready", "go"]), &summaries, &events);
         let told: Vec<OutputEvent> = receiver.try_iter().collect();
         let [
             OutputEvent::Seen(Sight::AllExpected),
@@ -155,7 +158,7 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(&pipe, &mut Closed, Closed, matcher(&["ready"]), &Summaries::default(), &events);
+        pump(&pipe, &mut Closed, &mut Closed, matcher(&["ready"]), &Summaries::default(), &events);
         drop(events);
         let told: Vec<OutputEvent> = receiver.iter().collect();
         assert!(
