@@ -24,7 +24,7 @@ pub struct Guest<'a> {
 
 impl<'a> From<&'a Machine> for Guest<'a> {
     fn from(machine: &'a Machine) -> Self {
-        let Machine { image, memory } = machine;
+        let Machine { image, memory, .. } = machine;
         let Description { regions, entry, .. } = image.description();
         // Code of the image's own turns paging on before it calls the kernel.
         let boot = LinearMemory::new(memory, entry.cr0 | CR0_PG, entry.cr3, entry.cr4);
@@ -124,9 +124,21 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// True when `cpu` is in the code that calls the kernel. A CPU that halts there without a fault record does so because the kernel's
-/// entry function has returned.
-pub fn is_in_boot_code(machine: &Machine, cpu: &CpuState) -> bool {
+/// The name of the image's own code that `cpu` is in, if it is in such code.
+pub fn boot_code<'a>(machine: &'a Machine, cpu: &CpuState) -> Option<&'a str> {
     let region = Guest::from(machine).scene(cpu, NO_VECTOR, 0).region(cpu.eip);
-    region.is_some_and(|region| region.kind == RegionKind::BootCode)
+    region.filter(|region| region.kind == RegionKind::BootCode).map(|region| &*region.name)
+}
+
+/// `cli` and `hlt`: what a kernel's entry function returns to, where it may.
+const CLI_HLT: [u8; 2] = [0xfa, 0xf4];
+
+/// True when `cpu` has halted because the kernel's entry function returned: it is behind `cli` and `hlt` of the image's own code,
+/// and the address of these is what was taken from the stack last.
+pub fn has_returned(machine: &Machine, cpu: &CpuState) -> bool {
+    let scene = Guest::from(machine).scene(cpu, NO_VECTOR, 0);
+    let to = cpu.eip.wrapping_sub(2);
+    let is_boot_code = scene.region(to).is_some_and(|region| region.kind == RegionKind::BootCode);
+    let taken = scene.memory.word(cpu.general.esp.wrapping_sub(4));
+    is_boot_code && scene.memory.bytes(to, 2) == CLI_HLT && taken == Some(to)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use stos_image::{FAULT_RECORD_SIZE, FaultRecord, ImageError, ParsedImage, VerifiedImage};
+use stos_image::{FAULT_RECORD_SIZE, FaultRecord, ImageError, ImageFacts, ParsedImage, VerifiedImage};
 
 use super::{GuestMemory, Sharing};
 
@@ -16,6 +16,8 @@ pub struct Machine {
     pub image: Arc<VerifiedImage>,
     /// The guest's memory, filled.
     pub memory: Arc<GuestMemory>,
+    /// The image's file, to compare memory with.
+    pub(super) file: Arc<File>,
 }
 
 impl Machine {
@@ -37,17 +39,33 @@ pub enum LoadError {
     NoMemory(u64, io::Error),
 }
 
+/// An image of which everything before the payload was checked, and its file.
+#[derive(Debug)]
+pub struct Opened {
+    parsed: ParsedImage<Arc<File>>,
+    file: Arc<File>,
+}
+
+impl Opened {
+    /// What the image says about itself.
+    pub fn facts(&self) -> &ImageFacts {
+        self.parsed.facts()
+    }
+}
+
 /// Opens `path` and checks everything before the payload.
 ///
 /// # Errors
 /// [`LoadError::NotOpened`], [`LoadError::Rejected`].
-pub fn open(path: &Path) -> Result<ParsedImage<File>, LoadError> {
+pub fn open(path: &Path) -> Result<Opened, LoadError> {
     let file = File::open(path).map_err(LoadError::NotOpened)?;
     // Opening a directory for reading works; reading it would fail with a less helpful place in the message.
     if file.metadata().map_err(LoadError::NotOpened)?.is_dir() {
         return Err(LoadError::NotOpened(io::ErrorKind::IsADirectory.into()));
     }
-    ParsedImage::parse(file).map_err(LoadError::Rejected)
+    let file = Arc::new(file);
+    let parsed = ParsedImage::parse(Arc::clone(&file)).map_err(LoadError::Rejected)?;
+    Ok(Opened { parsed, file })
 }
 
 /// Reads the payload into new guest memory and checks it. The bytes that were checked are the bytes that run: the file may
@@ -55,11 +73,8 @@ pub fn open(path: &Path) -> Result<ParsedImage<File>, LoadError> {
 ///
 /// # Errors
 /// [`LoadError::Rejected`], [`LoadError::NoMemory`].
-pub fn load(
-    parsed: ParsedImage<File>,
-    sharing: Sharing,
-    is_interrupted: &dyn Fn() -> bool,
-) -> Result<Machine, LoadError> {
+pub fn load(opened: Opened, sharing: Sharing, is_interrupted: &dyn Fn() -> bool) -> Result<Machine, LoadError> {
+    let Opened { parsed, file } = opened;
     let size = parsed.facts().description().memory_size;
     let memory = GuestMemory::new(size, sharing).map_err(|source| LoadError::NoMemory(size, source))?;
     let copy = |address, bytes: &[u8]| {
@@ -67,5 +82,5 @@ pub fn load(
         if is_interrupted() { Err(io::Error::other("interrupted")) } else { memory.write(address, bytes) }
     };
     let image = parsed.verify(copy).map_err(LoadError::Rejected)?;
-    Ok(Machine { image: Arc::new(image), memory: Arc::new(memory) })
+    Ok(Machine { image: Arc::new(image), memory: Arc::new(memory), file })
 }

@@ -1,11 +1,13 @@
 //! What runs: an image in guest memory.
 
+mod changes;
 mod configuration;
 mod exceptions;
 mod linear;
 pub mod load;
 mod memory;
 
+pub use changes::Change;
 pub use configuration::{ClockStart, Configuration, CpuModel};
 pub use exceptions::{Delivery, History, Run, Source};
 pub use linear::LinearMemory;

@@ -9,21 +9,34 @@ use stos_x86::registers::CpuState;
 
 use super::Outcome;
 use crate::backend::{BackendKind, CpuFailure, Ending};
-use crate::diagnosis::{Diagnosis, describe_address, is_in_boot_code, obstacle};
+use crate::diagnosis::{
+    Diagnosis, boot_code, can_catcher_stop, describe_address, has_returned, is_catcher_intact, obstacle,
+};
 use crate::machine::{LinearMemory, Machine};
 
-/// The outcome of a run of `machine`, on such a backend, that came to this `ending`.
-pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome {
+/// What the fault catcher writes to its port.
+const CATCHER_VALUE: u32 = 1;
+
+/// The outcome of a run of `machine`, on such a backend, that came to this `ending`, with its CPU as it was then where that is
+/// known.
+pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Option<&CpuState>) -> Outcome {
     match ending {
         // The fault catcher stops the machine in one of these ways, and not every backend can tell it from the guest: only its
         // record does.
-        Ending::Exit(value) => caught(machine, kind).unwrap_or(Outcome::Exited(value)),
+        Ending::Exit(value) => {
+            let sentence = if cpu.is_some() { EXIT } else { EXIT_OF_EITHER };
+            let other = || may_be_catchers(value, machine, cpu).then_some(Outcome::CatcherOverwritten(sentence));
+            caught(machine, kind).or_else(other).unwrap_or(Outcome::Exited(value))
+        }
         Ending::ExitAbove(value) => caught(machine, kind).unwrap_or(Outcome::ExitedAbove(value)),
-        Ending::Halted(cpu) => caught(machine, kind).unwrap_or_else(|| Outcome::Halted {
-            place: place(machine, &cpu),
-            // The boot code halts when the kernel's entry function returns to it.
-            kernel_returned: is_in_boot_code(machine, &cpu),
-        }),
+        Ending::Halted(cpu) => {
+            let other =
+                || may_be_catchers(CATCHER_VALUE, machine, Some(&cpu)).then_some(Outcome::CatcherOverwritten(HALT));
+            let kernel_returned = has_returned(machine, &cpu);
+            caught(machine, kind)
+                .or_else(|| if kernel_returned { None } else { other() })
+                .unwrap_or_else(|| Outcome::Halted { place: place(machine, &cpu), kernel_returned })
+        }
         Ending::WaitsForNothing(cpu, interrupts) => {
             Outcome::WaitsForNothing { place: place(machine, &cpu), obstacle: obstacle(interrupts).unwrap_or_default() }
         }
@@ -43,9 +56,31 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind) -> Outcome
     }
 }
 
+/// Said when the fault catcher is no longer what the image has put there.
+const RECORD: &str = "an exception is recorded, but the guest had overwritten the fault catcher that records them: what it has \
+                      recorded is not believed";
+const EXIT: &str = "the guest ended in the image's fault catcher, which it had overwritten: it reported nothing itself";
+const EXIT_OF_EITHER: &str = "the run ended with status 1, that of the image's fault catcher or one of the guest's own: which one \
+                              can't be told, as the guest had overwritten the catcher";
+const HALT: &str =
+    "the guest halted in the image's fault catcher, which it had overwritten: what it came there for is not known";
+
+/// True when `value` on an exit port may come from a fault catcher that is no longer what it was.
+fn may_be_catchers(value: u32, machine: &Machine, cpu: Option<&CpuState>) -> bool {
+    let may_be_there = match cpu {
+        Some(cpu) => boot_code(machine, cpu).is_some(),
+        None => value == CATCHER_VALUE && can_catcher_stop(machine),
+    };
+    may_be_there && !is_catcher_intact(machine)
+}
+
 /// The exception that the image's fault catcher has recorded, if it did.
 fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
-    let diagnosis = Diagnosis::new(&machine.fault_record()?, machine.into());
+    let record = machine.fault_record()?;
+    if !is_catcher_intact(machine) {
+        return Some(Outcome::CatcherOverwritten(RECORD));
+    }
+    let diagnosis = Diagnosis::new(&record, machine.into());
     Some(if kind == BackendKind::Kvm && diagnosis.is_refused_paging() {
         Outcome::CpuFailed(
             "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),
@@ -57,7 +92,8 @@ fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
 
 /// Where a CPU has halted: the address of the next instruction.
 fn place(machine: &Machine, cpu: &CpuState) -> String {
-    format!("before {}", describe_address(machine.image.symbols(), cpu.eip))
+    let region = boot_code(machine, cpu).map(|name| format!(", in the image's {name}")).unwrap_or_default();
+    format!("before {}{region}", describe_address(machine.image.symbols(), cpu.eip))
 }
 
 /// Why the CPU could not go on, as a clause.

@@ -127,7 +127,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
         line: None,
         exception: None,
     };
-    match outcome {
+    match outcome.bare() {
         Outcome::Exited(value) => report.guest_status = Some(*value),
         Outcome::ExpectedMissing { before: Before::Success, pattern } => {
             report.guest_status = Some(0);
@@ -147,6 +147,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
 
 fn kind(outcome: &Outcome) -> OutcomeKind {
     match outcome {
+        Outcome::Overwritten { ending, .. } => kind(ending),
         Outcome::Exited(_) | Outcome::ExitedAbove(_) => OutcomeKind::Exited,
         Outcome::Expected => OutcomeKind::Expected,
         Outcome::Until { .. } => OutcomeKind::Until,
@@ -154,7 +155,7 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::TripleFault(_) => OutcomeKind::TripleFault,
         Outcome::Panicked => OutcomeKind::Panicked,
         Outcome::Exception(_) => OutcomeKind::Exception,
-        Outcome::CpuFailed(_) => OutcomeKind::CpuFailed,
+        Outcome::CpuFailed(_) | Outcome::CatcherOverwritten(_) => OutcomeKind::CpuFailed,
         Outcome::Halted { .. } => OutcomeKind::Halted,
         Outcome::WaitsForNothing { .. } => OutcomeKind::WaitsForNothing,
         Outcome::ExpectedMissing { .. } => OutcomeKind::ExpectedMissing,

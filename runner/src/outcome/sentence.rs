@@ -25,6 +25,7 @@ impl fmt::Display for Outcome {
             Self::Panicked => f.write_str("the guest panicked (it wrote to port 0x505)"),
             Self::Exception(diagnosis) => diagnosis.fmt(f),
             Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
+            Self::CatcherOverwritten(sentence) => f.write_str(sentence),
             Self::Halted { place, kernel_returned: true } => {
                 write!(
                     f,
@@ -79,6 +80,8 @@ impl fmt::Display for Outcome {
             }
             Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
             Self::Io { action, source } => write!(f, "{action} failed: {}", describe(source)),
+            Self::Overwritten { ending, .. } if matches!(**ending, Self::CatcherOverwritten(_)) => ending.fmt(f),
+            Self::Overwritten { ending, what, .. } => write!(f, "{ending}; {}", what.clause()),
             Self::Bug(reason) => write!(f, "this is a mistake in stos-run: {reason}"),
         }
     }
@@ -101,6 +104,7 @@ impl Outcome {
             Self::TripleFault(fault) => Some(fault.details()),
             Self::TimeLimit { hang: Some(hang), .. }
             | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. } => Some(hang.details()),
+            Self::Overwritten { details, .. } => Some(details),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stos_image::ImageError;
 
-use crate::diagnosis::{Diagnosis, Hang, TripleFault};
+use crate::diagnosis::{Diagnosis, Hang, Overwritten, TripleFault};
 use crate::watch::Rejected;
 
 /// Wrong usage of the command (`EX_USAGE` of sysexits.h, as are the next five).
@@ -50,6 +50,8 @@ pub enum Outcome {
     Exception(Box<Diagnosis>),
     /// The CPU could not be entered or could not go on; the text is a clause that says why.
     CpuFailed(String),
+    /// The guest came to an end in the image's fault catcher, or may have, and had overwritten it; the text is the sentence.
+    CatcherOverwritten(&'static str),
     /// HLT with interrupts disabled.
     Halted {
         /// Where the CPU halted.
@@ -118,6 +120,15 @@ pub enum Outcome {
     },
     /// Something that can't happen did.
     Bug(String),
+    /// The run ended in this way, and the guest has overwritten what it should not have.
+    Overwritten {
+        /// The way.
+        ending: Box<Outcome>,
+        /// What was overwritten.
+        what: Overwritten,
+        /// That, and the details of the ending.
+        details: String,
+    },
 }
 
 /// What ended a run without all that was expected.
@@ -140,6 +151,21 @@ pub enum Before {
 }
 
 impl Outcome {
+    /// With what the guest has overwritten.
+    #[must_use]
+    pub fn with(self, what: Overwritten) -> Self {
+        let details = what.details().to_owned() + self.details().unwrap_or_default();
+        Self::Overwritten { ending: Box::new(self), what, details }
+    }
+
+    /// The same without what was overwritten.
+    pub fn bare(&self) -> &Self {
+        match self {
+            Self::Overwritten { ending, .. } => ending,
+            other => other,
+        }
+    }
+
     /// The exit status that stands for this outcome. `docs/exit-statuses.md` lists all of them.
     pub fn status(&self) -> u8 {
         match self {
@@ -157,13 +183,14 @@ impl Outcome {
             Self::TripleFault(_) => 100,
             Self::Panicked => 101,
             Self::Exception(_) => 102,
-            Self::CpuFailed(_) => 103,
+            Self::CpuFailed(_) | Self::CatcherOverwritten(_) => 103,
             Self::Halted { .. } | Self::WaitsForNothing { .. } => 104,
             Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
             Self::Reset => 106,
             Self::TimeLimit { .. } => 124,
             Self::Left => 130,
             Self::Signal(number) => u8::try_from(SIGNAL_BASE + number).unwrap_or(u8::MAX),
+            Self::Overwritten { ending, .. } => ending.status(),
         }
     }
 
@@ -171,10 +198,30 @@ impl Outcome {
     /// not fit. All others are as ever.
     pub fn qemu_status(&self) -> u8 {
         let doubled = |value: u32| value.checked_mul(2)?.checked_add(1).and_then(|status| u8::try_from(status).ok());
-        match self {
+        match self.bare() {
             Self::Exited(value) => doubled(*value).unwrap_or(u8::MAX),
             Self::ExitedAbove(_) => u8::MAX,
             _ => self.status(),
+        }
+    }
+
+    /// True when it was the guest that failed, not the person, this program or what is around them.
+    pub fn is_guests_failure(&self) -> bool {
+        match self.bare() {
+            Self::Exited(value) => *value != 0,
+            Self::ExitedAbove(_)
+            | Self::Rejected(_)
+            | Self::TripleFault(_)
+            | Self::Panicked
+            | Self::Exception(_)
+            | Self::CpuFailed(_)
+            | Self::CatcherOverwritten(_)
+            | Self::Halted { .. }
+            | Self::WaitsForNothing { .. }
+            | Self::ExpectedMissing { .. }
+            | Self::Reset
+            | Self::TimeLimit { .. } => true,
+            _ => false,
         }
     }
 
@@ -201,6 +248,7 @@ mod tests {
             (Outcome::Exited(128), 255),
             (Outcome::Exited(u32::MAX), 255),
             (Outcome::ExitedAbove(127), 255),
+            (Outcome::Exited(0x10).with(Overwritten::default()), 33),
             (Outcome::Expected, 0),
             (Outcome::TripleFault(Box::default()), 100),
         ] {
@@ -231,6 +279,7 @@ mod tests {
             (Outcome::Panicked, 101),
             (Outcome::Exception(Box::default()), 102),
             (Outcome::CpuFailed(text()), 103),
+            (Outcome::CatcherOverwritten(""), 103),
             (Outcome::Halted { place: text(), kernel_returned: false }, 104),
             (Outcome::Until { pattern: text() }, 0),
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
@@ -242,6 +291,7 @@ mod tests {
             (Outcome::Signal(libc::SIGINT), 130),
             (Outcome::Left, 130),
             (Outcome::Signal(libc::SIGTERM), 143),
+            (Outcome::Reset.with(Overwritten::default()), 106),
         ];
         for (outcome, status) in table {
             assert_eq!(outcome.status(), status, "{outcome:?}");

@@ -77,7 +77,7 @@ impl Repetition<'_> {
                 TripleFault::of_history(&observed.lock().history, (&machine).into())
                     .ok_or_else(|| "the emulator has logged no exception".to_owned())
             }
-            Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind).to_string()),
+            Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind, None).to_string()),
         };
         let cut = if self.input.is_cut { " (it was sent the first megabyte of the input only)" } else { "" };
         told.map_err(|what| format!("a second run, on the emulator, did not reproduce it: {what}{cut}"))

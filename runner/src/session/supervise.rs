@@ -12,7 +12,7 @@ use super::notice::Notice;
 use super::prepare::Prepared;
 use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, TICK};
-use crate::diagnosis::Hang;
+use crate::diagnosis::{Hang, Last, Overwritten};
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
 use crate::screen::{Screen, text_memory, write_png};
@@ -121,7 +121,23 @@ impl<'a> Session<'a> {
         let outcome = self.show_the_end(outcome);
         // Who sits behind a socket or a terminal of its own may be a person, too.
         self.run.was_typed_at = self.console.typing.terminal().is_some() || self.options.serial != SerialTarget::Stdio;
-        explain(outcome, self.options, self.run, &self.console.receiver, self.notify)
+        let outcome = explain(outcome, self.options, self.run, &self.console.receiver, self.notify);
+        self.tell_overwritten(outcome)
+    }
+
+    /// Adds to a guest's failure what it has overwritten.
+    fn tell_overwritten(&self, outcome: Outcome) -> Outcome {
+        let Some(machine) = self.run.machine.as_ref().filter(|_| outcome.is_guests_failure()) else { return outcome };
+        let Findings { cpu, samples, .. } = &*self.run.observed.lock();
+        let last = match outcome {
+            Outcome::Exception(_) | Outcome::TripleFault(_) => Last::Fault,
+            Outcome::CatcherOverwritten(_) => Last::Catcher,
+            _ => Last::Other,
+        };
+        match Overwritten::find(machine, cpu.as_ref().or(samples.last()), last) {
+            Some(what) => outcome.with(what),
+            None => outcome,
+        }
     }
 
     /// What the guest's own ending means; if it is an exception, the CPU at the exception is the one that is told of.
@@ -129,7 +145,8 @@ impl<'a> Session<'a> {
         let (Some(machine), Some(backend)) = (&self.run.machine, &self.run.backend) else {
             return Outcome::Bug("a guest has ended that was never started".to_owned());
         };
-        let outcome = conclude(ending, machine, backend.kind);
+        let cpu = self.run.observed.lock().cpu.clone();
+        let outcome = conclude(ending, machine, backend.kind, cpu.as_ref());
         if let Outcome::Exception(diagnosis) = &outcome {
             self.run.observed.lock().cpu = Some(diagnosis.cpu().clone());
         }

@@ -8,6 +8,7 @@ mod guest;
 mod hostile;
 mod ministos;
 mod multiboot;
+mod overwritten;
 mod text;
 mod triple_faults;
 
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Guest> {
         elf::all(),
         exceptions::all(),
         triple_faults::all(),
+        overwritten::all(),
         hostile::all(),
     ]
     .concat()

@@ -103,6 +103,12 @@ impl Descriptor {
     /// The bit that tells a TSS in use from one that is not; LTR wants it clear and sets it.
     pub const BUSY: u64 = 1 << 41;
 
+    /// The bits of a descriptor's sixth byte, `access`, that the CPU sets by itself: that code or data was used, that a TSS is in
+    /// use (Intel SDM volume 3A, sections 3.4.5.1 and 8.2.2).
+    pub const fn set_by_cpu(access: u8) -> u8 {
+        if access & 0x10 == 0 { 2 } else { 1 }
+    }
+
     fn bits(self, from: u32, count: u32) -> u32 {
         u32::try_from(self.0 >> from & ((1 << count) - 1)).unwrap_or(0)
     }
@@ -172,6 +178,14 @@ mod tests {
     use super::super::Segment;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_cpu_sets_one_bit_by_itself() {
+        assert_eq!(
+            (Descriptor::set_by_cpu(0x9a), Descriptor::set_by_cpu(0x92), Descriptor::set_by_cpu(0x89)),
+            (1, 1, 2)
+        );
+    }
 
     #[test]
     fn kinds_are_those_of_the_manual() {
