@@ -119,7 +119,7 @@ fn a_block_of_very_many_regions_names_the_first_ones() {
         name: format!("byte {index}"),
     };
     let guest = Description { memory_size: 2 << 20, regions: (0..65536).map(region).collect(), ..description() };
-    let content = [1; 65536];
+    let content = vec![1; 65536];
     let chunk = MemoryChunk { start: 0x10_0000, bytes: &content };
     let mut image = encode(guest, &Symbols::default(), &[], &[chunk]).unwrap();
     *image.last_mut().unwrap() ^= 1;
