@@ -74,14 +74,13 @@ impl<W: Write> Escapes<W> {
                 passed.extend([C1, byte]);
                 State::Text
             }
-            State::Escape => self.escape(byte, passed),
+            // ST ends a string; any other sequence does, too.
+            State::StringEscape if byte == b'\\' => State::Text,
+            State::Escape | State::StringEscape => self.escape(byte, passed),
             State::Sequence => self.sequence(byte, passed),
             State::String if byte == ESCAPE => State::StringEscape,
             State::String if byte == BELL || CANCEL.contains(&byte) => State::Text,
             State::String => State::String,
-            // ST ends it; any other sequence does, too.
-            State::StringEscape if byte == b'\\' => State::Text,
-            State::StringEscape => self.escape(byte, passed),
         };
     }
 
@@ -126,8 +125,9 @@ impl<W: Write> Escapes<W> {
             _ => return,
         };
         for parameter in parameters.split(';') {
-            let known = MODES.iter().zip(&mut self.modes).find(|(mode, _)| **mode == parameter);
-            known.into_iter().for_each(|(_, mode)| *mode = is_on);
+            if let Some((_, mode)) = MODES.iter().zip(&mut self.modes).find(|(mode, _)| **mode == parameter) {
+                *mode = is_on;
+            }
         }
     }
 
@@ -153,7 +153,9 @@ impl<W: Write> Escapes<W> {
 impl<W: Write> Write for Escapes<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut passed = Vec::with_capacity(bytes.len());
-        bytes.iter().for_each(|&byte| self.take(byte, &mut passed));
+        for &byte in bytes {
+            self.take(byte, &mut passed);
+        }
         self.inner.write_all(&passed)?;
         Ok(bytes.len())
     }
