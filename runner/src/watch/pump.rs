@@ -116,7 +116,7 @@ mod tests {
         let expected: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
         thread::scope(|scope| {
             scope.spawn(|| {
-                pump(&pipe, &mut sink.clone(), &mut io::sink(), matcher(&[]), &Summaries::default(), &events)
+                pump(&pipe, &mut sink.clone(), &mut io::sink(), matcher(&[]), &Summaries::default(), &events);
             });
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
