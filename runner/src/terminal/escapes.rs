@@ -171,7 +171,9 @@ mod tests {
 
     fn passed(bytes: &[u8]) -> String {
         let mut escapes = Escapes::new(Vec::new());
-        bytes.iter().for_each(|byte| escapes.write_all(&[*byte]).unwrap());
+        for byte in bytes {
+            escapes.write_all(&[*byte]).unwrap();
+        }
         String::from_utf8(escapes.inner).unwrap()
     }
 

@@ -117,7 +117,9 @@ mod tests {
         let mut at_once = GuestText::new(Vec::new());
         at_once.write_all(text).and_then(|()| at_once.finish()).unwrap();
         let mut slowly = GuestText::new(Vec::new());
-        text.iter().for_each(|byte| slowly.write_all(&[*byte]).unwrap());
+        for byte in text {
+            slowly.write_all(&[*byte]).unwrap();
+        }
         slowly.finish().unwrap();
         assert_eq!(at_once.inner, slowly.inner, "the way in which output arrives must not matter");
         String::from_utf8(at_once.inner).unwrap()
