@@ -250,3 +250,44 @@ fn an_entry_point_that_is_no_code_is_named() {
     let forgotten = MULTIBOOT.replace("    .text\n", "    .data\n");
     silent(&forgotten, &first);
 }
+
+#[test]
+fn segments_at_different_distances_are_told_of() {
+    let upper = |start: &str, data: &str| {
+        format!(
+            "ENTRY(_start)\nSECTIONS {{ . = 1M; {start} . = 0xC0110000; .text : AT(ADDR(.text) - 0xC0000000) {{ KEEP(*(.multiboot)) *(.text) }} .data : {data} {{ . = ALIGN(4096); *(.data) }} }}\n"
+        )
+    };
+    let ld = "ld -m elf_i386 -z max-page-size=4096 -T kernel.ld -o kernel.elf start.o";
+    let right = "AT(ADDR(.data) - 0xC0000000)";
+    let wrong = folder(MULTIBOOT, &upper("", "AT(ADDR(.data) - 0xBFFF0000)"));
+    let said = ["warning[W0009]: ", "the segments 0 and 1", "0xc0000000 and 0xbfff0000", right];
+    for protocol in ["multiboot", "elf"] {
+        assert_said(wrong.path(), ld, protocol, 0, &said);
+    }
+    // Start-up code at its own address is as it should be.
+    let source = MULTIBOOT.replace("    .text\n", "    .section .boot, \"ax\"\n hlt\n    .text\n");
+    for start in ["", ".boot : { KEEP(*(.multiboot)) *(.boot) }"] {
+        assert_silent(folder(&source, &upper(start, right)).path(), ld, "multiboot");
+    }
+}
+
+#[test]
+fn constructors_are_called_by_who_knows_their_list() {
+    let list = "    .section .init_array, \"aw\", @init_array\n .long _start\n    .data\n";
+    let kernel_ld = "ENTRY(_start)\nSECTIONS { . = 1M; .text : { KEEP(*(.multiboot)) *(.text) } .data : ALIGN(4096) { *(.data) } .init_array : { first_constructor = .; KEEP(*(.init_array*)) last_constructor = .; } }\n";
+    let ld = "ld -m elf_i386 -T kernel.ld -o kernel.elf start.o";
+    let uncalled = MULTIBOOT.replace("    .data\n", list).replace("number: .long 1", "number: .long 1, 2, 3");
+    let said =
+        ["warning[W0010]: ", "nothing calls a constructor in `.init_array`", "`_start`", "first_constructor = .; KEEP"];
+    assert_said(folder(&uncalled, kernel_ld).path(), ld, "multiboot", 0, &said);
+    for known in
+        ["movl $first_constructor, %ebx", "call *first_constructor(,%ecx,4)", "movl $first_constructor - 4, %ebx"]
+    {
+        let called = uncalled.replace("    hlt\n", &format!("    {known}\n    hlt\n"));
+        assert_silent(folder(&called, kernel_ld).path(), ld, "multiboot");
+    }
+    let of_gcc =
+        uncalled.replace(".long _start\n", ".long frame_dummy\n").replace("_start: ", "frame_dummy:\n_start: ");
+    assert_silent(folder(&of_gcc.replace(".long frame", ".long 0, -1, frame"), kernel_ld).path(), ld, "multiboot");
+}

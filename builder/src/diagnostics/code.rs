@@ -188,6 +188,10 @@ codes! {
     StackNowhere = "W0007", 0;
     /// A segment of nothing but ELF headers or notes that can't be loaded, and is left out.
     SegmentLeftOut = "W0008", 0;
+    /// Segments that are loaded at different distances below their linked addresses.
+    SegmentDistances = "W0009", 0;
+    /// Constructors that nothing in the kernel calls.
+    ConstructorsNotCalled = "W0010", 0;
 }
 
 impl std::fmt::Display for Code {

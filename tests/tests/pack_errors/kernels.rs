@@ -158,6 +158,22 @@ fn nothing_but_headers_is_ever_left_out() {
 }
 
 #[test]
+fn constructors_that_nothing_calls_are_named() {
+    let list = Section { name: ".init_array", ..Section::data(1, 0xc010_1000, 16) };
+    let pointers = [0xc010_0000, 0, 0xc010_0002, u32::MAX].map(u32::to_le_bytes).concat();
+    let kernel = |code: &[u8]| Elf {
+        segments: vec![Segment::new(0xc010_0000, 5, code), Segment::new(0xc010_1000, 6, &pointers)],
+        sections: vec![Section::text(0, 0xc010_0000, 4), list.clone()],
+        ..Elf::kernel()
+    };
+    assert_elf_warned("constructors_that_nothing_calls", &kernel(&[0xf4; 16]), &[]);
+    // Code that has the list's address, linked or loaded, at any place.
+    for address in [0xc010_1000_u32, 0x10_1000] {
+        assert_elf_silent(&kernel(&[&[0xf4; 7][..], &address.to_le_bytes()].concat()), &[]);
+    }
+}
+
+#[test]
 fn entry_points_that_can_not_be_run_are_refused() {
     let kernel_at = |entry| Elf { entry, ..Elf::kernel() };
     assert_elf_refused("entry_nowhere", &kernel_at(0xc020_0000).to_bytes(), &[]);

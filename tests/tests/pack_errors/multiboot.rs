@@ -154,3 +154,14 @@ fn a_video_mode_can_not_be_had() {
     let folder = folder(&kernel(0x10_0000, &header(7)).to_bytes(), "");
     assert_warned(folder.path(), "manifest.yaml", &fixtures::folder().join("multiboot/video_mode.stderr"));
 }
+
+#[test]
+fn segments_that_one_mapping_can_not_serve_are_told_of() {
+    let mut upper = kernel(0x10_0000, &header(3));
+    let [code] = &mut *upper.segments else { panic!("one segment") };
+    code.vaddr = 0xc010_0000;
+    upper.segments.push(Segment { paddr: 0x10_1000, ..Segment::new(0xc010_2000, 6, &[1; 16]) });
+    upper.sections = vec![Section::text(0, 0xc010_0000, 16), Section::data(1, 0xc010_2000, 16)];
+    let folder = folder(&upper.to_bytes(), "");
+    assert_warned(folder.path(), "manifest.yaml", &fixtures::folder().join("multiboot/segment_distances.stderr"));
+}

@@ -7,6 +7,7 @@ use std::ops::Range;
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, elf};
 
+use super::constructors::never_called;
 use super::entry::{check_entry, data_at, help_to_start};
 use super::header::{Header, header, malformed};
 use super::layout::Layout;
@@ -72,7 +73,7 @@ impl KernelElf {
         {
             kernel.entry = entry;
         }
-        kernel.finish(input, found)
+        kernel.finish_physical(input, found)
     }
 
     /// Reads and checks a kernel whose segments are loaded at `p_paddr`, wherever it begins.
@@ -83,7 +84,7 @@ impl KernelElf {
         let (mut kernel, mut found) = Self::read(input)?;
         kernel.leave_out(input, None, &mut found);
         physical::check_overlap(&kernel.layout(input), &mut found);
-        kernel.finish(input, found)
+        kernel.finish_physical(input, found)
     }
 
     /// What is data at the virtual address `address`, when it is surely not code, in words.
@@ -133,11 +134,20 @@ impl KernelElf {
         self.warnings = warnings;
     }
 
+    /// As [`KernelElf::finish`], for a kernel that is loaded at `p_paddr`.
+    fn finish_physical(self, input: &InputFile, found: Diagnostics) -> Result<Self, Diagnostics> {
+        let mut kernel = self.finish(input, found)?;
+        let distances = physical::distances(&kernel.layout(input));
+        kernel.warnings.list.extend(distances);
+        Ok(kernel)
+    }
+
     /// Adds the warnings, unless there are errors, and keeps of the sections those that name parts of segments.
     fn finish(mut self, input: &InputFile, found: Diagnostics) -> Result<Self, Diagnostics> {
         found.finish(())?;
         let warnings = self.layout(input).warnings();
         self.warnings.list.extend(warnings.list);
+        self.warnings.list.extend(never_called(input, &self.segments, &self.symbols));
         self.sections = naming(self.sections);
         Ok(self)
     }

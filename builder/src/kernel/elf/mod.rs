@@ -1,6 +1,7 @@
 //! ELF32 files for i386: kernels, modules, their symbols and source lines. (System V ABI, chapters 4 and 5, and its i386
 //! supplement.)
 
+mod constructors;
 mod entry;
 mod file_section;
 mod header;

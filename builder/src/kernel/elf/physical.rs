@@ -5,7 +5,10 @@ use std::cmp::Reverse;
 use super::entry::{data_at, help_to_start};
 use super::layout::Layout;
 use super::segment::LoadSegment;
-use crate::diagnostics::{Code, Diagnostics};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+
+/// Most segments that are told of.
+const SEGMENTS_SHOWN: usize = 8;
 
 /// Complains of segments that share physical addresses, and of those that pass 4 GiB.
 pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
@@ -40,6 +43,27 @@ pub fn check_overlap(layout: &Layout<'_>, found: &mut Diagnostics) {
             );
         }
     }
+}
+
+/// A warning of segments whose linked addresses lie at different distances above those that they are loaded at: one mapping won't
+/// do for both. Segments that are linked where they are loaded, or below, belong to start-up code and its like.
+pub fn distances(layout: &Layout<'_>) -> Option<Diagnostic> {
+    let distance = |segment: &LoadSegment| segment.vaddr.checked_sub(segment.paddr).filter(|distance| *distance > 0);
+    let moved: Vec<(&LoadSegment, u32)> =
+        layout.segments.iter().filter_map(|segment| Some((segment, distance(segment)?))).collect();
+    let (first, usual) = moved.first()?;
+    let (other, odd) = moved.iter().find(|(_, distance)| distance != usual)?;
+    let what = format!(
+        "the segments {} and {} are loaded at different distances below their linked addresses, {usual:#x} and {odd:#x}",
+        first.index, other.index
+    );
+    let facts = moved.iter().map(|(segment, distance)| {
+        format!("{}, loaded at {:#x}: {distance:#x} below", layout.describe(segment), segment.paddr)
+    });
+    let name = layout.sections_of(other).next().map_or(".data", |section| &*section.name);
+    Some(layout.complain(Code::SegmentDistances, &what).first_notes(facts, SEGMENTS_SHOWN).help(format!(
+        "page tables that map all of the kernel at one distance are wrong for one of them: let all have the same in the linker script, `{name} : AT(ADDR({name}) - {usual:#X}) {{ ... }}`"
+    )))
 }
 
 /// The physical address of the entry point `e_entry`. When that is a virtual address of a segment, the same byte is meant

@@ -83,11 +83,11 @@ impl Kernel {
         (self.header.flags & WANTS_VIDEO != 0).then_some(warning)
     }
 
-    /// What to say of segments that are left out.
-    pub fn left_out(&self) -> Vec<Diagnostic> {
+    /// What is probably wrong with it, but for what concerns the protection of pages: paging is off, and the kernel's own affair.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
         let Image::Elf { kernel, .. } = &self.image else { return Vec::new() };
-        let warnings = kernel.warnings.list.iter();
-        warnings.filter(|warning| warning.code == Code::SegmentLeftOut).cloned().collect()
+        let concerns_paging = |code| matches!(code, Code::WritableCode | Code::SharedPage);
+        kernel.warnings.list.iter().filter(|warning| !concerns_paging(warning.code)).cloned().collect()
     }
 
     /// What is loaded where, with words for each part.

@@ -15,7 +15,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, Part, check_ends};
-use crate::manifest::{Manifest, Paging};
+use crate::manifest::{Manifest, Paging, SegmentMapping};
 use crate::plan::layout::{BOOT_STACK_END, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
 use crate::protocol::descriptors::Tables;
@@ -42,6 +42,10 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
 
     let wanted = manifest.entry.clone().map(|entry| entry.value).unwrap_or_default();
     let paging = wanted.paging.as_ref();
+    if paging.is_some_and(|paging| paging.segments == SegmentMapping::Virtual) {
+        // Each segment is mapped at its own distance.
+        warnings.list.retain(|warning| warning.code != Code::SegmentDistances);
+    }
     let mut own = vec![Own {
         range: GuestRange::new(PAGE_DIRECTORY.into(), u64::from(BOOT_STACK_END - PAGE_DIRECTORY)),
         name: "boot pages",
