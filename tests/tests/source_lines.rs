@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use stos_image::{ParsedImage, RegionKind, VerifiedImage};
+use stos_tests::guests::Guest;
 use stos_tests::tools::{root, run, tool};
 
 const KERNEL_BASE: u32 = 0xc000_0000;
@@ -59,6 +60,20 @@ fn lines_of_the_kernel_are_those_of_addr2line() {
     for (address, expected) in addresses.into_iter().zip(known) {
         assert_eq!(found(&image, address), expected, "at {address:#x}");
     }
+}
+
+#[test]
+fn the_last_line_of_a_kernel_ends_with_its_code() {
+    // Its last function never returns, and the compiler has put a row behind it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = Guest::example("guests/idt_handler").pack(folder.path());
+    let image = ParsedImage::parse(File::open(path).unwrap()).unwrap().verify(|_, _| Ok(())).unwrap();
+    let text = image.description().regions.iter().find(|region| region.name == "kernel .text").unwrap();
+    let end = u32::try_from(text.range.end()).unwrap() + KERNEL_BASE;
+    let kernel = root().join("examples/guests/idt_handler.elf");
+    assert!(found(&image, end - 1).is_some());
+    assert_eq!((found(&image, end), judge(&kernel, None, &[end])), (None, vec![None]));
+    assert_eq!(found(&image, end + 0x1000), None);
 }
 
 #[test]

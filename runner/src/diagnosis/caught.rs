@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn sentence_of(record: FaultRecord) -> String {
-        of(&Case::new(record).with_symbol(0xc010_0500, 0x100, "kernel_main")).to_string()
+        of(&Case::paged(record).with_symbol(0xc010_0500, 0x100, "kernel_main")).to_string()
     }
 
     #[test]

@@ -19,6 +19,8 @@ const AFTER: usize = 3;
 const LONGEST: u32 = 15;
 /// Most bytes of a function that are decoded to find the instructions before EIP.
 const FUNCTION_LIMIT: u32 = 64 << 10;
+/// From here on, the address space belongs to interrupt controllers and firmware (Intel SDM volume 3A, section 11.4.1).
+const DEVICES: u32 = 0xfec0_0000;
 /// Most accesses of one instruction that are told.
 const ACCESSES: usize = 4;
 
@@ -215,7 +217,12 @@ fn accesses(scene: &Scene<'_>, instruction: &Instruction) -> Vec<String> {
             _ => format!("{size} bytes"),
         };
         let is_fault = scene.vector == PAGE_FAULT && scene.cpu.cr2.wrapping_sub(address) < size.max(1);
-        let mark = if is_fault { ": the address that faulted" } else { "" };
+        let is_nowhere = address < DEVICES && scene.guest.symbols.beyond_memory(address).is_some();
+        let mark = match (is_fault, is_nowhere) {
+            (true, _) => ": the address that faulted",
+            (false, true) => ", where no memory is: reads give ones, writes are lost",
+            (false, false) => "",
+        };
         Some(format!("it {verb} {bytes} at {address:#010x}{}{mark}", formula(scene, memory)))
     });
     lines.take(ACCESSES).collect()
@@ -257,10 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn an_access_beyond_memory_is_told() {
+        let access = |eax| {
+            let mut case = case(0x1003);
+            (case.record.eax, case.record.cr2) = (eax, 0);
+            lines(&case).lines().last().unwrap_or_default().to_owned()
+        };
+        assert!(access(0x30_0000).ends_with("+ 0x4, where no memory is: reads give ones, writes are lost"));
+        assert!(access(0x10_0000).ends_with("+ 0x4"));
+        assert!(access(0xfee0_0000).ends_with("+ 0x4"), "a device is there");
+    }
+
+    #[test]
     fn a_push_writes_below_the_stack_pointer() {
         let mut case = case(0x1000);
         case.record.esp = 0xdead_0000;
-        assert!(lines(&case).ends_with("it writes 4 bytes at 0xdeacfffc = ESP 0xdead0000 - 0x4"), "{}", lines(&case));
+        assert!(lines(&case).contains("it writes 4 bytes at 0xdeacfffc = ESP 0xdead0000 - 0x4"), "{}", lines(&case));
     }
 
     #[test]

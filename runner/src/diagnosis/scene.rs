@@ -1,12 +1,14 @@
 //! What a diagnosis is made from: the CPU, the guest's memory as the code that it executed saw it, and what the image knows about
 //! both.
 
-use stos_image::{Description, FaultRecord, Permissions, Region, RegionKind, Symbols};
+use stos_image::{Description, FaultRecord, Permissions, Region, RegionKind};
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Translation, WalkEnd};
 use stos_x86::registers::{CR0_PG, CR0_WP, CpuState};
 
 use super::exception::{DOUBLE_FAULT, NO_VECTOR};
+use super::names::Names;
+use super::place::{Place, describe_address};
 use crate::machine::{Delivery, GuestMemory, LinearMemory, Machine};
 
 /// A guest that has stopped or stands still, and what its image says of it.
@@ -15,7 +17,7 @@ pub struct Guest<'a> {
     /// Its physical memory.
     pub memory: &'a GuestMemory,
     /// Names of addresses.
-    pub symbols: &'a Symbols,
+    pub symbols: Names<'a>,
     /// Owners of physical memory, sorted.
     pub regions: &'a [Region],
     /// Its memory through the page tables that it was entered with, which mean nothing for a guest without paging.
@@ -28,7 +30,7 @@ impl<'a> From<&'a Machine> for Guest<'a> {
         let Description { regions, entry, .. } = image.description();
         // Code of the image's own turns paging on before it calls the kernel.
         let boot = LinearMemory::new(memory, entry.cr0 | CR0_PG, entry.cr3, entry.cr4);
-        Self { memory, symbols: image.symbols(), regions, boot }
+        Self { memory, symbols: Names::new(image.symbols(), regions, boot), regions, boot }
     }
 }
 
@@ -36,7 +38,8 @@ impl<'a> Guest<'a> {
     /// The guest as `cpu` saw it when it took the exception `vector` with this error code.
     pub fn scene(self, cpu: &CpuState, vector: u32, error_code: u32) -> Scene<'a> {
         let memory = LinearMemory::new(self.memory, cpu.cr0, cpu.cr3, cpu.cr4);
-        Scene { cpu: cpu.clone(), vector, error_code, guest: self, memory }
+        let guest = Self { symbols: self.symbols.seen_through(memory), ..self };
+        Scene { cpu: cpu.clone(), vector, error_code, guest, memory }
     }
 
     /// The guest as the fault catcher found it.
@@ -81,6 +84,9 @@ impl<'a> Scene<'a> {
     /// True when code may well lie at `address`: it is mapped, and the image knows nothing else to be there.
     pub fn is_code(&self, address: u32) -> bool {
         let Some(physical) = self.memory.physical(address) else { return false };
+        if physical >= self.memory.physical_size() {
+            return false;
+        }
         self.region_at(physical).is_none_or(|region| {
             let is_free = matches!(region.kind, RegionKind::Heap | RegionKind::FrameArray);
             is_free || region.permissions.contains(Permissions::EXECUTE)
@@ -122,6 +128,16 @@ impl<'a> Scene<'a> {
         let is_write = code.contains(PageFaultCode::WRITE);
         code.contains(PageFaultCode::FETCH) || (!is_write && self.cpu.cr2 == self.cpu.eip)
     }
+}
+
+/// `address` in words, as `cpu` sees it.
+pub fn describe_seen(machine: &Machine, cpu: &CpuState, address: u32) -> String {
+    describe_address(Guest::from(machine).scene(cpu, NO_VECTOR, 0).guest.symbols, address)
+}
+
+/// EIP of `cpu`, and what is known about it.
+pub fn place_of(machine: &Machine, cpu: &CpuState) -> Place {
+    Place::new(Some(Guest::from(machine).scene(cpu, NO_VECTOR, 0).guest.symbols), cpu.eip)
 }
 
 /// The name of the image's own code that `cpu` is in, if it is in such code.

@@ -5,7 +5,7 @@ use stos_x86::registers::{CR0_ET, CR0_PG, CR3_PCD, CR3_PWT, CR4_PSE, CpuState};
 
 use super::exception::PAGE_FAULT;
 use super::place::describe_address;
-use super::scene::Scene;
+use super::scene::{Guest, Scene};
 use crate::machine::LinearMemory;
 
 /// Bytes of `mov` to a control register.
@@ -54,7 +54,8 @@ impl<'a> Switch<'a> {
 
     /// The fault with memory as it was before, to look at its code and its stack.
     pub fn scene_before(&self, scene: &Scene<'a>) -> Scene<'a> {
-        Scene { memory: self.before, ..scene.clone() }
+        let guest = Guest { symbols: scene.guest.symbols.seen_through(self.before), ..scene.guest };
+        Scene { memory: self.before, guest, ..scene.clone() }
     }
 
     /// What it was, as the end of a sentence.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use stos_image::{FaultRecord, GuestRange, PhysAddr, Region, RegionKind, Symbol, Symbols};
 use stos_x86::registers::{CR0_PG, CR4_PSE};
 
+use super::names::Names;
 use super::scene::{Guest, Scene};
 use crate::machine::{GuestMemory, LinearMemory, Sharing};
 
@@ -61,7 +62,8 @@ impl Case {
     /// The guest.
     pub fn guest(&self) -> Guest<'_> {
         let boot = LinearMemory::new(&self.memory, self.record.cr0, self.record.cr3, self.record.cr4);
-        Guest { memory: &self.memory, symbols: &self.symbols, regions: &self.regions, boot }
+        let symbols = Names::new(&self.symbols, &self.regions, boot);
+        Guest { memory: &self.memory, symbols, regions: &self.regions, boot }
     }
 
     /// What is diagnosed.

@@ -10,7 +10,7 @@ use stos_x86::registers::CpuState;
 use super::Outcome;
 use crate::backend::{BackendKind, CpuFailure, Ending};
 use crate::diagnosis::{
-    Diagnosis, boot_code, can_catcher_stop, describe_address, has_returned, is_catcher_intact, obstacle,
+    Diagnosis, boot_code, can_catcher_stop, describe_seen, has_returned, is_catcher_intact, obstacle,
 };
 use crate::machine::{LinearMemory, Machine};
 
@@ -93,7 +93,7 @@ fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
 /// Where a CPU has halted: the address of the next instruction.
 fn place(machine: &Machine, cpu: &CpuState) -> String {
     let region = boot_code(machine, cpu).map(|name| format!(", in the image's {name}")).unwrap_or_default();
-    format!("before {}{region}", describe_address(machine.image.symbols(), cpu.eip))
+    format!("before {}{region}", describe_seen(machine, cpu, cpu.eip))
 }
 
 /// Why the CPU could not go on, as a clause.
@@ -120,7 +120,7 @@ fn reason(failure: &CpuFailure, machine: &Machine) -> String {
             let linear = LinearMemory::new(&machine.memory, cpu.cr0, cpu.cr3, cpu.cr4);
             let instruction = Some(linear.bytes(cpu.eip, 8)).filter(|bytes| !bytes.is_empty());
             let bytes = instruction.map(|bytes| format!(", instruction bytes {bytes:02x?}")).unwrap_or_default();
-            let at = describe_address(machine.image.symbols(), cpu.eip);
+            let at = describe_seen(machine, cpu, cpu.eip);
             format!("{what} (suberror {suberror}) at EIP {at}{bytes}")
         }
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use stos_x86::registers::CpuState;
+
 use super::report::{
     BackendReport, CpuReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport, PortReport,
     PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
@@ -11,7 +13,7 @@ use super::{Before, Outcome};
 use crate::backend::{Findings, Observed};
 use crate::channel::{Recorder, Stream};
 use crate::devices::PortAccess;
-use crate::diagnosis::Place;
+use crate::diagnosis::{Place, place_of};
 use crate::machine::Machine;
 use crate::screen::Frame;
 use crate::watch::{Summaries, Summary};
@@ -45,7 +47,10 @@ impl Run {
     /// The report of a run of the image at `path` that ended with `outcome` and gives `status`.
     pub fn report(&self, path: &Path, outcome: &Outcome, status: u8) -> Report {
         let findings = self.observed.lock().clone();
-        let place = |eip| Place::new(self.machine.as_ref().map(|machine| machine.image.symbols()), eip);
+        let place = |cpu: &CpuState| match &self.machine {
+            Some(machine) => place_of(machine, cpu),
+            None => Place::new(None, cpu.eip),
+        };
         let milliseconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
         let stream = |stream: Stream| stream_report(&self.streams.of(stream));
         Report {
@@ -56,12 +61,12 @@ impl Run {
             image: self.image_report(path),
             backend: self.backend.clone(),
             time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
-            cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state.eip))),
+            cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state))),
             looks: findings
                 .samples
                 .iter()
                 .map(|cpu| LookReport {
-                    place: place(cpu.eip),
+                    place: place(cpu),
                     halted: cpu.is_halted,
                     interrupts_enabled: cpu.takes_interrupts(),
                 })

@@ -119,6 +119,8 @@ impl SourceLines {
                 file
             };
             if row.end_sequence() {
+                // Compilers end a function that never returns with a row for code that there is not: it begins where all ends.
+                run.retain(|row| row.address < address);
                 run.push(Line { address, file: 0, line: 0 });
                 // Linkers leave code that they threw away at address 0.
                 if run.first().is_some_and(|first| first.address != 0) {

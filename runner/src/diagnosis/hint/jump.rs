@@ -14,7 +14,10 @@ pub fn wild_jump(scene: &Scene<'_>) -> Option<String> {
         return None;
     }
     let place = match scene.region(eip) {
-        None => "is not mapped".to_owned(),
+        None => match scene.guest.symbols.beyond_memory(eip) {
+            Some(end) => format!("is beyond the end of memory, {end:#x}"),
+            None => "is not mapped".to_owned(),
+        },
         Some(region) => format!("lies in `{}`, which is no code", shorten(&region.name)),
     };
     let is_low = eip < LOW && scene.memory.physical(0).is_some();
