@@ -25,6 +25,12 @@ pub mod tss_offset {
     pub const IO_MAP: u32 = 102;
 }
 
+/// Offsets into a 16-bit task state segment (section 8.6, figure 8-10).
+pub mod tss16_offset {
+    /// Stack pointer of 16 bits for a change to privilege level 0.
+    pub const SP0: u32 = 2;
+}
+
 /// What a task begins with. Words that are not here are zero, and there is no I/O permission map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskState {

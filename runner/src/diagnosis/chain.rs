@@ -1,7 +1,7 @@
 //! Which of the deliveries before a triple fault led to it: the last failed because of the one before it, and so on back to
 //! the one that came while all was well.
 
-use super::gate::{FRAME, Gate, Obstacle};
+use super::gate::{Gate, Obstacle};
 use super::scene::Guest;
 use crate::machine::{Delivery, History, Run, Source};
 
@@ -74,21 +74,26 @@ fn is_found_while_delivering(before: &Run, run: &Run, guest: Guest<'_>) -> bool 
 /// after that overwrites it.
 fn is_in_the_handler_of(before: &Run, run: &Run, guest: Guest<'_>) -> bool {
     let (old, new) = (&before.last.cpu, &run.first.cpu);
-    let memory = guest.before(&before.last).memory;
-    let frame = old.general.esp.wrapping_sub(FRAME);
-    let word = |offset: u32| memory.word(frame.wrapping_add(offset));
-    let is_deeper = new.general.esp <= frame && old.general.esp >= FRAME;
+    let scene = guest.before(&before.last);
+    let gate = Gate::new(&scene, before.last.vector);
+    let frame = old.general.esp.wrapping_sub(gate.frame_size());
+    let mask = if gate.word_size() == 2 { 0xffff } else { u32::MAX };
+    let word = |index: u32| Some(scene.memory.word(frame.wrapping_add(index * gate.word_size()))? & mask);
+    let is_deeper = new.general.esp <= frame && old.general.esp >= gate.frame_size();
     let is_kernels = [old, new].iter().all(|cpu| cpu.privilege() == 0);
     // EIP, then CS, then EFLAGS.
-    let returns = word(0).is_some_and(|eip| eip.wrapping_sub(old.eip) <= LONGEST);
-    let same_code = word(4).is_some_and(|cs| cs & 0xffff == u32::from(old.selectors.cs));
+    let returns = word(0).is_some_and(|eip| eip.wrapping_sub(old.eip & mask) & mask <= LONGEST);
+    let same_code = word(1).is_some_and(|cs| cs & 0xffff == u32::from(old.selectors.cs));
     is_deeper && is_kernels && returns && same_code
 }
+
+/// The smallest frame, that of a gate of 16 bits.
+const SMALLEST_FRAME: u64 = 6;
 
 /// True when each of a run came in the handler of the one before.
 pub fn is_nested(run: &Run) -> bool {
     let (first, last) = (run.first.cpu.general.esp, run.last.cpu.general.esp);
-    let frames = u64::from(FRAME) * (run.count - 1);
+    let frames = SMALLEST_FRAME * (run.count - 1);
     run.count > 1 && first.checked_sub(last).is_some_and(|grown| u64::from(grown) >= frames)
 }
 

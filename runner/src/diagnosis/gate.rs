@@ -5,7 +5,7 @@ use std::fmt;
 
 use stos_x86::interrupts::{self, GateKind};
 use stos_x86::segments::{Descriptor, DescriptorKind, SystemType};
-use stos_x86::tasks::tss_offset;
+use stos_x86::tasks::{tss_offset, tss16_offset};
 
 use super::descriptor::{describe, segment};
 use super::exception::exception;
@@ -13,10 +13,10 @@ use super::place::describe_address;
 use super::scene::Scene;
 use crate::machine::{Delivery, Source};
 
-/// Bytes that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
-pub const FRAME: u32 = 12;
-const OUTER_FRAME: u32 = 8;
-const ERROR_CODE: u32 = 4;
+/// Words that are pushed: EIP, CS and EFLAGS, then ESP and SS when the privilege level changes, and an error code.
+const FRAME: u32 = 3;
+const OUTER_FRAME: u32 = 2;
+const ERROR_CODE: u32 = 1;
 
 /// The IDT's entry of a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,20 @@ impl Gate {
         (gate.is_present && gate.kind != GateKind::Task).then_some(gate.offset)
     }
 
+    /// Bytes of each word that is pushed: gates of 16 bits push words of 16 bits.
+    pub fn word_size(&self) -> u32 {
+        let Entry::Read(entry) = self.entry else { return 4 };
+        match interrupts::Gate::decode(entry).map(|gate| gate.kind) {
+            Some(GateKind::Interrupt16 | GateKind::Trap16) => 2,
+            _ => 4,
+        }
+    }
+
+    /// Bytes of EIP, CS and EFLAGS, as they are pushed.
+    pub fn frame_size(&self) -> u32 {
+        FRAME * self.word_size()
+    }
+
     /// The entry itself, with the bytes that it has in memory.
     pub fn describe(&self, scene: &Scene<'_>) -> String {
         let Self { vector, address, entry } = self;
@@ -144,7 +158,7 @@ impl Gate {
         if target.dpl() > privilege {
             return refused(format!("whose DPL {} has fewer privileges than the code before it", target.dpl()));
         }
-        stack_obstacle(scene, delivery, target.dpl() < privilege && !conforming)
+        stack_obstacle(scene, delivery, target.dpl() < privilege && !conforming, self.word_size())
     }
 
     /// The entry, unless something is wrong with it alone, as the end of a sentence.
@@ -172,29 +186,37 @@ fn has_error_code(delivery: &Delivery) -> bool {
     delivery.source == Source::Exception && exception(delivery.vector).error_code.is_pushed()
 }
 
-/// Why the CPU can't push a frame for a handler.
-fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool) -> Option<Obstacle> {
+/// Why the CPU can't push a frame of words of so many bytes for a handler.
+fn stack_obstacle(scene: &Scene<'_>, delivery: &Delivery, is_inner: bool, word_size: u32) -> Option<Obstacle> {
     let code = if has_error_code(delivery) { ERROR_CODE } else { 0 };
-    let (name, top, size) = if is_inner {
-        let no_stack = |why: String| {
-            let (name, fault) = ("the TSS, which has the kernel's stack,".to_owned(), format!("can't be read: {why}"));
-            Some(Obstacle { subject: Subject::Task, name, fault })
-        };
-        let place = match segment(scene, scene.cpu.selectors.tr) {
-            Ok(tss) => tss.base().wrapping_add(tss_offset::ESP0),
-            Err(why) => return no_stack(format!("TR {:#x} {why}", scene.cpu.selectors.tr)),
-        };
-        match scene.memory.word(place) {
-            Some(top) => ("the TSS's ESP0", top, FRAME + OUTER_FRAME + code),
-            None => return no_stack(format!("{place:#010x} is not mapped")),
+    let (name, top, words) = if is_inner {
+        match inner_stack(scene) {
+            Ok((name, top)) => (name, top, FRAME + OUTER_FRAME + code),
+            Err(why) => {
+                let (name, fault) =
+                    ("the TSS, which has the kernel's stack,".to_owned(), format!("can't be read: {why}"));
+                return Some(Obstacle { subject: Subject::Task, name, fault });
+            }
         }
     } else {
         ("ESP", scene.cpu.general.esp, FRAME + code)
     };
-    let mut pushed = (1..=size / 4).map(|word| top.wrapping_sub(word * 4));
+    let mut pushed = (1..=words).map(|word| top.wrapping_sub(word * word_size));
     let (address, why) = pushed.find_map(|address| Some((address, scene.refuses_write(address)?)))?;
     let fault = format!("is bad: {address:#010x} below {name} {top:#010x} {why}");
     Some(Obstacle { subject: Subject::Stack(address), name: "the stack".to_owned(), fault })
+}
+
+/// The stack that a task state segment has for the kernel, and what it is called there; or else why it can't be read.
+fn inner_stack(scene: &Scene<'_>) -> Result<(&'static str, u32), String> {
+    let tr = scene.cpu.selectors.tr;
+    let tss = segment(scene, tr).map_err(|why| format!("TR {tr:#x} {why}"))?;
+    let is_16_bit = matches!(tss.system_type(), Some(SystemType::AvailableTss16 | SystemType::BusyTss16));
+    let (name, offset) =
+        if is_16_bit { ("the TSS's SP0", tss16_offset::SP0) } else { ("the TSS's ESP0", tss_offset::ESP0) };
+    let place = tss.base().wrapping_add(offset);
+    let top = scene.memory.word(place).ok_or_else(|| format!("{place:#010x} is not mapped"))?;
+    Ok((name, if is_16_bit { top & 0xffff } else { top }))
 }
 
 #[cfg(test)]
@@ -294,6 +316,30 @@ mod tests {
             "the stack is bad: 0xfffffffc below the TSS's ESP0 0x00000000 is not mapped"
         );
         assert_eq!(obstacle(&case.with_words(0x4004, &[0xc010_0000]), 14), None);
+    }
+
+    #[test]
+    fn a_gate_of_16_bits_pushes_words_of_16_bits() {
+        // Four words of two bytes fit above the page that is not mapped, four of four do not.
+        let case = |gate: u64| {
+            let mut case = with_gate(14, gate);
+            case.record.esp = 0xc000_0008;
+            case
+        };
+        assert_eq!(obstacle(&case(GOOD & !(0xf << 40) | 6 << 40), 14), None);
+        assert!(obstacle(&case(GOOD), 14).unwrap().contains("0xbffffffc below ESP 0xc0000008 is not mapped"));
+        let narrow = case(GOOD & !(0xf << 40) | 7 << 40);
+        let gate = Gate::new(&narrow.scene(), 14);
+        assert_eq!((gate.word_size(), gate.frame_size(), Gate::new(&narrow.scene(), 3).frame_size()), (2, 6, 12));
+        // From user mode, with a TSS of 16 bits: its SP0 is at offset 2.
+        let mut user = with_gate(14, GOOD)
+            .with(0x2020, &0xc000_8300_4000_002b_u64.to_le_bytes())
+            .with_words(0x4000, &[0x1234_0000, 0xffff_5678]);
+        user.record.cs = 0x1b;
+        assert_eq!(
+            obstacle(&user, 14).unwrap(),
+            "the stack is bad: 0x00001230 below the TSS's SP0 0x00001234 is not mapped"
+        );
     }
 
     #[test]
