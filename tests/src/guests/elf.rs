@@ -48,6 +48,7 @@ pub fn all() -> Vec<Guest> {
             "  page table entry 5 at 0xb014 = 0x00000000: not present\n",
             "  hint: stack overflow: the stack has grown down to ESP 0x00006000",
         ]),
+        guest("elf ticks", "elf/ticks", "", 0, "ticks: lost ones are lost\n"),
         Guest {
             stdout: Text::With(&["write_text: writing to its code\n"], &[]),
             ..guest("elf writes to its code without paging", "elf/write_text", "", 0, "")

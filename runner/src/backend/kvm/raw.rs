@@ -1,14 +1,19 @@
-//! The parts of KVM's interface that only unsafe code can use: memory slots, and unions.
+//! The parts of KVM's interface that only unsafe code can use: memory slots, unions, and a call that no crate wraps.
 
 use std::{ptr, slice};
 
 use kvm_bindings::{
-    KVM_EXIT_IO, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, kvm_irqchip, kvm_pic_state,
-    kvm_userspace_memory_region,
+    KVM_EXIT_IO, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVMIO, kvm_irqchip, kvm_pic_state,
+    kvm_reinject_control, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{VcpuFd, VmFd};
+use vmm_sys_util::ioctl::ioctl_with_ref;
+use vmm_sys_util::ioctl_io_nr;
 
 use crate::machine::GuestMemory;
+
+// KVM's api.rst, section 4.72.
+ioctl_io_nr!(KVM_REINJECT_CONTROL, KVMIO, 0x71);
 
 /// Input pins of the I/O APIC.
 const IOAPIC_PINS: usize = 24;
@@ -76,4 +81,15 @@ pub fn interrupt_controllers(vm: &VmFd) -> Option<(kvm_pic_state, kvm_pic_state,
     let (first, second, entries) =
         unsafe { (first.pic, second.pic, io.ioapic.redirtbl.map(|entry| entry.bits.to_le_bytes())) };
     Some((first, second, entries.map(|[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]))))
+}
+
+/// Has the timer drop the ticks that the guest does not take, as a real one does; KVM's makes up for them otherwise.
+///
+/// # Errors
+/// Those of `KVM_REINJECT_CONTROL`.
+pub fn drop_lost_ticks(vm: &VmFd) -> Result<(), kvm_ioctls::Error> {
+    let control = kvm_reinject_control { pit_reinject: 0, ..Default::default() };
+    // SAFETY: `vm` is a virtual machine. The kernel reads the structure that this call takes, and keeps nothing of it.
+    let result = unsafe { ioctl_with_ref(vm, KVM_REINJECT_CONTROL(), &control) };
+    if result == 0 { Ok(()) } else { Err(kvm_ioctls::Error::last()) }
 }
