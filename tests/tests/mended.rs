@@ -131,6 +131,15 @@ fn a_build_id_at_the_address_of_programs_is_left_out() {
     assert_said(folder.path(), &ld("sha1"), "stos", 0, &said);
     let packed = pack(folder.path(), &ld("none"), "stos");
     assert!(packed.status == Some(0) && !packed.stderr.contains("W0008"), "{}", packed.stderr);
+    // Where paging is off, only the end of memory would be in its way.
+    let ld = |id: &str| {
+        format!(
+            "ld -m elf_i386 -n --build-id={id} -Ttext=0x100000 -Tdata=0x101000 -Tbss=0x102000 -o kernel.elf start.o"
+        )
+    };
+    let said = ["warning[W0008]: ", "it holds only notes, and would be loaded far above the rest", "`--build-id=none`"];
+    assert_said(folder.path(), &ld("sha1"), "multiboot", 0, &said);
+    assert_silent(folder.path(), &ld("none"), "multiboot");
 }
 
 #[test]

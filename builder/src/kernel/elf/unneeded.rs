@@ -19,6 +19,11 @@ const HEADER_SIZE: u32 = 52;
 /// How far before the first section GNU ld and gold put the headers.
 const PAGE: u32 = 4096;
 
+/// Where programs begin that are linked without a script for i386 (System V ABI i386, section 3.3: 0x08048000).
+const PROGRAMS: u32 = 0x0800_0000;
+/// Bytes between a kernel and what belongs to it: more than any kernel leaves between its parts.
+const DISTANCE: u64 = 16 << 20;
+
 /// What `segment` of the file `bytes` with this header holds, when no kernel needs it. `sections` are sorted, and assigned to
 /// their segments.
 pub fn unneeded(segment: &LoadSegment, sections: &[KernelSection], header: &Header, bytes: &[u8]) -> Option<Unneeded> {
@@ -52,9 +57,16 @@ fn marks_of_a_dynamic_linker(input: &InputFile) -> Option<&'static str> {
     }
 }
 
-/// Why `segment` can't be loaded, and where it would lie. `window` are the virtual addresses that are mapped for the kernel, when
+/// True for a segment that lies where linkers put programs, far above all that the kernel needs: no script has placed it.
+fn is_left_behind(layout: &Layout<'_>, segment: &LoadSegment) -> bool {
+    let needed = layout.segments.iter().filter(|other| other.unneeded.is_none());
+    let end = needed.map(|other| other.physical().end()).max().unwrap_or(0);
+    segment.paddr >= PROGRAMS && u64::from(segment.paddr) >= end + DISTANCE
+}
+
+/// Why `segment` can't be loaded, or not well, and where it would lie. `window` are the virtual addresses that are mapped for the kernel, when
 /// they decide.
-fn refusal(segment: &LoadSegment, window: Option<&Range<u64>>) -> Option<(String, String)> {
+fn refusal(layout: &Layout<'_>, segment: &LoadSegment, window: Option<&Range<u64>>) -> Option<(String, String)> {
     if let Some(window) = window
         && (u64::from(segment.vaddr) < window.start || segment.end() > window.end)
     {
@@ -67,6 +79,8 @@ fn refusal(segment: &LoadSegment, window: Option<&Range<u64>>) -> Option<(String
         format!("be loaded in the PC's hole, {LOW_MEMORY_END:#x}-{:#x}", HIGH_MEMORY - 1)
     } else if range.start.0 < FIRST_PAGE_END.into() {
         "be loaded in the first page of memory, which is not the kernel's".to_owned()
+    } else if window.is_none() && is_left_behind(layout, segment) {
+        "be loaded far above the rest of the kernel, where programs are linked".to_owned()
     } else {
         return None;
     };
@@ -91,7 +105,7 @@ pub fn leave_out(
     if window.is_some_and(|window| !is_needed_in(window)) {
         return Ok(None);
     }
-    let Some((reason, place)) = refusal(segment, window) else { return Ok(None) };
+    let Some((reason, place)) = refusal(layout, segment, window) else { return Ok(None) };
     let index = segment.index;
     if let Some(marks) = marks_of_a_dynamic_linker(layout.input) {
         let message = format!("`{}` is linked as a position-independent program: it has {marks}", layout.input.path);
