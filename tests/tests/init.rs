@@ -203,7 +203,9 @@ fn each_protocol_gets_the_keys_that_it_knows() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), name, &bytes);
         write(folder.path(), "old.ko", &Elf::module("old").to_bytes());
-        write(folder.path(), "initramfs/motd", b"hello\n");
+        write(folder.path(), "initramfs/init", &Elf::kernel().to_bytes());
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.path().join("initramfs/init"), executable).unwrap();
         let (said, manifest) = begin(folder.path());
         assert!(said.contains(&format!("kernel: {name} ({protocol})\n")), "{said}");
         for key in ["modules:", "cmdline:", "initramfs:"] {

@@ -101,7 +101,8 @@ fn what_speaks_a_protocol_packs_as_the_report_says() {
         fs::write(folder.path().join(name), bytes).unwrap();
         let said = inspect(folder.path(), &[name]).stdout;
         let kernel = said.lines().find_map(|line| line.strip_prefix("  kernel: ")).expect("a line for the manifest");
-        let manifest = format!("version: 1\nname: x\nmemory: 64MiB\nkernel: {kernel}\n");
+        let cmdline = if name == "linux" { "cmdline: console=ttyS0\n" } else { "" };
+        let manifest = format!("version: 1\nname: x\nmemory: 64MiB\nkernel: {kernel}\n{cmdline}");
         fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
         let packed = run(tool("stos-pack").current_dir(folder.path()).arg("manifest.yaml"));
         assert_eq!((packed.status, &*packed.stderr), (Some(0), ""), "{name}");

@@ -192,6 +192,10 @@ codes! {
     SegmentDistances = "W0009", 0;
     /// Constructors that nothing in the kernel calls.
     ConstructorsNotCalled = "W0010", 0;
+    /// A first program of Linux that is missing, or that Linux can't start.
+    FirstProgram = "W0011", 0;
+    /// A Linux kernel that is not told to write to the serial port.
+    NoSerialConsole = "W0012", 0;
 }
 
 impl std::fmt::Display for Code {

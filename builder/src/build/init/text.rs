@@ -82,7 +82,8 @@ fn cmdline(choice: &Choice) -> String {
         Protocol::Linux => "Handed to the kernel as it is; its messages come to the serial port with console=ttyS0.",
         Protocol::Elf => return String::new(),
     };
-    format!("# {what}\ncmdline: \"\"\n")
+    let words = if choice.protocol == Protocol::Linux { "console=ttyS0" } else { "\"\"" };
+    format!("# {what}\ncmdline: {words}\n")
 }
 
 fn initramfs(choice: &Choice) -> String {

@@ -2,12 +2,13 @@
 //! the command line, and fills in the zero page. `docs/boot-protocols.md` describes it.
 
 mod boot_params;
+mod first_program;
 
 use stos_image::{GuestRange, PAGE_SIZE, Permissions, RegionKind, Symbols};
 use stos_x86::registers::GeneralRegisters;
 
 use self::boot_params::BootParams;
-use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 use crate::input::{Inputs, Loaded};
 use crate::kernel::HIGH_MEMORY;
 use crate::kernel::linux::BzImage;
@@ -72,7 +73,10 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     memory.place_boot_pages(tables, &boot_code);
     let general = GeneralRegisters { esi: params_start, esp: FIRST_STACK_POINTER, ..GeneralRegisters::default() };
     let entry = tables.entry_state(kernel.start, general);
-    let (symbols, warnings) = (Symbols::default(), Diagnostics::default());
+    let mut warnings = Diagnostics::default();
+    warnings.list.extend(initramfs.and_then(|loaded| first_program::check(loaded, &manifest.cmdline.value)));
+    warnings.list.extend(no_console(manifest));
+    let symbols = Symbols::default();
     Draft { memory, memory_map, entry, symbols, warnings }.finish(manifest, inputs)
 }
 
@@ -116,6 +120,28 @@ fn check_memory(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Resul
     // Half as much again, for Linux itself to live in.
     Err(diagnostic
         .help(format!("write `memory: {}MiB` or more", (end + end / 2).div_ceil(1 << 20).next_multiple_of(16))))
+}
+
+/// A warning when nothing tells Linux to write to the serial port.
+fn no_console(manifest: &Manifest) -> Option<Diagnostic> {
+    let Located { value, span } = &manifest.cmdline;
+    let is_serial = |word: &str| {
+        let (key, device) = word.split_once('=').unwrap_or((word, ""));
+        let devices = ["ttyS", "uart", "serial"];
+        ["console", "earlycon", "earlyprintk"].contains(&key) && devices.iter().any(|start| device.starts_with(start))
+    };
+    if value.split_ascii_whitespace().any(is_serial) {
+        return None;
+    }
+    let message = "the command line does not tell Linux to write to the serial port, which is standard output here";
+    let help = match value.trim() {
+        "" => "write `cmdline: console=ttyS0`".to_owned(),
+        words => format!("write `cmdline: console=ttyS0 {words}`"),
+    };
+    let (place, what) =
+        if value.is_empty() { (manifest.kernel.protocol.span, "this kernel has no `cmdline`") } else { (*span, "") };
+    let diagnostic = Diagnostic::new(Code::NoSerialConsole, message).at(place, what).help(help);
+    Some(diagnostic.note("it writes to the text screen alone, unless its own configuration says something else"))
 }
 
 /// Checks that the kernel takes a command line of this length.
