@@ -134,9 +134,10 @@ impl Description {
     }
 
     /// The names of the regions that share a byte with `range`.
-    pub fn owners(&self, range: GuestRange) -> impl Iterator<Item = &str> {
+    pub fn owners(&self, range: GuestRange) -> impl ExactSizeIterator<Item = &str> {
         let first = self.regions.partition_point(|region| region.range.end() <= range.start.0);
-        self.regions[first..].iter().take_while(move |region| region.range.overlaps(range)).map(|region| &*region.name)
+        let behind = self.regions.partition_point(|region| region.range.start.0 < range.end());
+        self.regions.get(first..behind).unwrap_or_default().iter().map(|region| &*region.name)
     }
 }
 

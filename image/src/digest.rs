@@ -25,6 +25,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of all `parts`, one after another.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut digest = Sha256::new();
+        parts.into_iter().for_each(|part| digest.update(part));
+        Self(digest.finalize().into())
+    }
+
     /// The first 12 hexadecimal digits: enough for people to tell two digests apart.
     pub fn short(self) -> String {
         self.to_string().chars().skip("sha256:".len()).take(12).collect()

@@ -18,7 +18,7 @@ use crate::wire;
 const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
 
 /// Most regions of a damaged block that a message names.
-const OWNERS_NAMED: usize = 6;
+const OWNERS_NAMED: usize = 32;
 
 /// An image of which everything before the payload was checked. The payload was not read yet: nothing in it may be used, but
 /// everything that was parsed can be trusted to be what the image id stands for.

@@ -124,7 +124,8 @@ fn a_block_of_very_many_regions_names_the_first_ones() {
     let mut image = encode(guest, &Symbols::default(), &[], &[chunk]).unwrap();
     *image.last_mut().unwrap() ^= 1;
     let message = read(&image).unwrap_err().to_string();
-    assert!(message.ends_with("; it holds byte 0, byte 1, byte 2, byte 3, byte 4, byte 5 and 65530 more"), "{message}");
+    assert!(message.contains("; it holds byte 0, byte 1, byte 2, ") && message.len() < 500, "{message}");
+    assert!(message.ends_with(", byte 31 and 65504 more"), "{message}");
 }
 
 /// The image with some header bytes replaced and the image id made right again.

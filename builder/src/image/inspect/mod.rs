@@ -7,6 +7,8 @@ mod stos;
 mod svg;
 mod text;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use stos_image::{Description, Digest, GuestRange, Input, Region, RegionKind};
 
@@ -37,6 +39,9 @@ pub struct Report<'a> {
     pub kept_size: usize,
     /// What the guest is.
     pub description: &'a Description,
+    /// The input that each region was loaded from, in the order of the description.
+    #[serde(skip)]
+    sources: Vec<Option<&'a Input>>,
     /// Digest of the content of each region at entry, in the order of the description; `None` where nothing is loaded.
     pub region_digests: Vec<Option<Digest>>,
     /// Guest memory that the image stores.
@@ -97,6 +102,7 @@ impl<'a> Report<'a> {
             line_count: loaded.image.symbols().lines.len(),
             kept_size: loaded.image.kept().len(),
             description,
+            sources: sources(description),
             region_digests: description.regions.iter().map(|region| digest_of(loaded, region)).collect(),
             extents: loaded.image.extents(),
             page_tables: tables,
@@ -106,22 +112,29 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The input that `region` was loaded from: the kernel, the initramfs, or the module of the same rank.
+    /// The input that `region` was loaded from.
     fn source_of(&self, region: &Region) -> Option<&'a Input> {
-        let key = match region.kind {
-            RegionKind::Kernel => "kernel".to_owned(),
-            RegionKind::Initramfs => "initramfs".to_owned(),
-            RegionKind::Module => {
-                let modules = self.description.regions.iter().filter(|other| other.kind == RegionKind::Module);
-                format!("modules[{}]", modules.take_while(|other| *other != region).count())
-            }
-            _ => return None,
-        };
-        self.description.inputs.iter().find(|input| input.key == key)
+        let index = self.description.regions.binary_search_by_key(&region.range, |other| other.range).ok()?;
+        *self.sources.get(index)?
     }
 }
 
+/// The input that each region was loaded from: the kernel, the initramfs, or the module of the same rank.
+fn sources(description: &Description) -> Vec<Option<&Input>> {
+    let mut inputs: HashMap<&str, &Input> = HashMap::new();
+    for input in &description.inputs {
+        inputs.entry(&input.key).or_insert(input);
+    }
+    let mut modules = 0..;
+    let source = |region: &Region| match region.kind {
+        RegionKind::Kernel => inputs.get("kernel").copied(),
+        RegionKind::Initramfs => inputs.get("initramfs").copied(),
+        RegionKind::Module => inputs.get(&*format!("modules[{}]", modules.next()?)).copied(),
+        _ => None,
+    };
+    description.regions.iter().map(source).collect()
+}
+
 fn digest_of(loaded: &LoadedImage, region: &Region) -> Option<Digest> {
-    let content = region.kind.is_loaded().then(|| loaded.read(region.range)).flatten();
-    content.map(|content| Digest::of(&content))
+    region.kind.is_loaded().then(|| loaded.digest(region.range)).flatten()
 }

@@ -52,8 +52,9 @@ impl Report<'_> {
 
     fn write_regions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nGuest-physical memory")?;
-        for (region, digest) in self.description.regions.iter().zip(&self.region_digests) {
-            let source = self.source_of(region).map_or(String::new(), |input| format!("  <- {}", input.path));
+        let regions = self.description.regions.iter().zip(&self.region_digests);
+        for ((region, digest), source) in regions.zip(&self.sources) {
+            let source = source.map_or(String::new(), |input| format!("  <- {}", input.path));
             let (range, size) = (Range(region.range.start.0, region.range.end()), exact_size(region.range.size));
             // Enough of the digest to see whether two regions are the same; `--json` has all of it.
             let digest: String = digest.map(Digest::short).unwrap_or_default();
@@ -124,7 +125,7 @@ impl Report<'_> {
     fn owners(&self, mapping: &Mapping) -> String {
         let mut owners = self.description.owners(GuestRange::new(mapping.physical_start, mapping.size));
         let shown: Vec<&str> = owners.by_ref().take(OWNERS_SHOWN).collect();
-        let more = owners.count();
+        let more = owners.len();
         match (shown.is_empty(), more) {
             (true, _) => String::new(),
             (false, 0) => format!("  {}", shown.join(", ")),
