@@ -108,7 +108,18 @@ fn cmos_memory_and_simple_ports_answer_alike() {
     let mut steps: Vec<Step> = cmos.into_iter().flat_map(|index| [Out(0x70, index), In(0x71)]).collect();
     let mut expected =
         vec![0x07, 0x01, 0x01, 0x00, 0x02, 0x80, 0x00, 0x06, 0x80, 0x02, 0x00, 0x0c, 0x00, 0x0c, 0x20, 0x00, 0x00];
-    for (port, value) in [(0x70, 0xff), (0x80, 0xff), (0x92, 0x02), (0x1f0, 0), (0x1f7, 0), (0x3f6, 0), (0x177, 0)] {
+    for (port, value) in [
+        (0xf4, 0),
+        (0xf7, 0),
+        (COM1 + 4, 0x08),
+        (0x70, 0xff),
+        (0x80, 0xff),
+        (0x92, 0x02),
+        (0x1f0, 0),
+        (0x1f7, 0),
+        (0x3f6, 0),
+        (0x177, 0),
+    ] {
         steps.push(In(port));
         expected.push(value);
     }
@@ -154,6 +165,24 @@ fn the_usual_self_test_of_a_uart_passes_while_input_waits() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"i"[..]), "{backend}: {output:?}");
     }
+}
+
+#[test]
+fn the_clock_interrupts_when_it_is_told_to() {
+    const FIRST: u16 = 0x20;
+    const SECOND: u16 = 0xa0;
+    let initialize = |port, words: [u8; 3]| [Out(port, 0x11)].into_iter().chain(words.map(|word| Out(port + 1, word)));
+    // Wait for a request on line 0 of the second controller, take it by polling, end it, and only then answer the clock.
+    let take = || {
+        let request = [Out(SECOND, 0x0a), Until(SECOND, 0x01), Out(SECOND, 0x0c), Until(SECOND, 0x80)];
+        request.into_iter().chain([Out(SECOND, 0x20), Out(0x70, 0x0c), In(0x71)])
+    };
+    let steps = initialize(FIRST, [0x20, 0x04, 0x01])
+        .chain(initialize(SECOND, [0x28, 0x02, 0x01]))
+        .chain([Out(0x70, 0x0b), Out(0x71, 0x42)])
+        .chain(take())
+        .chain(take());
+    assert_read(&steps.collect::<Vec<Step>>(), &[0xc0, 0xc0]);
 }
 
 /// The scan codes of set 1 of a letter or a space typed on a PC's keyboard, with the shift key around a large letter.

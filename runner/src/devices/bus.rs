@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use stos_x86::ports;
 
 use super::port_log::{PortAccess, PortLog};
-use super::{Absent, InterruptLine, KeyboardPort, Rtc, SerialPort, Vga};
+use super::{Absent, Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Vga};
 use crate::channel::{OutputPipe, Stream};
 
 /// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
@@ -39,7 +38,7 @@ pub struct Devices<L, C> {
     /// The display adapter's registers.
     pub vga: Vga,
     /// Clock and CMOS memory.
-    pub rtc: Rtc<C>,
+    pub rtc: RtcPort<L, C>,
     /// What the guest prints.
     pub output: Arc<OutputPipe>,
     /// First port of the exit device.
@@ -56,7 +55,7 @@ pub struct PortBus<L, C> {
     log: PortLog,
 }
 
-impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
+impl<L: InterruptLine, C: Clock> PortBus<L, C> {
     /// A bus with these devices.
     pub fn new(devices: Devices<L, C>) -> Self {
         Self { devices, system_control: SYSTEM_A20, log: PortLog::default() }
@@ -96,6 +95,11 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
         data.chunks(width.max(1)).find_map(|access| self.write_once(port, access))
     }
 
+    /// Where `port` lies in the exit device, which has [`ports::EXIT_COUNT`] ports; any larger number is not in it.
+    fn exit_offset(&self, port: u16) -> u16 {
+        port.wrapping_sub(self.devices.exit_port)
+    }
+
     /// What a read of one byte finds, or `None` where there is no device.
     fn read_byte(&mut self, port: u16) -> Option<u8> {
         Some(match port {
@@ -110,6 +114,8 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
             ports::RTC_DATA => self.devices.rtc.read(),
             ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().read(port),
             port if is_ata(port) => 0,
+            // QEMU's exit devices read 0.
+            port if self.exit_offset(port) < ports::EXIT_COUNT || Some(port) == self.devices.fault_port => 0,
             _ => return None,
         })
     }
@@ -117,7 +123,7 @@ impl<L: InterruptLine, C: Fn() -> Duration> PortBus<L, C> {
     fn write_once(&mut self, port: u16, access: &[u8]) -> Option<Request> {
         // These two take the whole width: a status may have 32 bits. So the exit device takes four ports, and a narrow write
         // to any of them counts, as with QEMU's; a wide one does when it is aligned.
-        let exit_offset = port.wrapping_sub(self.devices.exit_port);
+        let exit_offset = self.exit_offset(port);
         if exit_offset < ports::EXIT_COUNT {
             let aligned = usize::from(exit_offset) % access.len() == 0;
             return aligned.then(|| Request::Exit(number(access)));
@@ -196,10 +202,10 @@ fn ports_from(first: u16) -> impl Iterator<Item = u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::{I8042, Uart};
+    use crate::devices::{I8042, Rtc, Uart};
     use crate::machine::ClockStart;
     use proptest::prelude::*;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     #[derive(Debug)]
     struct NoLine;
@@ -208,10 +214,10 @@ mod tests {
         fn set(&self, _: bool) {}
     }
 
-    type Clock = fn() -> Duration;
+    type StandingClock = fn() -> Duration;
 
     struct Fixture {
-        bus: PortBus<NoLine, Clock>,
+        bus: PortBus<NoLine, StandingClock>,
         output: Arc<OutputPipe>,
     }
 
@@ -222,7 +228,12 @@ mod tests {
                 serial: Arc::new(SerialPort::new(Uart::new(NoLine))),
                 keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine))),
                 vga: Vga::default(),
-                rtc: Rtc::new(ClockStart::Fixed.seconds(), 16 << 20, (|| Duration::ZERO) as Clock),
+                rtc: RtcPort::new(Rtc::new(
+                    NoLine,
+                    ClockStart::Fixed.seconds(),
+                    16 << 20,
+                    (|| Duration::ZERO) as StandingClock,
+                )),
                 output: Arc::clone(&output),
                 exit_port: 0xf4,
                 fault_port: Some(0xf8),
@@ -306,6 +317,8 @@ mod tests {
         let mut fixture = Fixture::new();
         assert_eq!(fixture.read::<1>(ports::DEBUG_CONSOLE, 1), [0xe9]);
         assert_eq!(fixture.read::<1>(ports::PVPANIC, 1), [1]);
+        assert_eq!(fixture.read::<4>(ports::EXIT, 4), [0; 4]);
+        assert_eq!(fixture.read::<1>(0xf8, 1), [0]);
         assert_eq!(fixture.read::<1>(ports::KEYBOARD_COMMAND, 1), [0x1c]);
         assert_eq!(fixture.read::<1>(ports::SYSTEM_CONTROL_A, 1), [2]);
         // No drive on either channel.

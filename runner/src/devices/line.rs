@@ -1,7 +1,7 @@
 //! The wire from a device to an interrupt controller.
 
 /// An interrupt line.
-pub trait InterruptLine: Send {
+pub trait InterruptLine: Send + 'static {
     /// Raises or lowers it.
     fn set(&self, high: bool);
 }

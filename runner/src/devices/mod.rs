@@ -17,6 +17,6 @@ pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort};
 pub use line::InterruptLine;
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};
-pub use rtc::Rtc;
+pub use rtc::{Clock, RTC_IRQ, Rtc, RtcPort};
 pub use uart::{COM1_IRQ, SerialPort, Uart};
 pub use vga::Vga;

@@ -12,11 +12,12 @@ use crate::machine::{ClockStart, Configuration, CpuModel};
 /// the largest guest, so that all of it is one run. No
 /// ports of another hypervisor's.
 const MACHINE: &str = "isapc,memory-backend=ram,max-ram-below-4g=3840M,vmport=off";
-/// The fixed CPU, whose CPUID is the fixed table of the KVM backend, bit for bit.
+/// The fixed CPU, whose CPUID is the fixed table of the KVM backend, bit for bit; so the leaves of hypervisors are zeros.
 const CPU: &str = "qemu32,vendor=GenuineIntel,family=6,model=0,stepping=0,level=1,xlevel=0x80000001,\
-    clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off";
+    clflush=on,mtrr=on,mca=on,pse36=on,vme=off,acpi=off,pn=off,pni=off,hypervisor=off,x2apic=off,tsc-deadline=off,\
+    tcg-cpuid=off";
 /// The CPU with everything that the emulator knows.
-const MOST_CAPABLE_CPU: &str = "max";
+const MOST_CAPABLE_CPU: &str = "max,tcg-cpuid=off";
 /// Ports that the exit device covers: a 32-bit write must fit.
 const EXIT_WIDTH: u16 = 4;
 /// Ports that the device behind the fault catcher's port covers.

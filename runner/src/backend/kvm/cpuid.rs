@@ -27,7 +27,7 @@ const HIGHEST_EXTENDED: u32 = 0x8000_0001;
 /// Those of `KVM_SET_CPUID2` and, for the host's model, of opening `/dev/kvm` and of `KVM_GET_SUPPORTED_CPUID`.
 pub fn set(vcpu: &VcpuFd, model: CpuModel) -> Result<(), kvm_ioctls::Error> {
     let table = match model {
-        // Four entries are far below the most that the wrapper takes.
+        // Six entries are far below the most that the wrapper takes.
         CpuModel::Fixed => CpuId::from_entries(&table()).map_err(|_| kvm_ioctls::Error::new(libc::E2BIG))?,
         CpuModel::Host => {
             let mut supported = Kvm::new()?.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?;
@@ -56,12 +56,15 @@ fn make_single(entry: &mut kvm_cpuid_entry2) {
     }
 }
 
-fn table() -> [kvm_cpuid_entry2; 4] {
+fn table() -> [kvm_cpuid_entry2; 6] {
     let entry = |function, eax, ebx, ecx, edx| kvm_cpuid_entry2 { function, eax, ebx, ecx, edx, ..Default::default() };
     let [ebx, edx, ecx] = VENDOR;
     [
         entry(0, HIGHEST_BASIC, ebx, ecx, edx),
         entry(1, SIGNATURE, CLFLUSH_LINE, 0, FEATURES),
+        // Where hypervisors name themselves. Without these, KVM would answer with leaf 1; the emulator has zeros.
+        entry(0x4000_0000, 0, 0, 0, 0),
+        entry(0x4000_0001, 0, 0, 0, 0),
         entry(0x8000_0000, HIGHEST_EXTENDED, ebx, ecx, edx),
         entry(0x8000_0001, SIGNATURE, 0, 0, 0),
     ]

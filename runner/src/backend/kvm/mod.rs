@@ -24,7 +24,8 @@ use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
-    COM1_IRQ, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, Rtc, SerialPort, Uart, Vga,
+    COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, RTC_IRQ, Rtc, RtcPort,
+    SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
 use vcpu::Vcpu;
@@ -36,6 +37,8 @@ const TSS_ADDRESS: usize = 0xfffb_d000;
 const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
 /// Mode 3 of the 8254: the whole count again and again, here the longest, 18.2 times a second.
 const SQUARE_WAVE: u8 = 3;
+/// `IA32_MCG_CAP` as the emulator has it: ten banks, a control register (bit 8), recovery by software (bit 24).
+const MACHINE_CHECK_CAPABILITIES: u64 = 0x0100_010a;
 /// How often a vCPU is asked to leave the guest until it has.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -87,7 +90,7 @@ impl KvmGuest {
             serial: Arc::clone(&serial),
             keyboard: Arc::clone(&keyboard),
             vga: vga.clone(),
-            rtc: Rtc::new(clock.seconds(), machine.memory.size(), move || begin.elapsed()),
+            rtc: RtcPort::new(Rtc::new(irq(RTC_IRQ), clock.seconds(), machine.memory.size(), move || begin.elapsed())),
             output: Arc::clone(&link.output),
             exit_port: description.run.exit_port,
             fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
@@ -115,7 +118,7 @@ impl KvmGuest {
 }
 
 /// Runs `vcpu` to its end and tells the session how that was. Guest memory lives in `vcpu`, so it outlasts the last entry.
-fn run<C: Fn() -> Duration>(mut vcpu: Vcpu<Irq, C>, ended: Box<dyn FnOnce(Ending) + Send>) {
+fn run<C: Clock>(mut vcpu: Vcpu<Irq, C>, ended: Box<dyn FnOnce(Ending) + Send>) {
     let ending = catch_unwind(AssertUnwindSafe(|| vcpu.run())).unwrap_or(Some(Ending::ThreadPanicked));
     if let Some(ending) = ending {
         ended(ending);
@@ -137,14 +140,16 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) 
     // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
     let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
     at(KvmStep::CreatePit, vm.create_pit2(timer))?;
-    // It runs from the start, as on every PC: KVM's waits to be programmed otherwise.
+    // It runs from the start, as on every PC, and all its counters as in the emulator: KVM's wait to be programmed otherwise.
     let mut timer = at(KvmStep::GetPit, vm.get_pit2())?;
-    timer.channels[0].mode = SQUARE_WAVE;
+    timer.channels.iter_mut().for_each(|counter| counter.mode = SQUARE_WAVE);
     at(KvmStep::SetPit, vm.set_pit2(&timer))?;
 
     let vcpu = at(KvmStep::CreateVcpu, vm.create_vcpu(0))?;
     // Before the system registers: CPUID says which of their bits may be set.
     at(KvmStep::SetCpuid, cpuid::set(&vcpu, cpu))?;
+    // A KVM that has other banks shows its own.
+    let _ = raw::set_machine_check_capabilities(&vcpu, MACHINE_CHECK_CAPABILITIES);
     let reset = at(KvmStep::GetSregs, vcpu.get_sregs())?;
     at(KvmStep::SetSregs, vcpu.set_sregs(&registers::system(entry, &reset)))?;
     at(KvmStep::SetRegs, vcpu.set_regs(&registers::general(entry)))?;

@@ -1,4 +1,4 @@
-//! The parts of KVM's interface that only unsafe code can use: memory slots, unions, and a call that no crate wraps.
+//! The parts of KVM's interface that only unsafe code can use: memory slots, unions, and calls that no crate wraps.
 
 use std::{ptr, slice};
 
@@ -8,12 +8,13 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{VcpuFd, VmFd};
 use vmm_sys_util::ioctl::ioctl_with_ref;
-use vmm_sys_util::ioctl_io_nr;
+use vmm_sys_util::{ioctl_io_nr, ioctl_iow_nr};
 
 use crate::machine::GuestMemory;
 
-// KVM's api.rst, section 4.72.
+// KVM's api.rst, sections 4.72 and 4.104.
 ioctl_io_nr!(KVM_REINJECT_CONTROL, KVMIO, 0x71);
+ioctl_iow_nr!(KVM_X86_SETUP_MCE, KVMIO, 0x9c, u64);
 
 /// Input pins of the I/O APIC.
 const IOAPIC_PINS: usize = 24;
@@ -91,5 +92,15 @@ pub fn drop_lost_ticks(vm: &VmFd) -> Result<(), kvm_ioctls::Error> {
     let control = kvm_reinject_control { pit_reinject: 0, ..Default::default() };
     // SAFETY: `vm` is a virtual machine. The kernel reads the structure that this call takes, and keeps nothing of it.
     let result = unsafe { ioctl_with_ref(vm, KVM_REINJECT_CONTROL(), &control) };
+    if result == 0 { Ok(()) } else { Err(kvm_ioctls::Error::last()) }
+}
+
+/// Gives the CPU what `IA32_MCG_CAP` reads.
+///
+/// # Errors
+/// Those of `KVM_X86_SETUP_MCE`.
+pub fn set_machine_check_capabilities(vcpu: &VcpuFd, capabilities: u64) -> Result<(), kvm_ioctls::Error> {
+    // SAFETY: `vcpu` is a CPU. The kernel reads the number that this call takes, and keeps no reference to it.
+    let result = unsafe { ioctl_with_ref(vcpu, KVM_X86_SETUP_MCE(), &capabilities) };
     if result == 0 { Ok(()) } else { Err(kvm_ioctls::Error::last()) }
 }

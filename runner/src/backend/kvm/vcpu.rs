@@ -13,7 +13,7 @@ use super::interrupts::interrupts;
 use super::{raw, registers};
 use crate::backend::guest::Requests;
 use crate::backend::{CpuFailure, Ending, Exits, Idle, Observed};
-use crate::devices::{FLOATING, InterruptLine, Interrupts, PortBus};
+use crate::devices::{Clock, FLOATING, InterruptLine, Interrupts, PortBus};
 use crate::machine::GuestMemory;
 
 /// EIP after reset (Intel SDM volume 3A, section 10.1.4).
@@ -34,7 +34,7 @@ pub struct Vcpu<L, C> {
     idle: Idle,
 }
 
-impl<L: InterruptLine, C: Fn() -> Duration> Vcpu<L, C> {
+impl<L: InterruptLine, C: Clock> Vcpu<L, C> {
     /// A CPU in its entry state.
     pub fn new(
         (vm, fd): (Arc<VmFd>, VcpuFd),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::date::Date;
 use super::registers::{
     AFTERNOON, BINARY, CENTURY, CENTURY_PS2, DAY, DAY_OF_WEEK, HOURS, HOURS_24, MINUTES, MONTH, SECONDS, SET, STATUS_A,
-    STATUS_A_START, STATUS_B, STATUS_C, STATUS_D, UPDATE_IN_PROGRESS, VALID, YEAR,
+    STATUS_A_START, STATUS_B, STATUS_C, STATUS_D, UPDATE_ENDED, UPDATE_IN_PROGRESS, VALID, YEAR,
 };
+use crate::devices::line::InterruptLine;
 
 /// Bytes that the index can select; bit 7 of the index port masks NMIs on a PC, and nothing here makes one.
 const SIZE: usize = 128;
@@ -38,8 +39,15 @@ fn time_register(index: u8) -> Option<usize> {
     TIME_REGISTERS.iter().position(|register| *register == index)
 }
 
-/// The clock. `C` tells how much time has passed since it was started.
-pub struct Rtc<C> {
+/// Tells how much time has passed since the machine was started.
+pub trait Clock: Fn() -> Duration + Send + 'static {}
+
+impl<C: Fn() -> Duration + Send + 'static> Clock for C {}
+
+/// The clock. `L` is its interrupt line; `C` tells how much time has passed since it was started.
+#[derive(Debug)]
+pub struct Rtc<L, C> {
+    pub(super) line: L,
     since_start: C,
     /// Seconds since 1970 at the start, as far as the guest has not set another time.
     start: i64,
@@ -50,11 +58,13 @@ pub struct Rtc<C> {
     set: Option<(i64, TimeRegisters)>,
     index: u8,
     memory: [u8; SIZE],
+    /// Up to when status C knows what has happened.
+    pub(super) counted: Duration,
 }
 
-impl<C: Fn() -> Duration> Rtc<C> {
+impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
     /// A clock that shows `start` seconds since 1970 now, in a machine with `memory_size` bytes.
-    pub fn new(start: u64, memory_size: u64, since_start: C) -> Self {
+    pub fn new(line: L, start: u64, memory_size: u64, since_start: C) -> Self {
         let mut memory = [0; SIZE];
         memory[usize::from(STATUS_A)] = STATUS_A_START;
         memory[usize::from(STATUS_B)] = HOURS_24;
@@ -71,7 +81,7 @@ impl<C: Fn() -> Duration> Rtc<C> {
         }
         put(MEMORY_ABOVE_16M, memory_size.saturating_sub(16 << 20) >> 16);
         let start = i64::try_from(start).unwrap_or(LATEST).min(LATEST);
-        Self { since_start, start, stopped: None, set: None, index: 0, memory }
+        Self { line, since_start, start, stopped: None, set: None, index: 0, memory, counted: Duration::ZERO }
     }
 
     /// Writes port 0x70.
@@ -80,8 +90,9 @@ impl<C: Fn() -> Duration> Rtc<C> {
     }
 
     /// Reads port 0x71.
-    pub fn read(&self) -> u8 {
+    pub fn read(&mut self) -> u8 {
         match self.index {
+            STATUS_C => self.take_events(),
             STATUS_A if self.is_updating() => self.memory(STATUS_A) | UPDATE_IN_PROGRESS,
             index => match time_register(index) {
                 Some(register) => self.time_registers()[register],
@@ -92,13 +103,17 @@ impl<C: Fn() -> Duration> Rtc<C> {
 
     /// Writes port 0x71.
     pub fn write(&mut self, value: u8) {
+        // What has happened so far did so at the old rate and time.
+        self.count_events();
         match self.index {
             STATUS_A => self.put(STATUS_A, value & !UPDATE_IN_PROGRESS),
             STATUS_B => {
                 let registers = self.time_registers();
                 let stands_still = self.stopped.is_some() || value & SET != 0;
                 self.stopped = (value & SET != 0).then_some(self.now());
-                self.put(STATUS_B, value);
+                // Setting the time ends the updates, and their interrupt.
+                self.put(STATUS_B, if value & SET != 0 { value & !UPDATE_ENDED } else { value });
+                self.update_line();
                 // What stands still is memory: it keeps its bytes when their format changes, and the time goes on from what
                 // they mean in the new one.
                 if stands_still {
@@ -119,18 +134,34 @@ impl<C: Fn() -> Duration> Rtc<C> {
         }
     }
 
-    fn memory(&self, index: u8) -> u8 {
+    pub(super) fn memory(&self, index: u8) -> u8 {
         self.memory.get(usize::from(index)).copied().unwrap_or(0)
     }
 
-    fn put(&mut self, index: u8, value: u8) {
+    pub(super) fn put(&mut self, index: u8, value: u8) {
         if let Some(byte) = self.memory.get_mut(usize::from(index)) {
             *byte = value;
         }
     }
 
     fn now(&self) -> Duration {
-        self.stopped.unwrap_or_else(|| (self.since_start)())
+        self.stopped.unwrap_or_else(|| self.since_start())
+    }
+
+    /// Time since the start, whether or not the clock stands still.
+    pub(super) fn since_start(&self) -> Duration {
+        (self.since_start)()
+    }
+
+    /// True while the time stands still to be set.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// Seconds, minutes and hours as the registers show them, so many whole seconds after the start.
+    pub(super) fn time_at(&self, second: i64) -> [u8; 3] {
+        let [second, minute, hour, ..] = self.registers_for(&Date::from_seconds(self.start.saturating_add(second)));
+        [second, minute, hour]
     }
 
     fn is_updating(&self) -> bool {
@@ -198,6 +229,7 @@ impl<C: Fn() -> Duration> Rtc<C> {
     }
 }
 
-fn whole_seconds(duration: Duration) -> i64 {
+/// Whole seconds, as many as dates have room for.
+pub(super) fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(LATEST).min(LATEST)
 }

@@ -27,6 +27,11 @@ pub const STATUS_C: u8 = 0x0c;
 /// Status D: the battery.
 pub const STATUS_D: u8 = 0x0d;
 
+/// Seconds, minutes and hours of the alarm.
+pub const ALARM: [u8; 3] = [0x01, 0x03, 0x05];
+
+/// Alarm from this value on: matches whatever the time is.
+pub const ANY: u8 = 0xc0;
 /// Hours bit 7 in the 12-hour format: p.m.
 pub const AFTERNOON: u8 = 0x80;
 /// Status A bit 7: the time is about to change.
@@ -35,6 +40,17 @@ pub const UPDATE_IN_PROGRESS: u8 = 0x80;
 pub const STATUS_A_START: u8 = 0x26;
 /// Status B bit 7: the time stands still, so that it can be set.
 pub const SET: u8 = 0x80;
+/// Status A bits 0 to 3: how often the periodic interrupt comes.
+pub const RATE: u8 = 0x0f;
+/// Status B and C bits 4, 5 and 6: the time was counted, the alarm's time has come, a period has passed. Status B says which of
+/// them interrupt.
+pub const UPDATE_ENDED: u8 = 0x10;
+/// See [`UPDATE_ENDED`].
+pub const ALARM_MATCHED: u8 = 0x20;
+/// See [`UPDATE_ENDED`].
+pub const PERIOD_ENDED: u8 = 0x40;
+/// Status C bit 7: one of those that interrupt has happened, and the interrupt line is high. Reading status C clears all.
+pub const INTERRUPT: u8 = 0x80;
 /// Status B bit 2: numbers are binary, not BCD.
 pub const BINARY: u8 = 0x04;
 /// Status B bit 1: hours go to 23.
