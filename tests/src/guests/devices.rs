@@ -1,6 +1,7 @@
 //! Guests that use the devices of a PC, or look at its processor and memory.
 
 use super::guest::Guest;
+use super::measured::as_the_page_says;
 
 /// All of them.
 pub fn all() -> Vec<Guest> {
@@ -13,6 +14,7 @@ pub fn all() -> Vec<Guest> {
         Guest::flood("much output", 100_000, ""),
         Guest::flood("much output at once", 100_000, " flood.rep=1"),
         Guest::tiny("processor", "guests/cpuid", 0, CPUID),
+        as_the_page_says("examples/guests/hidden.c", Guest::tiny("hidden instructions", "guests/hidden", 0, "")),
         Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
         Guest::tiny("debug console", "guests/debug_console", 0, "").says(&["debug_console: text on port 0xE9\n"]),
         Guest::tiny("clock", "guests/rtc", 0, "rtc: 2000-01-01 00:00, day 7\nrtc: 640 KiB and 15360 KiB above 1 MiB\n"),

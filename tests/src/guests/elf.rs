@@ -1,30 +1,14 @@
 //! Guests without a boot protocol.
 
-use std::fs;
-
 use super::guest::Guest;
+use super::measured::as_the_page_says;
 use super::text::Text;
-use crate::tools::root;
 
 /// What the guest that looks at its registers expects.
 const REGISTERS: &str = "registers: {eax: 0x11111111, ebx: 0x22222222, ecx: 0x33333333, edx: 0x44444444, esi: 0x55555555, \
                          edi: 0x66666666, ebp: 0x77777777, esp: 0x180000}";
 const HELLO: &str = "hello: without a boot protocol\n";
 const RETURNED: &[&str] = &["the kernel's entry function returned, which a kernel must never do"];
-
-/// Columns of the table of what a guest measures, in docs/machine.md.
-const KVM_COLUMN: usize = 2;
-const EMULATED_COLUMN: usize = 3;
-
-/// What the guest that measures the machine prints, as the page about the machine says.
-fn measured(column: usize) -> String {
-    let page = fs::read_to_string(root().join("docs/machine.md")).unwrap_or_default();
-    let table =
-        page.split("examples/elf/machine.c)").nth(1).and_then(|rest| rest.split("\n\n").nth(1)).unwrap_or_default();
-    let cells = |row: &str| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<String>>();
-    let rows = table.lines().skip(2).map(cells);
-    rows.filter_map(|cells| Some(format!("{}: {}\n", cells.get(1)?, cells.get(column)?))).collect()
-}
 
 fn guest(name: &'static str, kernel: &'static str, entry: &str, status: i32, stdout: &'static str) -> Guest {
     let lines = if entry.is_empty() { String::new() } else { format!("entry: {{{entry}}}\n") };
@@ -65,11 +49,7 @@ pub fn all() -> Vec<Guest> {
             "  page table entry 5 at 0xb014 = 0x00000000: not present\n",
             "  hint: stack overflow: the stack has grown down to ESP 0x00006000",
         ]),
-        Guest {
-            stdout_on_kvm: Some(Text::Exactly(measured(KVM_COLUMN))),
-            stdout: Text::Exactly(measured(EMULATED_COLUMN)),
-            ..guest("elf machine", "elf/machine", "", 0, "")
-        },
+        as_the_page_says("examples/elf/machine.c", guest("elf machine", "elf/machine", "", 0, "")),
         guest("elf ticks", "elf/ticks", "", 0, "ticks: lost ones are lost\n"),
         Guest {
             stdout: Text::With(&["write_text: writing to its code\n"], &[]),

@@ -6,6 +6,7 @@ mod endings;
 mod exceptions;
 mod guest;
 mod hostile;
+mod measured;
 mod ministos;
 mod multiboot;
 mod overwritten;
