@@ -61,8 +61,8 @@ pub enum Reason {
     Asked,
     /// KVM uses the processor's virtualization: the kernel module that does.
     VendorModule(&'static str),
-    /// A probe has shown that KVM can run 32-bit kernels.
-    Probed,
+    /// A probe has shown that KVM can run 32-bit kernels; its kernel module, if it is one that is known.
+    Probed(Option<&'static str>),
     /// KVM is of no use.
     NoKvm(NoKvm),
 }
@@ -116,6 +116,11 @@ pub fn choose(wanted: BackendChoice) -> Result<Choice, NoBackend> {
     }
 }
 
+/// What to take where `wanted` allows it, when a guest that was to run on KVM could not: the emulator, if there is one.
+pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
+    emulator(CpuLog::Resets).filter(|_| wanted == BackendChoice::Auto)
+}
+
 /// A backend that logs every exception, for [`Findings::history`](super::Findings::history), if there is one: the emulator.
 pub fn with_exception_log() -> Option<Backend> {
     emulator(CpuLog::Exceptions)
@@ -131,7 +136,7 @@ fn usable_kvm() -> Result<(VmFd, Reason), NoKvm> {
     match host::vendor_module() {
         VendorModule::Hardware(name) => Ok((vm, Reason::VendorModule(name))),
         VendorModule::Doubtful(module) => match probe() {
-            Ok(()) => Ok((vm, Reason::Probed)),
+            Ok(()) => Ok((vm, Reason::Probed(module))),
             Err(why) => Err(NoKvm::NoPaging { module, why }),
         },
     }

@@ -22,7 +22,9 @@ mod kvm;
 mod observed;
 mod start;
 
-pub use choose::{Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, choose, with_exception_log};
+pub use choose::{
+    Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, with_exception_log,
+};
 pub use emulated::CpuLog;
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use stos_x86::handover::HandoverError;
 
+use super::CpuFailure;
+
 /// What went wrong, and where it was the system, its reason.
 #[derive(Debug)]
 pub enum StartError {
     /// The host's KVM failed at a step.
     Kvm(KvmStep, io::Error),
+    /// The CPU went nowhere when it was first let into the guest on KVM.
+    NotEntered(CpuFailure),
     /// This process failed at a step.
     Process(ProcessStep, io::Error),
     /// The signal that brings a vCPU back can't be made harmless.
@@ -43,6 +47,13 @@ pub enum NotBegun {
     OtherProtocol,
     /// It refuses to be commanded: its words.
     Refused(String),
+}
+
+impl StartError {
+    /// True when another backend may well start the same guest.
+    pub fn is_of_kvm(&self) -> bool {
+        matches!(self, Self::Kvm(..) | Self::NotEntered(_) | Self::KickSignal(_))
+    }
 }
 
 impl From<io::Error> for NotBegun {

@@ -7,32 +7,73 @@ use kvm_ioctls::Cap;
 use stos_image::ImageError;
 use stos_pack::diagnostics::describe;
 
-use super::Outcome;
+use super::{Outcome, conclude};
 use crate::backend::{
-    Backend, BackendKind, Choice, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep, Reason,
-    StartError,
+    Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
+    Reason, StartError,
 };
-use crate::machine::CpuModel;
 use crate::machine::load::LoadError;
+use crate::machine::{CpuModel, Machine};
 
 /// What to do when no emulator is installed.
 pub const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
     (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
     `sudo pacman -S qemu-system-x86`)";
 
-/// Which backend was chosen and why, as a line.
-pub fn reason(choice: &Choice) -> String {
-    let runner = match &choice.backend {
-        Backend::Kvm(_) => "KVM".to_owned(),
-        Backend::Emulated(program, _) => {
-            format!("the emulator {}", program.file_name().unwrap_or_default().to_string_lossy())
-        }
-    };
+/// Which backend was chosen and why, in a line that fits on a terminal.
+pub fn short_reason(choice: &Choice) -> String {
+    let runner = program(&choice.backend);
     match &choice.reason {
         Reason::Asked => format!("running on {runner}, as asked"),
         Reason::VendorModule(name) => format!("running on {runner}: module {name}"),
-        Reason::Probed => format!("running on {runner}: a probe has shown that it can run 32-bit kernels"),
+        Reason::Probed(None) => format!("running on {runner}: probed"),
+        Reason::Probed(Some(name)) => format!("running on {runner}: module {name}, probed"),
+        Reason::NoKvm(why) => format!("running on {runner}: {}", short_no_kvm(why)),
+    }
+}
+
+/// Why KVM is not taken, in a few words.
+fn short_no_kvm(why: &NoKvm) -> &'static str {
+    match why {
+        NoKvm::NoPaging { .. } => "this KVM can't run 32-bit kernels",
+        NoKvm::Problem(problem) => match problem {
+            KvmProblem::Missing => "there is no /dev/kvm",
+            KvmProblem::NoDriver => "no KVM behind /dev/kvm",
+            KvmProblem::Forbidden { .. } => "this user may not open /dev/kvm",
+            KvmProblem::Refused => "the system lets no one open /dev/kvm",
+            KvmProblem::NotOpened(_) => "/dev/kvm can't be opened",
+            KvmProblem::ApiVersion { .. } => "this KVM is of another version",
+            KvmProblem::Capability(_) => "this KVM lacks a capability",
+            KvmProblem::NoVm(_) => "this KVM makes no virtual machine",
+        },
+    }
+}
+
+/// Which backend was chosen and why.
+pub fn reason(choice: &Choice) -> String {
+    let the = if choice.backend.kind() == BackendKind::Emulated { "the emulator " } else { "" };
+    let runner = format!("{the}{}", program(&choice.backend));
+    match &choice.reason {
+        Reason::Asked => format!("running on {runner}, as asked"),
+        Reason::VendorModule(name) => format!("running on {runner}: module {name}"),
+        Reason::Probed(module) => {
+            let module = module.map(|name| format!("module {name}, and ")).unwrap_or_default();
+            format!("running on {runner}: {module}a probe has shown that it can run 32-bit kernels")
+        }
         Reason::NoKvm(why) => format!("running on {runner}, {}", no_kvm(why)),
+    }
+}
+
+/// That `backend` was taken because `failure` came of KVM.
+pub fn reason_to_fall_back(backend: &Backend, failure: &Outcome) -> String {
+    format!("running on {} instead of KVM: {failure}", program(backend))
+}
+
+/// What a backend is called.
+fn program(backend: &Backend) -> String {
+    match backend {
+        Backend::Kvm(_) => "KVM".to_owned(),
+        Backend::Emulated(program, _) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
 
@@ -65,9 +106,24 @@ fn kvm_problem(problem: &KvmProblem) -> String {
             kvm_amd; in a container, pass --device /dev/kvm)"
                 .to_owned()
         }
-        KvmProblem::Forbidden => {
-            "this user may not open /dev/kvm (to allow it: `sudo usermod -aG kvm $USER`, then log out and in \
-            again)"
+        KvmProblem::NoDriver => {
+            "there is a /dev/kvm, but no KVM behind it (on a PC, enable virtualization in the firmware setup and load \
+            kvm_intel or kvm_amd)"
+                .to_owned()
+        }
+        KvmProblem::Forbidden { group: Some(group) } => {
+            format!(
+                "this user may not open /dev/kvm (to allow it: `sudo usermod -aG {group} $USER`, then log out and in \
+                 again)"
+            )
+        }
+        KvmProblem::Forbidden { group: None } => {
+            "this user may not open /dev/kvm, and there is no group of users who may (`ls -l /dev/kvm` shows who may)"
+                .to_owned()
+        }
+        KvmProblem::Refused => {
+            "the system lets nothing here open /dev/kvm, whatever its permissions (a container must be started with \
+            --device /dev/kvm)"
                 .to_owned()
         }
         KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {}", describe(source)),
@@ -128,34 +184,6 @@ impl From<NoBackend> for Outcome {
     }
 }
 
-impl From<StartError> for Outcome {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Kvm(step, source) => {
-                Self::NoBackend(format!("the host's KVM failed at {}: {}", kvm_step(step), describe(&source)))
-            }
-            StartError::Process(step, source) => Self::Io { action: process_step(step).to_owned(), source },
-            StartError::KickSignal(source) => {
-                Self::Bug(format!("installing a signal handler failed: {}", describe(&source)))
-            }
-            StartError::EntryState(reason) => {
-                Self::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
-            }
-            StartError::NotExecuted { program, source } => {
-                Self::NoBackend(format!("the emulator {} can't be started: {}", program.display(), describe(&source)))
-            }
-            StartError::NotBegun { program, complaint, why } => {
-                let why = complaint.unwrap_or_else(|| match why {
-                    NotBegun::Silent(source) => describe(&source),
-                    NotBegun::OtherProtocol => "it does not speak the machine protocol".to_owned(),
-                    NotBegun::Refused(words) => words,
-                });
-                Self::NoBackend(format!("{} did not start: {why}", program.display()))
-            }
-        }
-    }
-}
-
 fn kvm_step(step: KvmStep) -> &'static str {
     match step {
         KvmStep::SetTssAddress => "reserving pages for real mode",
@@ -200,8 +228,77 @@ impl Outcome {
         }
     }
 
+    /// The outcome of a run whose guest, `machine`, could not be started.
+    pub fn not_started(error: StartError, machine: &Machine) -> Self {
+        match error {
+            StartError::Kvm(step, source) => {
+                Self::NoBackend(format!("the host's KVM failed at {}: {}", kvm_step(step), describe(&source)))
+            }
+            StartError::NotEntered(failure) => conclude(Ending::CpuFailed(failure), machine, BackendKind::Kvm, None),
+            StartError::Process(step, source) => Self::Io { action: process_step(step).to_owned(), source },
+            StartError::KickSignal(source) => {
+                Self::Bug(format!("installing a signal handler failed: {}", describe(&source)))
+            }
+            StartError::EntryState(reason) => {
+                Self::CpuFailed(format!("the entry state is out of the emulator's reach: {reason}"))
+            }
+            StartError::NotExecuted { program, source } => {
+                Self::NoBackend(format!("the emulator {} can't be started: {}", program.display(), describe(&source)))
+            }
+            StartError::NotBegun { program, complaint, why } => {
+                let why = complaint.unwrap_or_else(|| match why {
+                    NotBegun::Silent(source) => describe(&source),
+                    NotBegun::OtherProtocol => "it does not speak the machine protocol".to_owned(),
+                    NotBegun::Refused(words) => words,
+                });
+                Self::NoBackend(format!("{} did not start: {why}", program.display()))
+            }
+        }
+    }
+
     /// The outcome of a run in which doing `action`, as in "writing the guest's output", failed.
     pub fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action: action.into(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::CpuLog;
+    use std::path::PathBuf;
+
+    #[test]
+    fn what_is_said_before_a_run_fits_on_a_terminal() {
+        let problems = [
+            KvmProblem::Missing,
+            KvmProblem::NoDriver,
+            KvmProblem::Forbidden { group: None },
+            KvmProblem::Refused,
+            KvmProblem::NotOpened(io::ErrorKind::Other.into()),
+            KvmProblem::ApiVersion { found: 11, wanted: 12 },
+            KvmProblem::Capability(Cap::Irqchip),
+            KvmProblem::NoVm(io::ErrorKind::Other.into()),
+        ];
+        let paging = NoKvm::NoPaging { module: Some("kvm_pvm"), why: ProbeFailure::TripleFault };
+        let reasons = problems.map(|problem| Reason::NoKvm(NoKvm::Problem(problem)));
+        for reason in
+            reasons.into_iter().chain([Reason::NoKvm(paging), Reason::Asked, Reason::Probed(Some("kvm_intel"))])
+        {
+            let backend = Backend::Emulated(PathBuf::from("/usr/bin/qemu-system-x86_64"), CpuLog::Resets);
+            let line = format!("stos-run: {}", short_reason(&Choice { backend, reason }));
+            assert!(line.len() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_a_group_that_is_there_is_to_be_joined() {
+        let said = |problem| Outcome::from(NoBackend::Kvm(problem)).to_string();
+        assert!(said(KvmProblem::Forbidden { group: Some("kvm".to_owned()) }).contains("`sudo usermod -aG kvm $USER`"));
+        for problem in [KvmProblem::Forbidden { group: None }, KvmProblem::Refused, KvmProblem::Missing] {
+            let text = said(problem);
+            assert!(!text.contains("usermod"), "{text}");
+        }
+        assert!(said(KvmProblem::Refused).contains("a container must be started with --device /dev/kvm"));
     }
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::event::Event;
 use super::notice::Notice;
+use super::prepare::load_again;
 use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK, with_exception_log};
 use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;
-use crate::machine::{Machine, load};
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{HOW_TO_INSTALL_EMULATOR, Outcome, Run, conclude};
 use crate::terminal::Shortcut;
@@ -85,13 +86,8 @@ impl Repetition<'_> {
 
     /// The guest as it was at the beginning.
     fn load_again(&self, backend: &Backend) -> Result<Machine, String> {
-        let path = &self.options.image;
-        let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
-        let parsed = load::open(path).map_err(not_loaded)?;
-        if parsed.facts().id() != self.machine.image.id() {
-            return Err(format!("`{}` is another image by now", path.display()));
-        }
-        load::load(parsed, backend.sharing(), &|| is_interrupted(self.events)).map_err(not_loaded)
+        let image = &self.machine.image;
+        load_again(&self.options.image, image.id(), backend, &|| is_interrupted(self.events))
     }
 
     /// Runs the guest to its end, sends it what the first was sent, and drops what it prints.
@@ -106,7 +102,7 @@ impl Repetition<'_> {
             Link { ended: Box::new(move |ending| drop(sender.send(ending))), output, observed: observed.clone() };
         let mut guest = backend
             .start(machine, self.options.configuration(), link)
-            .map_err(|error| Outcome::from(error).to_string())?;
+            .map_err(|error| Outcome::not_started(error, machine).to_string())?;
         self.send_input(&*guest)?;
         let limit = self.time * TIMES + ALLOWANCE;
         let deadline = Instant::now() + limit;

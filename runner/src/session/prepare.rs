@@ -1,6 +1,9 @@
 //! What a run begins with: a checked image in guest memory, what is expected of it, and a backend that can execute it.
 
+use std::path::Path;
 use std::time::Duration;
+
+use stos_image::Digest;
 
 use super::notice::Notice;
 use super::signals::Signals;
@@ -8,7 +11,7 @@ use crate::backend::{Backend, choose};
 use crate::machine::{Machine, load};
 use crate::options::{Options, TimeLimit};
 use crate::outcome::report::BackendReport;
-use crate::outcome::{Outcome, Run, reason, remark};
+use crate::outcome::{Outcome, Run, reason, remark, short_reason};
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
 use crate::watch::Expectations;
@@ -48,17 +51,35 @@ impl Prepared {
         };
         run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
         let choice = choose(options.backend)?;
-        let (kind, reason) = (choice.backend.kind(), reason(&choice));
-        run.backend = Some(BackendReport { kind, reason: reason.clone() });
+        let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
+        run.backend = Some(BackendReport { kind, reason });
         let machine =
             load::load(parsed, choice.backend.sharing(), &|| signals.outcome().is_some()).map_err(not_loaded)?;
         run.machine = Some(machine.clone());
-        notify(Notice::Information(&reason));
+        notify(Notice::Information(&line));
         if let Some(line) = remark(kind, options.cpu) {
             notify(Notice::Information(line));
         }
         Ok(Self { machine, backend: choice.backend, expectations, limit })
     }
+}
+
+/// Loads the image at `path` once more, for `backend`.
+///
+/// # Errors
+/// Why that can't be done, as a clause; also when it is another than `id` by now.
+pub fn load_again(
+    path: &Path,
+    id: Digest,
+    backend: &Backend,
+    is_interrupted: &dyn Fn() -> bool,
+) -> Result<Machine, String> {
+    let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
+    let parsed = load::open(path).map_err(not_loaded)?;
+    if parsed.facts().id() != id {
+        return Err(format!("`{}` is another image by now", path.display()));
+    }
+    load::load(parsed, backend.sharing(), is_interrupted).map_err(not_loaded)
 }
 
 /// Refuses what makes no sense.

@@ -12,6 +12,7 @@ mod vcpu;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use stos_x86::registers::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
+use super::{CpuFailure, Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, RTC_IRQ, Rtc, RtcPort,
@@ -41,6 +42,8 @@ const SQUARE_WAVE: u8 = 3;
 const MACHINE_CHECK_CAPABILITIES: u64 = 0x0100_010a;
 /// How often a vCPU is asked to leave the guest until it has.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
+/// How long a guest may take for its first exit before it is asked for one. What KVM can't run fails at once.
+const ENTRY_PATIENCE: Duration = Duration::from_millis(5);
 
 /// A guest on KVM.
 #[derive(Debug)]
@@ -100,11 +103,29 @@ impl KvmGuest {
         register_kick_signal()?;
         let (memory, wanted) = (Arc::clone(&machine.memory), Arc::clone(&requests));
         let vcpu = Vcpu::new((Arc::clone(&vm), vcpu), bus, memory, wanted, link.observed.clone());
+        let (sender, entered) = channel();
         let thread = thread::Builder::new()
             .name("vcpu".to_owned())
-            .spawn(move || run(vcpu, link.ended))
+            .spawn(move || run(vcpu, &sender, link.ended))
             .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
-        Ok(Self { serial, keyboard, vga, vm, is_timer_told: false, requests, thread: Some(thread) })
+        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, requests, thread: Some(thread) };
+        guest.wait_for_entry(&entered)?;
+        Ok(guest)
+    }
+
+    /// Waits until the vCPU was in the guest and came back: some KVMs show only then that they can't run it.
+    fn wait_for_entry(&self, entered: &Receiver<Result<(), CpuFailure>>) -> Result<(), StartError> {
+        let mut patience = ENTRY_PATIENCE;
+        loop {
+            match entered.recv_timeout(patience) {
+                Ok(Err(failure)) => return Err(StartError::NotEntered(failure)),
+                // A thread that has panicked tells that elsewhere.
+                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                // A guest that runs need not come back by itself. One kick may come when it is not in the guest yet.
+                Err(RecvTimeoutError::Timeout) => self.kick(),
+            }
+            patience = KICK_INTERVAL;
+        }
     }
 
     /// Brings the vCPU out of the guest. One that halts never leaves the kernel by itself, so its thread can't see that. A kick
@@ -117,10 +138,26 @@ impl KvmGuest {
     }
 }
 
-/// Runs `vcpu` to its end and tells the session how that was. Guest memory lives in `vcpu`, so it outlasts the last entry.
-fn run<C: Clock>(mut vcpu: Vcpu<Irq, C>, ended: Box<dyn FnOnce(Ending) + Send>) {
-    let ending = catch_unwind(AssertUnwindSafe(|| vcpu.run())).unwrap_or(Some(Ending::ThreadPanicked));
-    if let Some(ending) = ending {
+/// Runs `vcpu` to its end and tells the session how that was. Whether it could be entered is told to `entered`, and then nothing
+/// else if not. Guest memory lives in `vcpu`, so it outlasts the last entry.
+fn run<C: Clock>(
+    mut vcpu: Vcpu<Irq, C>,
+    entered: &Sender<Result<(), CpuFailure>>,
+    ended: Box<dyn FnOnce(Ending) + Send>,
+) {
+    // Whoever has started this waits for it.
+    let tell = |is_entered| drop(entered.send(is_entered));
+    let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
+        Some(Ending::CpuFailed(failure)) => {
+            tell(Err(failure));
+            None
+        }
+        first => {
+            tell(Ok(()));
+            vcpu.run(first)
+        }
+    }));
+    if let Some(ending) = ending.unwrap_or(Some(Ending::ThreadPanicked)) {
         ended(ending);
     }
 }

@@ -46,9 +46,17 @@ impl<L: InterruptLine, C: Clock> Vcpu<L, C> {
         Self { fd, vm, bus, _memory: memory, requests, observed, exits: Exits::default(), idle: Idle::default() }
     }
 
-    /// Executes the guest until it ends; `None` when it was asked to stop before.
-    pub fn run(&mut self) -> Option<Ending> {
-        let mut ending = None;
+    /// Executes the guest up to its first exit, for the ending that may come with it.
+    pub fn enter(&mut self) -> Option<Ending> {
+        let ending = self.run_once();
+        if matches!(ending, Some(Ending::CpuFailed(_))) {
+            self.report();
+        }
+        ending
+    }
+
+    /// Executes the guest until it ends, unless its first exit has brought its `ending`; `None` when it was asked to stop before.
+    pub fn run(&mut self, mut ending: Option<Ending>) -> Option<Ending> {
         while ending.is_none() && !self.requests.stop.load(Ordering::Acquire) {
             ending = self.run_once();
         }
