@@ -15,7 +15,7 @@
 //! ```
 //!
 //! [`pack`] does all of that, and writes the image to a file. What an image holds, [`image::Report`] tells; what is known of a
-//! kernel without a manifest, [`kernel::examine`].
+//! kernel without a manifest, [`examine`].
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,7 @@ pub mod output;
 mod plan;
 pub mod protocol;
 
-pub use build::{Begun, Order, Packed, init, pack};
+pub use build::{Begun, Order, Packed, examine, init, pack};
 pub use input::lock::{Locked, lock};
 pub use plan::{OwnedChunk, Plan};
 pub use protocol::plan;

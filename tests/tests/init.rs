@@ -216,6 +216,20 @@ fn each_protocol_gets_the_keys_that_it_knows() {
 }
 
 #[test]
+fn a_kernel_for_another_loader_is_never_begun_as_one_for_stos() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = [0xe852_50d6_u32, 0, 16, 0x17ad_af1a].map(u32::to_le_bytes).concat();
+    let code = Segment::new(0xc010_0000, 5, &[&[0xf4; 4][..], &header].concat());
+    let kernel = Elf { segments: vec![code], sections: Vec::new(), ..Elf::kernel() }.to_bytes();
+    write(folder.path(), "kernel.elf", &kernel);
+    let (said, manifest) = begin(folder.path());
+    assert!(said.contains("kernel: kernel.elf (multiboot)\n"), "{said}");
+    assert!(manifest.contains("# No image can be built of this file yet: `stos-pack` says why.\n"), "{manifest}");
+    let packed = pack_in(folder.path(), &["manifest.yaml"]);
+    assert!(packed.stderr.starts_with("error[E0085]: `kernel.elf` is a kernel for Multiboot 2"), "{}", packed.stderr);
+}
+
+#[test]
 fn names_that_yaml_would_take_for_something_else_are_quoted() {
     let top = tempfile::tempdir().unwrap();
     let folder = top.path().join("0x10");

@@ -49,8 +49,31 @@ fn files() -> Vec<(&'static str, Vec<u8>, bool)> {
     let below = Elf { entry: 0x800c, segments: vec![below], sections: Vec::new(), ..Elf::low_kernel() };
     let object = Elf { file_type: RELOCATABLE, segments: Vec::new(), sections: Vec::new(), ..Elf::kernel() };
     let iso = zeros(0x9000, &[(510, &[0x55, 0xaa]), (0x8001, b"CD001"), (0x8800, &multiboot::bytes(&HEADER))]);
+    let note = Content {
+        name: ".note.Xen",
+        kind: 7,
+        flags: 2,
+        info: 0,
+        bytes: b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0\0\0\x10\0".to_vec(),
+    };
+    let request = [0xc7b1_dd30_df4c_8b88_u64, 0x0a82_e883_a194_f07b].map(u64::to_le_bytes).concat();
+    let limine = zeros(256, &[(0, b"\x7fELF\x02\x01\x01"), (128, &request)]);
+    // Where the page directory of a stos guest is.
+    let on_boot_pages = Segment::new(0xc000_1000, 5, &[0xf4; 16]);
+    let on_boot_pages =
+        Elf { entry: 0xc000_1000, segments: vec![on_boot_pages], sections: Vec::new(), ..Elf::kernel() };
     vec![
         ("stos", Elf::kernel().to_bytes(), true),
+        ("stos_on_boot_pages", on_boot_pages.to_bytes(), false),
+        ("pvh", Elf { contents: vec![note], ..Elf::kernel() }.to_bytes(), false),
+        ("limine", limine, false),
+        ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), false),
+        (
+            "linux_in_real_mode",
+            BzImage { code32_start: 0, relocatable: 0, version: 0x203, ..BzImage::kernel() }.to_bytes(),
+            false,
+        ),
+        ("linux_low", BzImage { loadflags: 0x80, ..BzImage::kernel() }.to_bytes(), false),
         ("multiboot", with_header(0, &HEADER), true),
         ("multiboot_flat", [multiboot::bytes(&FLAT_HEADER), vec![0xf4; 32]].concat(), true),
         ("multiboot_upper_half", upper.to_bytes(), true),

@@ -121,7 +121,7 @@ pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
 
 /// Shows what an image holds, or which boot protocol a kernel speaks.
 pub fn inspect(manner: Manner, path: &Path, json: bool) -> u8 {
-    match stos_pack::kernel::examine(path) {
+    match stos_pack::examine(path) {
         Ok(Some(kernel)) => match answer_report(manner, &kernel, json) {
             0 => report(manner, &Sources::default(), &kernel.missing),
             failed => failed,
@@ -146,7 +146,7 @@ fn answer_report(manner: Manner, report: &(impl Serialize + Display), json: bool
 
 /// Draws what an image holds.
 pub fn draw(manner: Manner, path: &Path, picture: &Path) -> u8 {
-    if let Ok(Some(KernelReport { protocol: Some(_), .. })) = stos_pack::kernel::examine(path) {
+    if let Ok(Some(KernelReport { protocol: Some(_), .. })) = stos_pack::examine(path) {
         let message =
             format!("`{}` is a kernel, and has no memory map to draw yet; pack it, and draw the image", path.display());
         return complain(manner, &message, STATUS_DATA);

@@ -148,6 +148,8 @@ codes! {
     UnknownMultibootFlags = "E0083", STATUS_DATA;
     /// Address fields of a Multiboot header that contradict each other or the file.
     BadAddressFields = "E0084", STATUS_DATA;
+    /// A kernel for a boot protocol that is not spoken here, or that begins in another mode of the CPU.
+    OtherProtocol = "E0085", STATUS_DATA;
     /// A Linux kernel that is not a bzImage.
     NotBzImage = "E0090", STATUS_DATA;
     /// A Linux kernel that follows a boot protocol before 2.06.

@@ -10,4 +10,4 @@ pub(crate) mod recognise;
 pub(crate) use addresses::{BIG_PAGE, HIGH_MEMORY, KERNEL_BASE, LOW_MEMORY_END};
 pub(crate) use load_address::{Part, check_ends, check_start};
 pub use multiboot::MultibootFacts;
-pub use recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport, examine};
+pub use recognise::{ElfFacts, Facts, KernelReport, LinuxFacts, ProtocolReport};

@@ -14,6 +14,7 @@ mod trampoline;
 
 use crate::diagnostics::Diagnostics;
 use crate::input::Inputs;
+use crate::kernel::recognise::answer;
 use crate::manifest::{Manifest, Protocol};
 use crate::plan::Plan;
 
@@ -22,10 +23,12 @@ use crate::plan::Plan;
 /// # Errors
 /// Everything that is wrong with its files or keeps them from fitting together.
 pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
-    match manifest.kernel.protocol.value {
+    let protocol = manifest.kernel.protocol.value;
+    let planned = match protocol {
         Protocol::Stos => stos::plan(manifest, inputs),
         Protocol::Multiboot => multiboot::plan(manifest, inputs),
         Protocol::Elf => elf::plan(manifest, inputs),
         Protocol::Linux => linux::plan(manifest, inputs),
-    }
+    };
+    planned.map_err(|errors| answer(&inputs.kernel.file, protocol, errors))
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use stos_tests::bzimage::BzImage;
 use stos_tests::elf::{Content, Elf, Section, Segment};
 use stos_tests::fixtures;
 use stos_tests::multiboot::{self, MAGIC, header};
+use stos_tests::tools::pack_in;
 use tempfile::TempDir;
 
 use super::{assert_refused, assert_warned};
@@ -41,7 +43,7 @@ fn refuse(name: &str, kernel: &[u8]) {
 #[test]
 fn a_header_that_is_missing_or_in_the_wrong_place_is_looked_for_everywhere() {
     refuse("no_header", &kernel(0x10_0000, &[]).to_bytes());
-    refuse("second_version", &kernel(0x10_0000, &[0, 0xe852_50d6, 0, 16]).to_bytes());
+    refuse("second_version", &kernel(0x10_0000, &[0, 0xe852_50d6, 0, 16, 0x17ad_af1a]).to_bytes());
     refuse("unaligned_header", &[&[0; 6], &*multiboot::bytes(&header(3))].concat());
     let far = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&header(3)) };
     let padding = Content { name: ".padding", kind: 1, flags: 0, info: 0, bytes: vec![0; 12288 - 52 - 32 - 4] };
@@ -164,4 +166,69 @@ fn segments_that_one_mapping_can_not_serve_are_told_of() {
     upper.sections = vec![Section::text(0, 0xc010_0000, 16), Section::data(1, 0xc010_2000, 16)];
     let folder = folder(&upper.to_bytes(), "");
     assert_warned(folder.path(), "manifest.yaml", &fixtures::folder().join("multiboot/segment_distances.stderr"));
+}
+
+/// A folder with a kernel, and a manifest that names a protocol for it.
+fn with_protocol(kernel: &[u8], protocol: &str) -> TempDir {
+    let folder = folder(kernel, "memory: 64MiB\n");
+    let manifest = fs::read_to_string(folder.path().join("manifest.yaml")).unwrap();
+    fs::write(folder.path().join("manifest.yaml"), manifest.replace("multiboot", protocol)).unwrap();
+    folder
+}
+
+#[test]
+fn a_wrong_protocol_is_answered_with_the_right_one() {
+    let multiboot = kernel(0x10_0000, &header(3)).to_bytes();
+    let flat = [multiboot::bytes(&multiboot::FLAT_HEADER), vec![0xf4; 32]].concat();
+    let linux = BzImage::kernel().to_bytes();
+    for (kernel, wrong, right) in [
+        (&multiboot, "stos", "multiboot"),
+        (&multiboot, "linux", "multiboot"),
+        (&flat, "stos", "multiboot"),
+        (&flat, "linux", "multiboot"),
+        (&flat, "elf", "multiboot"),
+        (&linux, "stos", "linux"),
+        (&linux, "multiboot", "linux"),
+        (&linux, "elf", "linux"),
+    ] {
+        let packed = pack_in(with_protocol(kernel, wrong).path(), &["manifest.yaml"]);
+        let help = format!("write `protocol: {right}`");
+        assert!(packed.status == Some(65) && packed.stderr.contains(&help), "{wrong}: {}", packed.stderr);
+        let right = with_protocol(kernel, right);
+        assert_eq!(pack_in(right.path(), &["manifest.yaml"]).status, Some(0), "{wrong}");
+    }
+    let expected = fixtures::folder().join("multiboot/protocol_of_another_file.stderr");
+    assert_refused(with_protocol(&multiboot, "stos").path(), "manifest.yaml", &expected);
+    // What only could be loaded in another way is told what it lacks.
+    let bare = kernel(0x10_0000, &[]).to_bytes();
+    for protocol in ["stos", "multiboot", "linux"] {
+        let packed = pack_in(with_protocol(&bare, protocol).path(), &["manifest.yaml"]);
+        assert!(packed.status == Some(65) && !packed.stderr.contains("write `protocol:"), "{}", packed.stderr);
+    }
+    // A wrong protocol of a header that is wrong itself is no answer.
+    let wrong = kernel(0x10_0000, &[MAGIC, 7, 0_u32.wrapping_sub(MAGIC + 3)]).to_bytes();
+    let packed = pack_in(with_protocol(&wrong, "stos").path(), &["manifest.yaml"]);
+    assert!(!packed.stderr.contains("write `protocol:"), "{}", packed.stderr);
+}
+
+#[test]
+fn files_for_another_loader_are_called_what_they_are_by_every_protocol() {
+    let second = kernel(0x10_0000, &[0, 0xe852_50d6, 0, 16, 0x17ad_af1a]).to_bytes();
+    let mut boot_sector = vec![0xf4; 510];
+    boot_sector.extend([0x55, 0xaa]);
+    for (kernel, said) in [
+        (second, "is a kernel for Multiboot 2, which is not spoken here"),
+        (boot_sector, "is no kernel, but a boot sector or the image of a disk"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "is no kernel, but a compressed file"),
+    ] {
+        for protocol in ["stos", "multiboot", "linux", "elf"] {
+            let packed = pack_in(with_protocol(&kernel, protocol).path(), &["manifest.yaml"]);
+            // Who says that the manifest knows how a kernel is entered is believed.
+            let is_entered = protocol == "elf" && packed.status == Some(0);
+            assert!(is_entered || packed.stderr.contains(said), "{protocol}: {}", packed.stderr);
+        }
+    }
+    let real_mode = BzImage { code32_start: 0, relocatable: 0, version: 0x203, ..BzImage::kernel() }.to_bytes();
+    let packed = pack_in(with_protocol(&real_mode, "linux").path(), &["manifest.yaml"]);
+    assert!(packed.stderr.contains("but starts in real mode"), "{}", packed.stderr);
 }

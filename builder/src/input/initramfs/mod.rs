@@ -7,4 +7,4 @@ mod tree;
 
 pub use archive::archive;
 pub use contents::{Contents, Member};
-pub use newc::{advice, check_newc, linux_unpacks};
+pub use newc::{advice, check_newc, decompressor, linux_unpacks};

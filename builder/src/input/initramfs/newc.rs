@@ -56,10 +56,15 @@ pub fn linux_unpacks(archive: &[u8]) -> bool {
     COMPRESSIONS.iter().any(|(magic, _, linux)| *linux && archive.starts_with(magic))
 }
 
+/// The command that decompresses a file that begins like this, when it is compressed.
+pub fn decompressor(bytes: &[u8]) -> Option<&'static str> {
+    COMPRESSIONS.iter().find(|(magic, ..)| bytes.starts_with(magic)).map(|(_, command, _)| *command)
+}
+
 /// What to do about `archive`, which is not newc.
 pub fn advice(archive: &[u8]) -> String {
-    match COMPRESSIONS.iter().find(|(magic, ..)| archive.starts_with(magic)) {
-        Some((_, command, _)) => format!("it is compressed; decompress it with `{command}`"),
+    match decompressor(archive) {
+        Some(command) => format!("it is compressed; decompress it with `{command}`"),
         None => "make one with `cpio -o -H newc`, or name a folder with `directory:`".to_owned(),
     }
 }

@@ -70,6 +70,10 @@ impl BzImage {
             return Err(not_bzimage(input));
         }
         let version = word16(bytes, VERSION).ok_or_else(|| truncated(input, VERSION + 2))?;
+        let is_relocatable = version >= VERSION_2_10 && bytes.get(RELOCATABLE_KERNEL).is_some_and(|byte| *byte != 0);
+        if word32(bytes, CODE32_START) == Some(0) && !is_relocatable {
+            return Err(real_mode(input, bytes));
+        }
         if version < VERSION_2_06 {
             return Err(old_protocol(input, version));
         }
@@ -175,6 +179,16 @@ fn old_protocol(input: &InputFile, version: u16) -> Diagnostic {
         input.path
     );
     input.complain(Code::OldBootProtocol, message).help("take Linux 2.6.22 or newer")
+}
+
+/// iPXE and memdisk look like a kernel to loaders, and are programs for the BIOS.
+fn real_mode(input: &InputFile, bytes: &[u8]) -> Diagnostic {
+    let name = kernel_version(bytes).map(|name| format!(" (it calls itself `{name}`)")).unwrap_or_default();
+    let message = format!("`{}` follows the Linux boot protocol, but starts in real mode{name}", input.path);
+    input
+        .complain(Code::OtherProtocol, message)
+        .note(format!("code32_start at {CODE32_START:#x} is 0: there is no entry point for 32-bit protected mode, and a guest here begins in it, without a BIOS"))
+        .help("name the kernel itself that this program would load: no loader is needed here")
 }
 
 fn zimage(input: &InputFile) -> Diagnostic {

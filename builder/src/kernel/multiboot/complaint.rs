@@ -1,8 +1,8 @@
 //! What to say of a Multiboot header that is missing, in the wrong place, or wrong.
 
 use super::words::{
-    DEMANDS, HEADER_MAGIC, KNOWN_DEMANDS, SEARCH_LIMIT, SECOND_MAGIC, checksum, checksum_of, could_be_flags, positions,
-    word,
+    DEMANDS, HEADER_MAGIC, KNOWN_DEMANDS, SEARCH_LIMIT, checksum, checksum_of, could_be_flags, positions,
+    second_header, word,
 };
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
@@ -56,7 +56,7 @@ pub fn no_header(input: &InputFile, sections: &[FileSection]) -> Diagnostic {
         }
     };
     let mut diagnostic = diagnostic.note(stands);
-    if let Some(offset) = positions(bytes, SECOND_MAGIC, 8).next() {
+    if let Some(offset) = second_header(bytes) {
         diagnostic = diagnostic.note(format!("at byte {offset} is a Multiboot2 header, which is another protocol"));
     }
     diagnostic.help(

@@ -10,4 +10,4 @@ mod words;
 pub use facts::MultibootFacts;
 pub use header::Header;
 pub use kernel::{Image, Kernel};
-pub use words::{HEADER_MAGIC, SEARCH_LIMIT, has_second_header};
+pub use words::{HEADER_MAGIC, SEARCH_LIMIT, second_header};

@@ -9,7 +9,9 @@ pub const KNOWN_DEMANDS: u32 = 0x7;
 /// Demands are bits 0 to 15: a loader that does not know one of them must refuse the kernel.
 pub const DEMANDS: u32 = 0xffff;
 /// First word of a header of Multiboot 2.
-pub const SECOND_MAGIC: u32 = 0xe852_50d6;
+const SECOND_MAGIC: u32 = 0xe852_50d6;
+/// Where such headers are searched for.
+const SECOND_SEARCH_LIMIT: usize = 32768;
 
 /// Where `value` stands as a little-endian word in `bytes`, at multiples of `step`.
 pub fn positions(bytes: &[u8], value: u32, step: usize) -> impl Iterator<Item = usize> {
@@ -38,7 +40,12 @@ pub fn could_be_flags(word: u32) -> bool {
     word <= 0x1_ffff
 }
 
-/// Whether a file has a header of Multiboot 2, which is another protocol.
-pub fn has_second_header(bytes: &[u8]) -> bool {
-    positions(bytes, SECOND_MAGIC, 8).next().is_some()
+/// Where a header of Multiboot 2 stands, which is another protocol: four words that add up to 0, within the first 32768 bytes.
+/// (Multiboot 2 specification 2.0, section 3.1.)
+pub fn second_header(bytes: &[u8]) -> Option<usize> {
+    let is_right = |offset: &usize| {
+        let sum = (0..4).try_fold(0_u32, |sum, index| Some(sum.wrapping_add(word(bytes, offset + 4 * index)?)));
+        sum == Some(0)
+    };
+    positions(bytes, SECOND_MAGIC, 8).take_while(|offset| *offset < SECOND_SEARCH_LIMIT).find(is_right)
 }

@@ -2,6 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::input::InputFile;
+use crate::input::initramfs::decompressor;
 use crate::kernel::elf::{ModuleElf, is_relocatable};
 
 /// Where the first volume descriptor of ISO 9660 names itself, and how (ECMA-119, section 8.1).
@@ -17,6 +18,10 @@ pub fn foreign(input: &InputFile) -> Option<Diagnostic> {
     let has = |(offset, text): (usize, &[u8])| has_at(&input.bytes, offset, text);
     let no_kernel =
         |what: &str, help: &str| Diagnostic::new(Code::NotElf, format!("`{path}` is no kernel, but {what}")).help(help);
+    if let Some(command) = decompressor(&input.bytes) {
+        let help = format!("decompress it with `{command}`, and name the result: no loader unpacks it here");
+        return Some(no_kernel("a compressed file", &help));
+    }
     if has(ISO_NAME) {
         let help = "name the kernel that was put into it, such as `isodir/boot/kernel.elf`: no GRUB is needed here";
         return Some(no_kernel("the image of a CD (ISO 9660)", help));

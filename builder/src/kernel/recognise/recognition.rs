@@ -2,12 +2,13 @@
 
 use super::facts::Facts;
 use super::foreign::{foreign, unknown};
+use super::other::other_protocol;
 use crate::diagnostics::{Code, Diagnostics};
 use crate::input::InputFile;
 use crate::kernel::addresses::KERNEL_BASE;
 use crate::kernel::elf::{KernelElf, is_relocatable};
 use crate::kernel::linux::has_linux_header;
-use crate::kernel::multiboot::{Header, has_second_header};
+use crate::kernel::multiboot::Header;
 use crate::manifest::Protocol;
 
 /// What each boot protocol makes of a kernel's file, and which one the file speaks.
@@ -57,6 +58,11 @@ fn choose(input: &InputFile, answers: &[Answer]) -> Result<Protocol, (Protocol, 
     if header.is_ok() && !is_relocatable(input) {
         return accepted(Protocol::Multiboot);
     }
+    if !is_relocatable(input)
+        && let Some(other) = other_protocol(input)
+    {
+        return Err((Protocol::Multiboot, other.into()));
+    }
     // Before headers that are wrong: disk images have kernels in them.
     if let Some(foreign) = foreign(input) {
         return Err((Protocol::Stos, foreign.into()));
@@ -69,14 +75,7 @@ fn choose(input: &InputFile, answers: &[Answer]) -> Result<Protocol, (Protocol, 
     if !input.bytes.starts_with(b"\x7fELF") {
         return Err((Protocol::Stos, unknown(input).into()));
     }
-    let is_of_another_sort = |reasons: &Diagnostics| {
-        let codes = [Code::Elf64, Code::WrongMachine, Code::WrongElfType, Code::MalformedElf];
-        reasons.list.first().is_some_and(|first| codes.contains(&first.code))
-    };
     match accepted(Protocol::Stos) {
-        Err((_, ref reasons)) if !is_of_another_sort(reasons) && has_second_header(&input.bytes) => {
-            accepted(Protocol::Multiboot)
-        }
         // A kernel that lies where stos kernels do was meant to be one.
         Err((meant, reasons)) => match accepted(Protocol::Elf) {
             Ok(protocol) if !is_linked_high(input) => Ok(protocol),
