@@ -198,6 +198,8 @@ codes! {
     FirstProgram = "W0011", 0;
     /// A Linux kernel that is not told to write to the serial port.
     NoSerialConsole = "W0012", 0;
+    /// A Multiboot kernel that takes hardware interrupts and has no GDT of its own.
+    NoOwnGdt = "W0013", 0;
 }
 
 impl std::fmt::Display for Code {

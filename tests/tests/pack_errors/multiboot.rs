@@ -3,7 +3,7 @@
 use std::fs;
 
 use stos_tests::bzimage::BzImage;
-use stos_tests::elf::{Content, Elf, Section, Segment};
+use stos_tests::elf::{Content, Elf, Section, Segment, Symbol};
 use stos_tests::fixtures;
 use stos_tests::multiboot::{self, MAGIC, header};
 use stos_tests::tools::pack_in;
@@ -231,4 +231,37 @@ fn files_for_another_loader_are_called_what_they_are_by_every_protocol() {
     let real_mode = BzImage { code32_start: 0, relocatable: 0, version: 0x203, ..BzImage::kernel() }.to_bytes();
     let packed = pack_in(with_protocol(&real_mode, "linux").path(), &["manifest.yaml"]);
     assert!(packed.stderr.contains("but starts in real mode"), "{}", packed.stderr);
+}
+
+#[test]
+fn interrupts_without_a_gdt_are_told_of_where_all_of_it_is_code() {
+    // lidt [0x100000]; sti; hlt; iret
+    let code = [0x0f, 0x01, 0x1d, 0, 0, 0x10, 0, 0xfb, 0xf4, 0xcf];
+    let with_code = |code: &[u8], symbols: &[Symbol]| {
+        let content = [multiboot::bytes(&header(3)), code.to_vec()].concat();
+        let size = u32::try_from(content.len()).unwrap();
+        let segment = Segment { paddr: 0x10_0000, ..Segment::new(0x10_0000, 5, &content) };
+        let sections = vec![Section::text(0, 0x10_0000, size)];
+        Elf { entry: 0x10_000c, segments: vec![segment], sections, symbols: symbols.to_vec(), ..Elf::kernel() }
+            .to_bytes()
+    };
+    let start = &[Symbol::function("_start", 0x10_000c)];
+    let expected = fixtures::folder().join("multiboot/no_gdt.stderr");
+    assert_warned(folder(&with_code(&code, start), "").path(), "manifest.yaml", &expected);
+    let silent = |code: &[u8], symbols: &[Symbol]| {
+        let packed = pack_in(folder(&with_code(code, symbols), "").path(), &["manifest.yaml"]);
+        assert_eq!((packed.status, &*packed.stderr), (Some(0), ""));
+    };
+    // An LGDT anywhere, even within another instruction; no STI, no IRET, no IDT; what no name leads to.
+    silent(&[&code[..], &[0x0f, 0x01, 0x15, 0, 0, 0x10, 0]].concat(), start);
+    silent(&[&code[..], &[0xb8, 0x0f, 0x01, 0x10, 0]].concat(), start);
+    for gone in [7..8, 9..10, 0..7] {
+        let mut code = code;
+        code[gone].fill(0x90);
+        silent(&code, start);
+    }
+    silent(&code, &[]);
+    silent(&code, &[Symbol::variable("table", 0x10_000d, 9)]);
+    // Bytes behind those that are no instruction.
+    silent(&[&[0x0f, 0x0b, 0xff, 0xff][..], &code].concat(), start);
 }

@@ -27,4 +27,4 @@ pub use names::Names;
 pub use section::at_addresses_of;
 pub use section_table::{SECTION_HEADER_SIZE, SectionTable};
 pub use segment::LoadSegment;
-pub use symbols::large_variables;
+pub use symbols::{Label, large_variables};

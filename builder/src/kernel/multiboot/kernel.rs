@@ -4,6 +4,7 @@ use stos_image::GuestRange;
 
 use super::flat::FlatKernel;
 use super::header::{Header, WANTS_VIDEO};
+use super::own_gdt;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, Names, SectionTable};
@@ -84,10 +85,11 @@ impl Kernel {
     }
 
     /// What is probably wrong with it, but for what concerns the protection of pages: paging is off, and the kernel's own affair.
-    pub fn warnings(&self) -> Vec<Diagnostic> {
+    pub fn warnings(&self, input: &InputFile) -> Vec<Diagnostic> {
         let Image::Elf { kernel, .. } = &self.image else { return Vec::new() };
         let concerns_paging = |code| matches!(code, Code::WritableCode | Code::SharedPage);
-        kernel.warnings.list.iter().filter(|warning| !concerns_paging(warning.code)).cloned().collect()
+        let of_the_file = kernel.warnings.list.iter().filter(|warning| !concerns_paging(warning.code)).cloned();
+        of_the_file.chain(own_gdt::warning(input, kernel)).collect()
     }
 
     /// What is loaded where, with words for each part.

@@ -5,6 +5,7 @@ mod facts;
 mod flat;
 mod header;
 mod kernel;
+mod own_gdt;
 mod words;
 
 pub use facts::MultibootFacts;

@@ -41,7 +41,7 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let kernel = Kernel::read(&inputs.kernel.file)?;
     let mut warnings = Diagnostics::default();
     warnings.list.extend(kernel.video_warning(&inputs.kernel.file));
-    warnings.list.extend(kernel.warnings());
+    warnings.list.extend(kernel.warnings(&inputs.kernel.file));
 
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
