@@ -85,7 +85,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, bool)> {
             [multiboot::bytes(&FLAT_HEADER[..7]), multiboot::bytes(&[0x20_0000])].concat(),
             false,
         ),
-        ("multiboot_below_1_mib", below.to_bytes(), false),
+        ("multiboot_below_1_mib", below.to_bytes(), true),
         ("flat_without_address_fields", zeros(64, &[(0, &multiboot::bytes(&HEADER))]), false),
         ("linux", BzImage::kernel().to_bytes(), true),
         ("linux_too_old", BzImage { version: 0x205, ..BzImage::kernel() }.to_bytes(), false),

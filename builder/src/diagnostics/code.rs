@@ -112,8 +112,8 @@ codes! {
     NothingToLoad = "E0029", STATUS_DATA;
     /// A module with common symbols, which no linker has given a place yet.
     CommonSymbols = "E0030", STATUS_DATA;
-    /// A kernel that would be loaded below 1 MiB.
-    LoadedBelowOneMib = "E0031", STATUS_DATA;
+    /// A kernel that would be loaded in the first page or in the PC's hole.
+    LoadedWhereNoneMay = "E0031", STATUS_DATA;
     /// Kernel, modules, initramfs and heap do not fit where they must lie.
     DoesNotFit = "E0040", STATUS_DATA;
     /// Two things claim the same guest memory.

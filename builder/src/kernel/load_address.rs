@@ -2,7 +2,7 @@
 
 use stos_image::GuestRange;
 
-use super::addresses::{HIGH_MEMORY, KERNEL_BASE, LOW_MEMORY_END};
+use super::addresses::{FIRST_PAGE_END, HIGH_MEMORY, KERNEL_BASE, LOW_MEMORY_END};
 use super::elf::LoadSegment;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::input::InputFile;
@@ -33,28 +33,29 @@ impl Part {
     }
 }
 
-/// Checks that a part of the kernel lies at 1 MiB or above.
+/// Checks that a part of the kernel lies neither in the first page nor in the PC's hole.
 ///
 /// # Errors
 /// Says what is there instead.
 pub fn check_start(input: &InputFile, part: &Part) -> Result<(), Diagnostic> {
     let (path, Part { range, what, .. }) = (&input.path, part);
     let (low_end, high) = (u64::from(LOW_MEMORY_END), u64::from(HIGH_MEMORY));
-    if range.start.0 < high {
-        let problem = if range.end() > low_end {
+    let in_hole = range.start.0 < high && range.end() > low_end;
+    if in_hole || range.start.0 < FIRST_PAGE_END.into() {
+        let problem = if in_hole {
             format!("in the PC's hole, {low_end:#x}-{:#x}, where video memory and ROMs are", high - 1)
         } else {
-            "below 1 MiB".to_owned()
+            format!("in the first page, 0x0-{:#x}, where the firmware's data is", FIRST_PAGE_END - 1)
         };
         let message = format!("`{path}`: {what} would be loaded {problem}");
         let diagnostic = input
-            .complain(Code::LoadedBelowOneMib, message)
+            .complain(Code::LoadedWhereNoneMay, message)
             .note(format!("it takes guest-physical {range}, {} bytes ({:#x})", range.size, range.size));
         // What GNU ld makes of `-Ttext=0x100000` without a linker script: the headers, on the page before the code.
         return Err(if part.begins_with_headers && range.end() > high {
             diagnostic.help("it begins with the ELF headers, which ld puts before the code: link with the kernel's script, or with `-Ttext-segment=0x100000` instead of `-Ttext=0x100000`")
         } else {
-            diagnostic.help("write `. = 1M;` before the first section in the linker script: low memory is the loader's")
+            diagnostic.help("write `. = 1M;` before the first section in the linker script")
         });
     }
     Ok(())

@@ -68,9 +68,9 @@ impl Protocol {
             Self::Stos => {
                 "kernel, modules, initramfs, early heap and stack take the first 4 MiB; the frame array begins there"
             }
-            Self::Multiboot => "the kernel is loaded at 1 MiB or above, and the modules behind it",
+            Self::Multiboot => "kernels are mostly loaded at 1 MiB, and the modules behind them",
             Self::Linux => "the kernel unpacks itself, and needs room for that beside the initramfs",
-            Self::Elf => "the first MiB is mostly the PC's, so that kernels begin at 1 MiB",
+            Self::Elf => "the first MiB is mostly the PC's, so that most kernels begin at 1 MiB",
         }
     }
 

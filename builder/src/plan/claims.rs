@@ -38,9 +38,25 @@ impl Claims {
         Self { list: Vec::new(), link_address }
     }
 
-    /// The first address of whole pages from `start` on, with `size` bytes before `end` that nobody claims.
-    pub fn first_free(&self, start: u64, end: u64, size: u64) -> Option<u64> {
-        let mut ranges: Vec<GuestRange> = self.list.iter().map(|claim| claim.range).collect();
+    /// True when nobody claims a byte of `range`.
+    pub fn is_free(&self, range: GuestRange) -> bool {
+        self.list.iter().all(|claim| !claim.range.overlaps(range))
+    }
+
+    /// True when a kernel claims a byte of `range`.
+    pub fn has_kernel_in(&self, range: GuestRange) -> bool {
+        self.list.iter().any(|claim| claim.kind == RegionKind::Kernel && claim.range.overlaps(range))
+    }
+
+    /// What is claimed so far.
+    pub fn ranges(&self) -> impl Iterator<Item = GuestRange> {
+        self.list.iter().map(|claim| claim.range)
+    }
+
+    /// The first address of whole pages from `start` on, with `size` bytes before `end` that nobody claims and that are not in
+    /// `kept_free`.
+    pub fn first_free(&self, start: u64, end: u64, size: u64, kept_free: GuestRange) -> Option<u64> {
+        let mut ranges: Vec<GuestRange> = self.ranges().chain([kept_free]).collect();
         ranges.sort_unstable();
         let mut candidate = start.next_multiple_of(PAGE_SIZE);
         for range in ranges.iter().filter(|range| range.end() > start) {

@@ -6,10 +6,14 @@
 //! 0x02000  page directory of double faults, where it does not; GDT, TSSs, table pseudo-descriptors, interrupt descriptor tables, fault record, stack for double faults
 //! 0x03000  trampoline and fault catcher code
 //! 0x04000  boot stack: used until paging is on, by the trampoline or the kernel, and by the fault catcher
+//!          these four are the boot pages; they lie elsewhere where a kernel without paging is loaded there
 //! 0x9fc00  what a PC reserves: extended BIOS data area, video memory, ROMs; up to 0x100000
 //! ```
 
-use crate::kernel::BIG_PAGE;
+use stos_image::{GuestRange, PAGE_SIZE};
+
+use super::claims::Claims;
+use crate::kernel::{BIG_PAGE, HIGH_MEMORY, LOW_MEMORY_END};
 
 /// The null page.
 pub const NULL_PAGE: u32 = 0;
@@ -60,3 +64,89 @@ pub const FRAME_SIZE: u64 = 24;
 pub const FRAME_ARRAY_LAST_ENTRY: u32 = 1022;
 /// Bytes that must be left for the kernel's early heap. Seven real modules used 15.5 KB; five died with 12 KiB.
 pub const HEAP_RESERVE: u32 = 64 << 10;
+
+/// Where the boot pages are. The constants above have their addresses at the usual place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootPages {
+    start: u32,
+}
+
+impl BootPages {
+    /// The usual place: right behind the null page.
+    pub const USUAL: Self = Self { start: PAGE_DIRECTORY };
+    const SIZE: u32 = BOOT_STACK_END - PAGE_DIRECTORY;
+
+    /// Where something is that is at `usual` at the usual place.
+    pub const fn at(self, usual: u32) -> u32 {
+        usual - PAGE_DIRECTORY + self.start
+    }
+
+    /// All of them.
+    pub fn range(self) -> GuestRange {
+        GuestRange::new(self.start.into(), Self::SIZE.into())
+    }
+
+    /// The usual place, or where a kernel lies there, the first free one: in low memory, else above it. Where there is none, it is
+    /// the usual one, for the collision to be told.
+    pub fn beside_kernel(claims: &Claims, memory_size: u64) -> Self {
+        if !claims.has_kernel_in(Self::USUAL.range()) {
+            return Self::USUAL;
+        }
+        let step = usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX);
+        let places = (PAGE_DIRECTORY..BIG_PAGE).step_by(step).map(|start| Self { start });
+        let hole = GuestRange::new(LOW_MEMORY_END.into(), u64::from(HIGH_MEMORY - LOW_MEMORY_END));
+        let is_free =
+            |range: GuestRange| range.ends_within(memory_size) && !range.overlaps(hole) && claims.is_free(range);
+        places.into_iter().find(|place| place.can_map_themselves() && is_free(place.range())).unwrap_or(Self::USUAL)
+    }
+
+    /// The page directory of double faults is a page table, too, with an entry for each boot page: that for page n is at byte 4n,
+    /// where nothing else of its page may lie.
+    fn can_map_themselves(self) -> bool {
+        let first = self.start / 0x1000 * 4;
+        let entries = first..first + Self::SIZE / 0x1000 * 4;
+        let tables = [
+            (DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_DIRECTORY + 4),
+            (UNPAGED_GDT, POINTERS),
+            (DOUBLE_FAULT_TSS, HIGH_IDT),
+            (FAULT_RECORD, DOUBLE_FAULT_STACK_END),
+        ];
+        let in_page = |address: u32| address - DOUBLE_FAULT_DIRECTORY;
+        entries.end <= 0x1000
+            && tables.iter().all(|(start, end)| entries.end <= in_page(*start) || in_page(*end) <= entries.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stos_image::{Permissions, RegionKind};
+
+    fn place_beside(kernel: &[(u32, u64)], memory_size: u64) -> u32 {
+        let mut claims = Claims::default();
+        for &(start, size) in kernel {
+            claims.add(start, size, RegionKind::Kernel, Permissions::all(), "kernel", None);
+        }
+        BootPages::beside_kernel(&claims, memory_size).start
+    }
+
+    #[test]
+    fn the_boot_pages_move_only_where_a_kernel_lies_on_them() {
+        for (kernel, start) in [
+            (&[(0x10_0000, 0x1000)][..], 0x1000),
+            (&[(0x5000, 0x1000)], 0x1000),
+            (&[(0x1000, 1)], 0x2000),
+            (&[(0x4fff, 1)], 0x5000),
+            (&[(0x1000, 0x7000)], 0x8000),
+            (&[(0x1000, 0xb000)], 0xc000),
+            // From there on, the tables in their page are in the way of the entries that map them.
+            (&[(0x1000, 0xb001)], 0x4_0000),
+            (&[(0x1000, 0x4_0000)], 0x4_1000),
+            (&[(0x1000, 0x9_e000)], 0x18_0000),
+            (&[(0x1000, 0x9_e000), (0x10_0000, 0x10_0000)], 0x20_0000),
+        ] {
+            assert_eq!(place_beside(kernel, 4 << 20), start, "{kernel:x?}");
+        }
+        assert_eq!(place_beside(&[(0x1000, 0x9_e000), (0x10_0000, 0x10_0000)], 2 << 20), 0x1000);
+    }
+}

@@ -8,6 +8,8 @@ mod memory_map;
 mod placer;
 
 pub use claims::Claim;
+#[cfg(test)]
+pub use claims::Claims;
 pub use guest::{OwnedChunk, Plan, limit_reached};
 pub use memory::Memory;
 pub use memory_map::{declared_map, reserve};

@@ -15,7 +15,7 @@ pub struct Placer {
     high: u64,
     /// End of guest memory.
     end: Located<u64>,
-    /// Whole pages that the manifest reserves.
+    /// What is taken: whole pages that the manifest reserves, and what else there is; sorted.
     reserved: Vec<GuestRange>,
 }
 
@@ -25,6 +25,14 @@ impl Placer {
         let mut reserved: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value.pages()).collect();
         reserved.sort_unstable();
         Self { low: BOOT_STACK_END.into(), high: kernel_end.into(), end: manifest.memory.clone(), reserved }
+    }
+
+    /// With further memory that is taken.
+    #[must_use]
+    pub fn around(mut self, taken: Vec<GuestRange>) -> Self {
+        self.reserved.extend(taken);
+        self.reserved.sort_unstable();
+        self
     }
 
     /// Room for `size` bytes behind the kernel.

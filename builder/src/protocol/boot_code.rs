@@ -6,11 +6,11 @@ use iced_x86::{BlockEncoderOptions, IcedError};
 use super::fault_catcher::fault_catcher;
 use super::trampoline::halt;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::plan::layout::BOOT_CODE;
+use crate::plan::layout::{BOOT_CODE, BootPages};
 
 /// The assembled boot code.
 pub struct BootCode {
-    /// Bytes from [`BOOT_CODE`] on.
+    /// Bytes in the place of [`BOOT_CODE`] and on.
     pub bytes: Vec<u8>,
     /// Physical address of the trampoline's first instruction; without one, of the code that halts when a kernel returns.
     pub start: u32,
@@ -30,6 +30,7 @@ pub struct BootCode {
 /// # Errors
 /// Only when an instruction can't be encoded, which no choice of addresses causes.
 pub fn assemble(
+    pages: BootPages,
     calls_kernel: bool,
     begin: impl FnOnce(&mut CodeAssembler) -> Result<Option<CodeLabel>, IcedError>,
 ) -> Result<BootCode, Diagnostic> {
@@ -37,12 +38,13 @@ pub fn assemble(
         let mut asm = CodeAssembler::new(32)?;
         let start = begin(&mut asm)?;
         let entries = fault_catcher(&mut asm)?;
-        let assembled = asm.assemble_options(BOOT_CODE.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
-        // Everything lies in the first page of a 32-bit address space.
+        let code = pages.at(BOOT_CODE);
+        let assembled = asm.assemble_options(code.into(), BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)?;
+        // Everything lies in a page of a 32-bit address space.
         let address = |label: &CodeLabel| assembled.label_ip(label).map(|ip| u32::try_from(ip).unwrap_or(u32::MAX));
         let handlers = entries.handlers.iter().map(address).collect::<Result<Vec<u32>, _>>()?;
-        let trampoline_size = handlers.first().map_or(0, |first| first - BOOT_CODE);
-        let start = start.as_ref().map_or(Ok(BOOT_CODE), address)?;
+        let trampoline_size = handlers.first().map_or(0, |first| first - code);
+        let start = start.as_ref().map_or(Ok(code), address)?;
         let double_fault = address(&entries.double_fault)?;
         let bytes = assembled.inner.code_buffer;
         Ok(BootCode { bytes, start, trampoline_size, calls_kernel, handlers, double_fault })
@@ -56,8 +58,8 @@ pub fn assemble(
 ///
 /// # Errors
 /// As for [`assemble`].
-pub fn without_paging() -> Result<BootCode, Diagnostic> {
-    assemble(false, |asm| halt(asm).map(|()| None))
+pub fn without_paging(pages: BootPages) -> Result<BootCode, Diagnostic> {
+    assemble(pages, false, |asm| halt(asm).map(|()| None))
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_code_fits_its_page_and_has_a_handler_per_vector() {
-        let code = assemble(true, |asm| trampoline(asm, 0xc010_0000, 0xc010_4000).map(Some)).unwrap();
+        let code = assemble(BootPages::USUAL, true, |asm| trampoline(asm, 0xc010_0000, 0xc010_4000).map(Some)).unwrap();
         assert!(code.bytes.len() < 0x1000, "{} bytes", code.bytes.len());
         assert_eq!(code.handlers.len(), 32);
         assert!(code.handlers.windows(2).all(|pair| pair[0] < pair[1]));
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_addresses_in_the_code_are_those_that_were_asked_for() {
-        let code = assemble(true, |asm| trampoline(asm, 0xc012_3456, 0xc065_4320).map(Some)).unwrap();
+        let code = assemble(BootPages::USUAL, true, |asm| trampoline(asm, 0xc012_3456, 0xc065_4320).map(Some)).unwrap();
         let trampoline = &code.bytes[..code.trampoline_size as usize];
         for address in [0xc012_3456_u32, 0xc065_4320, KERNEL_BASE + STACK_TOP, KERNEL_BASE + POINTERS] {
             assert!(trampoline.windows(4).any(|word| word == address.to_le_bytes()), "{address:#x} is missing");
@@ -87,7 +89,7 @@ mod tests {
 
     #[test]
     fn without_paging_there_is_only_a_halt_before_the_catcher() {
-        let code = without_paging().unwrap();
+        let code = without_paging(BootPages::USUAL).unwrap();
         assert_eq!((code.start, &code.bytes[..2]), (BOOT_CODE, &[0xfa, 0xf4][..]));
         assert_eq!(code.handlers[0], BOOT_CODE + code.trampoline_size);
     }

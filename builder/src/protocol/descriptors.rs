@@ -7,8 +7,8 @@ use stos_x86::tasks::{TSS_SIZE, TaskState};
 
 use crate::kernel::KERNEL_BASE;
 use crate::plan::layout::{
-    BOOT_STACK_END, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT, LOW_IDT,
-    PAGE_DIRECTORY, TSS, UNPAGED_GDT,
+    BOOT_STACK_END, BootPages, DOUBLE_FAULT_DIRECTORY, DOUBLE_FAULT_STACK_END, DOUBLE_FAULT_TSS, GDT, HIGH_IDT,
+    LOW_IDT, PAGE_DIRECTORY, TSS, UNPAGED_GDT,
 };
 
 /// Entries of the GDT.
@@ -34,28 +34,36 @@ pub struct Tables {
     entry_tss: u16,
     /// Virtual address of physical 0 where the tables are used: 0 but for a kernel in the upper half.
     base: u32,
-    /// Physical address of the page directory that a double fault's task uses.
+    /// What a double fault's task uses as page directory, by its address at the usual place.
     double_fault_directory: u32,
+    /// Where the boot pages are.
+    pub pages: BootPages,
 }
 
 impl Tables {
     /// For a kernel in the upper half of the address space, which the trampoline calls with paging on.
-    pub const STOS: Self =
-        Self { code: 0x08, data: 0x10, entry_tss: 0x18, base: KERNEL_BASE, double_fault_directory: PAGE_DIRECTORY };
+    pub const STOS: Self = Self {
+        code: 0x08,
+        data: 0x10,
+        entry_tss: 0x18,
+        base: KERNEL_BASE,
+        double_fault_directory: PAGE_DIRECTORY,
+        pages: BootPages::USUAL,
+    };
 
     /// For a kernel that is entered with paging off, with flat segments at these selectors: two of 0x08, 0x10 and 0x18.
-    pub const fn unpaged(code: u16, data: u16) -> Self {
+    pub const fn unpaged(code: u16, data: u16, pages: BootPages) -> Self {
         let double_fault_directory = DOUBLE_FAULT_DIRECTORY;
-        Self { code, data, entry_tss: RUNNING_TSS_SELECTOR, base: 0, double_fault_directory }
+        Self { code, data, entry_tss: RUNNING_TSS_SELECTOR, base: 0, double_fault_directory, pages }
     }
 
-    /// As [`Tables::unpaged`], for a kernel that is called with paging on, by a page directory at [`PAGE_DIRECTORY`] that maps the
+    /// As [`Tables::unpaged`], for a kernel that is called with paging on, by a page directory in the place of [`PAGE_DIRECTORY`] that maps the
     /// boot pages to themselves.
-    pub const fn mapped_to_themselves(code: u16, data: u16) -> Self {
-        Self { double_fault_directory: PAGE_DIRECTORY, ..Self::unpaged(code, data) }
+    pub const fn mapped_to_themselves(code: u16, data: u16, pages: BootPages) -> Self {
+        Self { double_fault_directory: PAGE_DIRECTORY, ..Self::unpaged(code, data, pages) }
     }
 
-    /// True when the double fault's task needs a page directory of its own, at [`DOUBLE_FAULT_DIRECTORY`].
+    /// True when the double fault's task needs a page directory of its own, in the place of [`DOUBLE_FAULT_DIRECTORY`].
     pub const fn needs_double_fault_directory(self) -> bool {
         self.double_fault_directory == DOUBLE_FAULT_DIRECTORY
     }
@@ -69,6 +77,11 @@ impl Tables {
         TableRegister { base: self.gdt_address(), limit: GDT_ENTRIES * 8 - 1 }
     }
 
+    /// For the IDT that is at `usual` at the usual place.
+    fn idtr(self, usual: u32) -> TableRegister {
+        TableRegister { base: self.pages.at(usual), limit: 32 * 8 - 1 }
+    }
+
     fn code_segment(self) -> Segment {
         Segment::flat(self.code, Segment::CODE_ACCESS)
     }
@@ -79,7 +92,7 @@ impl Tables {
 
     /// Physical address of the GDT.
     pub const fn gdt_address(self) -> u32 {
-        if self.is_paged() { GDT } else { UNPAGED_GDT }
+        self.pages.at(if self.is_paged() { GDT } else { UNPAGED_GDT })
     }
 
     /// Flat code, flat data, and the task state segments, each at its selector.
@@ -89,9 +102,9 @@ impl Tables {
         for segment in [
             self.code_segment(),
             self.data_segment(),
-            tss(self.entry_tss, TSS),
-            tss(RUNNING_TSS_SELECTOR, self.base + TSS),
-            tss(DOUBLE_FAULT_SELECTOR, self.base + DOUBLE_FAULT_TSS),
+            tss(self.entry_tss, self.pages.at(TSS)),
+            tss(RUNNING_TSS_SELECTOR, self.base + self.pages.at(TSS)),
+            tss(DOUBLE_FAULT_SELECTOR, self.base + self.pages.at(DOUBLE_FAULT_TSS)),
         ] {
             table[usize::from(segment.selector / 8)] = segment.descriptor();
         }
@@ -100,7 +113,7 @@ impl Tables {
 
     /// A TSS whose only content is the stack for a change to privilege level 0.
     pub fn tss(self) -> Vec<u8> {
-        TaskState { esp0: BOOT_STACK_END, ss0: self.data, ..TaskState::default() }.encode()
+        TaskState { esp0: self.pages.at(BOOT_STACK_END), ss0: self.data, ..TaskState::default() }.encode()
     }
 
     /// The task of a double fault: `handler` on a stack of its own, with the page directory of the image. That stack is what
@@ -108,11 +121,12 @@ impl Tables {
     /// that page, and nothing further has to be there. A word above it stays free, for the handler to take as an error code when
     /// vector 8 comes from an 8259, without one.
     pub fn double_fault_tss(self, handler: u32) -> Vec<u8> {
+        let stack = self.base + self.pages.at(DOUBLE_FAULT_STACK_END) - 4;
         let task = TaskState {
-            cr3: self.double_fault_directory,
+            cr3: self.pages.at(self.double_fault_directory),
             eip: self.base + handler,
             eflags: EFLAGS_FIXED,
-            general: GeneralRegisters { esp: self.base + DOUBLE_FAULT_STACK_END - 4, ..GeneralRegisters::default() },
+            general: GeneralRegisters { esp: stack, ..GeneralRegisters::default() },
             cs: self.code,
             data: self.data,
             ..TaskState::default()
@@ -140,7 +154,7 @@ impl Tables {
             let used = TableRegister { base: table.base + self.base, ..table };
             [&used.pseudo_descriptor()[..], &[0; 2]].concat()
         };
-        [pointer(self.gdtr()), pointer(idtr(HIGH_IDT))].concat()
+        [pointer(self.gdtr()), pointer(self.idtr(HIGH_IDT))].concat()
     }
 
     /// The CPU state at the first instruction, at `eip`: paging off, flat segments, the fault catcher in charge.
@@ -150,14 +164,14 @@ impl Tables {
             eip,
             eflags: EFLAGS_FIXED,
             cr0: CR0_PE | CR0_ET,
-            cr3: if self.is_paged() { PAGE_DIRECTORY } else { 0 },
+            cr3: if self.is_paged() { self.pages.at(PAGE_DIRECTORY) } else { 0 },
             cr4: if self.is_paged() { CR4_PSE } else { 0 },
             gdtr: self.gdtr(),
-            idtr: idtr(LOW_IDT),
+            idtr: self.idtr(LOW_IDT),
             segments: Segments::new(
                 self.code_segment(),
                 self.data_segment(),
-                tss_segment(self.entry_tss, TSS, Segment::BUSY_TSS_ACCESS),
+                tss_segment(self.entry_tss, self.pages.at(TSS), Segment::BUSY_TSS_ACCESS),
             ),
         }
     }
@@ -170,10 +184,6 @@ fn tss_segment(selector: u16, base: u32, access: u16) -> Segment {
 /// The bytes of an IDT.
 fn table_of(gates: impl Iterator<Item = Gate>) -> Vec<u8> {
     gates.flat_map(|gate| gate.encode().to_le_bytes()).collect()
-}
-
-fn idtr(base: u32) -> TableRegister {
-    TableRegister { base, limit: 32 * 8 - 1 }
 }
 
 #[cfg(test)]
@@ -199,7 +209,7 @@ mod tests {
 
     #[test]
     fn with_paging_off_everything_is_at_its_physical_address() {
-        let tables = Tables::unpaged(0x10, 0x18);
+        let tables = Tables::unpaged(0x10, 0x18, BootPages::USUAL);
         let expected =
             [0, 0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x0000_8900_2080_0067, 0x0000_8900_2180_0067];
         assert_eq!(gdt_words(tables), expected);

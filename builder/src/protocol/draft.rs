@@ -7,6 +7,7 @@ use super::boot_pages::fault_catcher;
 use crate::diagnostics::Diagnostics;
 use crate::input::{Inputs, recipes};
 use crate::manifest::{Manifest, RecordedPaths};
+use crate::plan::layout::BootPages;
 use crate::plan::{Memory, Plan};
 
 /// What a protocol has worked out.
@@ -15,6 +16,8 @@ pub struct Draft {
     pub memory: Memory,
     /// The memory map that the kernel is told.
     pub memory_map: Vec<MapRange>,
+    /// Where the boot pages are.
+    pub pages: BootPages,
     /// The CPU at the first instruction.
     pub entry: EntryState,
     /// Names of addresses.
@@ -29,7 +32,7 @@ impl Draft {
     /// # Errors
     /// Everything that collides.
     pub fn finish(self, manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
-        let Self { memory, memory_map, entry, symbols, warnings } = self;
+        let Self { memory, memory_map, pages, entry, symbols, warnings } = self;
         let paths = RecordedPaths::new(manifest);
         let (origins, kept) = recipes(inputs.all().zip(paths.all()), &memory.loads);
         let description = Description {
@@ -40,7 +43,7 @@ impl Draft {
             memory_map,
             regions: memory.claims.settle()?,
             entry,
-            fault_catcher: Some(fault_catcher()),
+            fault_catcher: Some(fault_catcher(pages)),
             run: manifest.run.clone(),
             inputs: origins,
             manifest: manifest.to_yaml()?,

@@ -50,6 +50,12 @@ pub fn all() -> Vec<Guest> {
             "  hint: stack overflow: the stack has grown down to ESP 0x00006000",
         ]),
         as_the_page_says("examples/elf/machine.c", guest("elf machine", "elf/machine", "", 0, "")),
+        guest("elf at 0x1000", "elf/hello_low", "", 0, HELLO),
+        guest("elf at 0x1000 with paging", "elf/hello_low", "paging: {}", 0, HELLO),
+        guest("elf stack overflow at 0x1000", "elf/overflow_low", "paging: {}", 102, "overflow: recursing\n").says(&[
+            "#DF (double fault) at 0x0000100a (recurse+0x0)",
+            "  hint: stack overflow: the stack has grown down to ESP 0x",
+        ]),
         guest("elf ticks", "elf/ticks", "", 0, "ticks: lost ones are lost\n"),
         Guest {
             stdout: Text::With(&["write_text: writing to its code\n"], &[]),

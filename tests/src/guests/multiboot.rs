@@ -1,4 +1,4 @@
-//! Multiboot guests: one program, linked in five ways, and told by its command line what to do.
+//! Multiboot guests: one program, linked in six ways, and told by its command line what to do.
 
 use super::guest::Guest;
 use super::text::Text;
@@ -69,6 +69,17 @@ pub fn all() -> Vec<Guest> {
             ..guest("multiboot double fault", "multiboot/upper", "stack", 102, "")
         }
         .says(&["#DF (double fault) at 0xc010", "the stack is bad: ESP is 0xdead0000"]),
+        checked("multiboot at 0x1000", "multiboot/low"),
+        Guest {
+            stdout: after(&["pushing at 0xDEAD0000\n"]),
+            ..guest("multiboot double fault at 0x1000", "multiboot/low", "stack", 102, "")
+        }
+        .says(&["#DF (double fault) at 0xc000", "the stack is bad: ESP is 0xdead0000"]),
+        Guest {
+            stdout: after(&["cmdline \"return\"\n"]),
+            ..guest("multiboot kernel at 0x1000 returns", "multiboot/low", "return", 104, "")
+        }
+        .says(&["the kernel's entry function returned, which a kernel must never do"]),
         Guest {
             stdout: after(&["cmdline \"return\"\n"]),
             ..guest("multiboot kernel returns", "multiboot/check", "return", 104, "")

@@ -51,7 +51,7 @@ fn mapped(name: &str, kernel: &Elf, paging: &str) {
 #[test]
 fn segments_where_no_memory_is_free_are_refused() {
     let begins_at = |paddr| Elf { entry: paddr, ..with_segments(vec![code_at(paddr)]) };
-    refused("entry_on_the_boot_pages", &begins_at(0x2000), "");
+    refused("entry_in_the_first_page", &begins_at(0x800), "");
     refused("entry_in_the_pc_hole", &begins_at(0xa_0000), "");
     refused("entry_headers_before_the_code", &with_segments(vec![code_at(0xf_f000), code_at(0x10_0000)]), "");
     refused("entry_outside_memory", &with_segments(vec![code_at(0x20_0000)]), "");

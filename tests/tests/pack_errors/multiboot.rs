@@ -105,14 +105,14 @@ fn address_fields_that_can_not_be_right_are_refused() {
     refuse("fields_cut_off", &flat([0; 5])[..20]);
     refuse("fields_that_are_offsets", &flat([0x10_0000, 0x10_0000, 0, 0, 0x20]));
     refuse("fields_before_the_file", &flat([0x10_1000, 0x10_0000, 0, 0, 0x10_1020]));
-    refuse("fields_below_1_mib", &flat([0x7c00, 0x7c00, 0, 0, 0x7c20]));
+    refuse("fields_in_the_first_page", &flat([0x800, 0x800, 0, 0, 0x820]));
     refuse("fields_past_all_memory", &flat([0xc010_0000, 0xc010_0000, 0, 0, 0xc010_0020]));
     refuse("fields_past_memory", &flat([0x10_0000, 0x10_0000, 0, 0x100_0000, 0x10_0020]));
 }
 
 #[test]
 fn kernels_that_lie_where_none_may_are_refused() {
-    refuse("below_1_mib", &kernel(0x7c00, &header(3)).to_bytes());
+    refuse("in_the_first_page", &kernel(0x800, &header(3)).to_bytes());
     refuse("in_the_pc_hole", &kernel(0xb_8000, &header(3)).to_bytes());
     refuse("headers_before_the_kernel", &kernel(0xf_f000, &[header(3).to_vec(), vec![0; 1024]].concat()).to_bytes());
     refuse("past_memory", &kernel(0x100_0000, &header(3)).to_bytes());

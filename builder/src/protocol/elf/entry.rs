@@ -8,7 +8,7 @@ use crate::input::InputFile;
 use crate::kernel::elf::{KernelElf, LoadSegment};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END};
 use crate::manifest::{Eip, Manifest};
-use crate::plan::layout::{BOOT_STACK_END, PAGE_DIRECTORY};
+use crate::plan::layout::{BootPages, PAGE_DIRECTORY};
 
 /// The address that a kernel is entered at: with paging on a virtual one, else a physical one.
 ///
@@ -103,9 +103,9 @@ fn symbol(kernel: &KernelElf, file: &InputFile, name: &str) -> Result<u32, Diagn
 }
 
 /// Who owns the word at `physical` and must not lose it to a stack. Memory that the kernel may write to may well be its stack.
-fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
+fn owner(kernel: &KernelElf, pages: BootPages, physical: u32) -> Option<String> {
     let holds = |start: u32, end: u64| u64::from(physical) + 4 > start.into() && u64::from(physical) < end;
-    if holds(PAGE_DIRECTORY, BOOT_STACK_END.into()) {
+    if holds(pages.at(PAGE_DIRECTORY), pages.range().end()) {
         return Some("in the boot pages".to_owned());
     }
     if holds(LOW_MEMORY_END, HIGH_MEMORY.into()) {
@@ -121,6 +121,7 @@ fn owner(kernel: &KernelElf, physical: u32) -> Option<String> {
 pub fn check_stack(
     manifest: &Manifest,
     kernel: &KernelElf,
+    pages: BootPages,
     mappings: Option<&Mappings>,
     found: &mut Diagnostics,
 ) -> bool {
@@ -140,7 +141,7 @@ pub fn check_stack(
         Ok(physical) if u64::from(physical) + 4 > memory => {
             format!("leads to physical {physical:#x}, past the end of guest memory at {memory:#x}")
         }
-        Ok(physical) => match owner(kernel, physical) {
+        Ok(physical) => match owner(kernel, pages, physical) {
             Some(owner) => format!("is {owner}"),
             None => return true,
         },

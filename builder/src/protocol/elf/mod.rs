@@ -16,7 +16,7 @@ use crate::input::{InputFile, Inputs};
 use crate::kernel::elf::{KernelElf, Names};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, Part, check_ends};
 use crate::manifest::{Manifest, Paging, SegmentMapping};
-use crate::plan::layout::{BOOT_STACK_END, NULL_PAGE, PAGE_DIRECTORY};
+use crate::plan::layout::{BOOT_STACK_END, BootPages, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map};
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
@@ -46,29 +46,26 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
         // Each segment is mapped at its own distance.
         warnings.list.retain(|warning| warning.code != Code::SegmentDistances);
     }
-    let mut own = vec![Own {
-        range: GuestRange::new(PAGE_DIRECTORY.into(), u64::from(BOOT_STACK_END - PAGE_DIRECTORY)),
-        name: "boot pages",
-        mapped: true,
-    }];
+    let pages = BootPages::beside_kernel(&memory.claims, manifest.memory.value);
+    let mut own = vec![Own { range: pages.range(), name: "boot pages", mapped: true }];
     let esp = if let Some(esp) = &wanted.esp {
         esp.value
     } else {
         // Pages of 4 MiB are too coarse for a guard.
         let guarded = paging.is_some_and(|paging| paging.page_size == PageSize::Small);
-        memory.place_stack(manifest, guarded, &mut own)?
+        memory.place_stack(manifest, pages, guarded, &mut own)?
     };
     let mappings = match paging {
-        Some(paging) => Some(memory.place_page_tables(manifest, paging, &kernel, &loaded.file, &own)?),
+        Some(paging) => Some(memory.place_page_tables(manifest, pages, paging, &kernel, &loaded.file, &own)?),
         None => None,
     };
     let target = entry::address(manifest, &loaded.file, &kernel, mappings.as_ref())?;
-    let has_stack = entry::check_stack(manifest, &kernel, mappings.as_ref(), &mut warnings);
+    let has_stack = entry::check_stack(manifest, &kernel, pages, mappings.as_ref(), &mut warnings);
 
-    let boot_code = Start { target, has_stack, paged_eax: paging.map(|_| wanted.registers.eax) }.assemble()?;
+    let boot_code = Start { target, has_stack, paged_eax: paging.map(|_| wanted.registers.eax) }.assemble(pages)?;
     let tables = match mappings {
-        Some(_) => Tables::mapped_to_themselves(0x08, 0x10),
-        None => Tables::unpaged(0x08, 0x10),
+        Some(_) => Tables::mapped_to_themselves(0x08, 0x10, pages),
+        None => Tables::unpaged(0x08, 0x10, pages),
     };
     memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(tables, &boot_code);
@@ -77,17 +74,24 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let mut entry = tables.entry_state(boot_code.start, GeneralRegisters { esp, ..wanted.registers });
     if let Some(mappings) = &mappings {
         entry.cr0 = PAGED_CR0 & !CR0_PG;
-        entry.cr3 = PAGE_DIRECTORY;
+        entry.cr3 = pages.at(PAGE_DIRECTORY);
         entry.cr4 = if mappings.space.has_big_pages() { CR4_PSE } else { 0 };
     }
-    Draft { memory, memory_map, entry, symbols: names.finish(), warnings }.finish(manifest, inputs)
+    Draft { memory, memory_map, pages, entry, symbols: names.finish(), warnings }.finish(manifest, inputs)
 }
 
-/// The first free `size` bytes of whole pages: in low memory behind the boot pages, or else from 1 MiB on.
-fn room(memory: &Memory, manifest: &Manifest, size: u64, what: &str) -> Result<GuestRange, Diagnostic> {
+/// The first free `size` bytes of whole pages: in low memory behind the usual place of the boot pages, or else from 1 MiB on.
+fn room(
+    memory: &Memory,
+    manifest: &Manifest,
+    pages: BootPages,
+    size: u64,
+    what: &str,
+) -> Result<GuestRange, Diagnostic> {
     let low = (u64::from(BOOT_STACK_END), u64::from(LOW_MEMORY_END));
     let high = (u64::from(HIGH_MEMORY), manifest.memory.value);
-    let free = [low, high].into_iter().find_map(|(start, end)| memory.claims.first_free(start, end, size));
+    let free =
+        [low, high].into_iter().find_map(|(start, end)| memory.claims.first_free(start, end, size, pages.range()));
     free.map(|start| GuestRange::new(start, size)).ok_or_else(|| {
         let message = format!("{what} do not fit into guest memory, which ends at {:#x}", manifest.memory.value);
         Diagnostic::new(Code::DoesNotFit, message)
@@ -99,9 +103,15 @@ fn room(memory: &Memory, manifest: &Manifest, size: u64, what: &str) -> Result<G
 
 impl Memory {
     /// A stack of our own, between guards where paging can make them; returns its top.
-    fn place_stack(&mut self, manifest: &Manifest, guarded: bool, own: &mut Vec<Own>) -> Result<u32, Diagnostic> {
+    fn place_stack(
+        &mut self,
+        manifest: &Manifest,
+        pages: BootPages,
+        guarded: bool,
+        own: &mut Vec<Own>,
+    ) -> Result<u32, Diagnostic> {
         let guard = if guarded { GUARD_SIZE } else { 0 };
-        let room = room(self, manifest, guard + STACK_SIZE + guard, "the pages of the stack")?;
+        let room = room(self, manifest, pages, guard + STACK_SIZE + guard, "the pages of the stack")?;
         // Guest memory ends below 4 GiB.
         let low = |address: u64| u32::try_from(address).unwrap_or(u32::MAX);
         let (stack, end) = (room.start.0 + guard, room.start.0 + guard + STACK_SIZE);
@@ -121,6 +131,7 @@ impl Memory {
     fn place_page_tables(
         &mut self,
         manifest: &Manifest,
+        pages: BootPages,
         paging: &Paging,
         kernel: &KernelElf,
         file: &InputFile,
@@ -135,13 +146,13 @@ impl Memory {
             if needed > tables.size {
                 // Each round adds one table at least, and 1024 are all that there can be.
                 let count = needed / u64::from(TABLE_SIZE);
-                tables = room(self, manifest, needed, &format!("{count} page tables"))?;
+                tables = room(self, manifest, pages, needed, &format!("{count} page tables"))?;
                 continue;
             }
             let start = u32::try_from(tables.start.0).unwrap_or(u32::MAX);
             let built = mappings.space.build(start);
             let (kind, permissions) = (RegionKind::PageTables, Permissions::RW);
-            self.put_named(PAGE_DIRECTORY, built.directory, kind, permissions, "page directory");
+            self.put_named(pages.at(PAGE_DIRECTORY), built.directory, kind, permissions, "page directory");
             self.put_named(start, built.tables, kind, permissions, "page tables");
             return Ok(mappings);
         }

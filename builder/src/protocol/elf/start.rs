@@ -6,6 +6,7 @@ use iced_x86::code_asm::{CodeAssembler, cr0, eax};
 use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR0_WP};
 
 use crate::diagnostics::Diagnostic;
+use crate::plan::layout::BootPages;
 use crate::protocol::boot_code::{BootCode, assemble};
 use crate::protocol::trampoline::halt;
 
@@ -29,8 +30,8 @@ impl Start {
     ///
     /// # Errors
     /// As for [`assemble`].
-    pub fn assemble(self) -> Result<BootCode, Diagnostic> {
-        assemble(true, |asm| self.emit(asm).map(|()| None))
+    pub fn assemble(self, pages: BootPages) -> Result<BootCode, Diagnostic> {
+        assemble(pages, true, |asm| self.emit(asm).map(|()| None))
     }
 
     fn emit(self, asm: &mut CodeAssembler) -> Result<(), IcedError> {
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn without_paging_the_kernel_is_just_called() {
-        let code = Start { target: 0x10_0000, has_stack: true, paged_eax: None }.assemble().unwrap();
+        let code = Start { target: 0x10_0000, has_stack: true, paged_eax: None }.assemble(BootPages::USUAL).unwrap();
         assert_eq!(code.start, BOOT_CODE);
         // call 0x100000; cli; hlt; jmp to the hlt
         assert_eq!(code.bytes[..9], [0xe8, 0xfb, 0xcf, 0x0f, 0x00, 0xfa, 0xf4, 0xeb, 0xfd]);
@@ -68,7 +69,9 @@ mod tests {
 
     #[test]
     fn with_paging_eax_is_the_kernels_again() {
-        let code = Start { target: 0xc000_3000, has_stack: false, paged_eax: Some(0x1234) }.assemble().unwrap();
+        let code = Start { target: 0xc000_3000, has_stack: false, paged_eax: Some(0x1234) }
+            .assemble(BootPages::USUAL)
+            .unwrap();
         let expected = [
             0xb8, 0x11, 0x00, 0x01, 0x80, // mov eax, 0x80010011
             0x0f, 0x22, 0xc0, // mov cr0, eax

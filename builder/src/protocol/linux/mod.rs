@@ -14,10 +14,10 @@ use crate::kernel::HIGH_MEMORY;
 use crate::kernel::linux::BzImage;
 use crate::kernel::linux::fields::{BOOT_PARAMS_SIZE, E820_LIMIT};
 use crate::manifest::Manifest;
-use crate::plan::layout::NULL_PAGE;
+use crate::plan::layout::{BootPages, NULL_PAGE};
 use crate::plan::{Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
-use crate::protocol::boot_pages::FIRST_STACK_POINTER;
+use crate::protocol::boot_pages::first_stack_pointer;
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
 
@@ -67,17 +67,19 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     };
     memory.put_named(params_start, params.to_bytes(), RegionKind::BootStructure, Permissions::RW, "boot_params");
 
-    let boot_code = boot_code::without_paging()?;
-    let tables = Tables::unpaged(BOOT_CS, BOOT_DS);
+    let pages = BootPages::USUAL;
+    let boot_code = boot_code::without_paging(pages)?;
+    let tables = Tables::unpaged(BOOT_CS, BOOT_DS, pages);
     memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(tables, &boot_code);
-    let general = GeneralRegisters { esi: params_start, esp: FIRST_STACK_POINTER, ..GeneralRegisters::default() };
+    let general =
+        GeneralRegisters { esi: params_start, esp: first_stack_pointer(pages), ..GeneralRegisters::default() };
     let entry = tables.entry_state(kernel.start, general);
     let mut warnings = Diagnostics::default();
     warnings.list.extend(initramfs.and_then(|loaded| first_program::check(loaded, &manifest.cmdline.value)));
     warnings.list.extend(no_console(manifest));
     let symbols = Symbols::default();
-    Draft { memory, memory_map, entry, symbols, warnings }.finish(manifest, inputs)
+    Draft { memory, memory_map, pages, entry, symbols, warnings }.finish(manifest, inputs)
 }
 
 impl Memory {

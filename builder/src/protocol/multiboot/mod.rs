@@ -15,9 +15,10 @@ use crate::kernel::elf::{SECTION_HEADER_SIZE, SectionTable};
 use crate::kernel::multiboot::{Image, Kernel};
 use crate::kernel::{HIGH_MEMORY, LOW_MEMORY_END, check_ends, check_start};
 use crate::manifest::Manifest;
+use crate::plan::layout::BootPages;
 use crate::plan::{Claim, Memory, Placer, Plan, declared_map};
 use crate::protocol::boot_code;
-use crate::protocol::boot_pages::FIRST_STACK_POINTER;
+use crate::protocol::boot_pages::first_stack_pointer;
 use crate::protocol::descriptors::Tables;
 use crate::protocol::draft::Draft;
 
@@ -46,7 +47,9 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let memory_map = declared_map(manifest, &[])?;
     let mut memory = Memory::new(manifest);
     let kernel_end = kernel.load(manifest, &inputs.kernel, &mut memory)?;
-    let mut loader = Loader { placer: Placer::new(manifest, kernel_end), memory };
+    let pages = BootPages::beside_kernel(&memory.claims, manifest.memory.value);
+    let taken: Vec<GuestRange> = memory.claims.ranges().chain([pages.range()]).collect();
+    let mut loader = Loader { placer: Placer::new(manifest, kernel_end).around(taken), memory };
     let info_start = loader.placer.low(size_of::<Information>(), ALIGNMENT, "`multiboot info`")?;
     // Before the modules: kernels take the end of the last string table as their own, and what lies behind it as free.
     let sections = match kernel.image {
@@ -66,18 +69,18 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let info_bytes = info.as_bytes().to_vec();
     memory.put_named(info_start, info_bytes, RegionKind::BootStructure, Permissions::RW, "multiboot info");
 
-    let boot_code = boot_code::without_paging()?;
-    let tables = Tables::unpaged(CODE_SELECTOR, DATA_SELECTOR);
+    let boot_code = boot_code::without_paging(pages)?;
+    let tables = Tables::unpaged(CODE_SELECTOR, DATA_SELECTOR, pages);
     memory.place_firmware_data();
     memory.place_boot_pages(tables, &boot_code);
     let general = GeneralRegisters {
         eax: LOADER_MAGIC,
         ebx: info_start,
-        esp: FIRST_STACK_POINTER,
+        esp: first_stack_pointer(pages),
         ..GeneralRegisters::default()
     };
     let entry = tables.entry_state(kernel.entry, general);
-    Draft { memory, memory_map, entry, symbols: kernel.names.finish(), warnings }.finish(manifest, inputs)
+    Draft { memory, memory_map, pages, entry, symbols: kernel.names.finish(), warnings }.finish(manifest, inputs)
 }
 
 impl Memory {

@@ -19,7 +19,7 @@ use crate::input::Inputs;
 use crate::kernel::elf::{KernelElf, ModuleElf, Names, undefined_symbols};
 use crate::kernel::{BIG_PAGE, KERNEL_BASE};
 use crate::manifest::Manifest;
-use crate::plan::layout::{BOOT_STACK_END, FRAME_ARRAY, HEAP_END, NULL_PAGE, PAGE_DIRECTORY};
+use crate::plan::layout::{BOOT_STACK_END, BootPages, FRAME_ARRAY, HEAP_END, NULL_PAGE, PAGE_DIRECTORY};
 use crate::plan::{Memory, Plan, declared_map, reserve};
 use crate::protocol::boot_code;
 use crate::protocol::descriptors::Tables;
@@ -56,7 +56,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     let kernel_end = memory.load_kernel(&kernel, &inputs.kernel);
     let structures = memory.place_structures(manifest, inputs, &memory_map, &kernel, kernel_end)?;
     let argument = structures.interface + KERNEL_BASE;
-    let boot_code = boot_code::assemble(true, |asm| trampoline(asm, kernel.entry, argument).map(Some))?;
+    let boot_code =
+        boot_code::assemble(BootPages::USUAL, true, |asm| trampoline(asm, kernel.entry, argument).map(Some))?;
     memory.claim_null_page(NULL_PAGE);
     memory.place_boot_pages(Tables::STOS, &boot_code);
     memory.place_paging(&frame_array)?;
@@ -68,7 +69,8 @@ pub fn plan(manifest: &Manifest, inputs: &Inputs) -> Result<Plan, Diagnostics> {
     }
     let general = GeneralRegisters { esp: BOOT_STACK_END, ..GeneralRegisters::default() };
     let entry = Tables::STOS.entry_state(boot_code.start, general);
-    Draft { memory, memory_map, entry, symbols: names.finish(), warnings }.finish(manifest, inputs)
+    let pages = BootPages::USUAL;
+    Draft { memory, memory_map, pages, entry, symbols: names.finish(), warnings }.finish(manifest, inputs)
 }
 
 /// Where the structures ended up, as physical addresses.
