@@ -4,6 +4,7 @@ use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode};
 use stos_x86::segments::Table;
 
 use super::exception::exception;
+use super::refusal::{self, Verdict};
 use super::scene::Scene;
 
 /// What an error code names, as the end of a clause.
@@ -56,7 +57,10 @@ pub fn bits(scene: &Scene<'_>) -> Option<String> {
             bit(3, "no", "reserved bit set"),
             bit(4, "not known to be a fetch", "instruction fetch"),
         ),
-        ErrorCode::Selector if code == 0 => "no selector is at fault".to_owned(),
+        ErrorCode::Selector if code == 0 => match refusal::verdict(scene) {
+            Verdict::Allowed => "no selector is at fault".to_owned(),
+            Verdict::Refused(_) | Verdict::Unknown => "it names no selector".to_owned(),
+        },
         ErrorCode::Selector => {
             let (index, table) = (SelectorCode(code).index(), SelectorCode(code).table());
             format!(

@@ -90,6 +90,18 @@ impl Gate {
         (gate.is_present && gate.kind != GateKind::Task).then_some(gate.offset)
     }
 
+    /// The DPL of a gate that is present.
+    pub fn dpl(&self) -> Option<u32> {
+        let Entry::Read(entry) = self.entry else { return None };
+        interrupts::Gate::decode(entry).filter(|gate| gate.is_present).map(|gate| gate.dpl.into())
+    }
+
+    /// Its byte of type and attributes, with another DPL.
+    pub fn attributes_with(&self, dpl: u32) -> Option<u8> {
+        let Entry::Read(entry) = self.entry else { return None };
+        Some(entry.0.to_le_bytes()[5] & !0x60 | u8::try_from(dpl << 5).ok()?)
+    }
+
     /// Bytes of each word that is pushed: gates of 16 bits push words of 16 bits.
     pub fn word_size(&self) -> u32 {
         let Entry::Read(entry) = self.entry else { return 4 };

@@ -148,8 +148,54 @@ pub fn listing(scene: &Scene<'_>) -> Vec<String> {
     lines
 }
 
+/// An access to memory through a segment register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The segment register.
+    pub register: Register,
+    /// What it holds.
+    pub selector: u16,
+    /// The offset into the segment.
+    pub offset: u32,
+    /// How many bytes, 0 where that is not known.
+    pub size: u32,
+    /// It writes, maybe after reading.
+    pub writes: bool,
+}
+
+/// What a segment register holds.
+pub fn selector_in(scene: &Scene<'_>, register: Register) -> u16 {
+    let selectors = &scene.cpu.selectors;
+    match register {
+        Register::CS => selectors.cs,
+        Register::ES => selectors.es,
+        Register::FS => selectors.fs,
+        Register::GS => selectors.gs,
+        Register::SS => selectors.ss,
+        _ => selectors.ds,
+    }
+}
+
+/// The accesses to memory that an instruction makes; `None` when an address can't be computed.
+pub fn operands(scene: &Scene<'_>, instruction: &Instruction) -> Option<Vec<Operand>> {
+    let mut factory = InstructionInfoFactory::new();
+    let used = factory.info(instruction).used_memory().iter();
+    used.filter(|memory| !matches!(memory.access(), OpAccess::None | OpAccess::NoMemAccess))
+        .map(|memory| {
+            let value =
+                |register: Register| if register.is_segment_register() { Some(0) } else { value(scene, register) };
+            #[allow(clippy::cast_possible_truncation, reason = "offsets wrap at 4 GiB")]
+            let offset = memory.virtual_address(0, |register, _, _| value(register))? as u32;
+            let register = memory.segment();
+            let writes = !matches!(memory.access(), OpAccess::Read | OpAccess::CondRead);
+            let size = u32::try_from(memory.memory_size().size()).unwrap_or(0);
+            Some(Operand { register, selector: selector_in(scene, register), offset, size, writes })
+        })
+        .collect()
+}
+
 /// The value of a register of 32 or 16 bits; of a segment register, its base.
-fn value(scene: &Scene<'_>, register: Register) -> Option<u64> {
+pub fn value(scene: &Scene<'_>, register: Register) -> Option<u64> {
     let CpuState { general, selectors, .. } = &scene.cpu;
     let segment = |selector| segment_base(scene, selector);
     let value = match register.full_register32() {

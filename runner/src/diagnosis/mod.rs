@@ -18,6 +18,7 @@ mod overwritten;
 mod page_walk;
 mod pattern;
 mod place;
+mod refusal;
 mod registers;
 mod scene;
 mod sections;

@@ -2,11 +2,12 @@
 //! initramfs, and the tables and the code of the boot pages as long as the CPU uses them.
 
 use stos_image::{GuestRange, Permissions, Region, RegionKind};
-use stos_x86::registers::{CR0_PG, CpuState};
+use stos_x86::registers::CpuState;
 use stos_x86::segments::Descriptor;
 
 use super::exception::NO_VECTOR;
 use super::instruction::at_eip;
+use super::page_walk::linear;
 use super::pattern::Pattern;
 use super::place::{describe_address, shorten};
 use super::scene::{Guest, Scene};
@@ -198,23 +199,6 @@ fn pattern(scene: &Scene<'_>, change: &Change) -> Pattern {
 
 fn is_named(scene: &Scene<'_>, address: u32) -> bool {
     scene.guest.symbols.find(address).is_some()
-}
-
-/// The address by which code sees a physical one, best one with a name.
-fn linear(scene: &Scene<'_>, physical: u64) -> Option<u32> {
-    if scene.cpu.cr0 & CR0_PG == 0 {
-        return u32::try_from(physical).ok();
-    }
-    let mut found: Option<u32> = None;
-    scene.memory.for_each_page(|linear, start, size| {
-        let offset = physical.checked_sub(start).and_then(|offset| u32::try_from(offset).ok());
-        if let Some(offset) = offset.filter(|offset| *offset < size)
-            && found.is_none_or(|known| !is_named(scene, known) && is_named(scene, linear + offset))
-        {
-            found = Some(linear + offset);
-        }
-    });
-    found
 }
 
 /// That a stack lies over what was overwritten, when the registers and what is there agree.

@@ -2,6 +2,7 @@
 
 use stos_x86::interrupts::PageFaultCode;
 use stos_x86::paging::{Level, Step, Translation, WalkEnd};
+use stos_x86::registers::CR0_PG;
 
 use super::scene::Scene;
 
@@ -89,6 +90,24 @@ pub fn alias(scene: &Scene<'_>, physical: u32) -> Option<u32> {
     scene.memory.for_each_page(|linear, start, size| {
         let inside = u64::from(physical).checked_sub(start).and_then(|offset| u32::try_from(offset).ok());
         if let (None, Some(offset)) = (found, inside.filter(|offset| *offset < size)) {
+            found = Some(linear + offset);
+        }
+    });
+    found
+}
+
+/// The address by which code sees a physical one, best one with a name.
+pub fn linear(scene: &Scene<'_>, physical: u64) -> Option<u32> {
+    if scene.cpu.cr0 & CR0_PG == 0 {
+        return u32::try_from(physical).ok();
+    }
+    let mut found: Option<u32> = None;
+    let is_named = |address: u32| scene.guest.symbols.find(address).is_some();
+    scene.memory.for_each_page(|linear, start, size| {
+        let offset = physical.checked_sub(start).and_then(|offset| u32::try_from(offset).ok());
+        if let Some(offset) = offset.filter(|offset| *offset < size)
+            && found.is_none_or(|known| !is_named(known) && is_named(linear + offset))
+        {
             found = Some(linear + offset);
         }
     });

@@ -4,9 +4,10 @@ use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode, real_mode_ser
 
 use super::delivery::is_exception;
 use super::exception::{DOUBLE_FAULT, exception, meaning};
+use super::refusal::Verdict;
 use super::scene::Scene;
 use super::switch::Switch;
-use super::{backtrace, descriptor, error_code, hint, instruction, page_walk, registers};
+use super::{backtrace, descriptor, error_code, hint, instruction, page_walk, refusal, registers};
 use crate::machine::{Delivery, Source};
 
 /// Why an exception happened, as the end of the sentence.
@@ -16,6 +17,11 @@ fn cause(scene: &Scene<'_>) -> Option<String> {
             let switch = Switch::of(scene).map(|switch| format!(", {}", switch.clause(scene)));
             Some(error_code::page_fault(scene) + &switch.unwrap_or_default())
         }
+        ErrorCode::Selector if scene.error_code & !1 == 0 => match refusal::verdict(scene) {
+            Verdict::Refused(clause) => Some(clause),
+            Verdict::Allowed => Some(error_code::selector(SelectorCode(scene.error_code))),
+            Verdict::Unknown => Some(format!("error code {:#x}", scene.error_code)),
+        },
         ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.error_code))),
         ErrorCode::Number => Some(format!("error code {:#x}", scene.error_code)),
         ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.vector == DOUBLE_FAULT) {
@@ -81,7 +87,13 @@ pub fn facts_of(scene: &Scene<'_>, delivery: &Delivery) -> Vec<String> {
 fn facts(scene: &Scene<'_>) -> Vec<String> {
     let meaning = hint::meaning(scene).unwrap_or_else(|| meaning(scene.vector).to_owned());
     let meaning = format!("meaning: {meaning}");
-    let facts = error_code::bits(scene).into_iter().chain(tables(scene));
+    let names_entry = SelectorCode(scene.error_code).names_an_entry();
+    let is_selector = exception(scene.vector).error_code == ErrorCode::Selector && names_entry;
+    let refusal = match refusal::verdict(scene) {
+        Verdict::Refused(clause) if is_selector => Some(clause),
+        _ => None,
+    };
+    let facts = error_code::bits(scene).into_iter().chain(refusal).chain(tables(scene));
     let hints = hint::hints(scene).into_iter().map(|hint| format!("hint: {hint}"));
     std::iter::once(meaning).chain(facts).chain(hints).collect()
 }

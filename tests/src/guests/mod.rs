@@ -10,6 +10,7 @@ mod measured;
 mod ministos;
 mod multiboot;
 mod overwritten;
+mod segments;
 mod text;
 mod triple_faults;
 
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Guest> {
         exceptions::all(),
         triple_faults::all(),
         overwritten::all(),
+        segments::all(),
         hostile::all(),
     ]
     .concat()

@@ -93,6 +93,11 @@ impl SystemType {
         self.is_available_tss() || matches!(self, Self::BusyTss16 | Self::BusyTss32)
     }
 
+    /// True for a gate that a far jump or call may go through.
+    pub const fn is_task_or_call_gate(self) -> bool {
+        matches!(self, Self::TaskGate | Self::CallGate16 | Self::CallGate32)
+    }
+
     /// True for what an IDT may hold but a task gate: an interrupt gate or a trap gate.
     pub const fn is_interrupt_or_trap_gate(self) -> bool {
         matches!(self, Self::InterruptGate16 | Self::TrapGate16 | Self::InterruptGate32 | Self::TrapGate32)
@@ -102,6 +107,9 @@ impl SystemType {
 impl Descriptor {
     /// The bit that tells a TSS in use from one that is not; LTR wants it clear and sets it.
     pub const BUSY: u64 = 1 << 41;
+
+    /// The largest limit that a descriptor without the granularity bit can have.
+    pub const LARGEST_IN_BYTES: u32 = 0xf_ffff;
 
     /// The bits of a descriptor's sixth byte, `access`, that the CPU sets by itself: that code or data was used, that a TSS is in
     /// use (Intel SDM volume 3A, sections 3.4.5.1 and 8.2.2).

@@ -5,6 +5,7 @@ use stos_x86::segments::Table;
 
 use super::super::delivery::{EXCEPTIONS, lines_of};
 use super::super::exception::exception;
+use super::super::gate::Gate;
 use super::super::scene::Scene;
 use crate::machine::{Delivery, Source};
 
@@ -48,7 +49,20 @@ pub fn no_gate(scene: &Scene<'_>) -> Option<String> {
     let code = SelectorCode(scene.error_code);
     let is_gate = exception(scene.vector).error_code == ErrorCode::Selector && code.table() == Table::Idt;
     let vector = code.index();
-    (is_gate && vector >= EXCEPTIONS).then(|| {
+    if !is_gate {
+        return None;
+    }
+    let gate = Gate::new(scene, vector);
+    let is_software = !code.is_external();
+    let privilege = u32::from(scene.cpu.privilege());
+    if let Some(dpl) = gate.dpl().filter(|&dpl| is_software && dpl < privilege) {
+        return Some(format!(
+            "`int {vector:#x}` at privilege level {privilege} needs a gate of DPL {privilege} or more, and IDT entry {vector:#x} has DPL \
+             {dpl}: its sixth byte, type and attributes, is {:#04x} with DPL {privilege}",
+            gate.attributes_with(privilege).unwrap_or_default()
+        ));
+    }
+    (vector >= EXCEPTIONS && gate.handler().is_none()).then(|| {
         let source = match (code.is_external(), real_mode_service(vector)) {
             (true, _) => "a hardware interrupt".to_owned(),
             (false, None) => "an `int` instruction".to_owned(),

@@ -5,6 +5,7 @@ mod interrupt;
 mod jump;
 mod pointer;
 mod stack;
+mod tables;
 
 pub use extension::{cause as refusal, extension_of, meaning};
 pub use interrupt::{of_interrupt, possible as possible_interrupt};
@@ -20,12 +21,15 @@ pub fn hints(scene: &Scene<'_>) -> Vec<String> {
         return switch.hints(scene);
     }
     [
+        tables::loose_structure(scene),
         extension::hint(scene),
         jump::wild_jump(scene),
         pointer::thread_local(scene),
         pointer::null_pointer(scene),
         stack::bad_stack(scene),
         stack::stray_stack(scene),
+        tables::stack_in_a_table(scene),
+        tables::stack_in_code(scene),
         pointer::physical_address(scene),
         pointer::text_as_pointer(scene),
         interrupt::no_gate(scene),
