@@ -5,7 +5,7 @@ use std::fs;
 use stos_image::{RunDefaults, fault_offset};
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{self, COM1, exit, out8, out32, say};
-use stos_tests::bare::{BareGuest, CODE, ImageFile, assert_status, command, run};
+use stos_tests::bare::{BareGuest, CODE, ImageFile, assert_status, command, run, start};
 use stos_tests::tools::Run;
 use stos_tests::witness;
 
@@ -236,6 +236,33 @@ fn an_entry_state_that_the_emulator_has_no_code_for_is_an_outcome() {
     let says =
         "the entry state is out of the emulator's reach: CS has access bits 0x809b, which are not those of 32-bit code";
     assert!(ended.stderr.contains(says), "{}", ended.stderr);
+}
+
+/// `mov ecx, COUNT; loop` to itself: a guest that does not end for a while.
+fn wait(count: u32) -> Vec<u8> {
+    [&[0xb9][..], &count.to_le_bytes(), &[0xe2, 0xfe]].concat()
+}
+
+#[test]
+fn a_time_limit_is_never_told_of_a_guest_that_has_ended() {
+    let halted = ImageFile::new(&BareGuest::new(&code::HALT).image());
+    // About as long as until the time limit; one that ends while it is looked at has ended.
+    let exits = [10_000, 100_000, 1_000_000, 10_000_000, 100_000_000]
+        .map(|count| ImageFile::new(&BareGuest::new(&[wait(count), exit(7)].concat()).image()));
+    for backend in unpaged() {
+        for limit in ["1ms", "10ms", "30ms", "60ms", "100ms", "150ms", "200ms", "300ms"] {
+            let ended = start(backend, &["--timeout", limit], &halted).wait_with_output().map(Run::from).unwrap();
+            let is_told = ended.status == Some(104) || !ended.stderr.contains("in HLT");
+            assert!(is_told && matches!(ended.status, Some(104 | 124)), "{backend} {limit}: {ended:?}");
+        }
+        let late = start(backend, &["--timeout", "500ms"], &halted).wait_with_output().map(Run::from).unwrap();
+        assert_eq!(late.status, Some(104), "{backend}: {late:?}");
+        for image in &exits {
+            let ended = start(backend, &["--timeout", "100ms"], image).wait_with_output().map(Run::from).unwrap();
+            let is_told = ended.status == Some(7) || ended.stderr.contains("the CPU was ");
+            assert!(is_told && matches!(ended.status, Some(7 | 124)), "{backend}: {ended:?}");
+        }
+    }
 }
 
 #[test]

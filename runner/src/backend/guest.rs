@@ -53,7 +53,8 @@ pub trait Guest {
     fn tick(&mut self);
 
     /// Takes [`SAMPLES`] samples of the CPU for [`Findings::samples`](super::Findings::samples), and one of the interrupt
-    /// controllers with the last of them. Takes a fraction of a second, during which the guest goes on.
+    /// controllers with the last of them. Takes a fraction of a second, during which the guest goes on. One that ends by itself
+    /// meanwhile has fewer, and its end is told.
     fn take_samples(&mut self);
 
     /// Ends the guest if it has not ended; after this it prints nothing, tells nothing, and its findings are whole.

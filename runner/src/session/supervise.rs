@@ -11,7 +11,7 @@ use super::files::{action_on, left_out};
 use super::notice::Notice;
 use super::prepare::{Prepared, load_again};
 use super::view::View;
-use crate::backend::{Backend, Ending, Findings, Guest, Link, StartError, TICK, alternative};
+use crate::backend::{Backend, Ending, Findings, Guest, Link, SAMPLES, StartError, TICK, alternative};
 use crate::diagnosis::{Hang, Last, Overwritten};
 use crate::machine::Machine;
 use crate::options::Options;
@@ -132,6 +132,8 @@ impl<'a> Session<'a> {
             Ok(()) => self.wait_for_the_end(deadline),
             Err(outcome) => outcome,
         };
+        self.run.wall_time = Some(self.clock.started.elapsed());
+        let ending = self.explain_hang(ending);
         let by_guest = !matches!(
             ending,
             Outcome::TimeLimit { .. }
@@ -141,8 +143,6 @@ impl<'a> Session<'a> {
                 | Outcome::Left
                 | Outcome::Signal(_)
         );
-        self.run.wall_time = Some(self.clock.started.elapsed());
-        let ending = self.explain_hang(ending);
         self.view.show.end();
         self.view.watch_rows(&self.console.output, true);
         // In this order: a guest that waits for room in the pipe can't stop.
@@ -191,14 +191,42 @@ impl<'a> Session<'a> {
         outcome
     }
 
-    /// Adds to a time limit where the guest is.
+    /// Adds to a time limit where the guest is; or says how the guest has ended, if that is what a look at it shows.
     fn explain_hang(&mut self, ending: Outcome) -> Outcome {
         let Outcome::TimeLimit { limit, hang: None } = ending else { return ending };
         self.guest.take_samples();
-        let Findings { samples, interrupts, .. } = &*self.run.observed.lock();
+        let samples = self.run.observed.lock().samples.clone();
+        if let Some(ending) = self.ended_meanwhile(samples.len()) {
+            return self.conclude(ending);
+        }
+        // Nothing here sends an NMI, so what waits with interrupts off has come to its end.
+        if let Some(last) = samples.last().filter(|cpu| cpu.is_halted_for_good()) {
+            self.run.observed.lock().cpu = Some(last.clone());
+            return self.conclude(Ending::Halted(last.clone()));
+        }
+        let Findings { interrupts, .. } = &*self.run.observed.lock();
         let machine = self.run.machine.as_ref();
-        let hang = machine.and_then(|machine| Hang::new(samples, *interrupts, machine.into()));
+        let hang = machine.and_then(|machine| Hang::new(&samples, *interrupts, machine.into()));
         Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
+    }
+
+    /// How the guest has ended by itself while `samples` samples of it were taken, if it has. What else was heard is heard again.
+    fn ended_meanwhile(&self, samples: usize) -> Option<Ending> {
+        // With all of them, the guest was there until a moment ago.
+        let patience = if samples < SAMPLES { LAST_WORDS } else { Duration::ZERO };
+        let (end, mut others) = (Instant::now() + patience, Vec::new());
+        let ending = loop {
+            match self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Event::Ended(ending)) => break Some(ending),
+                Ok(other) => others.push(other),
+                Err(_) => break None,
+            }
+        };
+        // Fails only when nobody listens, and the receiver is here.
+        for event in others {
+            drop(self.console.events.send(event));
+        }
+        ending
     }
 
     /// Shows what the screen shows at the end.

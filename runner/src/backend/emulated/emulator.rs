@@ -5,8 +5,6 @@ use std::io::{self, PipeReader, Read};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::exception_log::ExceptionLog;
 use super::process::Process;
 use super::qmp::{Message, Qmp};
@@ -102,19 +100,9 @@ impl Emulator {
         complaint(&messages.text).map(str::to_owned)
     }
 
-    /// What a command of the monitor prints, after `outstanding` answers to earlier ones. Events that come meanwhile are lost.
+    /// What a command of the monitor prints, after `outstanding` answers to earlier ones; `None` when it does not come.
     pub fn text(&mut self, command: &str, outstanding: usize) -> Option<String> {
-        let deadline = Instant::now() + ANSWER_PATIENCE;
-        self.qmp.ask_for_text(command).ok()?;
-        let mut to_skip = outstanding;
-        loop {
-            if let Message::Return(Value::String(text)) = self.receive_until(deadline).ok()? {
-                if to_skip == 0 {
-                    return Some(text);
-                }
-                to_skip -= 1;
-            }
-        }
+        self.qmp.text(command, outstanding, ANSWER_PATIENCE).ok()
     }
 }
 

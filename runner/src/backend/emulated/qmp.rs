@@ -1,8 +1,9 @@
 //! QEMU's machine protocol (QEMU docs/interop/qmp-spec): a line of JSON per message.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -51,12 +52,14 @@ impl Message {
 pub struct Qmp {
     stream: UnixStream,
     received: Vec<u8>,
+    /// Events that came while an answer was waited for.
+    passed_over: VecDeque<Message>,
 }
 
 impl Qmp {
     /// A client on this end of a connection.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), passed_over: VecDeque::new() }
     }
 
     /// The next message, or `None` when none comes within `patience`.
@@ -64,6 +67,13 @@ impl Qmp {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] when QEMU has gone.
     pub fn receive(&mut self, patience: Duration) -> io::Result<Option<Message>> {
+        match self.passed_over.pop_front() {
+            None => self.receive_new(patience),
+            event => Ok(event),
+        }
+    }
+
+    fn receive_new(&mut self, patience: Duration) -> io::Result<Option<Message>> {
         self.stream.set_read_timeout(Some(patience))?;
         loop {
             if let Some(end) = self.received.iter().position(|&byte| byte == b'\n') {
@@ -109,6 +119,32 @@ impl Qmp {
         self.send_value(&json!({ "execute": "human-monitor-command", "arguments": { "command-line": command } }))
     }
 
+    /// What a command of the monitor prints, after `outstanding` answers to earlier ones. Events that come meanwhile are received
+    /// after it.
+    ///
+    /// # Errors
+    /// Those of writing and of [`Self::receive`], and [`io::ErrorKind::TimedOut`] when no answer comes within `patience`.
+    pub fn text(&mut self, command: &str, outstanding: usize, patience: Duration) -> io::Result<String> {
+        let deadline = Instant::now() + patience;
+        self.ask_for_text(command)?;
+        let mut to_skip = outstanding;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            match self.receive_new(left)?.ok_or(io::ErrorKind::TimedOut)? {
+                Message::Return(Value::String(text)) if to_skip == 0 => return Ok(text),
+                Message::Return(Value::String(_)) => to_skip -= 1,
+                event @ Message::Event { .. } => self.passed_over.push_back(event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether an event was passed over that tells of the guest's end.
+    pub fn has_passed_over_an_end(&self) -> bool {
+        let is_end = |name: &str| matches!(name, "SHUTDOWN" | "GUEST_PANICKED");
+        self.passed_over.iter().any(|message| matches!(message, Message::Event { name, .. } if is_end(name)))
+    }
+
     fn send_value(&mut self, message: &Value) -> io::Result<()> {
         self.stream.write_all(format!("{message}\n").as_bytes())
     }
@@ -136,6 +172,25 @@ mod tests {
         assert_eq!(parse(r#"{"event": "STOP"}"#), Message::Event { name: "STOP".to_owned(), data: Value::Null });
         assert_eq!(parse("nonsense"), Message::Unknown);
         assert_eq!(parse("[]"), Message::Unknown);
+    }
+
+    #[test]
+    fn an_event_that_comes_before_an_answer_is_received_after_it() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours);
+        let patience = Duration::from_secs(10);
+        theirs.write_all(b"{\"event\": \"STOP\"}\n{\"return\": \"old\"}\n{\"return\": \"new\"}\n").unwrap();
+        assert_eq!(qmp.text("info registers", 1, patience).unwrap(), "new");
+        assert!(!qmp.has_passed_over_an_end());
+        theirs.write_all(b"{\"event\": \"GUEST_PANICKED\"}\n{\"return\": {}}\n{\"return\": \"last\"}\n").unwrap();
+        assert_eq!(qmp.text("info registers", 0, patience).unwrap(), "last");
+        assert!(qmp.has_passed_over_an_end());
+        for name in ["STOP", "GUEST_PANICKED"] {
+            let event = Message::Event { name: name.to_owned(), data: Value::Null };
+            assert_eq!(qmp.receive(patience).unwrap(), Some(event));
+        }
+        drop(theirs);
+        assert!(qmp.text("info registers", 0, patience).is_err());
     }
 
     #[test]

@@ -122,8 +122,12 @@ impl Watcher {
                 Ok(Some(_) | None) => {}
             }
             if self.requests.sample.load(Ordering::Acquire) {
-                self.take_samples(progress.asked.drain(..).count());
-                self.requests.sample.store(false, Ordering::Release);
+                let outstanding = progress.asked.drain(..).count();
+                let is_whole = self.take_samples(outstanding, progress.is_paused).is_some();
+                // Whoever waits for the samples of a guest that has ended meanwhile is to hear of its end instead.
+                if is_whole && !self.emulator.qmp.has_passed_over_an_end() {
+                    self.requests.sample.store(false, Ordering::Release);
+                }
             }
             if Instant::now() < next_look || !progress.asked.is_empty() {
                 continue;
@@ -179,12 +183,13 @@ impl Watcher {
     }
 
     /// Takes samples of the CPU. A CPU that runs must be stopped for that, because the emulator does not keep EIP up to
-    /// date in between. `outstanding` answers come before those to the questions here.
-    fn take_samples(&mut self, outstanding: usize) {
+    /// date in between; it goes on then, unless it was paused before. `outstanding` answers come before those to the questions
+    /// here. `None` when the emulator does not answer.
+    fn take_samples(&mut self, outstanding: usize, is_paused: bool) -> Option<()> {
         let mut outstanding = outstanding;
         for number in 1..=SAMPLES {
             let _ = self.emulator.qmp.send("stop");
-            let Some(text) = self.emulator.text(REGISTERS, outstanding) else { return };
+            let text = self.emulator.text(REGISTERS, outstanding)?;
             outstanding = 0;
             self.link.observed.lock().samples.extend(registers::cpu_state(&text));
             if number == SAMPLES {
@@ -192,9 +197,12 @@ impl Watcher {
                 let interrupts = pics.zip(apic).and_then(|(pics, apic)| interrupts(&pics, &apic));
                 self.link.observed.lock().interrupts = interrupts;
             }
-            let _ = self.emulator.qmp.send("cont");
+            if !is_paused {
+                let _ = self.emulator.qmp.send("cont");
+            }
             thread::sleep(SAMPLE_GAP);
         }
+        Some(())
     }
 }
 

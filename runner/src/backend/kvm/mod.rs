@@ -242,9 +242,13 @@ impl Guest for KvmGuest {
         let patience = Instant::now() + SAMPLE_PATIENCE;
         for _ in 0..SAMPLES {
             self.requests.sample.store(true, Ordering::Release);
-            while self.requests.sample.load(Ordering::Acquire) && Instant::now() < patience {
+            let has_ended = || self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+            while self.requests.sample.load(Ordering::Acquire) && !has_ended() && Instant::now() < patience {
                 self.kick();
                 thread::sleep(KICK_INTERVAL);
+            }
+            if has_ended() {
+                return;
             }
             thread::sleep(SAMPLE_GAP);
         }
