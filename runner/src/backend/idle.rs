@@ -40,7 +40,7 @@ mod tests {
     fn sample(eip: u32, is_halted: bool, masked: u8) -> bool {
         let since = Instant::now().checked_sub(WAIT_FOR_NOTHING).expect("this machine has run for a second");
         let mut idle = Idle { waits: Some((0x1000, since)) };
-        let controller = Controller { requested: 0, masked, in_service: 0 };
+        let controller = Controller { masked, ..Controller::default() };
         let interrupts = Interrupts { pics: Pics { first: controller, second: controller }, is_apic_used: false };
         idle.sample(&CpuState { eip, is_halted, ..CpuState::default() }, Some(interrupts)).is_some()
     }

@@ -18,14 +18,30 @@ pub struct Controller {
     pub masked: u8,
     /// Requests that the CPU has taken and whose end it has not told.
     pub in_service: u8,
+    /// The line with the highest priority: 0, unless a kernel rotates them. Each further one has a lower, around to line 0.
+    #[serde(skip)]
+    pub highest: u8,
+    /// What is in service and masked may hold nothing back: special mask mode is on, or not known to be off.
+    #[serde(skip)]
+    pub may_special_mask: bool,
+    /// Special fully nested mode, of the first controller: a request of the second in service does not hold back others of it.
+    #[serde(skip)]
+    pub is_fully_nested: bool,
 }
 
 impl Controller {
+    /// What is in service and holds requests back (8259A data sheet, fully nested mode and special mask mode).
+    fn holding(self) -> u8 {
+        let exempt = if self.may_special_mask { self.masked } else { 0 };
+        self.in_service & !exempt
+    }
+
     /// True when a request on `line` would be passed on, had the second controller nothing to do with it: it is not masked,
-    /// and nothing of the same or a higher priority is in service. Line 0 has the highest, unless a kernel rotates them.
+    /// and nothing of the same or a higher priority holds it back.
     fn passes(self, line: u8) -> bool {
-        let as_high = u8::MAX >> (LINES - 1 - line);
-        self.masked >> line & 1 == 0 && self.in_service & as_high == 0
+        let rank = |line: u8| line.wrapping_sub(self.highest) % LINES;
+        let is_held = (0..LINES).any(|other| self.holding() >> other & 1 == 1 && rank(other) <= rank(line));
+        self.masked >> line & 1 == 0 && !is_held
     }
 }
 
@@ -41,13 +57,15 @@ pub struct Pics {
 impl Pics {
     /// True when a request on some line would reach the CPU.
     pub fn can_interrupt(self) -> bool {
+        let nested = if self.first.is_fully_nested { 1 << CASCADE } else { 0 };
+        let first = Controller { in_service: self.first.in_service & !nested, ..self.first };
         (0..LINES)
-            .any(|line| self.first.passes(line) && (line != CASCADE || (0..LINES).any(|line| self.second.passes(line))))
+            .any(|line| first.passes(line) && (line != CASCADE || (0..LINES).any(|line| self.second.passes(line))))
     }
 
-    /// The requests that the CPU has taken and whose end it has not told, as IRQ numbers.
-    pub fn in_service(self) -> Vec<u8> {
-        let both = u16::from_le_bytes([self.first.in_service, self.second.in_service]);
+    /// The requests that the CPU has taken and whose end it has not told, as far as they hold others back, as IRQ numbers.
+    pub fn holding(self) -> Vec<u8> {
+        let both = u16::from_le_bytes([self.first.holding(), self.second.holding()]);
         (0..2 * LINES).filter(|irq| both >> irq & 1 == 1).collect()
     }
 }
@@ -76,7 +94,7 @@ mod tests {
     use super::*;
 
     fn pics(first: (u8, u8), second: (u8, u8)) -> Pics {
-        let controller = |(masked, in_service)| Controller { requested: 0, masked, in_service };
+        let controller = |(masked, in_service)| Controller { masked, in_service, ..Controller::default() };
         Pics { first: controller(first), second: controller(second) }
     }
 
@@ -98,5 +116,33 @@ mod tests {
         ] {
             assert_eq!(pics(first, second).can_interrupt(), can_interrupt, "{first:?} {second:?}");
         }
+    }
+
+    #[test]
+    fn priorities_that_were_rotated_let_other_requests_through() {
+        // IRQ 0 in service, and only the second controller's line and its line 0 open.
+        let plain = pics((0xfa, 1), (0xfe, 0));
+        assert!(!plain.can_interrupt());
+        let rotated = |highest| Pics { first: Controller { highest, ..plain.first }, ..plain };
+        assert!(rotated(1).can_interrupt() && rotated(2).can_interrupt());
+        assert!(!rotated(3).can_interrupt(), "line 0 comes before line 2 again");
+    }
+
+    #[test]
+    fn special_mask_mode_exempts_what_is_masked() {
+        let plain = pics((0xfb, 1), (0xfe, 0));
+        assert!(!plain.can_interrupt());
+        let special = Pics { first: Controller { may_special_mask: true, ..plain.first }, ..plain };
+        assert!(special.can_interrupt());
+        assert_eq!((plain.holding(), special.holding()), (vec![0], vec![]));
+        let unmasked = Pics { first: Controller { masked: 0xfa, ..special.first }, ..plain };
+        assert!(!unmasked.can_interrupt(), "IRQ 0 itself is in service and not masked");
+    }
+
+    #[test]
+    fn special_fully_nested_mode_lets_requests_of_the_second_interrupt_each_other() {
+        let plain = pics((0xfb, 1 << CASCADE), (0, 1 << 3));
+        assert!(!plain.can_interrupt());
+        assert!(Pics { first: Controller { is_fully_nested: true, ..plain.first }, ..plain }.can_interrupt());
     }
 }

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_cpu_that_waits_is_told_with_what_holds_interrupts_back() {
-        let first = Controller { requested: 1, masked: 0, in_service: 1 };
+        let first = Controller { requested: 1, in_service: 1, ..Controller::default() };
         let interrupts = Interrupts { pics: Pics { first, second: Controller::default() }, is_apic_used: false };
         let hang = hang_at(&[0x1104; 2], true, Some(interrupts));
         assert!(

@@ -9,7 +9,7 @@ pub fn obstacle(interrupts: Interrupts) -> Option<String> {
     }
     let pics = interrupts.pics;
     let masks = format!("their masks are {:#04x} and {:#04x}", pics.first.masked, pics.second.masked);
-    Some(match pics.in_service().first() {
+    Some(match pics.holding().first() {
         None => format!("the interrupt controllers mask every request that could arrive: {masks}"),
         Some(irq) => format!(
             "IRQ {irq} is still in service, so the controllers hold back what could arrive: its handler has not sent \
@@ -25,7 +25,7 @@ mod tests {
     use crate::devices::{Controller, Pics};
 
     fn obstacle_of(first: (u8, u8), second: (u8, u8)) -> Option<String> {
-        let controller = |(masked, in_service)| Controller { requested: 0, masked, in_service };
+        let controller = |(masked, in_service)| Controller { masked, in_service, ..Controller::default() };
         let pics = Pics { first: controller(first), second: controller(second) };
         obstacle(Interrupts { pics, is_apic_used: false })
     }

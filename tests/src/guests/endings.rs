@@ -20,6 +20,8 @@ pub fn all() -> Vec<Guest> {
             .says(&["; the CPU was ", "spin_lock", " each of the 8 times that it was looked at"]),
         Guest::tiny("masked halt", "guests/masked_halt", 104, "masked_halt: waiting\n")
             .says(&["HLT before 0xc01", "with interrupts enabled, but the interrupt controllers mask every request"]),
+        Guest::tiny("rotated priorities", "guests/priorities", 0, PRIORITIES),
+        Guest::tiny("special mask mode", "guests/priorities", 0, PRIORITIES).cmdline("priorities.special=1"),
         Guest::tiny("missing end of interrupt", "guests/missing_eoi", 104, "missing_eoi: waiting for 3 ticks\n")
             .says(&["with interrupts enabled, but IRQ 0 is still in service", "has not sent the end of interrupt"]),
         Guest::tiny("spin until expected", "guests/spin", 0, "spin: started\nLoading complete\n").options(&[
@@ -57,3 +59,6 @@ fn statuses() -> Vec<Guest> {
     let guest = |(name, words, status, stdout)| Guest::tiny(name, "guests/exit_status", status, stdout).cmdline(words);
     cases.into_iter().map(guest).collect()
 }
+
+/// What a guest prints that waits in one interrupt's handler for another.
+const PRIORITIES: &str = "priorities: waiting in the timer's handler\npriorities: the clock came through\n";

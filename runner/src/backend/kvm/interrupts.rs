@@ -17,7 +17,14 @@ pub fn interrupts(
     apic: &kvm_lapic_state,
     redirections: &[u32],
 ) -> Interrupts {
-    let controller = |pic: &kvm_pic_state| Controller { requested: pic.irr, masked: pic.imr, in_service: pic.isr };
+    let controller = |pic: &kvm_pic_state| Controller {
+        requested: pic.irr,
+        masked: pic.imr,
+        in_service: pic.isr,
+        highest: pic.priority_add,
+        may_special_mask: pic.special_mask != 0,
+        is_fully_nested: pic.special_fully_nested_mode != 0,
+    };
     let timer =
         apic.regs[LVT_TIMER..].iter().take(4).rev().fold(0, |word, &byte| word << 8 | u32::from(byte.to_le_bytes()[0]));
     let is_open = |entry: u32| entry & APIC_MASK == 0;
@@ -33,12 +40,21 @@ mod tests {
 
     #[test]
     fn what_kvm_gives_is_read() {
-        let pic = kvm_pic_state { irr: 1, imr: 0xff, isr: 2, ..Default::default() };
+        let modes =
+            kvm_pic_state { priority_add: 3, special_mask: 1, special_fully_nested_mode: 1, ..Default::default() };
+        let pic = kvm_pic_state { irr: 1, imr: 0xff, isr: 2, ..modes };
         let mut apic = kvm_lapic_state { regs: [0; 1024] };
         assert!(interrupts(&pic, &pic, &apic, &[]).is_apic_used, "its timer is open");
         apic.regs[0x322] = 1;
         let found = interrupts(&pic, &pic, &apic, &[APIC_MASK]);
-        let controller = Controller { requested: 1, masked: 0xff, in_service: 2 };
+        let controller = Controller {
+            requested: 1,
+            masked: 0xff,
+            in_service: 2,
+            highest: 3,
+            may_special_mask: true,
+            is_fully_nested: true,
+        };
         assert_eq!(found, Interrupts { pics: Pics { first: controller, second: controller }, is_apic_used: false });
         assert!(interrupts(&pic, &pic, &apic, &[APIC_MASK, 0x30]).is_apic_used);
     }
