@@ -138,17 +138,17 @@ static uint16_t inw(uint16_t port)
 	return value;
 }
 
-/* Whether more ticks come in 50 ms than KVM's timer makes. It may take several looks: an emulator may be late. */
+/* Whether more ticks come in 10 ms than KVM's timer makes. It may take many looks: an emulator on a busy host is late. */
 static bool is_fast(void)
 {
-	for (uint32_t look = 0; look < 20; look++) {
+	for (uint32_t look = 0; look < 200; look++) {
 		uint32_t ticks = 0;
 
-		begin_to_wait(50);
+		begin_to_wait(10);
 		set_timer(HIGH_HZ);
 		while (!has_waited())
 			ticks += take_request(PIC1) == IRQ_TIMER;
-		if (ticks > KVM_LIMIT_HZ / 20 * 6 / 5)
+		if (ticks > KVM_LIMIT_HZ / 100 * 7 / 5)
 			return true;
 	}
 	return false;
