@@ -18,7 +18,7 @@ use crate::watch::Expectations;
 pub enum TimeLimit {
     /// Never.
     None,
-    /// This long after the guest was started.
+    /// This long after the start of this process.
     After(Duration),
 }
 

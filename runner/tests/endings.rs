@@ -279,3 +279,15 @@ fn no_file_is_left_behind() {
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn expressions_that_are_too_large_together_are_refused_before_anything_is_spent_on_them() {
+    let expect = vec![r"\w{400}".to_owned(); 64];
+    let image = BareGuest::new(&code::SPIN).with_run(RunDefaults { expect, ..RunDefaults::default() }).image();
+    let found = run("emulated", &[], &image);
+    assert_eq!(found.status, Some(65), "{}", found.stderr);
+    assert!(found.stderr.contains("the expressions are too large together"), "{}", found.stderr);
+    let image = BareGuest::new(&code::SPIN).image();
+    let found = run("emulated", &["--reject", r"\w{400}", "--until", r"\w{400}", "--expect", r"\w{400}"], &image);
+    assert_eq!(found.status, Some(64), "{}", found.stderr);
+}

@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
         &self,
         key: &str,
         (many, example): (&str, &str),
-        read: impl Fn(&Field, &mut Diagnostics) -> Option<T>,
+        mut read: impl FnMut(&Field, &mut Diagnostics) -> Option<T>,
         found: &mut Diagnostics,
     ) -> Vec<T> {
         let items = self.optional(key).map_or_else(Vec::new, |list| list.items(many, example, found));

@@ -6,6 +6,7 @@ mod consistency;
 pub(crate) mod description;
 mod document;
 mod entry;
+mod expression;
 pub(crate) mod fields;
 mod keys;
 mod merge;
@@ -24,6 +25,7 @@ pub(crate) use carried::check_carried;
 pub use document::{
     Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, SegmentMapping,
 };
+pub use expression::{EXPRESSIONS_LIMIT, ExpressionError, compile_expression};
 pub(crate) use protocol::INPUT_LIMIT;
 pub use protocol::Protocol;
 pub(crate) use quote::quoted;

@@ -3,6 +3,7 @@
 use stos_image::{RunDefaults, TIMEOUT_LIMIT_MS};
 use stos_x86::ports;
 
+use super::expression::{EXPRESSIONS_LIMIT, ExpressionError, compile_expression};
 use super::fields::Field;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located};
 
@@ -11,6 +12,8 @@ pub fn read(run: Option<&Field>, found: &mut Diagnostics) -> RunDefaults {
     let nothing = RunDefaults::default();
     let Some(fields) = run.and_then(|run| run.mapping(found)) else { return nothing };
     let timeout_ms = fields.optional("timeout").and_then(|timeout| read_timeout(&timeout, found));
+    let mut room = EXPRESSIONS_LIMIT;
+    let read_pattern = |pattern: &Field, found: &mut Diagnostics| read_pattern(pattern, &mut room, found);
     let expect = fields.list("expect", ("expectations", "Loading complete"), read_pattern, found);
     let exit_port = fields.optional("exit_port").and_then(|port| read_port(&port, found));
     fields.finish(found);
@@ -27,19 +30,25 @@ fn read_timeout(timeout: &Field, found: &mut Diagnostics) -> Option<u64> {
     None
 }
 
-fn read_pattern(pattern: &Field, found: &mut Diagnostics) -> Option<String> {
+fn read_pattern(pattern: &Field, room: &mut usize, found: &mut Diagnostics) -> Option<String> {
     let text = pattern.text(found)?;
-    let error = match regex::bytes::Regex::new(&text.value) {
+    let mistake = |message: String| Diagnostic::new(Code::BadRegex, message).at(text.span, "");
+    found.push(match compile_expression(&text.value, room) {
         Ok(_) => return Some(text.value),
-        Err(error) => error.to_string(),
-    };
-    let help = if error.contains("look-around") {
-        "the Rust crate `regex` has no look-ahead and no look-behind: match what comes before or behind as well, or list two expectations"
-    } else {
-        "put a backslash before a character that is meant as itself"
-    };
-    let message = format!("{} is not a regular expression", pattern.what);
-    found.push(Diagnostic::new(Code::BadRegex, message).at(text.span, "").note(error).help(help));
+        Err(ExpressionError::TooLarge) => {
+            mistake(format!("with {}, the expressions are too large together", pattern.what))
+                .note(format!("compiled, all of them may take {EXPRESSIONS_LIMIT} bytes"))
+                .help("repeat less, or put `(?-u)` before `\\w` and `\\d`, which stand for all of Unicode otherwise")
+        }
+        Err(ExpressionError::Invalid(error)) => {
+            let help = if error.contains("look-around") {
+                "the Rust crate `regex` has no look-ahead and no look-behind: match what comes before or behind as well, or list two expectations"
+            } else {
+                "put a backslash before a character that is meant as itself"
+            };
+            mistake(format!("{} is not a regular expression", pattern.what)).note(error).help(help)
+        }
+    });
     None
 }
 

@@ -32,6 +32,8 @@ pub enum Ending {
     Died {
         /// How.
         status: ExitStatus,
+        /// The kernel has killed something for lack of memory meanwhile.
+        lacks_memory: bool,
         /// The last thing that it complained about.
         complaint: Option<String>,
     },

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use stos_image::{PhysAddr, align_up};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
@@ -37,8 +37,11 @@ impl GuestMemory {
             Sharing::Private => (size, None),
             Sharing::Shared => {
                 let size = align_up(size, SHARED_GRANULARITY).unwrap_or(size);
-                let file = File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC)?);
+                let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+                let file = File::from(memfd_create("stos-run guest memory", flags)?);
                 ftruncate(&file, size)?;
+                // A page that is cut off from a file that is mapped kills whoever touches it (SIGBUS, mmap(2)).
+                fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
                 (size, Some(FileOffset::new(file, 0)))
             }
         };
@@ -85,5 +88,21 @@ impl GuestMemory {
     pub fn read_many(&self, address: u64, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.map.read_slice(&mut bytes, GuestAddress(address)).ok().map(|()| bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_cut_memory_off_that_is_shared() {
+        let memory = GuestMemory::new(1 << 20, Sharing::Shared).unwrap();
+        let shared = File::from(memory.share().unwrap());
+        for size in [0, 4096, 2 << 20] {
+            assert_eq!(shared.set_len(size).unwrap_err().kind(), io::ErrorKind::PermissionDenied, "{size}");
+        }
+        memory.write(PhysAddr(0xf_f000), b"here").unwrap();
+        assert_eq!(memory.read::<4>(0xf_f000).as_ref(), Some(b"here"));
     }
 }

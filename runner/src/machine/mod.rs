@@ -3,6 +3,7 @@
 mod changes;
 mod configuration;
 mod exceptions;
+mod host;
 mod linear;
 pub mod load;
 mod memory;
@@ -10,6 +11,7 @@ mod memory;
 pub use changes::Change;
 pub use configuration::{ClockStart, Configuration, CpuModel};
 pub use exceptions::{Delivery, History, Run, Source};
+pub use host::{Free, free_memory, kills_for_memory};
 pub use linear::LinearMemory;
 pub use load::Machine;
 pub use memory::{GuestMemory, Sharing};

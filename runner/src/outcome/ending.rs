@@ -1,5 +1,7 @@
 //! What the ending of a machine means.
 
+use std::os::unix::process::ExitStatusExt;
+
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
     KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
@@ -44,8 +46,15 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
         Ending::Reset => Outcome::Reset,
         Ending::TripleFault => Outcome::TripleFault(Box::default()),
         Ending::CpuFailed(failure) => Outcome::CpuFailed(reason(&failure, machine)),
-        Ending::Died { status, complaint } => {
-            let why = complaint.map(|line| format!(": {line}")).unwrap_or_default();
+        Ending::Died { lacks_memory: true, .. } => Outcome::CpuFailed(format!(
+            "the system has run out of memory, and its kernel has killed the emulator; the guest has {} MiB (memory: in \
+             the manifest)",
+            machine.memory.size() >> 20
+        )),
+        Ending::Died { status, complaint, .. } => {
+            let limit = (status.signal() == Some(libc::SIGXCPU))
+                .then(|| "the limit on processor time (`ulimit -t`) is reached".to_owned());
+            let why = complaint.or(limit).map(|line| format!(": {line}")).unwrap_or_default();
             Outcome::CpuFailed(format!("the emulator died ({status}){why}"))
         }
         Ending::Lost(source) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },

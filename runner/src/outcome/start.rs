@@ -13,7 +13,7 @@ use crate::backend::{
     Reason, StartError,
 };
 use crate::machine::load::LoadError;
-use crate::machine::{CpuModel, Machine};
+use crate::machine::{CpuModel, Free, Machine};
 
 /// What to do when no emulator is installed.
 pub const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
@@ -86,6 +86,15 @@ pub fn remark(kind: BackendKind, model: CpuModel) -> Option<&'static str> {
             Some("the guest's CPU is the most capable that the emulator has (`max`), which is not this machine's")
         }
     }
+}
+
+/// What there is to say of a guest of `size` bytes where so much memory is `free`.
+pub fn memory_remark(size: u64, free: Free) -> Option<String> {
+    let (guest, left) = (size >> 20, free.size >> 20);
+    let whose = if free.is_limited { "may be used in this container or service" } else { "are free here" };
+    (size > free.size).then(|| {
+        format!("the guest has {guest} MiB of memory, but only {left} MiB {whose}: it may be killed when it uses more")
+    })
 }
 
 /// Why KVM is not taken, as a clause.
@@ -289,6 +298,14 @@ mod tests {
             let line = format!("stos-run: {}", short_reason(&Choice { backend, reason }));
             assert!(line.len() <= 80, "{line}");
         }
+    }
+
+    #[test]
+    fn too_little_memory_is_said_and_enough_is_not() {
+        let free = |size, is_limited| Free { size, is_limited };
+        assert_eq!(memory_remark(64 << 20, free(64 << 20, false)), None);
+        let said = memory_remark(64 << 20, free(63 << 20, true)).unwrap();
+        assert!(said.contains("has 64 MiB of memory, but only 63 MiB may be used in this container"), "{said}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod view;
 pub use notice::Notice;
 
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
@@ -24,6 +25,7 @@ use supervise::Session;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`.
 pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+    let began = Instant::now();
     let (events, receiver) = channel();
     // Before anything is opened: whatever waits can be ended.
     let signals = match Signals::watch(&events) {
@@ -35,7 +37,7 @@ pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
         return outcome;
     }
     let mut run = Run::default();
-    let started = Prepared::new(options, notify, &mut run, &signals)
+    let started = Prepared::new(options, notify, &mut run, &signals, began)
         .and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
     let outcome = match started {
         Ok(session) => {

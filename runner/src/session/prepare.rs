@@ -1,17 +1,17 @@
 //! What a run begins with: a checked image in guest memory, what is expected of it, and a backend that can execute it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stos_image::Digest;
 
 use super::notice::Notice;
 use super::signals::Signals;
 use crate::backend::{Backend, choose};
-use crate::machine::{Machine, load};
+use crate::machine::{Machine, free_memory, load};
 use crate::options::{Options, TimeLimit};
 use crate::outcome::report::BackendReport;
-use crate::outcome::{Outcome, Run, reason, remark, short_reason};
+use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
 use crate::watch::Expectations;
@@ -24,8 +24,8 @@ pub struct Prepared {
     pub backend: Backend,
     /// What its output is watched for.
     pub expectations: Expectations,
-    /// The longest that it may take.
-    pub limit: Option<Duration>,
+    /// The longest that it may take, and when that is over.
+    pub limit: Option<(Duration, Instant)>,
 }
 
 impl Prepared {
@@ -38,6 +38,7 @@ impl Prepared {
         notify: &dyn Fn(Notice<'_>),
         run: &mut Run,
         signals: &Signals,
+        began: Instant,
     ) -> Result<Self, Outcome> {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
@@ -49,16 +50,22 @@ impl Prepared {
             Some(TimeLimit::After(limit)) => Some(limit),
             None => of_image.timeout_ms.map(Duration::from_millis),
         };
+        let limit = limit.map(|limit| (limit, began + limit));
         run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
         let choice = choose(options.backend)?;
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
-        let machine =
-            load::load(parsed, choice.backend.sharing(), &|| signals.outcome().is_some()).map_err(not_loaded)?;
+        let free = free_memory().and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
+        let over = || limit.filter(|(_, end)| *end <= Instant::now());
+        let is_interrupted = || signals.outcome().is_some() || over().is_some();
+        let machine = load::load(parsed, choice.backend.sharing(), &is_interrupted).map_err(|error| match over() {
+            Some((limit, _)) => Outcome::TimeLimit { limit, hang: None },
+            None => not_loaded(error),
+        })?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&line));
-        if let Some(line) = remark(kind, options.cpu) {
-            notify(Notice::Information(line));
+        for line in remark(kind, options.cpu).map(str::to_owned).into_iter().chain(free) {
+            notify(Notice::Information(&line));
         }
         Ok(Self { machine, backend: choice.backend, expectations, limit })
     }

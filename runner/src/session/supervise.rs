@@ -71,16 +71,10 @@ fn fall_back(
     Ok((backend, again))
 }
 
-/// When the guest was started, and how long it may take.
+/// When the guest was started, how long the run may take, and when that is over.
 struct Clock {
     started: Instant,
-    limit: Option<Duration>,
-}
-
-impl Clock {
-    fn deadline(&self) -> Option<Instant> {
-        self.limit.map(|limit| self.started + limit)
-    }
+    limit: Option<(Duration, Instant)>,
 }
 
 impl<'a> Session<'a> {
@@ -127,7 +121,7 @@ impl<'a> Session<'a> {
 
     /// Watches until the outcome is known.
     pub fn supervise(mut self) -> Outcome {
-        let deadline = self.clock.deadline();
+        let deadline = self.clock.limit.map(|(_, end)| end);
         let ending = match self.look_at_the_screen() {
             Ok(()) => self.wait_for_the_end(deadline),
             Err(outcome) => outcome,
@@ -308,7 +302,7 @@ impl<'a> Session<'a> {
         let mut grace_ends: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            if let Some(limit) = self.clock.limit.filter(|_| deadline.is_some_and(|deadline| deadline <= now)) {
+            if let Some((limit, _)) = self.clock.limit.filter(|(_, end)| *end <= now) {
                 return decided.unwrap_or(Outcome::TimeLimit { limit, hang: None });
             }
             if grace_ends.is_some_and(|end| end <= now)

@@ -1,9 +1,8 @@
 //! Watches the guest's output for lines that are expected, forbidden, or end the run.
 
-use regex_automata::Input;
-use regex_automata::meta::{Config, Regex};
-use regex_automata::util::syntax;
+use stos_pack::manifest::EXPRESSIONS_LIMIT;
 
+use super::pattern::Pattern;
 use crate::channel::Stream;
 
 /// A line longer than this many bytes is taken as several.
@@ -11,40 +10,20 @@ const LINE_LIMIT: usize = 64 * 1024;
 /// Most characters of a line that are shown.
 const SHOWN_LIMIT: usize = 160;
 
-/// A regular expression and the text that it was made from. It matches bytes: the guest's output need not be UTF-8.
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: String,
-    regex: Regex,
-}
-
-impl Pattern {
-    fn compile(text: &str) -> Result<Self, String> {
-        Regex::builder()
-            .syntax(syntax::Config::new().utf8(false))
-            .configure(Config::new().utf8_empty(false))
-            .build(text)
-            .map(|regex| Self { text: text.to_owned(), regex })
-            .map_err(|error| {
-                let shown = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
-                // The parser draws the expression over several lines; what is wrong stands in the last.
-                let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                format!("`{text}`: {reason}")
-            })
-    }
-
-    /// The end of the first match in `hay[from..end]`. What follows `end` is only looked at by `$` and `\b`.
-    fn find(&self, hay: &[u8], from: usize, end: usize) -> Option<usize> {
-        self.regex.find(Input::new(hay).span(from..end)).map(|found| found.end())
-    }
-}
-
 /// What the guest's output is watched for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Expectations {
     expected: Vec<Pattern>,
     rejected: Vec<Pattern>,
     until: Option<Pattern>,
+    /// Bytes that more expressions may take.
+    room: usize,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self { expected: Vec::new(), rejected: Vec::new(), until: None, room: EXPRESSIONS_LIMIT }
+    }
 }
 
 /// What was seen in the output.
@@ -87,17 +66,20 @@ impl Expectations {
     /// # Errors
     /// The first that is invalid, and what is wrong with it, in one line.
     pub fn compile(patterns: &[String]) -> Result<Self, String> {
-        let expected = patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { expected, ..Self::default() })
+        let mut room = EXPRESSIONS_LIMIT;
+        let expected = patterns.iter().map(|pattern| Pattern::compile(pattern, &mut room)).collect::<Result<_, _>>()?;
+        Ok(Self { expected, room, ..Self::default() })
     }
 
     /// With expressions that no line may match, and one with which the run ends.
     ///
     /// # Errors
     /// The first that is invalid, and what is wrong with it, in one line.
-    pub fn with(self, rejected: &[String], until: Option<&str>) -> Result<Self, String> {
-        let rejected = rejected.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Self { rejected, until: until.map(Pattern::compile).transpose()?, ..self })
+    pub fn with(mut self, rejected: &[String], until: Option<&str>) -> Result<Self, String> {
+        let mut compile = |pattern: &str| Pattern::compile(pattern, &mut self.room);
+        self.rejected = rejected.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
+        self.until = until.map(compile).transpose()?;
+        Ok(self)
     }
 
     /// True when lines are expected.
@@ -141,7 +123,7 @@ pub struct Matcher {
 impl Matcher {
     /// True when nothing is watched for.
     pub fn is_idle(&self) -> bool {
-        let Expectations { expected, rejected, until } = &self.expectations;
+        let Expectations { expected, rejected, until, .. } = &self.expectations;
         expected.is_empty() && rejected.is_empty() && until.is_none()
     }
 

@@ -28,7 +28,7 @@ use rustix::pipe::fcntl_setpipe_size;
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
-use crate::machine::{Configuration, Machine};
+use crate::machine::{Configuration, Machine, kills_for_memory};
 pub use command::CpuLog;
 
 use command::Connections;
@@ -113,6 +113,7 @@ impl EmulatedGuest {
         let arguments = command::arguments(&connections, description, configuration, log);
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
+        let kills_before = kills_for_memory();
         let process = Process::spawn(program, &arguments, streams, connections.into_files())
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
@@ -135,7 +136,7 @@ impl EmulatedGuest {
             let complaint = emulator.last_words();
             return Err(StartError::NotBegun { program: program.to_owned(), complaint, why });
         }
-        let watcher = Watcher { emulator, link, requests };
+        let watcher = Watcher { emulator, link, requests, kills_before };
         let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
         guest.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
         Ok(guest)

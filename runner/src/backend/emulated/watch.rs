@@ -19,6 +19,7 @@ use super::qmp::Message;
 use super::registers;
 use crate::backend::guest::{Requests, SAMPLE_GAP};
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
+use crate::machine::kills_for_memory;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
@@ -30,6 +31,8 @@ pub struct Watcher {
     pub emulator: Emulator,
     pub link: Link,
     pub requests: Arc<Requests>,
+    /// How many processes the kernel had killed for lack of memory before.
+    pub kills_before: Option<u64>,
 }
 
 /// Why the monitor was asked for something.
@@ -60,7 +63,7 @@ impl Watcher {
     /// Watches, cleans up, and tells how the guest ended, unless it was ended from outside.
     pub fn watch(mut self) {
         let seen = catch_unwind(AssertUnwindSafe(|| self.wait_for_an_ending()));
-        let Self { emulator, link, requests } = self;
+        let Self { emulator, link, requests, kills_before } = self;
         if !matches!(seen, Ok(None)) {
             emulator.process.kill();
         }
@@ -84,7 +87,7 @@ impl Watcher {
         (link.ended)(match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
-            (Ok(None), Ok((status, _))) => ending_of(status, &messages.text),
+            (Ok(None), Ok((status, _))) => ending_of(status, &messages.text, kills_for_memory() > kills_before),
             // The emulator's event is the same for both.
             (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
                 Ending::TripleFault
@@ -207,9 +210,12 @@ impl Watcher {
 }
 
 /// How a guest ended whose emulator ended by itself.
-fn ending_of(status: ExitStatus, messages: &str) -> Ending {
-    exit_value(status, messages)
-        .unwrap_or_else(|| Ending::Died { status, complaint: complaint(messages).map(str::to_owned) })
+fn ending_of(status: ExitStatus, messages: &str, has_killed: bool) -> Ending {
+    exit_value(status, messages).unwrap_or_else(|| Ending::Died {
+        status,
+        lacks_memory: has_killed && status.signal() == Some(libc::SIGKILL),
+        complaint: complaint(messages).map(str::to_owned),
+    })
 }
 
 /// The value that the guest wrote to an exit device, if that is why the emulator ended with `status`.
@@ -237,7 +243,7 @@ mod tests {
 
     #[test]
     fn only_odd_statuses_are_the_guests() {
-        let value = |code| match ending_of(exited(code), "") {
+        let value = |code| match ending_of(exited(code), "", false) {
             Ending::Exit(value) => Some(value),
             _ => None,
         };
@@ -252,22 +258,35 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_no_success() {
         let status = ExitStatus::from_raw(libc::SIGSYS);
-        assert!(matches!(ending_of(status, ""), Ending::ExitAbove(127)));
+        assert!(matches!(ending_of(status, "", false), Ending::ExitAbove(127)));
     }
 
     #[test]
     fn an_emulator_that_fails_is_no_success() {
         let messages = "CPU Reset (CPU 0)\nqemu-system-i386: something broke\n";
-        let Ending::Died { complaint: Some(complaint), .. } = ending_of(exited(1), messages) else {
+        let Ending::Died { complaint: Some(complaint), .. } = ending_of(exited(1), messages, false) else {
             panic!("it has not died")
         };
         assert_eq!(complaint, "qemu-system-i386: something broke");
         let warning = "qemu-system-i386: warning: something is odd\n";
-        assert!(matches!(ending_of(exited(1), warning), Ending::Exit(0)));
+        assert!(matches!(ending_of(exited(1), warning, false), Ending::Exit(0)));
     }
 
     #[test]
     fn a_killed_emulator_is_no_exit_of_the_guest() {
-        assert!(matches!(ending_of(ExitStatus::from_raw(libc::SIGABRT), ""), Ending::Died { complaint: None, .. }));
+        assert!(matches!(
+            ending_of(ExitStatus::from_raw(libc::SIGABRT), "", true),
+            Ending::Died { complaint: None, .. }
+        ));
+    }
+
+    #[test]
+    fn memory_is_to_blame_only_for_a_kill_while_the_kernel_has_killed() {
+        let lacks_memory = |signal, has_killed| {
+            let ending = ending_of(ExitStatus::from_raw(signal), "", has_killed);
+            matches!(ending, Ending::Died { lacks_memory: true, .. })
+        };
+        assert!(lacks_memory(libc::SIGKILL, true));
+        assert!(!lacks_memory(libc::SIGKILL, false) && !lacks_memory(libc::SIGSEGV, true));
     }
 }
