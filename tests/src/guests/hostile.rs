@@ -135,7 +135,8 @@ fn memory() -> Vec<Guest> {
         attack("hostile_memory", "no_record", 45),
         survived("hostile_memory", "mmio"),
         survived("hostile_memory", "io_apic"),
-        survived("hostile_memory", "local_apic"),
+        // A local APIC that was told to takes the timer's ticks for NMIs.
+        on_kvm(&[0, 102], attack("hostile_memory", "local_apic", 0)),
         // There is no firmware at KVM's reset vector. The emulator's begins the guest once more, on what is left of it.
         on_kvm(&[103], attack("hostile_memory", "init_to_self", 100)),
         survived("hostile_memory", "tame 1"),
