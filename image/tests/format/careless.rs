@@ -1,10 +1,15 @@
 //! Images whose digests are right although what they cover is not: nothing but the rules of the format stands in their way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use stos_image::{Digest, ImageError, MemoryChunk, ParsedImage};
+use stos_image::{
+    Digest, EXPECT_LIMIT, FILE_COUNT_LIMIT, INPUT_COUNT_LIMIT, INPUT_SUM_LIMIT, INPUTS_LIMIT, ImageError,
+    LINE_COUNT_LIMIT, MANIFEST_LIMIT, MAP_COUNT_LIMIT, METADATA_LIMIT, MemoryChunk, NAME_LIMIT, PATH_PART_LIMIT,
+    PAYLOAD_LIMIT, ParsedImage, REGION_COUNT_LIMIT, SYMBOL_COUNT_LIMIT, SYMBOLS_LIMIT, TEXT_LIMIT, TIMEOUT_LIMIT_MS,
+    is_plain,
+};
 
 use crate::guest::{SMALL_IMAGE, encode, read, sections, set_id, with_change};
 
@@ -114,6 +119,35 @@ proptest! {
         // Bits of compatible features that nobody knows are the one thing that is not written again.
         prop_assume!(image[24..32] == SMALL_IMAGE[24..32]);
         let _ = read_and_write(&image);
+    }
+}
+
+/// The specification has a table of characters, and each limit of the crate as a number.
+#[test]
+fn characters_and_limits_are_those_of_the_specification() {
+    let specification = include_str!("../../../docs/image-format.md");
+    let (_, table) = specification.split_once("| Characters | What they are |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let mut refused = BTreeSet::new();
+    let cells = table.lines().filter_map(|row| row.split('|').nth(1));
+    for range in cells.flat_map(|cell| cell.split(", ")).filter(|range| range.contains("U+")) {
+        let code = |text: &str| u32::from_str_radix(text.trim().strip_prefix("U+").unwrap(), 16).unwrap();
+        let (first, last) = range.split_once(" to ").unwrap_or((range, range));
+        refused.extend((code(first)..=code(last)).filter_map(char::from_u32));
+    }
+    for character in '\0'..=char::MAX {
+        assert_eq!(!is_plain(character), refused.contains(&character), "{character:?}");
+    }
+    let limits = [METADATA_LIMIT, SYMBOLS_LIMIT, INPUTS_LIMIT, PAYLOAD_LIMIT, INPUT_SUM_LIMIT, TIMEOUT_LIMIT_MS];
+    let counts = [SYMBOL_COUNT_LIMIT, FILE_COUNT_LIMIT, LINE_COUNT_LIMIT, MANIFEST_LIMIT, MAP_COUNT_LIMIT];
+    let few = [NAME_LIMIT, TEXT_LIMIT, INPUT_COUNT_LIMIT, PATH_PART_LIMIT, EXPECT_LIMIT, REGION_COUNT_LIMIT];
+    for limit in limits.into_iter().chain(counts.iter().chain(&few).map(|&count| count as u64)) {
+        let mut digits = limit.to_string();
+        for at in (1..digits.len()).rev().filter(|at| (digits.len() - at) % 3 == 0 && limit > 9999).collect::<Vec<_>>()
+        {
+            digits.insert(at, ' ');
+        }
+        assert!(specification.contains(&format!(" {digits} ")), "{digits}");
     }
 }
 
