@@ -7,6 +7,7 @@ use std::io::Write;
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{COM1, HALT, exit, in8, out_al, out8, say};
 use stos_tests::bare::{BareGuest, ImageFile, command, run, start};
+use stos_x86::ports::FAULT_CATCHER;
 
 /// A step of a guest that talks to ports.
 enum Step {
@@ -129,6 +130,11 @@ fn cmos_memory_and_simple_ports_answer_alike() {
         expected.push(0xff);
     }
     assert_read(&steps, &expected);
+}
+
+#[test]
+fn without_a_fault_catcher_its_port_is_none() {
+    assert_read(&[Out(FAULT_CATCHER, 5), In(FAULT_CATCHER)], &[0xff]);
 }
 
 #[test]
