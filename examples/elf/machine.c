@@ -154,24 +154,6 @@ static bool is_fast(void)
 	return false;
 }
 
-/* Whether the mouse's answer asks for an interrupt where the keyboard controller is told to pass it on. */
-static bool has_mouse_interrupt(void)
-{
-	uint8_t request = NO_IRQ;
-
-	set_up_pics(1 << 12 | 1 << IRQ_CASCADE);
-	outb(0x64, 0x60);
-	outb(0x60, 0x47);
-	outb(0x64, 0xD4);
-	outb(0x60, 0xF4);
-	for (uint32_t look = 0; look < 10 && request == NO_IRQ; look++) {
-		wait_for(2);
-		request = take_request(PIC2);
-	}
-	inb(0x60);
-	return request == 4;
-}
-
 void start(void)
 {
 	use_attempts();
@@ -193,7 +175,6 @@ void start(void)
 	cmos(STATUS_C);
 	wait_for(5);
 	tell_byte("the clock's status C, 5 ms after it was read, no interrupt enabled", cmos(STATUS_C) & 0x40);
-	tell("IRQ 12, for the mouse's answer", has_mouse_interrupt() ? "comes" : "none");
 	set_up_pics(1 << IRQ_TIMER);
 	tell("counter 0, programmed to 20 kHz", is_fast() ? "faster than 5 kHz" : "5 kHz");
 	leave(0);

@@ -173,22 +173,37 @@ fn the_usual_self_test_of_a_uart_passes_while_input_waits() {
     }
 }
 
+const FIRST: u16 = 0x20;
+const SECOND: u16 = 0xa0;
+
+/// Sets up the interrupt controllers, with nothing masked.
+fn set_up_controllers() -> impl Iterator<Item = Step> {
+    let initialize = |port, words: [u8; 3]| [Out(port, 0x11)].into_iter().chain(words.map(|word| Out(port + 1, word)));
+    initialize(FIRST, [0x20, 0x04, 0x01]).chain(initialize(SECOND, [0x28, 0x02, 0x01]))
+}
+
+/// Waits for a request on this line of the second controller, takes it by polling, and ends it.
+fn take(line: u8) -> impl Iterator<Item = Step> {
+    let bit = 1 << line;
+    [Out(SECOND, 0x0a), Until(SECOND, bit), Out(SECOND, 0x0c), Expect(SECOND, 0x80 | line), Out(SECOND, 0x20)]
+        .into_iter()
+}
+
 #[test]
 fn the_clock_interrupts_when_it_is_told_to() {
-    const FIRST: u16 = 0x20;
-    const SECOND: u16 = 0xa0;
-    let initialize = |port, words: [u8; 3]| [Out(port, 0x11)].into_iter().chain(words.map(|word| Out(port + 1, word)));
-    // Wait for a request on line 0 of the second controller, take it by polling, end it, and only then answer the clock.
-    let take = || {
-        let request = [Out(SECOND, 0x0a), Until(SECOND, 0x01), Out(SECOND, 0x0c), Until(SECOND, 0x80)];
-        request.into_iter().chain([Out(SECOND, 0x20), Out(0x70, 0x0c), In(0x71)])
-    };
-    let steps = initialize(FIRST, [0x20, 0x04, 0x01])
-        .chain(initialize(SECOND, [0x28, 0x02, 0x01]))
-        .chain([Out(0x70, 0x0b), Out(0x71, 0x42)])
-        .chain(take())
-        .chain(take());
+    // The next one comes only when the clock has been answered.
+    let answered = || take(0).chain([Out(0x70, 0x0c), In(0x71)]);
+    let steps = set_up_controllers().chain([Out(0x70, 0x0b), Out(0x71, 0x42)]).chain(answered()).chain(answered());
     assert_read(&steps.collect::<Vec<Step>>(), &[0xc0, 0xc0]);
+}
+
+#[test]
+fn the_mouse_interrupts_when_it_is_told_to() {
+    // Mode 0x47: keyboard, mouse and translation on. To the mouse: who are you?
+    let ask = [Out(STATUS, 0x60), Out(DATA, 0x47), Out(STATUS, 0xd4), Out(DATA, 0xf2)];
+    let answered = || take(4).chain([In(DATA)]);
+    let steps = set_up_controllers().chain(ask).chain(answered()).chain(answered());
+    assert_read(&steps.collect::<Vec<Step>>(), &[0xfa, 0x00]);
 }
 
 /// The scan codes of set 1 of a letter or a space typed on a PC's keyboard, with the shift key around a large letter.

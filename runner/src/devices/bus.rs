@@ -226,7 +226,7 @@ mod tests {
             let output = Arc::new(OutputPipe::default());
             let devices = Devices {
                 serial: Arc::new(SerialPort::new(Uart::new(NoLine))),
-                keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine))),
+                keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine, NoLine))),
                 vga: Vga::default(),
                 rtc: RtcPort::new(Rtc::new(
                     NoLine,

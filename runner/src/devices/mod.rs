@@ -13,7 +13,7 @@ mod vga;
 
 pub use absent::Absent;
 pub use bus::{Devices, FLOATING, PortBus, Request, SYSTEM_A20};
-pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort};
+pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ};
 pub use line::InterruptLine;
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};

@@ -25,8 +25,8 @@ use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{CpuFailure, Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
-    COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, PortBus, RTC_IRQ, Rtc, RtcPort,
-    SerialPort, Uart, Vga,
+    COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc,
+    RtcPort, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
 use vcpu::Vcpu;
@@ -85,7 +85,7 @@ impl KvmGuest {
         let vm = Arc::new(vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
-        let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ))));
+        let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
         let vga = Vga::new(|address| machine.memory.read(address.into()).map(|[byte]| byte));
         let begin = Instant::now();
         let description = machine.image.description();

@@ -7,7 +7,7 @@ use crate::channel::ScanCode;
 use crate::devices::InterruptLine;
 
 /// Status bit 0: a byte can be read from the data port.
-const OUTPUT_FULL: u8 = 1 << 0;
+pub const OUTPUT_FULL: u8 = 1 << 0;
 /// Status bit 2: the self-test has passed.
 const SELF_TESTED: u8 = 1 << 2;
 /// Status bits 3 and 4: the last write was a command, and the keyboard is not locked.
@@ -16,7 +16,9 @@ const READY: u8 = 0x18;
 const FROM_MOUSE: u8 = 1 << 5;
 
 /// Mode bit 0: a byte from the keyboard interrupts.
-const MODE_INTERRUPT: u8 = 1 << 0;
+pub const MODE_INTERRUPT: u8 = 1 << 0;
+/// Mode bit 1: a byte from the mouse interrupts.
+pub const MODE_MOUSE_INTERRUPT: u8 = 1 << 1;
 /// Mode bit 4: the keyboard may not send.
 const MODE_KEYBOARD_OFF: u8 = 1 << 4;
 /// Mode bit 5: the mouse may not send.
@@ -38,7 +40,7 @@ const NOT_RESET: u8 = 1 << 0;
 const OUTPUT_PORT: u8 = 0xcf;
 
 /// Answers that may wait to be read; more are lost, as from a keyboard whose buffer is full.
-const ANSWERS: usize = 16;
+pub const ANSWERS: usize = 16;
 
 /// What the next byte to the data port belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,22 +57,23 @@ enum Operand {
 
 /// A byte for the data port, and whether the mouse sends it.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+pub(super) struct Answer {
     byte: u8,
     from_mouse: bool,
 }
 
-/// Controller, keyboard and mouse. `L` is the keyboard's interrupt line.
+/// Controller, keyboard and mouse. `L` is an interrupt line.
 #[derive(Debug)]
 pub struct I8042<L> {
-    line: L,
+    keyboard_line: L,
+    mouse_line: L,
     mode: u8,
     output_port: u8,
     operand: Option<Operand>,
     /// The data port.
     output: Answer,
     is_full: bool,
-    answers: VecDeque<Answer>,
+    pub(super) answers: VecDeque<Answer>,
     /// The keyboard sends keys.
     scanning: bool,
     /// Scan codes of keys that were pressed and that the controller has not taken yet.
@@ -79,9 +82,10 @@ pub struct I8042<L> {
 
 impl<L: InterruptLine> I8042<L> {
     /// A controller as firmware leaves it.
-    pub fn new(line: L) -> Self {
+    pub fn new(keyboard_line: L, mouse_line: L) -> Self {
         Self {
-            line,
+            keyboard_line,
+            mouse_line,
             mode: MODE_START,
             output_port: OUTPUT_PORT,
             operand: None,
@@ -106,7 +110,8 @@ impl<L: InterruptLine> I8042<L> {
         let byte = self.output.byte;
         self.is_full = false;
         // The line falls before the next byte raises it: an edge-triggered controller must see both.
-        self.line.set(false);
+        let line = if self.output.from_mouse { &self.mouse_line } else { &self.keyboard_line };
+        line.set(false);
         self.fill();
         byte
     }
@@ -228,8 +233,13 @@ impl<L: InterruptLine> I8042<L> {
         let Some(next) = next else { return };
         self.output = next;
         self.is_full = true;
-        if !next.from_mouse && self.mode & MODE_INTERRUPT != 0 {
-            self.line.set(true);
+        let (line, enabled) = if next.from_mouse {
+            (&self.mouse_line, MODE_MOUSE_INTERRUPT)
+        } else {
+            (&self.keyboard_line, MODE_INTERRUPT)
+        };
+        if self.mode & enabled != 0 {
+            line.set(true);
         }
     }
 
@@ -244,146 +254,5 @@ impl<L: InterruptLine> I8042<L> {
             self.typed.extend(code.bytes());
         }
         self.fill();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::devices::line::Edges;
-    use proptest::prelude::*;
-
-    fn controller() -> (I8042<Edges>, Edges) {
-        let edges = Edges::default();
-        (I8042::new(edges.clone()), edges)
-    }
-
-    /// What the key with this code of set 1 does when it is typed.
-    fn typed(code: u8) -> [ScanCode; 2] {
-        [true, false].map(|pressed| ScanCode { code, extended: false, pressed })
-    }
-
-    /// Everything that can be read.
-    fn drain(controller: &mut I8042<Edges>) -> Vec<u8> {
-        std::iter::from_fn(|| (controller.status() & OUTPUT_FULL != 0).then(|| controller.read())).collect()
-    }
-
-    #[test]
-    fn firmware_has_read_the_keyboards_last_answer() {
-        let (mut controller, edges) = controller();
-        assert_eq!([0; 3].map(|_| (controller.status(), controller.read())), [(0x1c, 0xfa); 3]);
-        assert_eq!(edges.count(), 0);
-    }
-
-    #[test]
-    fn keys_interrupt_one_by_one() {
-        let (mut controller, edges) = controller();
-        controller.press(&typed(0x1e));
-        assert_eq!((controller.status(), edges.count()), (0x1d, 1));
-        assert_eq!(controller.read(), 0x1e);
-        assert_eq!((controller.status(), edges.count()), (0x1d, 2));
-        assert_eq!(controller.read(), 0x9e);
-        assert_eq!((controller.status(), edges.count()), (0x1c, 2));
-        // Nothing new: the same byte again, and no interrupt.
-        assert_eq!((controller.read(), edges.count()), (0x9e, 2));
-    }
-
-    #[test]
-    fn a_usual_initialisation_goes_through() {
-        let (mut controller, edges) = controller();
-        controller.command(0xad);
-        controller.command(0xa7);
-        controller.command(0x20);
-        let mode = controller.read();
-        assert_eq!(mode, 0x75);
-        controller.command(0x60);
-        controller.write(mode & !MODE_INTERRUPT);
-        let quiet = edges.count();
-        controller.command(0xaa);
-        assert_eq!(drain(&mut controller), [0x55]);
-        controller.command(0xab);
-        assert_eq!(drain(&mut controller), [0x00]);
-        controller.command(0xae);
-        controller.write(0xff);
-        assert_eq!(drain(&mut controller), [0xfa, 0xaa]);
-        assert_eq!(edges.count(), quiet);
-        controller.command(0x60);
-        controller.write(0x65);
-        controller.write(0xf4);
-        assert_eq!(drain(&mut controller), [0xfa]);
-        assert_eq!(edges.count(), quiet + 1);
-    }
-
-    #[test]
-    fn the_keyboard_answers_its_commands() {
-        for (sent, answers) in [
-            (&[0xed, 0x07][..], &[0xfa, 0xfa][..]),
-            (&[0xee], &[0xee]),
-            (&[0xf0, 0x00], &[0xfa, 0xfa, 0x41]),
-            (&[0xf0, 0x01], &[0xfa, 0xfa]),
-            (&[0xf2], &[0xfa, 0xab, 0x41]),
-            (&[0xf3, 0x20], &[0xfa, 0xfa]),
-            (&[0xf6], &[0xfa]),
-            (&[0x12], &[0xfe]),
-        ] {
-            let (mut controller, _) = controller();
-            assert!(!sent.iter().any(|&byte| controller.write(byte)));
-            assert_eq!(drain(&mut controller), answers, "{sent:x?}");
-        }
-    }
-
-    #[test]
-    fn keys_wait_while_the_keyboard_is_off() {
-        let (mut controller, _) = controller();
-        controller.command(0xad);
-        controller.press(&typed(0x30));
-        assert!(drain(&mut controller).is_empty());
-        controller.command(0xae);
-        assert_eq!(drain(&mut controller), [0x30, 0xb0]);
-        controller.write(0xf5);
-        assert_eq!(drain(&mut controller), [0xfa]);
-        controller.press(&typed(0x30));
-        assert!(drain(&mut controller).is_empty());
-        controller.write(0xf4);
-        assert_eq!(drain(&mut controller), [0xfa, 0x30, 0xb0]);
-    }
-
-    #[test]
-    fn the_mouse_answers_and_is_told_apart() {
-        let (mut controller, edges) = controller();
-        controller.command(0xd4);
-        controller.write(0xff);
-        assert_eq!(controller.status(), 0x3d);
-        assert_eq!(drain(&mut controller), [0xfa, 0xaa, 0x00]);
-        assert_eq!(edges.count(), 0);
-    }
-
-    #[test]
-    fn the_reset_line_is_pulsed_by_bit_0() {
-        let (mut controller, _) = controller();
-        assert!(controller.command(0xfe) && controller.command(0xf0));
-        assert!(!controller.command(0xff) && !controller.command(0xfd));
-        controller.command(0xd1);
-        assert!(!controller.write(0xdf));
-        controller.command(0xd1);
-        assert!(controller.write(0xfe));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_that_a_guest_writes_does_harm(
-            accesses in prop::collection::vec((0..4_u8, any::<u8>()), 0..500)
-        ) {
-            let (mut controller, _) = controller();
-            for (what, value) in accesses {
-                match what {
-                    0 => _ = controller.command(value),
-                    1 => _ = controller.write(value),
-                    2 => controller.press(&typed(value & 0x7f)),
-                    _ => _ = controller.read(),
-                }
-                prop_assert!(controller.answers.len() <= ANSWERS);
-            }
-        }
     }
 }

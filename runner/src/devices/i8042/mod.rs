@@ -4,9 +4,13 @@
 mod commands;
 mod controller;
 mod port;
+#[cfg(test)]
+mod tests;
 
 pub use controller::I8042;
 pub use port::KeyboardPort;
 
 /// Interrupt line of the keyboard.
 pub const KEYBOARD_IRQ: u32 = 1;
+/// Interrupt line of the mouse.
+pub const MOUSE_IRQ: u32 = 12;
