@@ -141,7 +141,7 @@ fn a_first_program_that_linux_can_not_start_is_told_of() {
     let shell = ("bin/sh", 0o755, &program("")[..]);
     let mut program_64 = program("");
     program_64[4] = 2;
-    let told: [(&[File<'_>], &str, &str); 13] = [
+    let told: [(&[File<'_>], &str, &str); 14] = [
         (&[], console, "`root` has no `/init`, the first program of Linux"),
         (&[("sbin/init", 0o755, &program(""))], console, "`root` has no `/init`"),
         (&[("init", 0o644, b"#!/bin/sh\n"), shell], console, "`/init` is not executable, its mode is 0644"),
@@ -157,6 +157,7 @@ fn a_first_program_that_linux_can_not_start_is_told_of() {
         ),
         (&[("init", 0o755, b"#!/bin/sh\n"), ("bin/sh", 0o644, &program(""))], console, "`/bin/sh` is not executable"),
         (&[("init", 0o755, b"#!/bin/sh\r\necho\r\n"), shell], console, r"its interpreter is called `/bin/sh\r`"),
+        (&[("init", 0o755, b"#!/bin/\x1b[31mred\n"), shell], console, r"a script for `/bin/\u{1b}[31mred`, which"),
         (&[("init", 0o755, b"echo hello\n"), shell], console, "`/init` is a text that does not begin with `#!`"),
         (&[("init", 0o755, b"")], console, "`/init` is empty"),
         (&[("init", 0o755, &program("/lib/ld-linux.so.2"))], console, "needs the dynamic linker `/lib/ld-linux.so.2`"),

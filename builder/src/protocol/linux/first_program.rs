@@ -1,10 +1,12 @@
 //! The first program of Linux, `/init` in the initramfs: whether Linux can start it. (Linux, `init/main.c`, `fs/binfmt_script.c` and
 //! `fs/binfmt_elf.c`.)
 
+use std::path::Path;
+
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, elf};
 
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, printable_path};
 use crate::input::Loaded;
 use crate::input::initramfs::{Contents, Member};
 
@@ -27,7 +29,9 @@ pub fn check(initramfs: &Loaded, cmdline: &str) -> Option<Diagnostic> {
     let words = || cmdline.split_ascii_whitespace();
     let path = words().filter_map(|word| word.strip_prefix("rdinit=")).next_back().unwrap_or(FIRST);
     let contents = Contents::read(&initramfs.file.bytes);
-    let refusal = match contents.find(path) {
+    let found = contents.find(path);
+    let path = &*shown(path);
+    let refusal = match found {
         Ok(member) => refusal(&contents, path, member, 0)?,
         // A file system on a disk, or what is still packed, may have it.
         Err(_) if !contents.is_whole || words().any(|word| word.starts_with("root=")) => return None,
@@ -48,9 +52,14 @@ pub fn check(initramfs: &Loaded, cmdline: &str) -> Option<Diagnostic> {
     Some(initramfs.file.complain(Code::FirstProgram, message).note(note).help(help))
 }
 
+/// A path that comes from a file, as messages have it.
+fn shown(path: &str) -> String {
+    printable_path(Path::new(path))
+}
+
 /// Where the way to `path` ends, when that is not the path itself.
 fn missing_at(path: &str, missing: &str) -> String {
-    if path.trim_start_matches('/') == missing { String::new() } else { format!(": there is no `/{missing}`") }
+    if path.trim_start_matches('/') == missing { String::new() } else { format!(": there is no `/{}`", shown(missing)) }
 }
 
 /// Why Linux can't start the file `member`, if it surely can't. `depth` scripts have led to it.
@@ -90,8 +99,9 @@ fn script(contents: &Contents<'_>, path: &str, bytes: &[u8], depth: usize) -> Op
     let line = String::from_utf8_lossy(line);
     let interpreter = line.trim_start_matches([' ', '\t']).split([' ', '\t', '\0']).next().unwrap_or_default();
     let refuse = |error, reason: String, help: String| Some(Refusal { reason, help, error });
-    if let Some(meant) = interpreter.strip_suffix('\r') {
-        let reason = format!("`{path}` has lines that end with CR LF, so that its interpreter is called `{meant}\\r`");
+    let name = shown(interpreter.trim_end_matches('\r'));
+    if interpreter.ends_with('\r') {
+        let reason = format!("`{path}` has lines that end with CR LF, so that its interpreter is called `{name}\\r`");
         return refuse(2, reason, r"take the carriage returns out, `sed -i 's/\r$//'`".to_owned());
     }
     if interpreter.is_empty() {
@@ -99,17 +109,17 @@ fn script(contents: &Contents<'_>, path: &str, bytes: &[u8], depth: usize) -> Op
         return refuse(8, reason, "write the path of its shell there, such as `#!/bin/sh`".to_owned());
     }
     match contents.find(interpreter) {
-        Ok(member) if depth < SCRIPTS_LIMIT => refusal(contents, interpreter, member, depth + 1),
+        Ok(member) if depth < SCRIPTS_LIMIT => refusal(contents, &name, member, depth + 1),
         Ok(_) => None,
         Err(_) if !contents.is_whole => None,
         Err(missing) => {
             let place = missing_at(interpreter, &missing);
-            let reason = format!("`{path}` is a script for `{interpreter}`, which is not in the initramfs{place}");
+            let reason = format!("`{path}` is a script for `{name}`, which is not in the initramfs{place}");
             refuse(
                 2,
                 reason,
                 format!(
-                    "put `{interpreter}` into the initramfs, such as a static busybox, or name one that is there behind `#!`"
+                    "put `{name}` into the initramfs, such as a static busybox, or name one that is there behind `#!`"
                 ),
             )
         }
@@ -137,7 +147,8 @@ fn program(contents: &Contents<'_>, path: &str, bytes: &[u8]) -> Option<Refusal>
     match contents.find(&linker) {
         Err(missing) if contents.is_whole => {
             let place = missing_at(&linker, &missing);
-            let reason = format!("`{path}` needs the dynamic linker `{linker}`, which is not in the initramfs{place}");
+            let name = shown(&linker);
+            let reason = format!("`{path}` needs the dynamic linker `{name}`, which is not in the initramfs{place}");
             refuse(2, reason, "link it with `-static`, or put the dynamic linker and all libraries into the initramfs")
         }
         _ => None,
