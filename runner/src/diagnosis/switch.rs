@@ -1,4 +1,5 @@
-//! Page faults at the first instruction after `mov` to CR0 or CR3: the code was there before, and the new tables do not lead to it.
+//! Page faults at the first instruction after `mov` to CR0 or CR3: the code, or what it uses, was there before, and the new tables do
+//! not lead to it.
 
 use stos_x86::paging::{Entry, EntryFlags, TABLE_SIZE, WalkEnd};
 use stos_x86::registers::{CR0_ET, CR0_PG, CR3_PCD, CR3_PWT, CR4_PSE, CpuState};
@@ -12,6 +13,10 @@ use crate::machine::LinearMemory;
 const LENGTH: u32 = 3;
 /// Bits of CR3 that name no address: the CPU heeds PWT and PCD and ignores the others (Intel SDM volume 3A, table 4-3).
 const CR3_LOW: u32 = TABLE_SIZE - 1;
+/// Addresses below this one come from NULL.
+const FIRST_PAGE: u32 = TABLE_SIZE;
+/// How far from ESP an access still is one to the stack.
+const NEAR_STACK: u32 = 64;
 /// Fewest entries that make a pattern.
 const PATTERN: usize = 8;
 
@@ -34,8 +39,14 @@ impl<'a> Switch<'a> {
     /// The switch that a fault came right after. Its bytes must be there as memory was before, and the register that it has read
     /// must still hold what the control register does.
     pub fn of(scene: &Scene<'a>) -> Option<Self> {
-        let CpuState { eip, cr0, cr3, cr4, .. } = scene.cpu;
-        let is_fault = scene.vector == PAGE_FAULT && scene.is_fetch() && scene.cpu.cr2 == eip && cr0 & CR0_PG != 0;
+        let CpuState { eip, cr0, cr2, cr3, cr4, .. } = scene.cpu;
+        let is_fetch = scene.is_fetch();
+        // What was used of memory may be wrong by itself, as NULL is.
+        let is_used = !is_fetch
+            && cr2 >= FIRST_PAGE
+            && scene.memory.physical(eip).is_some()
+            && scene.memory.walk(cr2).end == WalkEnd::NotPresent;
+        let is_fault = scene.vector == PAGE_FAULT && cr0 & CR0_PG != 0 && (is_used || is_fetch && cr2 == eip);
         if !is_fault || scene.memory.walk(eip).end == WalkEnd::Pae {
             return None;
         }
@@ -48,7 +59,8 @@ impl<'a> Switch<'a> {
                 0 => (value ^ cr0) & !CR0_ET == 0,
                 _ => (value ^ cr3) & !CR3_LOW == 0,
             };
-            is_so.then_some(Self { address, register, value, source, before })
+            let was_there = |address| before.physical(address).is_some_and(|at| at < before.physical_size());
+            (is_so && (is_fetch || was_there(cr2))).then_some(Self { address, register, value, source, before })
         })
     }
 
@@ -78,7 +90,19 @@ impl<'a> Switch<'a> {
         .into_iter()
         .flatten()
         .collect();
-        if found.is_empty() {
+        if found.is_empty() && !scene.is_fetch() {
+            let (esp, address) = (scene.cpu.general.esp, scene.cpu.cr2);
+            let what = if esp.wrapping_sub(address) <= NEAR_STACK || address.wrapping_sub(esp) < NEAR_STACK {
+                format!("the stack (ESP is {esp:#010x})")
+            } else {
+                "what the next instruction uses".to_owned()
+            };
+            let physical = self.before.physical(address).unwrap_or_default();
+            vec![format!(
+                "the page tables at CR3 {cr3:#x} map the code, but not {address:#010x}, {what}: before, that was physical \
+                 {physical:#x}"
+            )]
+        } else if found.is_empty() {
             vec![format!(
                 "the page tables at CR3 {cr3:#x} do not map the code that turns them on: the next instruction is fetched from \
                  {:#010x} through them",
@@ -129,7 +153,7 @@ fn misaligned(scene: &Scene<'_>, cr3: u32) -> Option<String> {
 
 /// An entry that is meant to map 4 MiB, while the CPU takes it for that of a table.
 fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
-    let walk = scene.memory.walk(scene.cpu.eip);
+    let walk = scene.memory.walk(scene.cpu.cr2);
     let step = walk.steps.first()?;
     let is_large = step.entry.flags().contains(EntryFlags::PRESENT | EntryFlags::PAGE_SIZE);
     let is_large = is_large && scene.cpu.cr4 & CR4_PSE == 0;
@@ -144,7 +168,7 @@ fn large_page_without_pse(scene: &Scene<'_>) -> Option<String> {
 
 /// Tables whose entries were written with 64 bits.
 fn wide_entries(scene: &Scene<'_>, cr3: u32) -> Option<String> {
-    let walk = scene.memory.walk(scene.cpu.eip);
+    let walk = scene.memory.walk(scene.cpu.cr2);
     let mut tables = walk.steps.first().map(|step| step.entry.address()).into_iter().chain([cr3 & !CR3_LOW]);
     let is_wide = |table: &u32| {
         let word = |index: u32| scene.guest.memory.read(u64::from(*table) + 4 * u64::from(index));
@@ -201,6 +225,29 @@ mod tests {
         let mut data = case(&MOV_CR0_EAX, super::super::testing::PAGED);
         data.record.cr2 = 0x1234;
         assert!(Switch::of(&data.scene()).is_none());
+    }
+
+    #[test]
+    fn memory_that_the_new_tables_leave_out_is_told() {
+        // The code's page is mapped, the stack's is not.
+        let used = |esp: u32, cr2: u32| {
+            let mut case = case(&MOV_CR0_EAX, super::super::testing::PAGED)
+                .with_words(0x1000, &[0x6003])
+                .with_words(0x6014, &[0x5003]);
+            (case.record.esp, case.record.cr2) = (esp, cr2);
+            hints(&case)
+        };
+        assert_eq!(
+            used(0x9000, 0x8ffc),
+            [
+                "the page tables at CR3 0x1000 map the code, but not 0x00008ffc, the stack (ESP is 0x00009000): before, that was \
+              physical 0x8ffc"
+            ]
+        );
+        assert!(used(0x9000, 0xb_8000)[0].contains("0x000b8000, what the next instruction uses: before"));
+        assert!(used(0x9000, 0x10).is_empty(), "NULL is no mistake of the tables");
+        assert!(used(0x9000, 0x4000_0000).is_empty(), "it was not there before, either");
+        assert!(used(0x9000, 0x5010).is_empty(), "it is mapped");
     }
 
     #[test]

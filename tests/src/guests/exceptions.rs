@@ -88,6 +88,15 @@ fn faults() -> Vec<Guest> {
             "meaning: the bytes at EIP are no instruction of this CPU, or they are `ud2`",
         ])
         .never_says(&["SSE", "CR4.", "-mgeneral-regs-only"]),
+        Guest::tiny("page tables with a hole", "guests/page_hole", 102, "page_hole: loading CR3\n")
+            .says(&[
+                "#PF (page fault) at 0xc01",
+                ": supervisor write to 0xc00b8000: no page is mapped there, right after `mov %e",
+                ",%cr3` at 0xc01",
+                "  hint: the page tables at CR3 0x10",
+                " map the code, but not 0xc00b8000, what the next instruction uses: before, that was physical 0xb8000\n",
+            ])
+            .never_says(&["may be a physical address"]),
         Guest::tiny("kernel returns", "guests/kernel_return", 104, "kernel_return: returning\n")
             .says(&["the kernel's entry function returned, which a kernel must never do"]),
     ]
