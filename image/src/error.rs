@@ -10,11 +10,14 @@ pub enum ImageError {
     /// Reading the source failed, or what the caller does with the bytes that were read.
     #[error("reading the image failed")]
     Io(#[from] io::Error),
+    /// There is not a single byte.
+    #[error("not a stos boot image: it is empty")]
+    Empty,
     /// The first bytes are those of some other kind of file.
     #[error("not a stos boot image: it begins with `{}`, an image begins with `STOSIMG\\0`", found.escape_ascii())]
     Magic {
-        /// The first eight bytes.
-        found: [u8; 8],
+        /// The first eight bytes, or all.
+        found: Vec<u8>,
     },
     /// The image was made for another version of the format.
     #[error("image format version {found} is not supported: this program reads version {supported}; {}",

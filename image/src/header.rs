@@ -107,7 +107,7 @@ impl Header {
         let (header, rest) = page.split_at(size_of::<Self>());
         let header = Self::read_from_bytes(header).map_err(|_| ImageError::HeaderDamaged)?;
         if header.magic != MAGIC {
-            return Err(ImageError::Magic { found: header.magic });
+            return Err(ImageError::Magic { found: header.magic.to_vec() });
         }
         if header.format_version.get() != FORMAT_VERSION {
             return Err(ImageError::Version { found: header.format_version.get(), supported: FORMAT_VERSION });

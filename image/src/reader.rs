@@ -204,9 +204,13 @@ fn decode_symbols(section: &[u8]) -> Result<Symbols, ImageError> {
 fn read_header_page(source: &mut impl Read) -> Result<HeaderPage, ImageError> {
     let mut bytes = Vec::with_capacity(PAGE);
     source.take(PAGE_SIZE).read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Err(ImageError::Empty);
+    }
     // A short file of another kind is better called that than truncated.
-    if let Some(magic) = bytes.first_chunk::<8>().filter(|magic| **magic != MAGIC) {
-        return Err(ImageError::Magic { found: *magic });
+    let begin = &bytes[..bytes.len().min(MAGIC.len())];
+    if !MAGIC.starts_with(begin) {
+        return Err(ImageError::Magic { found: begin.to_vec() });
     }
     let found = bytes.len() as u64;
     bytes.try_into().map_err(|_| ImageError::Truncated { section: "header", expected: PAGE_SIZE, found })

@@ -1,6 +1,6 @@
 //! The command line of `stos-run`.
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 use crate::options::Options;
 
@@ -28,9 +28,9 @@ pub struct Arguments {
     #[command(flatten)]
     pub options: Option<Options>,
 
-    /// Print nothing about the run but why it failed
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// Print nothing about the run but how it ended; twice: not even that
+    #[arg(short, long, action = ArgAction::Count)]
+    pub quiet: u8,
 }
 
 /// Something else than running an image.

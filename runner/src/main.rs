@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
-use stos_run::{Notice, Outcome};
+use stos_run::outcome::USAGE;
+use stos_run::{Notice, Outcome, report};
 
 fn main() -> ExitCode {
     // Rust's status for a panic, 101, is that of a guest's panic here.
@@ -25,33 +26,39 @@ fn run() -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Printing can only fail when nobody is left to read it.
-            let _ = error.print();
-            return if error.use_stderr() { stos_run::outcome::USAGE } else { 0 };
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            return if error.use_stderr() { USAGE } else { answered("writing the answer", printed) };
         }
     };
+    let Arguments { options, quiet, verb: _ } = arguments;
     // The parser asks for an image unless there is a verb.
-    let Arguments { options: Some(options), quiet, .. } = arguments else { return print_schema() };
-    let notify = |notice: Notice<'_>| match notice {
-        Notice::Information(_) if quiet => {}
-        Notice::Information(line) | Notice::Answer(line) => say(line),
+    let Some(options) = options else {
+        let printed = io::stdout().write_all(report::schema().as_bytes()).and_then(|()| io::stdout().flush());
+        return answered("writing the schema", printed);
+    };
+    let notify = |notice: Notice<'_>| match (notice, quiet) {
+        (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => say(line),
+        _ => {}
     };
     let outcome = stos_run::run(&options, &notify);
-    if outcome.is_success() {
-        notify(Notice::Information(&outcome.to_string()));
-    } else {
+    if quiet < 2 {
         say(&outcome.to_string());
-        if let Some(details) = outcome.details() {
+        if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
             print_error(&printable_lines(details));
         }
     }
     options.status(&outcome)
 }
 
-fn print_schema() -> u8 {
-    let printed = io::stdout().write_all(stos_run::report::schema().as_bytes()).and_then(|()| io::stdout().flush());
-    let Err(source) = printed else { return 0 };
-    let outcome = Outcome::Io { action: "writing the schema".to_owned(), source };
+/// The exit status after an answer was printed. A reader that has gone has read enough.
+fn answered(action: &str, printed: io::Result<()>) -> u8 {
+    let Err(source) = printed.or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }) else {
+        return 0;
+    };
+    let outcome = Outcome::Io { action: action.to_owned(), source };
     say(&outcome.to_string());
     outcome.status()
 }

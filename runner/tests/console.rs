@@ -207,7 +207,9 @@ fn signals_end_the_run_with_their_status() {
 fn quiet_success_says_nothing() {
     let image = BareGuest::new(&exit(0)).image();
     for backend in unpaged() {
-        assert_eq!(run(backend, &["--quiet"], &image).stderr, "", "{backend}");
+        let outcome = "stos-run: the guest reported success\n";
+        assert_eq!(run(backend, &["--quiet"], &image).stderr, outcome, "{backend}");
+        assert_eq!(run(backend, &["-qq"], &image).stderr, "", "{backend}");
         assert!(run(backend, &[], &image).stderr.starts_with("stos-run: running on "), "{backend}");
     }
 }

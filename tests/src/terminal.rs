@@ -63,7 +63,7 @@ impl Session {
         let master = File::from(master);
         // A session of its own, with the terminal as the controlling one.
         let mut session = Command::new("setsid");
-        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        session.arg("--ctty").arg(command.get_program()).args(command.get_args()).env("TERM", "xterm");
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => session.env(name, value),

@@ -199,3 +199,16 @@ fn one_manifest_is_built_at_a_time_and_from_a_file() {
     let stdin = said(&["-"]);
     assert!(stdin.starts_with("error: a manifest is read from a file, "), "{stdin}");
 }
+
+#[test]
+fn an_answer_that_can_not_be_written_is_an_error() {
+    for name in ["stos-pack", "stos-run"] {
+        for option in ["-h", "--help", "--version"] {
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let output = tool(name).arg(option).stdout(full).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(74), "{name} {option}: {stderr}");
+            assert!(stderr.contains("no space is left on the device"), "{name} {option}: {stderr}");
+        }
+    }
+}

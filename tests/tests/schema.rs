@@ -92,6 +92,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "all_memory_reserved",
     "bad_regex",
     "bad_regex_look_around",
+    "bad_regex_too_large",
     "entry_with_stos",
     "entry_with_too_much",
     "extends_error_in_base",

@@ -6,6 +6,7 @@ mod progress;
 mod talk;
 mod verbs;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Verb, Work};
@@ -21,10 +22,8 @@ pub fn run() -> ExitCode {
     let (manner, work) = match Arguments::read(&line) {
         Ok(read) => read,
         Err(error) => {
-            let status = if error.use_stderr() { verbs::STATUS_USAGE } else { 0 };
-            // Nothing is left to be done when not even this can be printed.
-            let _ = error.print();
-            return ExitCode::from(status);
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            return ExitCode::from(if error.use_stderr() { verbs::STATUS_USAGE } else { talk::answered(printed) });
         }
     };
     if let Err(error) = watched {

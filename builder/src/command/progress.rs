@@ -1,14 +1,14 @@
 //! What is shown of a build or a check while it runs: a bar on a terminal once it takes long, or a line per step.
 
 use std::cell::RefCell;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use stos_pack::output::{Event, Step};
+use stos_pack::output::{Event, Step, can_draw};
 
 use super::arguments::{Manner, MessageFormat};
 use super::talk::say;
@@ -49,8 +49,7 @@ impl Progress {
         if manner.verbose {
             return Self::Lines(RefCell::default());
         }
-        let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
-        let watched = manner.message_format == MessageFormat::Human && io::stderr().is_terminal() && !dumb;
+        let watched = manner.message_format == MessageFormat::Human && can_draw();
         let bar = if watched && !manner.quiet { Bar::start(PATIENCE).ok() } else { None };
         bar.map_or(Self::Silent, Self::Bar)
     }

@@ -18,6 +18,17 @@ pub fn answer(manner: Manner, text: &str) -> u8 {
     }
 }
 
+/// The exit status after an answer that is not for [`Manner`] to shape: help, or a version.
+pub fn answered(printed: io::Result<()>) -> u8 {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            say(&format!("error: can't write to standard output: {}\n", describe(&error)));
+            STATUS_IO
+        }
+        _ => 0,
+    }
+}
+
 /// As [`answer`], for lines with names in them that come from outside.
 pub fn answer_lines(manner: Manner, lines: &str) -> u8 {
     answer(manner, &printable_lines(lines))

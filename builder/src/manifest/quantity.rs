@@ -19,6 +19,8 @@ pub struct Notation {
     pub wanted: &'static str,
     /// Units and what they stand for; the empty one is a number alone.
     units: &'static [(&'static str, u64)],
+    /// More units, in which nothing is written.
+    only_read: &'static [(&'static str, u64)],
     /// The units, for messages.
     known: &'static str,
     /// Whether people know such numbers by their hexadecimal form.
@@ -29,21 +31,24 @@ pub struct Notation {
 pub const SIZE: Notation = Notation {
     wanted: "a size such as 64MiB or 0x10000",
     units: &[("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)],
+    only_read: &[],
     known: "KiB, MiB and GiB, or none for bytes",
     hexadecimal: false,
 };
 /// An address or what is in a register, which may be written as a size.
 pub const ADDRESS: Notation = Notation { wanted: "a number such as 0x100000 or 1MiB", hexadecimal: true, ..SIZE };
-/// A duration in milliseconds: a number with `ms`, `s` or `m` behind it; without a unit it is seconds.
+/// A duration in milliseconds: a number with `ms`, `s`, `m` or `h` behind it; without a unit it is seconds.
 pub const DURATION: Notation = Notation {
     wanted: "a duration such as 10s or 500ms",
     units: &[("", 1000), ("ms", 1), ("s", 1000), ("m", 60_000)],
-    known: "ms, s and m, or none for seconds",
+    // Not written: the manifests in images are as they always were.
+    only_read: &[("h", 3_600_000)],
+    known: "ms, s, m and h, or none for seconds",
     hexadecimal: false,
 };
 /// A decimal or `0x` number.
 pub const NUMBER: Notation =
-    Notation { wanted: "a whole number", units: &[("", 1)], known: "none: a plain number", hexadecimal: false };
+    Notation { wanted: "a whole number", units: &[("", 1)], known: "none: a plain number", ..SIZE };
 /// The number of an I/O port.
 pub const PORT: Notation = Notation { wanted: "a port number such as 0xF4", hexadecimal: true, ..NUMBER };
 
@@ -88,7 +93,7 @@ impl Notation {
 
     /// The regular expression, as JSON Schema has them, of the texts that are such a number.
     pub fn pattern(&self) -> String {
-        let units: Vec<&str> = self.named_units().map(|(name, _)| name).collect();
+        let units: Vec<&str> = self.named_units().chain(self.only_read.iter().copied()).map(|(name, _)| name).collect();
         let unit = if units.is_empty() { String::new() } else { format!(r"\s*({})?", units.join("|")) };
         format!(r"^\s*(0[xX][0-9a-fA-F]+|[0-9]+){unit}\s*$")
     }
@@ -98,7 +103,7 @@ impl Notation {
     }
 
     fn factor(&self, unit: &str) -> Option<u64> {
-        self.units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
+        self.units.iter().chain(self.only_read).find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
     }
 
     /// `M`, `MB` and `mib` all mean `MiB` to somebody.
@@ -201,7 +206,8 @@ mod tests {
 
     #[test]
     fn durations_without_a_unit_are_seconds() {
-        for (text, milliseconds) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("3", 3000)] {
+        for (text, milliseconds) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("24h", 86_400_000), ("3", 3000)]
+        {
             assert_eq!(DURATION.parse(text), Ok(milliseconds), "{text}");
         }
     }

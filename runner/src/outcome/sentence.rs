@@ -78,7 +78,7 @@ impl fmt::Display for Outcome {
             Self::NoInput { path, source } => {
                 write!(f, "can't open the image `{}`: {}", path.display(), describe(source))
             }
-            Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
+            Self::Usage(reason) | Self::NoBackend(reason) | Self::NotAnImage(reason) => f.write_str(reason),
             Self::Io { action, source } => write!(f, "{action} failed: {}", describe(source)),
             Self::Overwritten { ending, .. } if matches!(**ending, Self::CatcherOverwritten(_)) => ending.fmt(f),
             Self::Overwritten { ending, what, .. } => write!(f, "{ending}; {}", what.clause()),

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use kvm_ioctls::Cap;
 use stos_image::ImageError;
-use stos_pack::diagnostics::describe;
+use stos_pack::diagnostics::{describe, for_shell, printable_path};
+use stos_pack::kernel::examine;
 
 use super::{Outcome, conclude};
 use crate::backend::{
@@ -221,6 +222,24 @@ fn process_step(step: ProcessStep) -> &'static str {
     }
 }
 
+/// What to say of the file at `path`, which is no image because of `error`, when an image can be made of it.
+fn to_pack(path: &Path, error: &ImageError) -> Option<String> {
+    let ImageError::Magic { .. } = error else { return None };
+    let shown = printable_path(path);
+    if path.extension().is_some_and(|name| name == "yaml" || name == "yml") {
+        let (manifest, image) = (for_shell(path), for_shell(&path.with_extension("img")));
+        return Some(format!(
+            "`{shown}` is called as manifests are, and is no image: `stos-pack {manifest}` makes one of it, then \
+             `stos-run {image}`"
+        ));
+    }
+    let protocol = examine(path).ok()??.protocol?;
+    Some(format!(
+        "`{shown}` is a kernel (protocol {protocol}), and no image yet: `stos-pack` makes one of it and a manifest, which \
+         `stos-pack init` begins"
+    ))
+}
+
 impl Outcome {
     /// The outcome of a run whose image, at `path`, could not be loaded.
     pub fn not_loaded(path: &Path, error: LoadError) -> Self {
@@ -230,7 +249,10 @@ impl Outcome {
             LoadError::Rejected(ImageError::Io(source)) => {
                 Self::Io { action: format!("reading the image `{path_shown}`"), source }
             }
-            LoadError::Rejected(source) => Self::ImageRejected { path: path.to_owned(), source },
+            LoadError::Rejected(source) => match to_pack(path, &source) {
+                Some(what) => Self::NotAnImage(what),
+                None => Self::ImageRejected { path: path.to_owned(), source },
+            },
             LoadError::NoMemory(size, source) => {
                 Self::Io { action: format!("getting {} MiB of guest memory", size >> 20), source }
             }

@@ -88,6 +88,8 @@ pub enum Outcome {
     Signal(i32),
     /// The command was used in a way that makes no sense.
     Usage(String),
+    /// What was named is something that an image can be made of; the text says what to do.
+    NotAnImage(String),
     /// The image is not what it should be.
     ImageRejected {
         /// The image.
@@ -175,7 +177,7 @@ impl Outcome {
             Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
             Self::Expected | Self::Until { .. } => 0,
             Self::Usage(_) => USAGE,
-            Self::ImageRejected { .. } | Self::BadExpectation { .. } => IMAGE_REJECTED,
+            Self::ImageRejected { .. } | Self::NotAnImage(_) | Self::BadExpectation { .. } => IMAGE_REJECTED,
             Self::NoInput { .. } => NO_INPUT,
             Self::NoBackend(_) => NO_BACKEND,
             Self::Bug(_) => BUG,
@@ -269,6 +271,7 @@ mod tests {
             (Outcome::ExitedAbove(127), 63),
             (Outcome::Expected, 0),
             (Outcome::Usage(text()), 64),
+            (Outcome::NotAnImage(text()), 65),
             (Outcome::ImageRejected { path: path(), source: ImageError::HeaderDamaged }, 65),
             (Outcome::BadExpectation { path: path(), reason: text() }, 65),
             (Outcome::NoInput { path: path(), source: io::ErrorKind::NotFound.into() }, 66),

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::termios::{isatty, tcgetwinsize};
+use rustix::termios::tcgetwinsize;
+use stos_pack::output::can_draw;
 
 use super::raw;
 use crate::screen::{COLUMNS, Cell, Frame, ROWS, Screen};
@@ -42,9 +43,9 @@ pub struct LiveScreen {
 }
 
 impl LiveScreen {
-    /// True when standard error is a terminal.
+    /// True when standard error is a terminal on which can be drawn.
     pub fn is_possible() -> bool {
-        isatty(io::stderr())
+        can_draw()
     }
 
     /// Begins to draw `screen`.
