@@ -51,7 +51,21 @@ fn ctrl_a_h_lists_the_keys_and_ctrl_a_x_leaves() {
     session.type_keys(b"\x01h");
     session.wait_for("Ctrl-A X leaves");
     session.type_keys(b"\x01x");
-    session.ends_with(130);
+    let (status, seen) = session.end();
+    assert_eq!(status.code(), Some(130), "{seen}");
+    assert!(seen.contains("stos-run: left with Ctrl-A X; the CPU was "), "{seen}");
+}
+
+#[test]
+fn how_to_leave_is_said_at_the_start_and_at_the_second_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = start(folder.path(), "echo");
+    session.wait_for("stos-run: Ctrl-A X leaves, Ctrl-A H lists the keys");
+    session.wait_for("echo: type");
+    session.type_keys(b"\x03.\x03\x03");
+    session.wait_for("stos-run: Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A");
+    session.type_keys(b"q");
+    session.ends_with(0);
 }
 
 #[test]

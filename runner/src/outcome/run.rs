@@ -144,6 +144,11 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
             report.line = Some(rejected.line.clone());
         }
         Outcome::Signal(number) => report.signal = Some(*number),
+        Outcome::Stopped { by, .. } => {
+            if let Outcome::Signal(number) = **by {
+                report.signal = Some(number);
+            }
+        }
         Outcome::Exception(diagnosis) => report.exception = Some(diagnosis.exception().clone()),
         _ => {}
     }
@@ -152,7 +157,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
 
 fn kind(outcome: &Outcome) -> OutcomeKind {
     match outcome {
-        Outcome::Overwritten { ending, .. } => kind(ending),
+        Outcome::Overwritten { ending: which, .. } | Outcome::Stopped { by: which, .. } => kind(which),
         Outcome::Exited(_) | Outcome::ExitedAbove(_) => OutcomeKind::Exited,
         Outcome::Expected => OutcomeKind::Expected,
         Outcome::Until { .. } => OutcomeKind::Until,

@@ -58,6 +58,7 @@ impl fmt::Display for Outcome {
             Self::Reset => f.write_str("the guest asked for a reset"),
             Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
             Self::Left => f.write_str("left with Ctrl-A X"),
+            Self::Stopped { by, hang } => write!(f, "{by}; the CPU was {}", hang.clause()),
             Self::Signal(libc::SIGINT) => f.write_str("interrupted"),
             Self::Signal(libc::SIGXCPU) => {
                 f.write_str("terminated by SIGXCPU: the limit on processor time (`ulimit -t`) is reached")
@@ -103,7 +104,8 @@ impl Outcome {
             Self::Exception(diagnosis) => Some(diagnosis.details()),
             Self::TripleFault(fault) => Some(fault.details()),
             Self::TimeLimit { hang: Some(hang), .. }
-            | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. } => Some(hang.details()),
+            | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. }
+            | Self::Stopped { hang, .. } => Some(hang.details()),
             Self::Overwritten { details, .. } => Some(details),
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use kvm_ioctls::Cap;
 use stos_image::ImageError;
 use stos_pack::diagnostics::{describe, for_shell, printable_path};
-use stos_pack::kernel::examine;
+use stos_pack::examine;
 
 use super::{Outcome, conclude};
 use crate::backend::{

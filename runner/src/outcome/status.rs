@@ -86,6 +86,13 @@ pub enum Outcome {
     Left,
     /// A signal from outside.
     Signal(i32),
+    /// One of these two, and where the CPU was then.
+    Stopped {
+        /// Which.
+        by: Box<Outcome>,
+        /// Where.
+        hang: Box<Hang>,
+    },
     /// The command was used in a way that makes no sense.
     Usage(String),
     /// What was named is something that an image can be made of; the text says what to do.
@@ -191,6 +198,7 @@ impl Outcome {
             Self::Reset => 106,
             Self::TimeLimit { .. } => 124,
             Self::Left => 130,
+            Self::Stopped { by, .. } => by.status(),
             Self::Signal(number) => u8::try_from(SIGNAL_BASE + number).unwrap_or(u8::MAX),
             Self::Overwritten { ending, .. } => ending.status(),
         }

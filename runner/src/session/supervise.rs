@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use stos_x86::registers::CpuState;
+
 use super::console::Console;
 use super::event::Event;
 use super::explain::explain;
@@ -28,6 +30,8 @@ const GRACE: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// For a guest that failed and has written more than was shown.
 const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
+/// Said at the beginning of a run that takes the keyboard.
+const HOW_TO_LEAVE: &str = "Ctrl-A X leaves, Ctrl-A H lists the keys";
 /// The keys, for Ctrl-A H.
 const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
 
@@ -115,6 +119,10 @@ impl<'a> Session<'a> {
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
         console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
+        // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught.
+        if console.typing.terminal().is_some() {
+            notify(Notice::Information(HOW_TO_LEAVE));
+        }
         let clock = Clock { started: Instant::now(), limit };
         Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
     }
@@ -185,29 +193,34 @@ impl<'a> Session<'a> {
         outcome
     }
 
-    /// Adds to a time limit where the guest is; or says how the guest has ended, if that is what a look at it shows.
+    /// Adds to a run that was ended from outside where the guest is. At a time limit, a look may show that the guest has ended.
     fn explain_hang(&mut self, ending: Outcome) -> Outcome {
-        let Outcome::TimeLimit { limit, hang: None } = ending else { return ending };
+        if !matches!(ending, Outcome::TimeLimit { .. } | Outcome::Left | Outcome::Signal(_)) {
+            return ending;
+        }
         self.guest.take_samples();
         let samples = self.run.observed.lock().samples.clone();
-        if let Some(ending) = self.ended_meanwhile(samples.len()) {
-            return self.conclude(ending);
-        }
-        // Nothing here sends an NMI, so what waits with interrupts off has come to its end.
-        if let Some(last) = samples.last().filter(|cpu| cpu.is_halted_for_good()) {
-            self.run.observed.lock().cpu = Some(last.clone());
-            return self.conclude(Ending::Halted(last.clone()));
+        if matches!(ending, Outcome::TimeLimit { .. })
+            && let Some(ended) = self.ended_meanwhile(&samples)
+        {
+            return self.conclude(ended);
         }
         let Findings { interrupts, .. } = &*self.run.observed.lock();
         let machine = self.run.machine.as_ref();
-        let hang = machine.and_then(|machine| Hang::new(&samples, *interrupts, machine.into()));
-        Outcome::TimeLimit { limit, hang: hang.map(Box::new) }
+        let Some(hang) = machine.and_then(|machine| Hang::new(&samples, *interrupts, machine.into())) else {
+            return ending;
+        };
+        let hang = Box::new(hang);
+        match ending {
+            Outcome::TimeLimit { limit, .. } => Outcome::TimeLimit { limit, hang: Some(hang) },
+            by => Outcome::Stopped { by: Box::new(by), hang },
+        }
     }
 
-    /// How the guest has ended by itself while `samples` samples of it were taken, if it has. What else was heard is heard again.
-    fn ended_meanwhile(&self, samples: usize) -> Option<Ending> {
+    /// How the guest has ended by itself when these `samples` of it were taken, if it has. What else was heard is heard again.
+    fn ended_meanwhile(&mut self, samples: &[CpuState]) -> Option<Ending> {
         // With all of them, the guest was there until a moment ago.
-        let patience = if samples < SAMPLES { LAST_WORDS } else { Duration::ZERO };
+        let patience = if samples.len() < SAMPLES { LAST_WORDS } else { Duration::ZERO };
         let (end, mut others) = (Instant::now() + patience, Vec::new());
         let ending = loop {
             match self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -220,7 +233,12 @@ impl<'a> Session<'a> {
         for event in others {
             drop(self.console.events.send(event));
         }
-        ending
+        // Nothing here sends an NMI, so what waits with interrupts off has come to its end.
+        ending.or_else(|| {
+            let last = samples.last().filter(|cpu| cpu.is_halted_for_good())?;
+            self.run.observed.lock().cpu = Some(last.clone());
+            Some(Ending::Halted(last.clone()))
+        })
     }
 
     /// Shows what the screen shows at the end.

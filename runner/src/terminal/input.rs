@@ -9,6 +9,8 @@ use crate::channel::{InputSink, feed};
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
+/// Ctrl-C.
+const INTERRUPT: u8 = 0x03;
 
 /// What a person asks the runner for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +36,19 @@ pub enum Key {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Escape {
     pending: bool,
+    /// Ctrl-C was the last key.
+    was_interrupt: bool,
 }
 
 impl Escape {
+    /// True when `byte` is the second Ctrl-C without another key between them: somebody wants to leave, and does not know how.
+    fn is_stuck(&mut self, byte: u8) -> bool {
+        let is_interrupt = byte == INTERRUPT;
+        let is_second = is_interrupt && self.was_interrupt;
+        self.was_interrupt = is_interrupt && !is_second;
+        is_second
+    }
+
     /// What `byte` means after those before it.
     pub fn key(&mut self, byte: u8) -> Key {
         if !std::mem::take(&mut self.pending) {
@@ -88,6 +100,9 @@ pub fn spawn_input(
 fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
     let mut guest = Vec::with_capacity(bytes.len());
     for &byte in bytes {
+        if escape.is_stuck(byte) {
+            drop(events.send(Shortcut::Help.into()));
+        }
         // An event that can't be sent has nobody left to care.
         match escape.key(byte) {
             Key::Guest(byte) => guest.push(byte),
@@ -123,5 +138,15 @@ mod tests {
     fn control_a_can_be_sent_too() {
         assert_eq!(keys(b"\x01\x01x"), [Key::Guest(1), Key::Guest(b'x')]);
         assert_eq!(keys(b"\x01a"), [Key::Guest(1)]);
+    }
+
+    #[test]
+    fn two_interrupts_in_a_row_ask_for_the_way_out() {
+        let asked = |bytes: &[u8]| {
+            let mut escape = Escape::default();
+            bytes.iter().filter(|byte| escape.is_stuck(**byte)).count()
+        };
+        assert_eq!((asked(b"\x03"), asked(b"\x03\x03"), asked(b"\x03\x03\x03\x03")), (0, 1, 2));
+        assert_eq!(asked(b"\x03x\x03"), 0);
     }
 }
