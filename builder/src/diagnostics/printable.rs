@@ -30,7 +30,7 @@ pub fn printable_lines(text: &str) -> String {
     shown
 }
 
-/// `path` as [`printable`] text, with bytes that are not UTF-8 as `\xff` and without the middle when it is very long.
+/// `path` as printable text, with bytes that are not UTF-8 as `\xff` and without the middle when it is very long.
 pub fn printable_path(path: &Path) -> String {
     let mut shown = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
