@@ -97,6 +97,10 @@ impl<'a> Session<'a> {
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
         let console = Console::open(options, notify, matcher, &run.streams, channel)?;
+        // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught. Before the guest can print.
+        if console.typing.terminal().is_some() {
+            notify(Notice::Information(HOW_TO_LEAVE));
+        }
         let text_at_entry = text_memory(&machine.memory);
         let link = |run: &Run| {
             let events = console.events.clone();
@@ -119,10 +123,6 @@ impl<'a> Session<'a> {
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
         console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
-        // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught.
-        if console.typing.terminal().is_some() {
-            notify(Notice::Information(HOW_TO_LEAVE));
-        }
         let clock = Clock { started: Instant::now(), limit };
         Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
     }
