@@ -1,6 +1,7 @@
 //! EIP where no code is.
 
 use super::super::backtrace::top_return_address;
+use super::super::exception::DOUBLE_FAULT;
 use super::super::place::{describe_return, shorten};
 use super::super::scene::Scene;
 use super::pointer::FIRST_PAGE;
@@ -10,7 +11,9 @@ const LOW: u32 = 64 << 10;
 
 pub fn wild_jump(scene: &Scene<'_>) -> Option<String> {
     let eip = scene.cpu.eip;
-    if scene.is_code(eip) {
+    // A double fault keeps no CR3: what the image's tables do not map, the kernel's own may.
+    let is_unknown = scene.vector == DOUBLE_FAULT && scene.memory.physical(eip).is_none();
+    if is_unknown || scene.is_code(eip) {
         return None;
     }
     let place = match scene.region(eip) {

@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[test]
+    fn at_a_double_fault_an_address_that_the_image_does_not_map_is_no_wild_jump() {
+        let eip = 0xd000_0000;
+        let record = FaultRecord { vector: 14, eip, cr2: eip, esp: 0xc018_0100, ..FaultRecord::default() };
+        assert!(only(&case(record.clone())).starts_with("EIP 0xd0000000 is not mapped"));
+        let hints = hints(&case(FaultRecord { vector: 8, ..record }).scene());
+        assert!(!hints.iter().any(|hint| hint.contains("EIP")), "{hints:?}");
+    }
+
+    #[test]
     fn a_call_of_null_that_found_something_there_is_told() {
         let record = FaultRecord { vector: 13, eip: 0x2000, esp: 0xc018_0100, ..FaultRecord::default() };
         let mut case = case(record)
