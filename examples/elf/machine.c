@@ -2,6 +2,7 @@
  * Owns a guest that measures in what a machine differs from the other ones of docs/machine.md, whose table has a row for each
  * line that it prints. It leaves paging off and takes exceptions, but returns from none, so that every KVM runs it.
  */
+#include "../guests/attempt.h"
 #include "pc.h"
 
 #define CODE_SELECTOR 0x08
@@ -29,29 +30,6 @@
 #define RESET_VECTOR 0xFFFF0
 
 _Noreturn void start(void);
-
-/*
- * bool attempt(void (*action)(uint32_t), uint32_t argument): true when the action returned, false when an exception ended it.
- * attempt_failed is the handler of every vector: it forgets the exception together with the action's stack.
- */
-bool attempt(void (*action)(uint32_t), uint32_t argument);
-extern const char attempt_failed[];
-__asm__(".pushsection .text\n"
-	"attempt:\n"
-	"	pushl %ebp; pushl %ebx; pushl %esi; pushl %edi\n"
-	"	movl %esp, attempt_stack\n"
-	"	pushl 24(%esp)\n"
-	"	call *24(%esp)\n"
-	"	movl $1, %eax\n"
-	"1:	movl attempt_stack, %esp\n"
-	"	popl %edi; popl %esi; popl %ebx; popl %ebp\n"
-	"	ret\n"
-	"attempt_failed:\n"
-	"	xorl %eax, %eax\n"
-	"	jmp 1b\n"
-	".popsection\n"
-	".local attempt_stack\n"
-	".comm attempt_stack, 4, 4\n");
 
 struct table_register {
 	uint16_t limit;

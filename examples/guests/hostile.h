@@ -5,6 +5,7 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
+#include "attempt.h"
 #include "idt.h"
 
 struct attack {
@@ -59,30 +60,6 @@ static inline _Noreturn void attack_as_told(const struct boot_interface *boot, c
 	print("no such attack\n");
 	leave(1);
 }
-
-/*
- * bool attempt(void (*action)(uint32_t), uint32_t argument): true when the action returned, false when an exception ended it.
- * attempt_failed is the handler of every vector: it forgets the exception together with the action's stack.
- */
-bool attempt(void (*action)(uint32_t), uint32_t argument);
-extern const char attempt_failed[];
-__asm__(".pushsection .text\n"
-	"attempt:\n"
-	"	pushl %ebp; pushl %ebx; pushl %esi; pushl %edi\n"
-	"	movl %esp, attempt_stack\n"
-	"	pushl 24(%esp)\n"
-	"	call *24(%esp)\n"
-	"	movl $1, %eax\n"
-	"1:	movl attempt_stack, %esp\n"
-	"	cld\n"
-	"	popl %edi; popl %esi; popl %ebx; popl %ebp\n"
-	"	ret\n"
-	"attempt_failed:\n"
-	"	xorl %eax, %eax\n"
-	"	jmp 1b\n"
-	".popsection\n"
-	".local attempt_stack\n"
-	".comm attempt_stack, 4, 4\n");
 
 /* From here on exceptions end the attempt that they come in. Interrupts do as well, so they stay disabled. */
 static inline void use_attempts(void)
