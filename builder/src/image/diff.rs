@@ -114,7 +114,7 @@ fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
         [
             ("name", description.name.clone()),
             ("protocol", description.protocol.clone()),
-            ("profile", description.profile.clone().unwrap_or("none".to_owned())),
+            ("profile", profile(description.profile.as_deref())),
             ("memory", format!("{:#x} bytes", description.memory_size)),
             ("entry state", format!("{:?}", description.entry)),
             ("fault catcher", format!("{:?}", description.fault_catcher)),
@@ -128,6 +128,15 @@ fn facts(a: &Report<'_>, b: &Report<'_>) -> Vec<String> {
         _ => format!("{what}: {old} -> {new}"),
     };
     pairs.map(line).collect()
+}
+
+/// A profile's name, which may be `none`, or that there is none.
+fn profile(name: Option<&str>) -> String {
+    match name {
+        None => "none".to_owned(),
+        Some("none") => "one that is called `none`".to_owned(),
+        Some(name) => name.to_owned(),
+    }
 }
 
 fn words(report: &Report<'_>) -> Vec<String> {
@@ -287,6 +296,12 @@ fn mapping(mapping: &Mapping) -> String {
 
 #[cfg(test)]
 mod tests {
+
+    #[test]
+    fn a_profile_called_none_is_told_from_none() {
+        let told = [None, Some("none"), Some("debug")].map(super::profile);
+        assert_eq!(told, ["none", "one that is called `none`", "debug"]);
+    }
 
     #[test]
     fn a_list_that_lost_one_of_two_equal_lines_did_not_just_change_its_order() {
