@@ -1,6 +1,6 @@
 /*
- * Owns a guest that writes where nobody may, as the command line asks for: overwrite=1 with a stack that has no end, 2 to 9 as
- * below. Nothing stops it, as the boot page tables map all as writable.
+ * Owns a guest that writes where nobody may, as the command line asks for: overwrite=1 with a stack that has no end, 2 to 12
+ * as below. Nothing stops it, as the boot page tables map all as writable.
  */
 #include "idt.h"
 
@@ -58,6 +58,25 @@ static void use_own_tables(void)
 	load_idt(idt, sizeof idt - 1);
 }
 
+/*
+ * Takes the first module's code from its file and writes over it. `is_placed` when the kernel uses it where it lies: the
+ * section's header says so. Then the header of the file is gone, too, as when a heap has begun before it.
+ */
+static void fill_module(const struct boot_interface *boot, int is_placed, int is_code)
+{
+	const struct boot_modules *modules = (const struct boot_modules *)boot->mods;
+	uint32_t file = *(const uint32_t *)modules->modules;
+	uint32_t *section = (uint32_t *)(file + *(const uint32_t *)(file + 32));
+	uint32_t flags = is_code ? 6 : 3;
+
+	if (is_placed)
+		for (uint32_t *s = section, n = *(const uint16_t *)(file + 48); n > 0; n--, s += 10)
+			s[3] = file + s[4];
+	while (section[2] != flags || section[5] == 0)
+		section += 10;
+	fill(is_code ? file : file + section[4], file + section[4] + section[5], 0x55);
+}
+
 void kernel_main(const struct boot_interface *boot)
 {
 	uint32_t way = word_value((const char *)boot->commandline, "overwrite=", 0);
@@ -97,6 +116,15 @@ void kernel_main(const struct boot_interface *boot)
 		use_own_tables();
 		fill(BOOT_TABLES, BOOT_END, 0);
 		leave(1);
+	case 10: /* A module that is in use, */
+		fill_module(boot, 1, 1);
+		break;
+	case 11: /* one that was copied, or never was, */
+		fill_module(boot, 0, 1);
+		break;
+	case 12: /* and data of one in use. */
+		fill_module(boot, 1, 0);
+		break;
 	}
 	print(greeting);
 	halt();

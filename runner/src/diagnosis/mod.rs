@@ -13,6 +13,7 @@ mod hang;
 mod hint;
 mod instruction;
 mod interrupts;
+mod module_code;
 mod names;
 mod overwritten;
 mod page_walk;

@@ -1,5 +1,5 @@
 //! What a guest has overwritten although its image says that nobody writes there: code and constants of the kernel, the
-//! initramfs, and the tables and the code of the boot pages as long as the CPU uses them.
+//! initramfs and modules, and the tables and the code of the boot pages as long as the CPU uses them.
 
 use stos_image::{GuestRange, Permissions, Region, RegionKind};
 use stos_x86::registers::CpuState;
@@ -7,6 +7,7 @@ use stos_x86::segments::Descriptor;
 
 use super::exception::NO_VECTOR;
 use super::instruction::at_eip;
+use super::module_code::ModuleCode;
 use super::page_walk::linear;
 use super::pattern::Pattern;
 use super::place::{describe_address, shorten};
@@ -55,7 +56,11 @@ impl Overwritten {
         if !watched.is_empty() && last == Last::Fault {
             watched.extend(cpu.and_then(|_| instruction(&scene)));
         }
-        let changes = machine.changes(watched, |address, was, is| is_set_by_cpu(&scene, address, was, is))?;
+        let modules = ModuleCode::find(machine, &scene);
+        watched.extend(modules.iter().map(|module| module.region().clone()));
+        let changes = machine.changes(watched, |address, was, is| {
+            is_set_by_cpu(&scene, address, was, is) || modules.iter().any(|module| module.may_change(address))
+        })?;
         Self::new(&scene, cpu, &changes)
     }
 

@@ -32,17 +32,49 @@ impl Machine {
         if watched.is_empty() {
             return Some(Vec::new());
         }
+        let mut comparison = Comparison::new(&self.memory, watched, is_alike);
+        self.read_image(|address, bytes| comparison.compare(address, bytes))?;
+        Some(comparison.finish())
+    }
+
+    /// The bytes of these regions as the image has them, in their order.
+    pub fn originals(&self, regions: &[&Region]) -> Option<Vec<Vec<u8>>> {
+        let size = |region: &&Region| usize::try_from(region.range.size).ok();
+        let mut originals: Vec<Vec<u8>> =
+            regions.iter().map(|region| size(region).map(|size| vec![0; size])).collect::<Option<_>>()?;
+        if originals.is_empty() {
+            return Some(originals);
+        }
+        self.read_image(|address, bytes| {
+            for (region, original) in regions.iter().zip(&mut originals) {
+                put(original, region.range.start.0, address, bytes);
+            }
+        })?;
+        Some(originals)
+    }
+
+    /// Gives all bytes of the image's file, with their addresses, which rise.
+    fn read_image(&self, mut each: impl FnMut(u64, &[u8])) -> Option<()> {
         let mut file = &*self.file;
         file.seek(SeekFrom::Start(0)).ok()?;
         let parsed = ParsedImage::parse(file).ok().filter(|parsed| parsed.facts().id() == self.image.id())?;
-        let mut comparison = Comparison::new(&self.memory, watched, is_alike);
         parsed
             .verify(|address, bytes| {
-                comparison.compare(address.0, bytes);
+                each(address.0, bytes);
                 Ok(())
             })
-            .ok()?;
-        Some(comparison.finish())
+            .ok()
+            .map(|_| ())
+    }
+}
+
+/// Copies to `to`, which lies at `start`, what of `bytes` at `address` lies there, too.
+fn put(to: &mut [u8], start: u64, address: u64, bytes: &[u8]) {
+    let skipped = |from: u64, to: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    let to = to.get_mut(skipped(start, address)..).unwrap_or_default();
+    let bytes = bytes.get(skipped(address, start)..).unwrap_or_default();
+    for (to, byte) in to.iter_mut().zip(bytes) {
+        *to = *byte;
     }
 }
 
@@ -161,5 +193,14 @@ mod tests {
         // Before and behind all that the image has.
         assert_eq!(changes(&[(0x900, &[7])], &[(0x800, 0x200)]), [(0x900, 1, 1, vec![0; 8])]);
         assert_eq!(changes(&[(0x3_0000, &[7])], &[(0x2000, 0x4_0000)])[0].0, 0x3_0000);
+    }
+
+    #[test]
+    fn what_the_image_has_is_put_where_it_belongs() {
+        let mut to = [0; 8];
+        for (address, bytes) in [(0xffe, [1, 2, 3, 4]), (0x1006, [5, 6, 7, 8]), (0x1008, [9; 4]), (0xffc, [9; 4])] {
+            put(&mut to, 0x1000, address, &bytes);
+        }
+        assert_eq!(to, [3, 4, 0, 0, 0, 0, 5, 6]);
     }
 }

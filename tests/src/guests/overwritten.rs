@@ -10,6 +10,8 @@ pub fn all() -> Vec<Guest> {
     };
     let said = "what a kernel has to say, as it was compiled into it";
     let initramfs = format!("initramfs: {{directory: {}}}\n", root().join("examples/ministos/initramfs").display());
+    let module = format!("modules: [{{path: {}}}]\n", root().join("examples/ministos/timer.ko").display());
+    let with_module = |name, words| Guest { lines: module.clone(), ..guest(name, "", 104, said) }.cmdline(words);
     vec![
         guest("stack over code", "overwrite=1", 102, "").says(&[
             "; kernel .text and kernel .rodata were overwritten\n",
@@ -62,5 +64,12 @@ pub fn all() -> Vec<Guest> {
         guest("own status over a catcher that is gone", "overwrite=9", 1, "")
             .says(&["the guest reported status 1\n"])
             .never_says(&["overwritten"]),
+        with_module("module that was overwritten in use", "overwrite=10").says(&[
+            "; module timer.ko was overwritten\n",
+            "    module timer.ko: ",
+            "      every byte is 0x55 now\n",
+        ]),
+        with_module("module that is not used where it lies", "overwrite=11").never_says(&["overwritten"]),
+        with_module("data of a module in use", "overwrite=12").never_says(&["overwritten"]),
     ]
 }
