@@ -112,6 +112,38 @@ fn a_fault_record_is_explained() {
 }
 
 #[test]
+fn a_kvm_that_refuses_to_page_is_named_and_a_guest_that_is_wrong_is_not() {
+    const MOV_CR0_EAX: [u8; 3] = [0x0f, 0x22, 0xc0];
+    let refused = |cr0| {
+        let code = [
+            record(fault_offset::vector, 13),
+            record(fault_offset::eip, 0x7000),
+            record(fault_offset::cs, 8),
+            record(fault_offset::eax, cr0),
+            record(fault_offset::cr0, 0x11),
+            record(fault_offset::magic, stos_image::FAULT_MAGIC),
+            out8(0xf8, 1),
+            code::HALT.to_vec(),
+        ];
+        code.concat()
+    };
+    let sentence = "the CPU could not go on: the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend \
+                    emulated";
+    // CR0.NW without CR0.CD is what any processor refuses.
+    let (valid, invalid) = (0x8000_0011, 0xa000_0011);
+    let cases = [(refused(valid), true), ([say("seen\n"), refused(valid)].concat(), true), (refused(invalid), false)];
+    for (code, is_hosts) in cases {
+        let image = BareGuest::new(&code).with(0x7000, &MOV_CR0_EAX).with_fault_catcher(0x6000, 0xf8).image();
+        for backend in unpaged() {
+            let ended = run(backend, &[], &image);
+            let is_named = backend == "kvm" && is_hosts;
+            assert_eq!(ended.status, Some(if is_named { 103 } else { 102 }), "{backend}: {ended:?}");
+            assert_eq!(ended.stderr.contains(sentence), is_named, "{backend}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_damaged_image_is_rejected_before_anything_runs() {
     let image = BareGuest::new(&[say("never"), exit(0)].concat()).image();
     for at in [0, 100, 5000, image.len() - 1] {

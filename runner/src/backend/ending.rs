@@ -58,6 +58,8 @@ pub enum CpuFailure {
         /// The CPU then.
         cpu: Option<CpuState>,
     },
+    /// It refuses to turn on paging for a guest that does nothing wrong.
+    PagingRefused,
     /// `KVM_RUN` failed.
     NotRun(io::Error),
 }

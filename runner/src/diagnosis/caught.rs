@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
-use stos_x86::registers::{CR0_PE, CR0_PG, CpuState};
+use stos_x86::registers::CpuState;
 
 use super::delivery::name;
-use super::exception::{GENERAL_PROTECTION, exception};
+use super::exception::exception;
 use super::hint;
 use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
@@ -24,7 +24,6 @@ pub struct Diagnosis {
     details: String,
     exception: CaughtException,
     cpu: CpuState,
-    refuses_paging: bool,
 }
 
 /// An exception.
@@ -53,7 +52,7 @@ impl Diagnosis {
         let exception = exception_of(&scene, &delivery);
         let details = indented(&facts_of(&scene, &delivery)) + &surroundings(&scene);
         let sentence = sentence(&scene, &delivery);
-        Self { sentence, details, exception, refuses_paging: refuses_paging(&scene), cpu: delivery.cpu }
+        Self { sentence, details, exception, cpu: delivery.cpu }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
@@ -69,12 +68,6 @@ impl Diagnosis {
     /// The CPU at the exception.
     pub fn cpu(&self) -> &CpuState {
         &self.cpu
-    }
-
-    /// True when the CPU refused `mov cr0` with paging in it although the guest did nothing wrong. Some hosts' KVM can't
-    /// page 32-bit guests and say so in this way.
-    pub fn is_refused_paging(&self) -> bool {
-        self.refuses_paging
     }
 }
 
@@ -101,16 +94,6 @@ fn sentence(scene: &Scene<'_>, delivery: &Delivery) -> String {
     let or = || hint::possible_interrupt(scene).filter(|_| delivery.source == Source::Exception);
     let cause = cause_of(scene, delivery).or_else(or).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{} at {place} before the kernel had its own IDT{cause}", name(delivery))
-}
-
-fn refuses_paging(scene: &Scene<'_>) -> bool {
-    let cpu = &scene.cpu;
-    // 0F 22 /r is MOV CR, r32; the reg field names the control register, the r/m field the general one
-    // (Intel SDM volume 2B, "MOV - Move to/from Control Registers").
-    let &[0x0f, 0x22, operands] = &scene.memory.bytes(cpu.eip, 3)[..] else { return false };
-    let value = cpu.general.by_number()[usize::from(operands & 7)];
-    let turns_paging_on = cpu.cr0 & CR0_PG == 0 && value & CR0_PG != 0 && value & CR0_PE != 0;
-    scene.vector == GENERAL_PROTECTION && operands & 0x38 == 0 && turns_paging_on
 }
 
 #[cfg(test)]
@@ -172,19 +155,5 @@ mod tests {
         let end = ": the stack is bad (0xdeacfffc below ESP 0xdead0000 is not mapped), so an exception could not be delivered";
         assert!(sentence.ends_with(end), "{sentence}");
         assert!(diagnosis.details().contains("page directory entry 890 at 0x1de8"), "{}", diagnosis.details());
-    }
-
-    #[test]
-    fn a_host_that_refuses_paging_is_told_from_a_guest_that_is_wrong() {
-        let is_refused = |record, code: [u8; 3]| {
-            of(&Case::new(FaultRecord { eip: 0x3000, ..record }).with(0x3000, &code)).is_refused_paging()
-        };
-        let mov_cr0_eax = [0x0f, 0x22, 0xc0];
-        let mov_cr3_eax = [0x0f, 0x22, 0xd8];
-        let refused = FaultRecord { vector: 13, eax: 0x8000_0011, cr0: 0x11, ..FaultRecord::default() };
-        assert!(is_refused(refused.clone(), mov_cr0_eax));
-        assert!(!is_refused(refused.clone(), mov_cr3_eax));
-        assert!(!is_refused(FaultRecord { vector: 14, ..refused.clone() }, mov_cr0_eax));
-        assert!(!is_refused(FaultRecord { eax: 0x8000_0000, ..refused }, mov_cr0_eax));
     }
 }

@@ -32,7 +32,7 @@ mod triple_fault;
 pub use caught::{CaughtException, Diagnosis};
 pub use hang::Hang;
 pub use interrupts::obstacle;
-pub use overwritten::{Last, Overwritten, can_catcher_stop, is_catcher_intact};
+pub use overwritten::{Last, Overwritten, can_catcher_stop};
 pub use place::Place;
 pub use scene::{boot_code, describe_seen, has_returned, place_of};
 pub use triple_fault::TripleFault;

@@ -95,24 +95,10 @@ impl Overwritten {
     }
 }
 
-/// The region with the code of the image's fault catcher. It lies behind the code that calls the kernel.
-fn catcher(machine: &Machine) -> Option<&Region> {
-    let description = machine.image.description();
-    let is_catcher =
-        |region: &&Region| region.kind == RegionKind::BootCode && region.permissions.contains(Permissions::EXECUTE);
-    description.regions.iter().rev().find(is_catcher).filter(|_| description.fault_catcher.is_some())
-}
-
-/// False when the code of the image's fault catcher is no longer what it was: what it has told can't be believed.
-pub fn is_catcher_intact(machine: &Machine) -> bool {
-    let watched = catcher(machine).cloned().into_iter().collect();
-    machine.changes(watched, |_, _, _| false).is_none_or(|changes| changes.is_empty())
-}
-
 /// True when there still are the instructions with which the image's fault catcher ends a run.
 pub fn can_catcher_stop(machine: &Machine) -> bool {
     let size = |region: &Region| usize::try_from(region.range.size).ok();
-    let code = catcher(machine).and_then(|region| machine.memory.read_many(region.range.start.0, size(region)?));
+    let code = machine.catcher().and_then(|region| machine.memory.read_many(region.range.start.0, size(region)?));
     code.is_some_and(|code| code.windows(OUT_CLI_HLT.len()).any(|bytes| bytes == OUT_CLI_HLT))
 }
 

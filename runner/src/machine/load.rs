@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use stos_image::{FAULT_RECORD_SIZE, FaultRecord, ImageError, ImageFacts, ParsedImage, VerifiedImage};
+use stos_image::{ImageError, ImageFacts, ParsedImage, VerifiedImage};
 
 use super::{GuestMemory, Sharing};
 
@@ -18,14 +18,6 @@ pub struct Machine {
     pub memory: Arc<GuestMemory>,
     /// The image's file, to compare memory with.
     pub(super) file: Arc<File>,
-}
-
-impl Machine {
-    /// The record that the image's fault catcher has left, if it did.
-    pub fn fault_record(&self) -> Option<FaultRecord> {
-        let catcher = self.image.description().fault_catcher.as_ref()?;
-        FaultRecord::decode(&self.memory.read::<FAULT_RECORD_SIZE>(catcher.record.0)?)
-    }
 }
 
 /// Why there is no guest.

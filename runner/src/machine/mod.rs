@@ -1,5 +1,6 @@
 //! What runs: an image in guest memory.
 
+mod catcher;
 mod changes;
 mod configuration;
 mod exceptions;

@@ -11,9 +11,7 @@ use stos_x86::registers::CpuState;
 
 use super::Outcome;
 use crate::backend::{BackendKind, CpuFailure, Ending};
-use crate::diagnosis::{
-    Diagnosis, boot_code, can_catcher_stop, describe_seen, has_returned, is_catcher_intact, obstacle,
-};
+use crate::diagnosis::{Diagnosis, boot_code, can_catcher_stop, describe_seen, has_returned, obstacle};
 use crate::machine::{LinearMemory, Machine};
 
 /// What the fault catcher writes to its port.
@@ -65,6 +63,9 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
     }
 }
 
+/// Ends the sentence for a failure of KVM that the emulator does not have.
+pub const USE_EMULATOR: &str = "; use --backend emulated";
+
 /// Said when the fault catcher is no longer what the image has put there.
 const RECORD: &str = "an exception is recorded, but the guest had overwritten the fault catcher that records them: what it has \
                       recorded is not believed";
@@ -80,22 +81,19 @@ fn may_be_catchers(value: u32, machine: &Machine, cpu: Option<&CpuState>) -> boo
         Some(cpu) => boot_code(machine, cpu).is_some(),
         None => value == CATCHER_VALUE && can_catcher_stop(machine),
     };
-    may_be_there && !is_catcher_intact(machine)
+    may_be_there && !machine.is_catcher_intact()
 }
 
 /// The exception that the image's fault catcher has recorded, if it did.
 fn caught(machine: &Machine, kind: BackendKind) -> Option<Outcome> {
     let record = machine.fault_record()?;
-    if !is_catcher_intact(machine) {
+    if !machine.is_catcher_intact() {
         return Some(Outcome::CatcherOverwritten(RECORD));
     }
-    let diagnosis = Diagnosis::new(&record, machine.into());
-    Some(if kind == BackendKind::Kvm && diagnosis.is_refused_paging() {
-        Outcome::CpuFailed(
-            "the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend emulated".to_owned(),
-        )
+    Some(if kind == BackendKind::Kvm && machine.has_refused_paging() {
+        Outcome::CpuFailed(reason(&CpuFailure::PagingRefused, machine))
     } else {
-        Outcome::Exception(Box::new(diagnosis))
+        Outcome::Exception(Box::new(Diagnosis::new(&record, machine.into())))
     })
 }
 
@@ -112,6 +110,9 @@ fn reason(failure: &CpuFailure, machine: &Machine) -> String {
             format!("the processor refuses to enter the guest in its state (hardware reason {reason:#x})")
         }
         CpuFailure::UnexpectedExit(exit) => format!("KVM returned for a reason without meaning here: {exit}"),
+        CpuFailure::PagingRefused => {
+            format!("the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`){USE_EMULATOR}")
+        }
         CpuFailure::NotRun(source) => format!("KVM can't run the guest: {}", describe(source)),
         CpuFailure::Internal { suberror, cpu } => {
             let what = match *suberror {

@@ -12,6 +12,8 @@ mod verdict;
 pub use absent::{sought, unseen};
 pub use ending::conclude;
 pub use run::Run;
-pub use start::{HOW_TO_INSTALL_EMULATOR, memory_remark, reason, reason_to_fall_back, remark, short_reason};
+pub use start::{
+    HOW_TO_INSTALL_EMULATOR, memory_remark, reason, reason_to_fall_back, remark, short_reason, without_advice,
+};
 pub use status::{Before, Outcome, USAGE};
 pub use verdict::judge;

@@ -8,6 +8,7 @@ use stos_image::ImageError;
 use stos_pack::diagnostics::{describe, for_shell, printable_path};
 use stos_pack::examine;
 
+use super::ending::USE_EMULATOR;
 use super::{Outcome, conclude};
 use crate::backend::{
     Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
@@ -67,7 +68,13 @@ pub fn reason(choice: &Choice) -> String {
 
 /// That `backend` was taken because `failure` came of KVM.
 pub fn reason_to_fall_back(backend: &Backend, failure: &Outcome) -> String {
-    format!("running on {} instead of KVM: {failure}", program(backend))
+    format!("running on {} instead of KVM: {}", program(backend), without_advice(failure))
+}
+
+/// The sentence of `failure` for a run that goes on with the emulator by itself.
+pub fn without_advice(failure: &Outcome) -> String {
+    let sentence = failure.to_string();
+    sentence.strip_suffix(USE_EMULATOR).unwrap_or(&sentence).to_owned()
 }
 
 /// What a backend is called.

@@ -1,6 +1,7 @@
 //! One run from beginning to end: prepares it, starts the guest, watches over guest, console, signals and clock, and decides what
 //! the outcome is.
 
+mod begin;
 mod console;
 mod event;
 mod explain;

@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use stos_x86::registers::CpuState;
 
+use super::begin::{Begun, begin};
 use super::console::Console;
 use super::event::Event;
 use super::explain::explain;
 use super::files::{action_on, left_out};
 use super::notice::Notice;
-use super::prepare::{Prepared, load_again};
+use super::prepare::Prepared;
 use super::view::View;
-use crate::backend::{Backend, Ending, Findings, Guest, Link, SAMPLES, StartError, TICK, alternative};
+use crate::backend::{Ending, Findings, Guest, Link, SAMPLES, TICK};
 use crate::diagnosis::{Hang, Last, Overwritten};
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcome::report::BackendReport;
-use crate::outcome::{Outcome, Run, conclude, judge, reason_to_fall_back, sought, unseen};
+use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
 use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
@@ -46,33 +46,6 @@ pub struct Session<'a> {
     clock: Clock,
     /// Last, as the terminal is given back after all else.
     console: Console,
-}
-
-/// Loads `machine`, which KVM could not run, for another backend, if `options` allow one; nothing of the guest was seen yet.
-///
-/// # Errors
-/// What the run ends with otherwise.
-fn fall_back(
-    error: StartError,
-    machine: Machine,
-    options: &Options,
-    notify: &dyn Fn(Notice<'_>),
-    run: &mut Run,
-) -> Result<(Backend, Machine), Outcome> {
-    let is_of_kvm = error.is_of_kvm();
-    let failure = Outcome::not_started(error, &machine);
-    let Some(backend) = alternative(options.backend).filter(|_| is_of_kvm) else { return Err(failure) };
-    let reason = reason_to_fall_back(&backend, &failure);
-    notify(Notice::Information(&reason));
-    let id = machine.image.id();
-    // Both at once may be more than there is.
-    drop(machine);
-    (run.machine, *run.observed.lock()) = (None, Findings::default());
-    let again = load_again(&options.image, id, &backend, &|| false)
-        .map_err(|why| Outcome::NoBackend(format!("{failure}; it can't be run on the emulator, either: {why}")))?;
-    run.machine = Some(again.clone());
-    run.backend = Some(BackendReport { kind: backend.kind(), reason });
-    Ok((backend, again))
 }
 
 /// When the guest was started, how long the run may take, and when that is over.
@@ -108,14 +81,8 @@ impl<'a> Session<'a> {
             let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
             Link { ended, output: Arc::clone(&console.output), observed: run.observed.clone() }
         };
-        let (guest, machine) = match backend.start(&machine, options.configuration(), link(run)) {
-            Ok(guest) => (guest, machine),
-            Err(error) => {
-                let (backend, machine) = fall_back(error, machine, options, notify, run)?;
-                let guest = backend.start(&machine, options.configuration(), link(run));
-                (guest.map_err(|error| Outcome::not_started(error, &machine))?, machine)
-            }
-        };
+        let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
+        let Begun { guest, machine } = begin((machine, start), &link, options, notify, run)?;
         let screen = Screen::new(machine.memory, guest.adapter(), text_at_entry);
         let show = Show::new(options.screen, screen, console.hold.clone());
         let input = run.input.input(guest.input());

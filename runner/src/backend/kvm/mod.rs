@@ -104,9 +104,10 @@ impl KvmGuest {
         let (memory, wanted) = (Arc::clone(&machine.memory), Arc::clone(&requests));
         let vcpu = Vcpu::new((Arc::clone(&vm), vcpu), bus, memory, wanted, link.observed.clone());
         let (sender, entered) = channel();
+        let entering = machine.clone();
         let thread = thread::Builder::new()
             .name("vcpu".to_owned())
-            .spawn(move || run(vcpu, &sender, link.ended))
+            .spawn(move || run(vcpu, &entering, &sender, link.ended))
             .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, requests, thread: Some(thread) };
         guest.wait_for_entry(&entered)?;
@@ -138,10 +139,11 @@ impl KvmGuest {
     }
 }
 
-/// Runs `vcpu` to its end and tells the session how that was. Whether it could be entered is told to `entered`, and then nothing
-/// else if not. Guest memory lives in `vcpu`, so it outlasts the last entry.
+/// Runs the `vcpu` of `machine` to its end and tells the session how that was. Whether it could be entered is told to `entered`,
+/// and then nothing else if not. Guest memory lives in `vcpu`, so it outlasts the last entry.
 fn run<C: Clock>(
     mut vcpu: Vcpu<Irq, C>,
+    machine: &Machine,
     entered: &Sender<Result<(), CpuFailure>>,
     ended: Box<dyn FnOnce(Ending) + Send>,
 ) {
@@ -150,6 +152,12 @@ fn run<C: Clock>(
     let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
         Some(Ending::CpuFailed(failure)) => {
             tell(Err(failure));
+            None
+        }
+        // Before this exit, the guest has reached nobody.
+        Some(Ending::Exit(_)) if machine.has_refused_paging() => {
+            vcpu.report();
+            tell(Err(CpuFailure::PagingRefused));
             None
         }
         first => {

@@ -65,7 +65,7 @@ impl<L: InterruptLine, C: Clock> Vcpu<L, C> {
     }
 
     /// Leaves what is known at the end.
-    fn report(&self) {
+    pub fn report(&self) {
         // AMD's KVM resets the CPU at a triple fault and Intel's does not. A state after reset tells nothing about the guest.
         let cpu = self.state().filter(|state| !is_after_reset(state));
         let time = clock_gettime(ClockId::ThreadCPUTime);
