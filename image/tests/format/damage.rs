@@ -168,5 +168,6 @@ fn unknown_compatible_features_are_ignored() {
 fn another_kind_of_file_is_called_that() {
     let message = read(b"\x7fELF\x01\x01\x01\0 and so on").unwrap_err().to_string();
     assert!(message.starts_with("not a stos boot image: it begins with `\\x7fELF"), "{message}");
-    assert!(matches!(read(b""), Err(ImageError::Truncated { section: "header", found: 0, .. })));
+    assert!(matches!(read(b""), Err(ImageError::Empty)));
+    assert!(matches!(read(b"STOSIMG"), Err(ImageError::Truncated { section: "header", found: 7, .. })));
 }
