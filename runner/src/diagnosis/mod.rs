@@ -15,6 +15,7 @@ mod instruction;
 mod interrupts;
 mod module_code;
 mod names;
+mod other_code;
 mod overwritten;
 mod page_walk;
 mod pattern;

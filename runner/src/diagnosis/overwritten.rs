@@ -131,8 +131,9 @@ fn instruction(scene: &Scene<'_>) -> Option<Region> {
     let size = at_eip(scene).map_or(NO_INSTRUCTION, |instruction| instruction.len() as u64);
     let range = GuestRange::new(start, size.min(region.range.end() - start));
     let name = format!("the instruction at EIP, in {},", region.name);
-    let is_writable = region.permissions.contains(Permissions::WRITE);
-    is_writable.then(|| Region { range, name, ..region.clone() })
+    // What executes data has lost its way, or was led there by its page tables: data is written to rightly.
+    let is_changeable = region.permissions.contains(Permissions::WRITE | Permissions::EXECUTE);
+    is_changeable.then(|| Region { range, name, ..region.clone() })
 }
 
 /// True for the region with the descriptor table that the CPU uses.
@@ -290,5 +291,8 @@ mod tests {
             (GuestRange::new(0x10_0010, 2), "the instruction at EIP, in kernel .text,")
         );
         assert!(instruction(&self::case(0).scene()).is_none(), "all of it is watched");
+        let mut data = case;
+        data.regions[0].permissions.remove(Permissions::EXECUTE);
+        assert!(instruction(&data.scene()).is_none(), "data is no instruction");
     }
 }

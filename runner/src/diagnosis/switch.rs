@@ -39,7 +39,7 @@ impl<'a> Switch<'a> {
     /// The switch that a fault came right after. Its bytes must be there as memory was before, and the register that it has read
     /// must still hold what the control register does.
     pub fn of(scene: &Scene<'a>) -> Option<Self> {
-        let CpuState { eip, cr0, cr2, cr3, cr4, .. } = scene.cpu;
+        let CpuState { eip, cr0, cr2, .. } = scene.cpu;
         let is_fetch = scene.is_fetch();
         // What was used of memory may be wrong by itself, as NULL is.
         let is_used = !is_fetch
@@ -50,6 +50,14 @@ impl<'a> Switch<'a> {
         if !is_fault || scene.memory.walk(eip).end == WalkEnd::Pae {
             return None;
         }
+        let switch = Self::before_eip(scene)?;
+        let was_there = |address| switch.before.physical(address).is_some_and(|at| at < switch.before.physical_size());
+        (is_fetch || was_there(cr2)).then_some(switch)
+    }
+
+    /// The switch that lies before EIP.
+    pub fn before_eip(scene: &Scene<'a>) -> Option<Self> {
+        let CpuState { eip, cr0, cr3, cr4, .. } = scene.cpu;
         let address = eip.checked_sub(LENGTH)?;
         let unpaged = LinearMemory::new(scene.guest.memory, cr0 & !CR0_PG, cr3, cr4);
         // `mov %eax,%cr0` turns paging on; after `mov %eax,%cr3` it was on before, as the image's tables have it.
@@ -59,9 +67,13 @@ impl<'a> Switch<'a> {
                 0 => (value ^ cr0) & !CR0_ET == 0,
                 _ => (value ^ cr3) & !CR3_LOW == 0,
             };
-            let was_there = |address| before.physical(address).is_some_and(|at| at < before.physical_size());
-            (is_so && (is_fetch || was_there(cr2))).then_some(Self { address, register, value, source, before })
+            is_so.then_some(Self { address, register, value, source, before })
         })
+    }
+
+    /// Memory as the code saw it before.
+    pub fn before(&self) -> LinearMemory<'a> {
+        self.before
     }
 
     /// The fault with memory as it was before, to look at its code and its stack.

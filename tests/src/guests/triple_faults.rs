@@ -4,10 +4,13 @@
 use super::guest::Guest;
 use super::hostile::{SHORT, TABLES_NOWHERE};
 
+fn fault(name: &'static str, kernel: &'static str, stdout: &'static str) -> Guest {
+    Guest::tiny(name, kernel, 100, stdout).says(&["stos-run: triple fault: "])
+}
+
 /// One for each thing that can be wrong on the way to a handler.
 pub fn all() -> Vec<Guest> {
-    let fault = |name, kernel, stdout| Guest::tiny(name, kernel, 100, stdout).says(&["stos-run: triple fault: "]);
-    vec![
+    let guests = vec![
         fault("triple fault", "guests/triple_fault", "triple_fault: breakpoint without an IDT\n").explained(&[
             "triple fault: #BP (breakpoint) at 0xc01",
             "(kernel_main+0x",
@@ -66,14 +69,40 @@ pub fn all() -> Vec<Guest> {
             "    #PF (page fault), CR2 0xdeadbf18\n",
             "  IDT at 0xdeadbee8, limit 0xff: 32 entries\n",
         ]),
+        fault("timer without a gate", "guests/idt_interrupt", "idt_interrupt: waiting for the timer\n").explained(&[
+            "triple fault: hardware interrupt with vector 0x20 at 0xc01",
+            "; it could not be delivered (IDT entry 32 lies past the IDT's limit 0xff), and neither could #GP (IDT entry 13 is \
+             not present), nor #DF (entry 8: the same)\n",
+        ]),
+    ];
+    guests.into_iter().chain(page_tables()).collect()
+}
+
+/// Page tables that are not as they were meant.
+fn page_tables() -> Vec<Guest> {
+    vec![
         Guest::tiny("page tables", "guests/page_tables", 0, "page_tables: loading CR3\npage_tables: loaded\n"),
+        Guest::tiny("code mapped to a copy", "guests/page_tables", 0, "page_tables: loading CR3\npage_tables: loaded\n")
+            .cmdline("tables=4"),
+        Guest::tiny("code mapped to other memory", "guests/page_tables", 102, "page_tables: loading CR3\n")
+            .cmdline("tables=3")
+            .says(&[
+                "#UD (invalid opcode) at 0xc01",
+                "  hint: right after `mov %e",
+                ", which loaded CR3 with 0x10",
+                "; the page tables at CR3 0x10",
+                " map the next instruction, at 0xc01",
+                ", but the code lies at physical 0x10",
+                ": ff ff ff ff is there instead of ",
+            ])
+            .never_says(&["damaged stack", "NULL"]),
         fault("misaligned page directory", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=1")
             .explained(&[
                 ": supervisor instruction fetch from 0xc01",
                 ": no page is mapped there, right after `mov %e",
                 ",%cr3` at 0xc01",
-                "(guests/page_tables.c:26), which loaded CR3 with 0x1",
+                "(guests/page_tables.c:50), which loaded CR3 with 0x1",
                 "  hint: CR3 was loaded with 0x001",
                 ", but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits and reads the directory at 0x001",
                 "000, 0x4 bytes lower. `__attribute__((aligned(4096)))` on the table itself",
@@ -87,16 +116,11 @@ pub fn all() -> Vec<Guest> {
             ..fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=2")
             .explained(&[
-                "(guests/page_tables.c:26), which loaded CR3 with 0xc01",
+                "(guests/page_tables.c:50), which loaded CR3 with 0xc01",
                 "  hint: CR3 takes a physical address, and there is no memory at 0xc01",
                 "; this virtual address was mapped to 0x1",
             ])
             .never_says(&["damaged stack", "NULL", "to use it"])
         },
-        fault("timer without a gate", "guests/idt_interrupt", "idt_interrupt: waiting for the timer\n").explained(&[
-            "triple fault: hardware interrupt with vector 0x20 at 0xc01",
-            "; it could not be delivered (IDT entry 32 lies past the IDT's limit 0xff), and neither could #GP (IDT entry 13 is \
-             not present), nor #DF (entry 8: the same)\n",
-        ]),
     ]
 }

@@ -11,12 +11,16 @@ pub use extension::{cause as refusal, extension_of, meaning};
 pub use interrupt::{of_interrupt, possible as possible_interrupt};
 pub use pointer::subject;
 
+use super::other_code;
 use super::scene::Scene;
 use super::switch::Switch;
 
 /// Every hint that applies, the likeliest first.
 pub fn hints(scene: &Scene<'_>) -> Vec<String> {
-    // EIP and its neighbourhood are right; what they are mapped to is not.
+    // EIP and its neighbourhood are right; what they are mapped to is not. What other code does says nothing of the tables.
+    if let Some(hint) = other_code::hint(scene) {
+        return vec![hint];
+    }
     if let Some(switch) = Switch::of(scene) {
         return switch.hints(scene);
     }
