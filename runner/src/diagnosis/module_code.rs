@@ -23,6 +23,8 @@ const REL: u32 = 9;
 const WRITE: u32 = 1;
 const ALLOCATED: u32 = 2;
 const CODE: u32 = 4;
+/// Most sections of code that a module is believed to have: a file that was made to annoy has more.
+const SECTIONS_LIMIT: usize = 256;
 /// Most bytes that a relocation changes on i386.
 const RELOCATED: u64 = 4;
 
@@ -56,7 +58,11 @@ impl ModuleCode {
         let sections = sections(file)?;
         let code: Vec<(u32, &Section)> =
             (0..).zip(&sections).filter(|(_, section)| section.is_placed(scene, base)).collect();
-        code.first()?;
+        // Lists of relocations do not overlap, so they are no longer than the file.
+        let listed: usize = sections.iter().map(Section::listed).sum();
+        if code.is_empty() || code.len() > SECTIONS_LIMIT || listed > file.len() {
+            return None;
+        }
         let header = GuestRange { start: PhysAddr(base), size: MAGIC.len() as u64 };
         let fixed = code.iter().map(|(_, section)| section.range(base)).chain([header]).collect();
         let mut relocated = BTreeSet::new();
@@ -108,6 +114,11 @@ impl Section {
             seen.contains(&Some(self.range(base).start.0))
         };
         is_code && self.size != 0 && address.is_some_and(leads_here)
+    }
+
+    /// Bytes of the list of relocations that it is, if it is one.
+    fn listed(&self) -> usize {
+        if matches!(self.kind, REL | RELA) { self.size as usize } else { 0 }
     }
 
     /// The offsets of relocations in the section that they are for.
@@ -177,6 +188,14 @@ mod tests {
     fn code_stays_and_relocations_and_data_do_not() {
         let expected: Vec<u64> = (0x1_0000..0x1_0004).chain(0x1_0040..0x1_0048).chain(0x1_004c..0x1_0060).collect();
         assert_eq!(fixed(&file(), 0xc001_0040), expected);
+    }
+
+    #[test]
+    fn lists_that_can_not_be_are_not_followed() {
+        let mut file = file();
+        // As long as the file.
+        file[0x178 + 20..0x178 + 24].copy_from_slice(&0x201_u32.to_le_bytes());
+        assert!(fixed(&file, 0xc001_0040).is_empty());
     }
 
     #[test]
