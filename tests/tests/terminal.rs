@@ -101,17 +101,33 @@ fn ended(session: Session, status: i32) -> String {
 fn a_guest_that_only_uses_its_screen_is_seen_and_typed_at() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = start(folder.path(), "typewriter");
-    // Nothing was asked for: it prints nothing on its serial port.
+    // Nothing was asked for: it prints nothing on its serial port. How to leave is said once, for a while.
     session.wait_for_screen(|screen| {
-        screen.alternate_screen() && row(screen, 0) == "typewriter: type, escape ends" && row(screen, 25).is_empty()
+        screen.alternate_screen()
+            && row(screen, 0) == "typewriter: type, escape ends"
+            && row(screen, 25) == "Ctrl-A X leaves, Ctrl-A H lists the keys"
     });
     session.type_keys(b"hello, world");
-    session.wait_for_screen(|screen| row(screen, 1) == "hello, world");
+    session.wait_for_screen(|screen| row(screen, 1) == "hello, world" && row(screen, 25).is_empty());
     session.type_keys(b"\x01h");
-    session.wait_for_screen(|screen| row(screen, 25).starts_with("Ctrl-A X leaves"));
+    session.wait_for_screen(|screen| row(screen, 25).starts_with("Ctrl-A X leaves, Ctrl-A Ctrl-A sends"));
     session.type_keys(b"\x1b");
     let after = ended(session, 0);
     assert!(after.contains("--- the guest's screen ---\ntypewriter: type, escape ends\nhello, world\n---"), "{after}");
+}
+
+#[test]
+fn keys_that_are_not_read_are_not_said_below_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Guest::example("guests/typewriter").pack(folder.path());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" </dev/null", "sh"]).arg(tool_path("stos-run"));
+    let session = shell.args(["--backend", "emulated", "--timeout", "2s", "--screen", "live"]).arg(image);
+    let mut session = Session::start(session);
+    session.wait_for_screen(|screen| row(screen, 0).starts_with("typewriter"));
+    let (status, seen) = session.end();
+    assert_eq!(status.code(), Some(124), "{seen}");
+    assert!(!seen.contains("Ctrl-A"), "{seen}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_millis(200);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// For a guest that failed and has written more than was shown.
 const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
-/// Said at the beginning of a run that takes the keyboard.
+/// Said at the beginning of a run that takes the keyboard, and below a screen that is drawn.
 const HOW_TO_LEAVE: &str = "Ctrl-A X leaves, Ctrl-A H lists the keys";
 /// The keys, for Ctrl-A H.
 const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
@@ -258,7 +258,12 @@ impl<'a> Session<'a> {
                 .turn_to_keyboard(&self.route, events)
                 .map_err(Outcome::io("reading what is typed at the terminal"))?;
         }
-        self.view.show.go_live().map_err(Outcome::io("drawing the screen"))
+        self.view.show.go_live().map_err(Outcome::io("drawing the screen"))?;
+        // What was said before is no longer seen, and Ctrl-C may only now be the guest's.
+        if self.console.typing.terminal().is_some() {
+            self.view.show.live().into_iter().for_each(|live| live.say_briefly(HOW_TO_LEAVE));
+        }
+        Ok(())
     }
 
     fn output_failed(&self, source: std::io::Error) -> Outcome {

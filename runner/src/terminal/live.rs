@@ -4,7 +4,7 @@ use std::io::{self, Stderr, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 use stos_pack::output::can_draw;
@@ -14,6 +14,8 @@ use crate::screen::{COLUMNS, Cell, Frame, ROWS, Screen};
 
 /// Time between two frames.
 const FRAME_TIME: Duration = Duration::from_millis(33);
+/// How long a line is shown that nobody asked for.
+const BRIEFLY: Duration = Duration::from_secs(5);
 /// How long the terminal may take for what it is sent last.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -27,8 +29,8 @@ const COLOURS: [u8; 8] = [0, 4, 2, 6, 1, 5, 3, 7];
 
 /// What the drawing thread is told.
 enum Command {
-    /// Show this line below the screen.
-    Say(String),
+    /// Show this line below the screen, until another is to be shown or this time is over.
+    Say(String, Option<Instant>),
     /// Draw everything again.
     Redraw,
 }
@@ -66,7 +68,12 @@ impl LiveScreen {
 
     /// Shows `line` below the screen.
     pub fn say(&self, line: &str) {
-        self.tell(Command::Say(line.to_owned()));
+        self.tell(Command::Say(line.to_owned(), None));
+    }
+
+    /// Shows `line` below the screen for a few seconds, or until something else is to be shown there.
+    pub fn say_briefly(&self, line: &str) {
+        self.tell(Command::Say(line.to_owned(), Some(Instant::now() + BRIEFLY)));
     }
 
     /// Draws everything again, after something else has used the terminal.
@@ -122,18 +129,22 @@ impl Drop for Restore {
 fn draw(screen: &Screen, commands: &Receiver<Command>) {
     let mut terminal = Restore::begin();
     let mut renderer = Renderer::default();
+    let mut silent_from = None;
     // Errors are passed over: a terminal that has gone hangs up, and that signal ends the run.
     let _ = terminal.0.write_all(ENTER.as_bytes());
     loop {
         let size = tcgetwinsize(io::stderr()).map_or((ROWS, COLUMNS), |size| (size.ws_row.into(), size.ws_col.into()));
         // A terminal that does not know its size says 0.
         let size = if size.0 == 0 || size.1 == 0 { (ROWS, COLUMNS) } else { size };
+        if silent_from.take_if(|end| *end <= Instant::now()).is_some() {
+            renderer.message = None;
+        }
         let changes = renderer.render(screen.frame().unwrap_or_else(Frame::blank), size);
         if !changes.is_empty() {
             let _ = terminal.0.write_all(changes.as_bytes());
         }
         match commands.recv_timeout(FRAME_TIME) {
-            Ok(Command::Say(line)) => renderer.message = Some(line),
+            Ok(Command::Say(line, end)) => (renderer.message, silent_from) = (Some(line), end),
             Ok(Command::Redraw) => {
                 renderer.shown = None;
                 let _ = terminal.0.write_all(ENTER.as_bytes());
@@ -172,7 +183,11 @@ impl Renderer {
         let hidden_rows = frame.rows_in_use().saturating_sub(terminal_rows);
         let next = Shown { frame, size, hidden_rows, message: self.message.clone() };
         let mut output = String::new();
-        let known = self.shown.take().filter(|shown| shown.size == size && shown.hidden_rows == hidden_rows);
+        let known = self.shown.take().filter(|shown| {
+            // A message that goes may have covered a row.
+            let is_uncovered = shown.message.is_some() && next.message.is_none();
+            shown.size == size && shown.hidden_rows == hidden_rows && !is_uncovered
+        });
         if known.as_ref() == Some(&next) {
             self.shown = known;
             return output;
@@ -306,6 +321,22 @@ mod tests {
         terminal.process(renderer.render(Frame::blank(), (40, 80)).as_bytes());
         assert_eq!(terminal.screen().contents().trim(), "Ctrl-A X leaves");
         assert_eq!(terminal.screen().cell(25, 0).unwrap().contents(), "C");
+    }
+
+    #[test]
+    fn a_message_that_goes_uncovers_what_was_there() {
+        for (rows, place) in [(24, 23), (25, 24), (40, 25)] {
+            let mut terminal = Parser::new(rows, 80, 0);
+            let size = (usize::from(rows), 80);
+            let cells = [(23 * 80, b'y', 7), (24 * 80, b'z', 7)];
+            let mut renderer = Renderer { message: Some("Ctrl-A X leaves".to_owned()), ..Renderer::default() };
+            terminal.process(renderer.render(frame(&cells, None), size).as_bytes());
+            let shown = |terminal: &Parser| terminal.screen().rows(0, 80).nth(place).unwrap().trim_end().to_owned();
+            assert_eq!(shown(&terminal), "Ctrl-A X leaves");
+            renderer.message = None;
+            terminal.process(renderer.render(frame(&cells, None), size).as_bytes());
+            assert_eq!(shown(&terminal), if place == 25 { "" } else { "z" });
+        }
     }
 
     proptest! {
