@@ -18,7 +18,7 @@ const MEMORY: [u64; 2] = [64, MEMORY_LIMIT >> 20];
 /// # Errors
 /// When it can't be read, or is too large for a kernel.
 pub fn examine(path: &Path) -> Result<Option<KernelReport>, Diagnostic> {
-    let Some(mut report) = recognise::examine(path)? else { return Ok(None) };
+    let Some(mut report) = recognise::recognise(path)? else { return Ok(None) };
     for answer in &mut report.protocols {
         if answer.facts.is_some()
             && let Some(reasons) = refusal(path, answer.protocol)

@@ -10,11 +10,11 @@ use crate::diagnostics::{Code, Diagnostic, printable_path, read_failure};
 use crate::input::InputFile;
 use crate::manifest::INPUT_LIMIT;
 
-/// Examines the file at `path`; `None` when it begins as an image does, or can't be read twice.
+/// Recognises the file at `path`; `None` when it begins as an image does, or can't be read twice.
 ///
 /// # Errors
 /// When it can't be read, or is too large for a kernel.
-pub fn examine(path: &Path) -> Result<Option<KernelReport>, Diagnostic> {
+pub fn recognise(path: &Path) -> Result<Option<KernelReport>, Diagnostic> {
     // Who reads it as an image says what is wrong with the file.
     let Ok(mut file) = File::open(path) else { return Ok(None) };
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
