@@ -104,13 +104,16 @@ fn ctrl_c_takes_the_bar_away_and_ends_the_program() {
 }
 
 #[test]
-fn a_quick_build_shows_its_result_and_nothing_else() {
+fn a_quick_build_shows_its_result_and_what_to_type_next() {
     let folder = tempfile::tempdir().unwrap();
     let (status, seen) =
         Session::start(at_terminal(folder.path()).arg(golden_manifest()).args(["-o", "golden.img"])).end();
     assert_eq!(status.code(), Some(0), "{seen:?}");
     assert!(
-        seen.starts_with("golden.img: ") && seen.matches('\n').count() == 1 && !seen.contains('\u{1b}'),
+        seen.starts_with("golden.img: ")
+            && seen.ends_with("\nrun it: stos-run golden.img\r\n")
+            && seen.matches('\n').count() == 2
+            && !seen.contains('\u{1b}'),
         "{seen:?}"
     );
 }

@@ -35,7 +35,10 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
                 _ if manner.quiet => 0,
                 Output::File(path) => {
                     let status = answer_lines(manner, &format!("{}: {size} bytes, {id}\n", path.display()));
-                    suggest(manner, &format!("run it: stos-run {}", for_shell(path)));
+                    // A pipe or a device has taken it.
+                    if path.is_file() {
+                        suggest(manner, &format!("run it: stos-run {}", for_shell(path)));
+                    }
                     status
                 }
                 // The image itself has gone to standard output.
