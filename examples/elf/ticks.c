@@ -28,7 +28,10 @@ void start(void)
 	set_timer(TICKS_PER_SECOND);
 	for (uint32_t n = 0; n < 10; n++)
 		wait_for(30);
-	for (uint32_t n = 0; n < 4; n++)
+	/* KVM makes none while it is told to drop those that were lost, which takes the longer the busier a host is. */
+	for (uint32_t n = 0; n < 400 && ticks == 0; n++)
+		ticks = ticks_in(25);
+	for (uint32_t n = 0; n < 3; n++)
 		ticks += ticks_in(25);
 	if (ticks > TICKS_LIMIT) {
 		print_decimal(ticks);

@@ -4,8 +4,8 @@
 void kernel_main(const struct boot_interface *boot)
 {
 	static const uint32_t leaves[] = { 0, 1, 0x40000000, 0x40000001, 0x80000000, 0x80000001 };
-	/* APIC base, MTRRs, machine check, miscellaneous, page attributes. */
-	static const uint32_t registers[] = { 0x1B, 0xFE, 0x179, 0x1A0, 0x277 };
+	/* APIC base, MTRRs, miscellaneous, page attributes. */
+	static const uint32_t registers[] = { 0x1B, 0xFE, 0x1A0, 0x277 };
 
 	(void)boot;
 	for (uint32_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++) {

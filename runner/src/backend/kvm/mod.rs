@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config};
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
@@ -38,8 +38,11 @@ const TSS_ADDRESS: usize = 0xfffb_d000;
 const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
 /// Mode 3 of the 8254: the whole count again and again, here the longest, 18.2 times a second.
 const SQUARE_WAVE: u8 = 3;
-/// `IA32_MCG_CAP` as the emulator has it: ten banks, a control register (bit 8), recovery by software (bit 24).
-const MACHINE_CHECK_CAPABILITIES: u64 = 0x0100_010a;
+/// `IA32_MCG_CAP`: ten banks and a control register (bit 8), as the emulator has it. Recovery by software (bit 24), which that has,
+/// too, is not there on AMD's hosts.
+const MACHINE_CHECK_CAPABILITIES: u64 = 0x10a;
+/// `IA32_MISC_ENABLE` and its value, as the emulator has it: fast strings (bit 0).
+const MISCELLANEOUS_FEATURES: (u32, u64) = (0x1a0, 1);
 /// How often a vCPU is asked to leave the guest until it has.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long a guest may take for its first exit before it is asked for one. What KVM can't run fails at once.
@@ -195,6 +198,10 @@ fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) 
     at(KvmStep::SetCpuid, cpuid::set(&vcpu, cpu))?;
     // A KVM that has other banks shows its own.
     let _ = raw::set_machine_check_capabilities(&vcpu, MACHINE_CHECK_CAPABILITIES);
+    // So does one that does not let this be set.
+    let (index, data) = MISCELLANEOUS_FEATURES;
+    let register = kvm_msr_entry { index, data, ..Default::default() };
+    let _ = Msrs::from_entries(&[register]).map(|registers| vcpu.set_msrs(&registers));
     let reset = at(KvmStep::GetSregs, vcpu.get_sregs())?;
     at(KvmStep::SetSregs, vcpu.set_sregs(&registers::system(entry, &reset)))?;
     at(KvmStep::SetRegs, vcpu.set_regs(&registers::general(entry)))?;
