@@ -220,12 +220,18 @@ fn a_run_that_nobody_reads_ends_with_a_signal_all_the_same() {
     let code = [&[0x66, 0xba, 0xf8, 0x03, 0xb0, b'x'][..], &[0xee, 0xeb, 0xfd]].concat();
     let image = ImageFile::new(&BareGuest::new(&code).image());
     for backend in unpaged() {
-        let mut child = command(&["--backend", backend, "--timeout", "120s"], &image.path()).spawn().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("run.json");
+        let mut runner = command(&["--backend", backend, "--timeout", "120s"], &image.path());
+        let mut child = runner.arg("--report").arg(&report).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         // Something has come, and more is on its way that will not be read.
         wait_until(|| rustix::io::ioctl_fionread(&stdout).unwrap() > 0, "nothing is printed");
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         assert_eq!(wait_for_end(&mut child).code(), Some(143), "{backend}");
+        // It was no emergency: the run was told to its end.
+        let report = fs::read_to_string(&report).unwrap();
+        assert!(report.contains("\"signal\": 15"), "{backend}: {report}");
         drop(stdout);
     }
 }

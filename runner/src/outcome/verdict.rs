@@ -51,6 +51,7 @@ fn is_of_guest(ending: &Outcome) -> bool {
             | Outcome::Panicked
             | Outcome::Exception(_)
             | Outcome::CpuFailed(_)
+            | Outcome::CatcherOverwritten(_)
             | Outcome::Halted { .. }
             | Outcome::WaitsForNothing { .. }
             | Outcome::Reset

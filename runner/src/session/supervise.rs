@@ -111,6 +111,7 @@ impl<'a> Session<'a> {
                 | Outcome::Rejected(_)
                 | Outcome::Left
                 | Outcome::Signal(_)
+                | Outcome::Stopped { .. }
         );
         self.view.show.end();
         self.view.watch_rows(&self.console.output, true);
