@@ -4,6 +4,7 @@
 mod backtrace;
 mod caught;
 mod chain;
+mod control_move;
 mod delivery;
 mod descriptor;
 mod error_code;
@@ -17,6 +18,7 @@ mod module_code;
 mod names;
 mod other_code;
 mod overwritten;
+mod pae;
 mod page_walk;
 mod pattern;
 mod place;

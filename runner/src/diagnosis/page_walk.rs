@@ -30,11 +30,13 @@ pub fn walk(scene: &Scene<'_>, address: u32, access: PageFaultCode) -> Vec<Strin
     let walk = scene.memory.walk(address);
     let mut lines: Vec<String> = walk.steps.iter().map(describe_step).collect();
     match walk.end {
+        _ if scene.memory.is_extended() => {
+            lines.push("CR4.PAE is set: entries of that form are not listed here".to_owned());
+        }
         WalkEnd::NotPresent => lines.push(mapped_ranges(scene)),
         WalkEnd::OutsideMemory(entry) => {
             lines.push(format!("the next entry would be at {entry:#x}, where no memory is"));
         }
-        WalkEnd::Pae => lines.push("CR4.PAE is set: stos-run does not follow page tables of that form".to_owned()),
         WalkEnd::Mapped(_) if walk.steps.is_empty() => {}
         WalkEnd::Mapped(Translation { physical, access: allowed, .. }) => {
             let (write, user) = (access.contains(PageFaultCode::WRITE), access.contains(PageFaultCode::USER));

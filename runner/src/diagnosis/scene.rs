@@ -105,7 +105,7 @@ impl<'a> Scene<'a> {
             WalkEnd::Mapped(Translation { physical, .. }) if physical >= self.memory.physical_size() => {
                 Some("is mapped to where no memory is")
             }
-            WalkEnd::Mapped(_) | WalkEnd::Pae => None,
+            WalkEnd::Mapped(_) => None,
             WalkEnd::NotPresent | WalkEnd::OutsideMemory(_) => Some("is not mapped"),
         }
     }

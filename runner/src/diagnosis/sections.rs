@@ -7,7 +7,7 @@ use super::exception::{DOUBLE_FAULT, exception, meaning};
 use super::refusal::Verdict;
 use super::scene::Scene;
 use super::switch::Switch;
-use super::{backtrace, descriptor, error_code, hint, instruction, page_walk, refusal, registers};
+use super::{backtrace, descriptor, error_code, hint, instruction, pae, page_walk, refusal, registers};
 use crate::machine::{Delivery, Source};
 
 /// Why an exception happened, as the end of the sentence.
@@ -19,7 +19,9 @@ fn cause(scene: &Scene<'_>) -> Option<String> {
         }
         ErrorCode::Selector if scene.error_code & !1 == 0 => match refusal::verdict(scene) {
             Verdict::Refused(clause) => Some(clause),
-            Verdict::Allowed => Some(error_code::selector(SelectorCode(scene.error_code))),
+            Verdict::Allowed => {
+                pae::refusal(scene).or_else(|| Some(error_code::selector(SelectorCode(scene.error_code))))
+            }
             Verdict::Unknown => Some(format!("error code {:#x}", scene.error_code)),
         },
         ErrorCode::Selector => Some(error_code::selector(SelectorCode(scene.error_code))),
@@ -27,8 +29,10 @@ fn cause(scene: &Scene<'_>) -> Option<String> {
         ErrorCode::Zero | ErrorCode::None => match scene.bad_stack().filter(|_| scene.vector == DOUBLE_FAULT) {
             Some((address, why)) => {
                 let esp = scene.cpu.general.esp;
+                let switch = Switch::of(scene).map(|switch| format!(", {}", switch.clause(scene)));
                 Some(format!(
-                    "the stack is bad ({address:#010x} below ESP {esp:#010x} {why}), so an exception could not be delivered"
+                    "the stack is bad ({address:#010x} below ESP {esp:#010x} {why}), so an exception could not be delivered{}",
+                    switch.unwrap_or_default()
                 ))
             }
             None => hint::refusal(scene),
@@ -58,10 +62,13 @@ fn tables(scene: &Scene<'_>) -> Vec<String> {
         _ => match hint::subject(scene) {
             Some(address) => {
                 let mut lines = page_walk::walk(scene, address, PageFaultCode::WRITE);
-                let cr3 = scene.cpu.cr3;
-                lines.push(format!(
-                    "(looked up by CR3 {cr3:#x}, that of the image: a double fault does not keep the one before)"
-                ));
+                let whose = match Switch::of(scene) {
+                    Some(switch) => {
+                        format!("what {} has loaded: a double fault does not keep it", switch.instruction())
+                    }
+                    None => "that of the image: a double fault does not keep the one before".to_owned(),
+                };
+                lines.push(format!("(looked up by CR3 {:#x}, {whose})", scene.cpu.cr3));
                 lines
             }
             None => Vec::new(),

@@ -9,6 +9,7 @@ use super::exception::{BREAKPOINT, DOUBLE_FAULT, OVERFLOW, exception};
 use super::hint::extension_of;
 use super::instruction::{at_eip, follows};
 use super::scene::{Guest, Scene};
+use super::switch::Switch;
 use crate::machine::{Delivery, Source};
 
 /// Bytes of `int n`.
@@ -37,6 +38,9 @@ pub fn delivery(guest: Guest<'_>, record: &FaultRecord) -> Delivery {
     let mut cpu = scene.cpu.clone();
     if source == Source::Software {
         cpu.eip = cpu.eip.wrapping_sub(INT_LENGTH);
+    }
+    if vector == DOUBLE_FAULT {
+        cpu.cr3 = Switch::lost_cr3(guest, &cpu).unwrap_or(cpu.cr3);
     }
     let error_code = if source == Source::Exception { error_code } else { 0 };
     Delivery { vector, error_code, source, during: None, raised: None, eip: cpu.eip, cpu }

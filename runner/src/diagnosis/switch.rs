@@ -1,16 +1,16 @@
-//! Page faults at the first instruction after `mov` to CR0 or CR3: the code, or what it uses, was there before, and the new tables do
-//! not lead to it.
+//! Faults at the first instruction after `mov` to CR0, CR3 or CR4: the code, or what it uses, was there before, and the new tables
+//! do not lead to it.
 
 use stos_x86::paging::{Entry, EntryFlags, TABLE_SIZE, WalkEnd};
-use stos_x86::registers::{CR0_ET, CR0_PG, CR3_PCD, CR3_PWT, CR4_PSE, CpuState};
+use stos_x86::registers::{CR0_ET, CR0_PG, CR3_PCD, CR3_PWT, CR4_PAE, CR4_PSE, CpuState};
 
-use super::exception::PAGE_FAULT;
+use super::control_move::{MOVE_LENGTH, move_at};
+use super::exception::{DOUBLE_FAULT, PAGE_FAULT};
+use super::pae;
 use super::place::describe_address;
 use super::scene::{Guest, Scene};
 use crate::machine::LinearMemory;
 
-/// Bytes of `mov` to a control register.
-const LENGTH: u32 = 3;
 /// Bits of CR3 that name no address: the CPU heeds PWT and PCD and ignores the others (Intel SDM volume 3A, table 4-3).
 const CR3_LOW: u32 = TABLE_SIZE - 1;
 /// Addresses below this one come from NULL.
@@ -25,7 +25,7 @@ const PATTERN: usize = 8;
 pub struct Switch<'a> {
     /// Its address.
     address: u32,
-    /// CR0 or CR3.
+    /// CR0, CR3 or CR4.
     register: u32,
     /// What it has put there.
     value: u32,
@@ -40,32 +40,55 @@ impl<'a> Switch<'a> {
     /// must still hold what the control register does.
     pub fn of(scene: &Scene<'a>) -> Option<Self> {
         let CpuState { eip, cr0, cr2, .. } = scene.cpu;
-        let is_fetch = scene.is_fetch();
+        let is_missing = is_code_missing(scene);
         // What was used of memory may be wrong by itself, as NULL is.
-        let is_used = !is_fetch
+        let is_used = !is_missing
             && cr2 >= FIRST_PAGE
             && scene.memory.physical(eip).is_some()
             && scene.memory.walk(cr2).end == WalkEnd::NotPresent;
-        let is_fault = scene.vector == PAGE_FAULT && cr0 & CR0_PG != 0 && (is_used || is_fetch && cr2 == eip);
-        if !is_fault || scene.memory.walk(eip).end == WalkEnd::Pae {
+        let is_fault = match scene.vector {
+            PAGE_FAULT => cr0 & CR0_PG != 0 && (is_used || is_missing && cr2 == eip),
+            // The stack, and nothing else, makes the second fault.
+            DOUBLE_FAULT => cr0 & CR0_PG != 0 && scene.bad_stack().is_some() && (is_used || is_missing),
+            _ => false,
+        };
+        if !is_fault {
             return None;
         }
         let switch = Self::before_eip(scene)?;
         let was_there = |address| switch.before.physical(address).is_some_and(|at| at < switch.before.physical_size());
-        (is_fetch || was_there(cr2)).then_some(switch)
+        let is_known = if scene.memory.is_extended() {
+            pae::missing_hint(scene, switch.before).is_some()
+        } else {
+            scene.vector == PAGE_FAULT && is_missing || was_there(cr2)
+        };
+        is_known.then_some(switch)
+    }
+
+    /// What `mov` to CR3 right before EIP has put there, when that must have led to this double fault, for which `cpu` has the CR3
+    /// of the fault catcher's task.
+    pub fn lost_cr3(guest: Guest<'a>, cpu: &CpuState) -> Option<u32> {
+        let (_, cr3) = move_at(cpu, guest.boot, cpu.eip.checked_sub(MOVE_LENGTH)?, 3)?;
+        let scene = guest.scene(&CpuState { cr3, ..cpu.clone() }, DOUBLE_FAULT, 0);
+        let is_other = (cr3 ^ cpu.cr3) & !CR3_LOW != 0;
+        (is_other && Self::of(&scene).is_some()).then_some(cr3)
     }
 
     /// The switch that lies before EIP.
     pub fn before_eip(scene: &Scene<'a>) -> Option<Self> {
         let CpuState { eip, cr0, cr3, cr4, .. } = scene.cpu;
-        let address = eip.checked_sub(LENGTH)?;
+        let address = eip.checked_sub(MOVE_LENGTH)?;
         let unpaged = LinearMemory::new(scene.guest.memory, cr0 & !CR0_PG, cr3, cr4);
-        // `mov %eax,%cr0` turns paging on; after `mov %eax,%cr3` it was on before, as the image's tables have it.
-        [(0, unpaged), (3, unpaged), (3, scene.guest.boot)].into_iter().find_map(|(register, before)| {
-            let (source, value) = moved(&scene.cpu, &before.bytes(address, LENGTH), register)?;
+        let narrow = |pse| LinearMemory::new(scene.guest.memory, cr0, cr3, cr4 & !CR4_PAE | pse);
+        // `mov %eax,%cr0` turns paging on; after `mov %eax,%cr3` it was on before, as the image's tables have it; `mov %eax,%cr4`
+        // gives the same tables another form, and may have cleared CR4.PSE.
+        let registers = [(0, unpaged), (3, unpaged), (3, scene.guest.boot), (4, narrow(0)), (4, narrow(CR4_PSE))];
+        registers.into_iter().find_map(|(register, before)| {
+            let (source, value) = move_at(&scene.cpu, before, address, register)?;
             let is_so = match register {
                 0 => (value ^ cr0) & !CR0_ET == 0,
-                _ => (value ^ cr3) & !CR3_LOW == 0,
+                3 => (value ^ cr3) & !CR3_LOW == 0,
+                _ => value == cr4 && cr0 & CR0_PG != 0 && cr4 & CR4_PAE != 0,
             };
             is_so.then_some(Self { address, register, value, source, before })
         })
@@ -82,16 +105,28 @@ impl<'a> Switch<'a> {
         Scene { memory: self.before, guest, ..scene.clone() }
     }
 
+    /// It, in AT&T syntax.
+    pub fn instruction(&self) -> String {
+        format!("`mov {},%cr{}`", self.source, self.register)
+    }
+
     /// What it was, as the end of a sentence.
     pub fn clause(&self, scene: &Scene<'_>) -> String {
-        let Self { address, register, value, source, .. } = self;
+        let Self { address, register, value, .. } = self;
         let at = describe_address(scene.guest.symbols, *address);
-        let what = if *register == 0 { "turned paging on".to_owned() } else { format!("loaded CR3 with {value:#x}") };
-        format!("right after `mov {source},%cr{register}` at {at}, which {what}")
+        let what = match register {
+            0 => "turned paging on".to_owned(),
+            3 => format!("loaded CR3 with {value:#x}"),
+            _ => "set CR4.PAE".to_owned(),
+        };
+        format!("right after {} at {at}, which {what}", self.instruction())
     }
 
     /// What is wrong with the tables, the likeliest first.
     pub fn hints(&self, scene: &Scene<'_>) -> Vec<String> {
+        if let Some(hint) = pae::missing_hint(scene, self.before) {
+            return vec![hint];
+        }
         let cr3 = if self.register == 3 { self.value } else { scene.cpu.cr3 };
         let found: Vec<String> = [
             misaligned(scene, cr3),
@@ -102,7 +137,7 @@ impl<'a> Switch<'a> {
         .into_iter()
         .flatten()
         .collect();
-        if found.is_empty() && !scene.is_fetch() {
+        if found.is_empty() && !is_code_missing(scene) {
             let (esp, address) = (scene.cpu.general.esp, scene.cpu.cr2);
             let what = if esp.wrapping_sub(address) <= NEAR_STACK || address.wrapping_sub(esp) < NEAR_STACK {
                 format!("the stack (ESP is {esp:#010x})")
@@ -140,12 +175,12 @@ impl<'a> Switch<'a> {
     }
 }
 
-/// The source of `mov` to this control register and its value, if `bytes` are that (0F 22 /r: Intel SDM volume 2B).
-fn moved(cpu: &CpuState, bytes: &[u8], register: u32) -> Option<(&'static str, u32)> {
-    let &[0x0f, 0x22, operands] = bytes else { return None };
-    let (to, from) = (u32::from(operands >> 3 & 7), usize::from(operands & 7));
-    let names = ["%eax", "%ecx", "%edx", "%ebx", "%esp", "%ebp", "%esi", "%edi"];
-    (to == register).then(|| (names[from], cpu.general.by_number()[from]))
+/// True when the fault is that the instruction at EIP was not found. At a double fault, CR2 tells of the second fault alone.
+fn is_code_missing(scene: &Scene<'_>) -> bool {
+    match scene.vector {
+        DOUBLE_FAULT => scene.memory.physical(scene.cpu.eip).is_none(),
+        _ => scene.is_fetch(),
+    }
 }
 
 /// A directory that does not begin with a page.
@@ -260,6 +295,35 @@ mod tests {
         assert!(used(0x9000, 0x10).is_empty(), "NULL is no mistake of the tables");
         assert!(used(0x9000, 0x4000_0000).is_empty(), "it was not there before, either");
         assert!(used(0x9000, 0x5010).is_empty(), "it is mapped");
+    }
+
+    #[test]
+    fn a_double_fault_is_told_with_the_tables_that_were_loaded_right_before() {
+        // The image's tables map the first 4 MiB at 0; those at 0x2000 have all pages up to the stack's.
+        let stack = 0x9000;
+        let told = |loaded: u32, entries: u32, cr2: u32| {
+            let mut case = case(&MOV_CR3_EAX, loaded).with_words(0x1000, &[0x83]).with_words(0x2000, &[0x6003]);
+            let table: Vec<u32> = (0..entries).map(|page| page << 12 | 3).collect();
+            case = case.with_words(0x6000, &table);
+            (case.record.vector, case.record.esp, case.record.cr2) = (8, stack + 8, cr2);
+            let cpu = case.record.cpu_state();
+            let cr3 = Switch::lost_cr3(case.guest(), &cpu)?;
+            case.record.cr3 = cr3;
+            Some((cr3, hints(&case).concat()))
+        };
+        assert_eq!(
+            told(0x2000, 9, stack + 4).unwrap(),
+            (
+                0x2000,
+                "the page tables at CR3 0x2000 map the code, but not 0x00009004, the stack (ESP is 0x00009008): before, that was \
+                 physical 0x9004"
+                    .to_owned()
+            )
+        );
+        assert!(told(0x2000, 5, stack + 4).unwrap().1.contains("do not map the code"));
+        assert!(told(0x2000, 10, stack + 4).is_none(), "they map the stack");
+        assert!(told(0x2000, 9, 0x1234).is_none(), "CR2 is not the stack's");
+        assert!(told(0x1000, 9, stack + 4).is_none(), "they are the image's");
     }
 
     #[test]

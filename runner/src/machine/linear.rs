@@ -26,6 +26,11 @@ impl<'a> LinearMemory<'a> {
         self.memory.size()
     }
 
+    /// True with PAE paging, whose pages are found and not listed.
+    pub fn is_extended(&self) -> bool {
+        matches!(self.paging, Paging::Pae(_))
+    }
+
     fn physical_word(&self, address: u64) -> Option<u32> {
         self.memory.read(address).map(u32::from_le_bytes)
     }

@@ -218,9 +218,8 @@ impl Guest {
         };
         // What is said belongs to the ending: a guest that may end otherwise on this machine is told of in other words.
         let of_kvm = if backend == "kvm" { self.stderr_on_kvm } else { &[] };
-        let expected =
-            self.stderr.iter().chain(of_second_run).chain(of_kvm).filter(|_| found.status == Some(self.status));
-        let silent = expected.filter(|text| !found.stderr.contains(**text));
+        let of_ending = self.stderr.iter().chain(of_second_run).filter(|_| found.status == Some(self.status));
+        let silent = of_ending.chain(of_kvm).filter(|text| !found.stderr.contains(**text));
         mistakes.extend(silent.map(|text| format!("{text:?} is missing on standard error")));
         let said = found.stderr.split(REPORT_MARK).next().unwrap_or_default();
         let said = self.unsaid.iter().filter(|text| said.contains(**text));

@@ -96,13 +96,49 @@ fn page_tables() -> Vec<Guest> {
                 ": ff ff ff ff is there instead of ",
             ])
             .never_says(&["damaged stack", "NULL"]),
+        Guest::tiny("stack that new tables leave out", "guests/page_tables", 102, "page_tables: loading CR3\n")
+            .cmdline("tables=5")
+            .says(&[
+                "#DF (double fault) at 0xc01",
+                ": the stack is bad (0xc03ff",
+                " is not mapped), so an exception could not be delivered, right after `mov %e",
+                ", which loaded CR3 with 0x10",
+                "  hint: the page tables at CR3 0x10",
+                " map the code, but not 0xc03ff",
+                ", the stack (ESP is 0xc03ff",
+                ": before, that was physical 0x3ff",
+                "    > 0xc01",
+                "  push   $0x1\n",
+                " has loaded: a double fault does not keep it)\n",
+            ])
+            .never_says(&["ESP was never set", "stack overflow", "that of the image"]),
+        fault("pae over tables of 32 bits", "guests/page_tables", "page_tables: loading CR3\n")
+            .cmdline("tables=6")
+            // A processor refuses the instruction itself, which the image's fault catcher catches.
+            .on_kvm(&[102])
+            .says_on_kvm(&[
+                "#GP (general protection) at 0xc01",
+                ": `mov %e",
+                ",%cr4` turns on paging with CR4.PAE, and entry 0 of the four that CR3 leads to, 0xa",
+                " at 0x1000, has reserved bits set\n",
+                "  hint: with CR4.PAE (bit 5), page tables have entries of 64 bits",
+            ])
+            .explained(&[
+                ": no page is mapped there, right after `mov %e",
+                ",%cr4` at 0xc01",
+                ", which set CR4.PAE; it could not be delivered",
+                "  hint: with CR4.PAE (bit 5), page tables have entries of 64 bits, and CR3 leads to four of them; the page directory \
+                 at 0x1000 has entries of 32 bits, and without PAE it maps the code where it is: leave CR4.PAE clear",
+                "mov    %e",
+            ])
+            .never_says(&["damaged stack", "NULL"]),
         fault("misaligned page directory", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=1")
             .explained(&[
                 ": supervisor instruction fetch from 0xc01",
                 ": no page is mapped there, right after `mov %e",
                 ",%cr3` at 0xc01",
-                "(guests/page_tables.c:50), which loaded CR3 with 0x1",
+                "(guests/page_tables.c:68), which loaded CR3 with 0x1",
                 "  hint: CR3 was loaded with 0x001",
                 ", but a page directory begins at a multiple of 4096: the CPU ignores the low 12 bits and reads the directory at 0x001",
                 "000, 0x4 bytes lower. `__attribute__((aligned(4096)))` on the table itself",
@@ -116,7 +152,7 @@ fn page_tables() -> Vec<Guest> {
             ..fault("page directory by its virtual address", "guests/page_tables", "page_tables: loading CR3\n")
             .cmdline("tables=2")
             .explained(&[
-                "(guests/page_tables.c:50), which loaded CR3 with 0xc01",
+                "(guests/page_tables.c:68), which loaded CR3 with 0xc01",
                 "  hint: CR3 takes a physical address, and there is no memory at 0xc01",
                 "; this virtual address was mapped to 0x1",
             ])

@@ -1,5 +1,6 @@
 //! Which form of paging is in force (Intel SDM volume 3A, section 4.1.1).
 
+use super::pae::Pae;
 use super::page::Access;
 use super::two_level::{Found, TwoLevel};
 use super::walk::{Translation, Walk, WalkEnd};
@@ -12,8 +13,8 @@ pub enum Paging {
     Off,
     /// 32-bit paging.
     TwoLevel(TwoLevel),
-    /// PAE paging, which nothing here walks.
-    Pae,
+    /// PAE paging.
+    Pae(Pae),
 }
 
 impl Paging {
@@ -22,17 +23,18 @@ impl Paging {
         if cr0 & CR0_PG == 0 {
             Self::Off
         } else if cr4 & CR4_PAE != 0 {
-            Self::Pae
+            Self::Pae(Pae::new(cr3))
         } else {
             Self::TwoLevel(TwoLevel::new(cr3, cr4))
         }
     }
 
-    /// Follows `address`. `read` gives the 32-bit word at a physical address, or `None` where no memory is.
+    /// Follows `address`. `read` gives the 32-bit word at a physical address, or `None` where no memory is. Only 32-bit paging lists
+    /// its steps.
     pub fn walk(self, address: u32, read: impl FnMut(u64) -> Option<u32>) -> Walk {
         let end = match self {
             Self::TwoLevel(tables) => return tables.walk(address, read),
-            Self::Pae => WalkEnd::Pae,
+            Self::Pae(tables) => tables.walk(address, read),
             Self::Off => {
                 WalkEnd::Mapped(Translation { physical: address.into(), access: Access::ALL, page_size: None })
             }
@@ -55,7 +57,7 @@ mod tests {
     #[test]
     fn control_registers_choose_the_form() {
         assert_eq!(Paging::of(0x11, 0x1000, 0x20), Paging::Off);
-        assert_eq!(Paging::of(CR0_PG | 0x11, 0x1000, CR4_PAE), Paging::Pae);
+        assert_eq!(Paging::of(CR0_PG | 0x11, 0x1020, CR4_PAE), Paging::Pae(Pae::new(0x1020)));
         assert_eq!(Paging::of(CR0_PG | 0x11, 0x1000, 0x10), Paging::TwoLevel(TwoLevel::new(0x1000, 0x10)));
     }
 
@@ -63,7 +65,8 @@ mod tests {
     fn without_tables_a_walk_takes_no_step() {
         let walk = Paging::Off.walk(0x1234_5678, |_| None);
         assert_eq!((walk.steps.len(), walk.translation().map(|to| to.physical)), (0, Some(0x1234_5678)));
-        assert_eq!(Paging::Pae.walk(0, |_| None).end, WalkEnd::Pae);
-        Paging::Pae.for_each(|_| Some(1), |found| panic!("{found:?}"));
+        let extended = Paging::Pae(Pae::new(0x1000));
+        assert_eq!(extended.walk(0, |_| None).end, WalkEnd::OutsideMemory(0x1000));
+        extended.for_each(|_| Some(1), |found| panic!("{found:?}"));
     }
 }

@@ -32,7 +32,7 @@ pub struct Translation {
     pub physical: u64,
     /// What all levels allow.
     pub access: Access,
-    /// The page that it is in; `None` with paging off.
+    /// The page that it is in; `None` with paging off, and with PAE.
     pub page_size: Option<PageSize>,
 }
 
@@ -45,14 +45,12 @@ pub enum WalkEnd {
     NotPresent,
     /// The next entry would lie at this physical address, where no memory is.
     OutsideMemory(u64),
-    /// CR4.PAE is set: the tables have another form, which is not walked.
-    Pae,
 }
 
 /// The way from a linear address to a physical one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walk {
-    /// The entries that were read, the directory's first; none when paging is off.
+    /// The entries that were read, the directory's first; none when paging is off, or with PAE.
     pub steps: Vec<Step>,
     /// Where it ended.
     pub end: WalkEnd,
@@ -63,7 +61,7 @@ impl Walk {
     pub const fn translation(&self) -> Option<Translation> {
         match self.end {
             WalkEnd::Mapped(translation) => Some(translation),
-            WalkEnd::NotPresent | WalkEnd::OutsideMemory(_) | WalkEnd::Pae => None,
+            WalkEnd::NotPresent | WalkEnd::OutsideMemory(_) => None,
         }
     }
 }

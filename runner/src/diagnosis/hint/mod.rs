@@ -12,6 +12,7 @@ pub use interrupt::{of_interrupt, possible as possible_interrupt};
 pub use pointer::subject;
 
 use super::other_code;
+use super::pae;
 use super::scene::Scene;
 use super::switch::Switch;
 
@@ -23,6 +24,9 @@ pub fn hints(scene: &Scene<'_>) -> Vec<String> {
     }
     if let Some(switch) = Switch::of(scene) {
         return switch.hints(scene);
+    }
+    if let Some(hint) = pae::refusal_hint(scene) {
+        return vec![hint];
     }
     [
         tables::loose_structure(scene),
