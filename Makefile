@@ -2,6 +2,7 @@
 # make test    set up, then every check and every test
 # make bench   set up, then the benchmarks
 # make fuzz    set up, then feed broken inputs to the packer for FUZZ_SECONDS
+# make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make repro   pack every manifest in many surroundings and compare the images
 # See README.md.
 
@@ -12,14 +13,14 @@ PACK := target/release/stos-pack
 RUN := target/release/stos-run
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test bench fuzz repro build examples lint setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test bench fuzz repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test setup-linux lint examples
+test: setup-test setup-linux lint deny examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
@@ -39,6 +40,9 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+deny:
+	@CARGO='$(CARGO)' scripts/deny.sh
 
 build:
 	$(CARGO) build --release -p stos-pack -p stos-run
