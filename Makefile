@@ -1,6 +1,6 @@
 # make demo    set up, pack ministos and boot it
 # make test    set up, then every check and every test
-# make bench   set up, then the benchmarks
+# make bench   set up, then the benchmarks: BENCH_ROUNDS=20 rounds, results into bench/results
 # make fuzz    set up, then feed broken inputs to the packer for FUZZ_SECONDS
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make repro   pack every manifest in many surroundings and compare the images
@@ -26,8 +26,8 @@ test: setup-test setup-linux lint deny examples
 	scripts/repro.sh quick
 
 bench: setup-test examples
+	$(CARGO) bench -p stos-tests --bench compare
 	$(CARGO) bench -p stos-pack -p stos-run
-	$(CARGO) bench -p stos-tests --bench serial_throughput
 
 fuzz: setup-fuzz examples
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz.sh

@@ -5,6 +5,7 @@
 
 pub mod backends;
 pub mod bare;
+pub mod bench;
 pub mod bzimage;
 pub mod elf;
 pub mod emulator;
