@@ -10,7 +10,7 @@ use super::stopwatch::Kind;
 use super::{own, qemu};
 
 /// Ticks of the timer, 10 ms each.
-const TICKS: u32 = 300;
+const TICKS: u32 = 200;
 /// The most rounds: each takes seconds.
 const ROUNDS: usize = 3;
 

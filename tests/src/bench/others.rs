@@ -108,3 +108,37 @@ fn elf(folder: &Path) -> PathBuf {
     file.extend(code);
     written(folder, "guest.elf", &file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::emulator::{self, boot};
+
+    /// QEMU starts both forms, too, and a reset ends it.
+    const ENDED: Option<i32> = Some(0);
+
+    #[test]
+    fn the_elf_file_starts_by_its_note_and_prints_its_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        // The other one takes no file for x86-64.
+        let mut machine = Command::new("qemu-system-x86_64");
+        machine.args(emulator::machine(16).get_args()).arg("-kernel").arg(elf(folder.path()));
+        let booted = boot(machine, None);
+        assert_eq!((booted.serial.matches(char::from(MARK)).count(), booted.status), (1, ENDED), "{booted:?}");
+    }
+
+    #[test]
+    fn the_real_mode_code_prints_its_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sector = fs::read(real_mode(folder.path())).unwrap();
+        sector.resize(510, 0);
+        sector.extend([0x55, 0xaa]);
+        let disk = written(folder.path(), "disk", &sector);
+        let mut machine = emulator::machine(16);
+        machine.arg("-drive").arg(format!("file={},format=raw", disk.display()));
+        let booted = boot(machine, None);
+        assert_eq!((booted.serial.matches(char::from(MARK)).count(), booted.status), (1, ENDED), "{booted:?}");
+    }
+}

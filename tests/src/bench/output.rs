@@ -12,8 +12,8 @@ use super::{own, qemu};
 /// The ways, what is said of each, and how much is printed, in pieces of 4 KiB.
 const WAYS: [(Way, &str, u32); 3] = [
     (Way::RepOutsb, "rep outsb to COM1", 64),
-    (Way::ByteByByte, "byte by byte to COM1, reading the line status before each", 64),
-    (Way::DebugConsole, "byte by byte to the debug console (0xE9)", 64),
+    (Way::ByteByByte, "byte by byte to COM1, reading the line status before each", 16),
+    (Way::DebugConsole, "byte by byte to the debug console (0xE9)", 16),
 ];
 /// The most rounds: each takes seconds.
 const ROUNDS: usize = 3;

@@ -12,7 +12,7 @@ use super::{own, qemu};
 const RUNS: u64 = 200;
 const AT_A_TIME: u64 = 8;
 /// The most rounds: each takes seconds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 const WALL: Measure = Measure {
     name: "time",
