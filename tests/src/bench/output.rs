@@ -1,7 +1,7 @@
 //! Output: how fast what a guest prints arrives, in three ways of printing.
 
 use super::code::{GuestCode, Way};
-use super::comparison::{Comparison, Measure, Unit};
+use super::comparison::{CPU_TIME, Comparison, Measure, Unit};
 use super::forms::Forms;
 use super::own::FLOOR;
 use super::rounds::rounds;
@@ -28,14 +28,6 @@ const RATE: Measure = Measure {
     is_main: true,
 };
 
-const CPU_PER_BYTE: Measure = Measure {
-    name: "CPU for a MB",
-    unit: Unit::Milliseconds,
-    value: |sample| sample.get("cpu") * 1e3 / sample.get("bytes"),
-    against: None,
-    is_main: false,
-};
-
 /// Measures each way.
 pub fn compare(settings: &Settings) -> Vec<Comparison> {
     let count = settings.rounds.min(ROUNDS);
@@ -46,9 +38,10 @@ pub fn compare(settings: &Settings) -> Vec<Comparison> {
         let kind = Kind::Run { bytes: forms.code.bytes(), on_stderr: forms.code.uses_debug_console() };
         Comparison {
             name: "output",
-            title: format!("Output by {name}, {} KiB, {count} rounds", pieces * 4),
-            remark: "From the first byte to the last; a run that loses one has failed. More is better.",
-            measures: vec![RATE, CPU_PER_BYTE],
+            title: format!("Output, {name}, {} KiB, {count} rounds", pieces * 4),
+            remark: "From the first byte to the last; a run that loses one has failed. More is better. CPU: of the whole run, start \
+                included.",
+            measures: vec![RATE, CPU_TIME],
             lanes: rounds(settings, kind, contestants, count),
         }
     };

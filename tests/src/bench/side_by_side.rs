@@ -3,6 +3,7 @@
 use super::code::GuestCode;
 use super::comparison::{Comparison, Measure, Unit, all_cpu};
 use super::forms::Forms;
+use super::own::CLONED_FLOOR;
 use super::rounds::rounds;
 use super::settings::Settings;
 use super::stopwatch::{Kind, Sample};
@@ -18,7 +19,7 @@ const WALL: Measure = Measure {
     name: "time",
     unit: Unit::Milliseconds,
     value: |sample| sample.get("end") / 1e6,
-    against: None,
+    against: Some(CLONED_FLOOR),
     is_main: true,
 };
 
