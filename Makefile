@@ -3,6 +3,7 @@
 # make bench   set up, then the benchmarks: BENCH_ROUNDS=20 rounds, results into bench/results
 # make fuzz    set up, then feed broken inputs to the packer for FUZZ_SECONDS
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
+# make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
 # make repro   pack every manifest in many surroundings and compare the images
 # See README.md.
 
@@ -12,8 +13,9 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 PACK := target/release/stos-pack
 RUN := target/release/stos-run
 FUZZ_SECONDS ?= 600
+ORACLE_MUTANTS ?= 10000
 
-.PHONY: demo test bench fuzz repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test bench fuzz repro build examples oracle lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
@@ -31,6 +33,9 @@ bench: setup-test examples
 
 fuzz: setup-fuzz examples
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz.sh
+
+oracle: setup-test examples
+	ORACLE_MUTANTS='$(ORACLE_MUTANTS)' $(CARGO) test -p stos-tests --test oracle -- --nocapture --test-threads 1
 
 repro: setup-demo build examples
 	$(CARGO) build -p stos-pack
