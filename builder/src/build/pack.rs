@@ -1,11 +1,11 @@
 //! Packs: from a manifest to the file of an image.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{Diagnostics, Failure, Sources};
 use crate::input::lock::Lock;
 use crate::input::{Inputs, check_output};
-use crate::manifest::Manifest;
+use crate::manifest::{Fence, Manifest};
 use crate::output::{Event, Observer, Output, Step};
 use crate::plan::limit_reached;
 use crate::protocol::plan;
@@ -30,6 +30,8 @@ pub struct Order<'a> {
     pub profile: Option<&'a str>,
     /// Whether the inputs must be those of the lock file beside the manifest.
     pub locked: bool,
+    /// Folders that all inputs must lie below, if they are not to lie everywhere.
+    pub inputs_below: &'a [PathBuf],
     /// Where the image goes.
     pub output: &'a Output,
 }
@@ -40,7 +42,9 @@ pub struct Order<'a> {
 /// All mistakes of the first step that finds any.
 pub fn pack(order: &Order<'_>, observer: Observer<'_>) -> Result<Packed, Failure> {
     observer(&Event::Step(Step::Manifests));
-    let mut manifest = Manifest::load(order.manifest, order.profile)?;
+    let fence = Fence::new(order.inputs_below)
+        .map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })?;
+    let mut manifest = Manifest::load_inside(order.manifest, order.profile, &fence)?;
     manifest.sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
     observer(&Event::Profile(manifest.profile.as_deref()));
     match build(&mut manifest, order, observer) {
@@ -57,7 +61,8 @@ fn build(
     if let Output::File(path) = order.output {
         check_output("image", "name another file with `-o`", path, manifest)?;
     }
-    let lock = if order.locked { Some(Lock::load(order.manifest, &mut manifest.sources)?) } else { None };
+    let lock =
+        if order.locked { Some(Lock::load(order.manifest, &manifest.fence, &mut manifest.sources)?) } else { None };
     observer(&Event::Step(Step::Inputs));
     let inputs = Inputs::load(manifest, observer)?;
     if let Some(lock) = lock {

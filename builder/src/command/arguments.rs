@@ -62,6 +62,9 @@ pub struct Arguments {
     /// Refuse inputs other than those in the lock file beside the manifest
     #[arg(long)]
     pub locked: bool,
+    /// Refuse inputs that do not lie below this folder, also by way of links; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub inputs_below: Vec<PathBuf>,
     /// How to talk
     #[command(flatten)]
     pub manner: Manner,
@@ -83,6 +86,8 @@ pub enum Work {
         profile: Option<String>,
         /// Whether the inputs must be those of the lock file
         locked: bool,
+        /// The folders that they must lie below, if any
+        inputs_below: Vec<PathBuf>,
     },
     /// Something else
     Verb(Verb),
@@ -111,12 +116,13 @@ impl Arguments {
 
     /// Refuses arguments of a build beside a verb. (Clap's own rule would also refuse options that go with every verb.)
     fn check(self) -> Result<(Manner, Work), clap::Error> {
-        let Self { manifest, output, profile, locked, manner, verb } = self;
+        let Self { manifest, output, profile, locked, inputs_below, manner, verb } = self;
         let build = [
             manifest.as_ref().map(|path| format!("the manifest `{}`", path.display())),
             output.as_ref().map(|_| "`--output`".to_owned()),
             profile.as_ref().map(|_| "`--profile`".to_owned()),
             locked.then(|| "`--locked`".to_owned()),
+            (!inputs_below.is_empty()).then(|| "`--inputs-below`".to_owned()),
         ];
         let refuse = |kind: ErrorKind, message: String| Err(description().error(kind, message));
         let conflict = |message: String| refuse(ErrorKind::ArgumentConflict, message);
@@ -148,7 +154,9 @@ impl Arguments {
                  file that is called `-` is `./-`"
                     .to_owned(),
             ),
-            (None, Some(manifest), _) => Ok((manner, Work::Build { manifest, output, profile, locked })),
+            (None, Some(manifest), _) => {
+                Ok((manner, Work::Build { manifest, output, profile, locked, inputs_below }))
+            },
             (None, None, _) => refuse(
                 ErrorKind::MissingRequiredArgument,
                 "name the manifest to build an image from, or a verb".to_owned(),

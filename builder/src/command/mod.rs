@@ -31,9 +31,10 @@ pub fn run() -> ExitCode {
         return ExitCode::from(talk::complain(manner, &message, STATUS_IO));
     }
     ExitCode::from(match work {
-        Work::Build { manifest, output, profile, locked } => {
+        Work::Build { manifest, output, profile, locked, inputs_below } => {
             let output = Output::choose(output.as_deref(), &manifest);
-            let order = Order { manifest: &manifest, profile: profile.as_deref(), locked, output: &output };
+            let (profile, inputs_below) = (profile.as_deref(), &*inputs_below);
+            let order = Order { manifest: &manifest, profile, locked, inputs_below, output: &output };
             verbs::build(manner, &order)
         }
         Work::Verb(verb) => match verb {

@@ -138,6 +138,8 @@ codes! {
     InputNotLocked = "E0071", STATUS_DATA;
     /// A lock file that is missing or can't be understood.
     BadLock = "E0072", STATUS_DATA;
+    /// An input that does not lie below a folder of `--inputs-below`.
+    InputOutside = "E0073", STATUS_DATA;
     /// A kernel without a Multiboot header.
     NoMultibootHeader = "E0080", STATUS_DATA;
     /// A Multiboot header that does not end within the first 8192 bytes of the file.

@@ -1,6 +1,6 @@
 //! Reads the files that a manifest names.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use stos_image::Digest;
 use super::file::InputFile;
 use super::initramfs;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
-use crate::manifest::{INPUT_LIMIT, Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol};
+use crate::manifest::{INPUT_LIMIT, Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol, Refusal};
 use crate::output::{Event, Observer, Watched};
 
 /// The content of one input of a manifest.
@@ -103,8 +103,10 @@ fn load_file(
     let what = format!("`{}` (the manifest's key `{key}`)", path.value);
     let failed =
         |error: io::Error| with_home_help(read_failure(&what, &error).at(path.span, "named here"), &path.value);
-    let file_path = manifest.resolve(path);
-    let metadata = std::fs::metadata(&file_path).map_err(failed)?;
+    let held = manifest.fence.open(&manifest.resolve(path)).map_err(|refusal| {
+        with_home_help(manifest.fence.refuse(&what, &refusal).at(path.span, "named here"), &path.value)
+    })?;
+    let metadata = std::fs::metadata(held.path()).map_err(failed)?;
     if !metadata.is_file() {
         let sort = if metadata.is_dir() { "a directory" } else { "not a regular file" };
         let error =
@@ -117,7 +119,7 @@ fn load_file(
     let mut bytes = Vec::new();
     // Reading says so when there is no memory.
     let _ = bytes.try_reserve_exact(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
-    File::open(&file_path)
+    File::open(held.path())
         .and_then(|file| Watched::new(file.take(limit + 1), observer).read_to_end(&mut bytes))
         .map_err(failed)?;
     if bytes.len() as u64 > limit {
@@ -137,8 +139,18 @@ fn initramfs_limit(manifest: &Manifest) -> u64 {
 
 fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded, Diagnostics> {
     let directory = manifest.resolve(path);
-    check_directory(&directory, path).map_err(|diagnostic| with_home_help(diagnostic, &path.value))?;
-    let bytes = initramfs::archive(&directory, Path::new(&path.value), initramfs_limit(manifest));
+    let what = format!("`{}` (the manifest's key `initramfs`)", path.value);
+    let held = match manifest.fence.open(&directory) {
+        Ok(held) => match held.path().metadata() {
+            Ok(metadata) => check_directory(&what, &metadata).map(|()| held),
+            Err(error) => Err(no_directory(&what, &error)),
+        },
+        Err(Refusal::Failed(error)) => Err(no_directory(&what, &error)),
+        Err(outside) => Err(manifest.fence.refuse(&what, &outside)),
+    };
+    let held = held.map_err(|diagnostic| with_home_help(diagnostic.at(path.span, "named here"), &path.value))?;
+    let limit = initramfs_limit(manifest);
+    let bytes = initramfs::archive(held.path(), Path::new(&path.value), limit, &manifest.fence);
     let bytes = bytes.map_err(|found| {
         let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
         Diagnostics { list }
@@ -146,23 +158,28 @@ fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded,
     Ok(loaded("initramfs", path, bytes))
 }
 
-/// Checks that `directory`, which the manifest calls `path`, is one.
-fn check_directory(directory: &Path, path: &Located<String>) -> Result<(), Diagnostic> {
-    let what = format!("`{}` (the manifest's key `initramfs`)", path.value);
-    let error = match std::fs::metadata(directory) {
-        Ok(metadata) if metadata.is_dir() => return Ok(()),
-        Ok(metadata) if metadata.is_file() => {
-            Diagnostic::new(Code::Unreadable, format!("{what} is a file, not a directory"))
-                .help("write `path:` instead of `directory:` for a finished archive")
-        }
-        Ok(_) => Diagnostic::new(Code::Unreadable, format!("{what} is not a directory")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+/// Checks that `what` is a directory by its metadata.
+fn check_directory(what: &str, metadata: &Metadata) -> Result<(), Diagnostic> {
+    if metadata.is_dir() {
+        return Ok(());
+    }
+    Err(if metadata.is_file() {
+        Diagnostic::new(Code::Unreadable, format!("{what} is a file, not a directory"))
+            .help("write `path:` instead of `directory:` for a finished archive")
+    } else {
+        Diagnostic::new(Code::Unreadable, format!("{what} is not a directory"))
+    })
+}
+
+/// The error about the directory `what`, which can't be opened or looked at.
+fn no_directory(what: &str, error: &io::Error) -> Diagnostic {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
             Diagnostic::new(Code::Unreadable, format!("can't read {what}: there is no such directory"))
                 .help("check the spelling; git does not keep empty directories")
         }
-        Err(error) => read_failure(&what, &error),
-    };
-    Err(error.at(path.span, "named here"))
+        _ => read_failure(what, error),
+    }
 }
 
 fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {

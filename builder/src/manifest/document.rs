@@ -6,6 +6,7 @@ use stos_image::{GuestRange, RunDefaults};
 use stos_x86::paging::PageSize;
 use stos_x86::registers::GeneralRegisters;
 
+use super::fence::Fence;
 use super::protocol::Protocol;
 use super::yaml::Node;
 use crate::diagnostics::{Code, Located, Sources, Span};
@@ -18,6 +19,8 @@ pub const MEMORY_LIMIT: u64 = 3 << 30;
 pub struct Manifest {
     /// The texts that it was read from.
     pub sources: Sources,
+    /// What its inputs must lie inside of.
+    pub fence: Fence,
     /// The profile that was applied.
     pub profile: Option<String>,
     /// Name of the image.

@@ -7,6 +7,7 @@ pub(crate) mod description;
 mod document;
 mod entry;
 mod expression;
+mod fence;
 pub(crate) mod fields;
 mod keys;
 mod merge;
@@ -26,6 +27,7 @@ pub use document::{
     Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, SegmentMapping,
 };
 pub use expression::{EXPRESSIONS_LIMIT, ExpressionError, compile_expression};
+pub use fence::{Fence, Held, Refusal};
 pub(crate) use protocol::INPUT_LIMIT;
 pub use protocol::Protocol;
 pub(crate) use quote::quoted;

@@ -5,6 +5,7 @@ use std::path::Path;
 use stos_image::GuestRange;
 
 use super::document::{Initramfs, Kernel, Manifest, Module};
+use super::fence::Fence;
 use super::fields::{Field, Fields, ROOT};
 use super::keys::{MANIFEST, MODULE_NAME_LIMIT, SEGMENT_KINDS};
 use super::protocol::Protocol;
@@ -21,7 +22,15 @@ impl Manifest {
     /// # Errors
     /// All independent mistakes, together with the texts that they point into.
     pub fn load(path: &Path, profile: Option<&str>) -> Result<Self, Failure> {
-        Self::from_source(&source_of(path)?, profile)
+        Self::load_inside(path, profile, &Fence::default())
+    }
+
+    /// As [`Manifest::load`], and nothing is read that lies outside `fence`, neither here nor later.
+    ///
+    /// # Errors
+    /// As for [`Manifest::load`].
+    pub fn load_inside(path: &Path, profile: Option<&str>, fence: &Fence) -> Result<Self, Failure> {
+        Ok(Variants::read(&source_of(path, fence)?, profile, fence)?.chosen)
     }
 
     /// As [`Manifest::load`], with the text of the manifest at hand.
@@ -47,7 +56,7 @@ impl Variants {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        Self::from_source(&source_of(path)?, None)
+        Self::from_source(&source_of(path, &Fence::default())?, None)
     }
 
     /// Every variant of the manifest that `source` is, with the profile `profile` chosen, or the default one.
@@ -55,13 +64,18 @@ impl Variants {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
+        Self::read(source, profile, &Fence::default())
+    }
+
+    fn read(source: &Source, profile: Option<&str>, fence: &Fence) -> Result<Self, Failure> {
         let mut sources = Sources::default();
         let mut found = Diagnostics::default();
-        let variants = read_with_profiles(source, profile, &mut sources, &mut found);
+        let variants = read_with_profiles(source, profile, fence, &mut sources, &mut found);
         match found.finish(variants) {
             Ok(Some(mut variants)) => {
                 for manifest in variants.others.iter_mut().chain([&mut variants.chosen]) {
                     manifest.sources = sources.clone();
+                    manifest.fence = fence.clone();
                 }
                 Ok(variants)
             }
@@ -71,17 +85,19 @@ impl Variants {
     }
 }
 
-fn source_of(path: &Path) -> Result<Source, Failure> {
-    tree::read_file(path).map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })
+fn source_of(path: &Path, fence: &Fence) -> Result<Source, Failure> {
+    tree::read_file(path, fence)
+        .map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })
 }
 
 fn read_with_profiles(
     source: &Source,
     profile: Option<&str>,
+    fence: &Fence,
     sources: &mut Sources,
     found: &mut Diagnostics,
 ) -> Option<Variants> {
-    let tree = tree::load(source, sources, found);
+    let tree = tree::load(source, fence, sources, found);
     let tree = found.take(tree)?;
     let choice = profile::choose(tree, profile, found);
     let manifest = read_tree(choice.tree, found);
@@ -120,9 +136,10 @@ fn read_tree(tree: Located<Node>, found: &mut Diagnostics) -> Option<Manifest> {
     let nowhere = Span { end: tree.span.start, ..tree.span };
     let cmdline = cmdline.unwrap_or_else(|| Located::new(String::new(), nowhere));
     let (name, memory, kernel) = (name?, memory?, kernel?);
-    let (sources, profile) = (Sources::default(), None);
+    let (sources, profile, fence) = (Sources::default(), None, Fence::default());
     let manifest = Manifest {
         sources,
+        fence,
         profile,
         name,
         memory,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::fence::{Fence, Held, Refusal};
 use super::fields;
 use super::merge::merge;
 use super::profile::take;
@@ -15,16 +16,22 @@ const SOURCE_LIMIT: u64 = 1 << 20;
 /// Most manifests that extend each other.
 const CHAIN_LIMIT: usize = 16;
 
-/// Makes the tree of `source` and the files that it extends.
+/// Makes the tree of `source` and the files that it extends, which must lie inside `fence`.
 ///
 /// # Errors
 /// When a file can't be read or parsed; other mistakes go into `found`.
-pub fn load(source: &Source, sources: &mut Sources, found: &mut Diagnostics) -> Result<Located<Node>, Diagnostic> {
-    Chain { sources, found, links: Vec::new() }.read(source)
+pub fn load(
+    source: &Source,
+    fence: &Fence,
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+) -> Result<Located<Node>, Diagnostic> {
+    Chain { fence, sources, found, links: Vec::new() }.read(source)
 }
 
 /// The files from the manifest to the one that is being read.
 struct Chain<'a> {
+    fence: &'a Fence,
     sources: &'a mut Sources,
     found: &'a mut Diagnostics,
     /// Each file, as the system knows it, and where it names the next one.
@@ -46,7 +53,7 @@ impl Chain<'_> {
         self.links.push((source.path.canonicalize().unwrap_or_else(|_| source.path.clone()), base.span));
         let path = source.resolve(&base.value);
         self.check_loop(&path, &base)?;
-        let below = read_file(&path)
+        let below = read_text(&name_of(&path), &path, self.fence, Fence::open)
             .map_err(|diagnostic| with_home_help(diagnostic.at(base.span, "extended here"), &base.value))?;
         self.sources.extend(base);
         let below = self.read(&below)?;
@@ -70,27 +77,37 @@ impl Chain<'_> {
     }
 }
 
-/// Reads the text of the manifest at `path`.
+/// Reads the text of the manifest at `path`, which a person has named.
 ///
 /// # Errors
 /// When it can't be read, is too long or is no text.
-pub fn read_file(path: &Path) -> Result<Source, Diagnostic> {
-    read_text(&format!("the manifest `{}`", path.display()), path)
+pub fn read_file(path: &Path, fence: &Fence) -> Result<Source, Diagnostic> {
+    read_text(&name_of(path), path, fence, Fence::open_named)
 }
 
-/// Reads the text at `path`; `what` it is, for messages.
+fn name_of(path: &Path) -> String {
+    format!("the manifest `{}`", path.display())
+}
+
+/// Reads the text at `path` if `open` lets it through the `fence`; `what` it is, for messages.
 ///
 /// # Errors
 /// As for [`read_file`].
-pub fn read_text(what: &str, path: &Path) -> Result<Source, Diagnostic> {
-    let metadata = fs::metadata(path).map_err(|error| read_failure(what, &error))?;
+pub fn read_text(
+    what: &str,
+    path: &Path,
+    fence: &Fence,
+    open: fn(&Fence, &Path) -> Result<Held, Refusal>,
+) -> Result<Source, Diagnostic> {
+    let held = open(fence, path).map_err(|refusal| fence.refuse(what, &refusal))?;
+    let metadata = fs::metadata(held.path()).map_err(|error| read_failure(what, &error))?;
     if metadata.is_dir() {
         let message = format!("can't read {what}: it is a directory");
         return Err(Diagnostic::new(Code::Unreadable, message).help("name the manifest file inside it"));
     }
     // Not only by its metadata: a device has no size.
     let mut bytes = Vec::new();
-    fs::File::open(path)
+    fs::File::open(held.path())
         .and_then(|file| file.take(SOURCE_LIMIT + 1).read_to_end(&mut bytes))
         .map_err(|error| read_failure(what, &error))?;
     if bytes.len() as u64 > SOURCE_LIMIT {

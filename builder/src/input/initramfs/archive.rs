@@ -1,22 +1,23 @@
 //! Makes an archive of a directory.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use super::tree::{Kind, Walk};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};
+use crate::manifest::Fence;
 
 /// Archives everything below `directory`, whatever the time, the owner, the umask and the order in which the file system
 /// lists it: entries sorted by the bytes of their path, times 0, owner root, modes 0755 and 0644. `shown` is the
-/// directory's name in messages. All files together may have `limit` bytes.
+/// directory's name in messages. All files together may have `limit` bytes, and all must lie inside `fence`.
 ///
 /// # Errors
 /// Names every entry that can't be read or archived.
-pub fn archive(directory: &Path, shown: &Path, limit: u64) -> Result<Vec<u8>, Diagnostics> {
-    let (entries, mut found) = Walk::through(directory, shown, limit);
+pub fn archive(directory: &Path, shown: &Path, limit: u64, fence: &Fence) -> Result<Vec<u8>, Diagnostics> {
+    let (entries, mut found) = Walk::through(directory, shown, limit, fence);
     let mut bytes = Vec::new();
     for (number, entry) in (1_u32..).zip(entries) {
         let (kind, permissions, links) = match entry.kind {
@@ -27,7 +28,7 @@ pub fn archive(directory: &Path, shown: &Path, limit: u64) -> Result<Vec<u8>, Di
         let builder = Builder::new(&entry.name).ino(number).nlink(links).mode(permissions).set_mode_file_type(kind);
         let content = match entry.kind {
             Kind::Directory => Some(Vec::new()),
-            Kind::File { .. } => found.take(read(&directory.join(&entry.name), &shown.join(&entry.name), limit)),
+            Kind::File { .. } => found.take(read(&directory.join(&entry.name), &shown.join(&entry.name), limit, fence)),
             Kind::Symlink(target) => Some(target),
         };
         if let Some(content) = content {
@@ -51,16 +52,21 @@ fn unwritable(shown: &Path, error: &std::io::Error) -> Diagnostic {
 }
 
 /// The content of the file `path`, called `shown` in messages, unless somebody writes to it meanwhile: up to `limit` bytes.
-fn read(path: &Path, shown: &Path, limit: u64) -> Result<Vec<u8>, Diagnostic> {
+fn read(path: &Path, shown: &Path, limit: u64, fence: &Fence) -> Result<Vec<u8>, Diagnostic> {
+    let what = format!("`{}`", printable_path(shown));
+    let held = fence.open(path).map_err(|refusal| fence.refuse(&what, &refusal))?;
     let read = || {
-        let file = File::open(path)?;
+        // Somebody may have put something else in its place, and opening a pipe would wait.
+        if !held.path().metadata()?.is_file() {
+            return Err(io::Error::other("it was a file when the directory was listed"));
+        }
+        let file = File::open(held.path())?;
         let before = file.metadata()?;
         let mut bytes = Vec::new();
         let limit = before.len().min(limit).saturating_add(1);
         (&file).take(limit).read_to_end(&mut bytes)?;
         Ok((bytes, before, file.metadata()?))
     };
-    let what = format!("`{}`", printable_path(shown));
     let (bytes, before, after) = read().map_err(|error| read_failure(&what, &error))?;
     let as_long = bytes.len() as u64 == before.len() && before.len() == after.len();
     if as_long && before.modified().ok() == after.modified().ok() {
@@ -100,7 +106,7 @@ mod tests {
     }
 
     fn messages(tree: &Path) -> Vec<String> {
-        let found = archive(tree, Path::new("tree"), INPUT_LIMIT).unwrap_err();
+        let found = archive(tree, Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap_err();
         found.list.into_iter().map(|diagnostic| format!("{}: {}", diagnostic.code, diagnostic.message)).collect()
     }
 
@@ -119,7 +125,7 @@ mod tests {
                 fs::write(path, name).unwrap();
             }
             fs::create_dir(folder.path().join("etc/empty")).unwrap();
-            archives.push(archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap());
+            archives.push(archive(folder.path(), Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap());
         }
         assert!(archives.iter().all(|archive| *archive == archives[0]));
         check_newc(&archives[0]).unwrap();
@@ -135,13 +141,13 @@ mod tests {
             let path = folder.path().join("file");
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
+            let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap();
             assert_eq!(entries(&bytes), [("file".to_owned(), expected, Vec::new())], "{mode:o}");
         }
         fs::remove_file(folder.path().join("file")).unwrap();
         fs::create_dir(folder.path().join("tmp")).unwrap();
         fs::set_permissions(folder.path().join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
-        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
+        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap();
         assert_eq!(entries(&bytes), [("tmp".to_owned(), 0o40755, Vec::new())]);
     }
 
@@ -152,12 +158,12 @@ mod tests {
         fs::create_dir(&tree).unwrap();
         fs::write(tree.join("one"), "content").unwrap();
         fs::write(tree.join("two"), "content").unwrap();
-        let separate = archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap();
+        let separate = archive(&tree, Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap();
         fs::remove_file(tree.join("two")).unwrap();
         fs::hard_link(tree.join("one"), tree.join("two")).unwrap();
-        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap() == separate);
+        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap() == separate);
         fs::hard_link(tree.join("one"), folder.path().join("outside")).unwrap();
-        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap() == separate);
+        assert!(archive(&tree, Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap() == separate);
         assert!(entries(&separate).iter().all(|entry| entry.2 == b"content"));
     }
 
@@ -171,11 +177,11 @@ mod tests {
             symlink(target, tree.join(name)).unwrap();
         }
         symlink("tree", folder.path().join("link")).unwrap();
-        let bytes = archive(&tree, Path::new("tree"), INPUT_LIMIT).unwrap();
+        let bytes = archive(&tree, Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap();
         let expected = [("all", &b"."[..]), ("latin", b"caf\xe9"), ("self", b"self")];
         assert_eq!(entries(&bytes), expected.map(|(name, target)| (name.to_owned(), 0o120_777, target.to_vec())));
         assert!(
-            archive(&folder.path().join("link"), Path::new("link"), INPUT_LIMIT).unwrap() == bytes,
+            archive(&folder.path().join("link"), Path::new("link"), INPUT_LIMIT, &Fence::default()).unwrap() == bytes,
             "the tree's own name is a link"
         );
     }
@@ -223,14 +229,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let depth = 1500;
         fs::create_dir_all(folder.path().join("d/".repeat(depth))).unwrap();
-        assert_eq!(entries(&archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap()).len(), depth);
+        assert_eq!(
+            entries(&archive(folder.path(), Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap()).len(),
+            depth
+        );
     }
 
     #[test]
     fn a_file_whose_content_is_longer_or_shorter_than_its_size_is_refused() {
         // These files do not change, but the kernel says 0 bytes of the first and 4096 of the second.
         for path in ["/proc/version", "/sys/devices/system/cpu/online"] {
-            let error = read(Path::new(path), Path::new("file"), INPUT_LIMIT).unwrap_err();
+            let error = read(Path::new(path), Path::new("file"), INPUT_LIMIT, &Fence::default()).unwrap_err();
             assert_eq!(error.message, "can't read `file`: it changed while it was read");
         }
     }
@@ -239,7 +248,7 @@ mod tests {
     fn an_archive_without_a_trailer_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "content").unwrap();
-        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT).unwrap();
+        let bytes = archive(folder.path(), Path::new("tree"), INPUT_LIMIT, &Fence::default()).unwrap();
         for length in 0..bytes.len() - 4 {
             assert!(check_newc(&bytes[..length]).is_err(), "cut to {length} bytes");
         }

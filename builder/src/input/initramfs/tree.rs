@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use super::newc::ENTRIES_LIMIT;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};
+use crate::manifest::{Fence, Refusal};
 use crate::output::is_temporary;
 
 /// After so many mistakes the walk ends: somebody named a directory that was never meant as an initramfs.
@@ -41,6 +42,8 @@ pub struct Walk<'a> {
     shown: &'a Path,
     /// Most bytes that all files together may have.
     limit: u64,
+    /// What all of it must lie inside of.
+    fence: &'a Fence,
     entries: Vec<Entry>,
     /// Bytes in all files so far.
     size: u64,
@@ -50,8 +53,9 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Everything below `directory`, sorted by the bytes of the names, and everything that is wrong with it. In messages
     /// the directory is called `shown`.
-    pub fn through(directory: &'a Path, shown: &'a Path, limit: u64) -> (Vec<Entry>, Diagnostics) {
-        let mut walk = Self { directory, shown, limit, entries: Vec::new(), size: 0, mistakes: Diagnostics::default() };
+    pub fn through(directory: &'a Path, shown: &'a Path, limit: u64, fence: &'a Fence) -> (Vec<Entry>, Diagnostics) {
+        let mistakes = Diagnostics::default();
+        let mut walk = Self { directory, shown, limit, fence, entries: Vec::new(), size: 0, mistakes };
         // A stack and no recursion: directories can be nested more deeply than calls.
         let mut left = vec![String::new()];
         while let Some(prefix) = left.pop() {
@@ -82,9 +86,13 @@ impl<'a> Walk<'a> {
             io::ErrorKind::InvalidFilename => refuse(&here, "its path is too long for this system", "shorten the path"),
             _ => read_failure(&format!("the directory `{}`", printable_path(&here)), &error),
         };
-        let mut items = fs::read_dir(self.directory.join(prefix))
-            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-            .map_err(failed)?;
+        let held = self.fence.open(&self.directory.join(prefix)).map_err(|refusal| match refusal {
+            Refusal::Failed(error) => failed(error),
+            outside @ Refusal::Outside(_) => {
+                self.fence.refuse(&format!("the directory `{}`", printable_path(&here)), &outside)
+            }
+        })?;
+        let mut items = fs::read_dir(held.path()).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
         // The order in which a file system lists a directory must not show in messages either.
         items.sort_by_key(fs::DirEntry::file_name);
         for item in items {

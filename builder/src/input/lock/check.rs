@@ -6,7 +6,7 @@ use super::entry::{Content, bases, name_of, names_of, path_for, renewal};
 use super::read::{self, Entries};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, Sources};
 use crate::input::inputs::Inputs;
-use crate::manifest::Manifest;
+use crate::manifest::{Fence, Manifest};
 
 /// What a lock file says.
 #[derive(Debug)]
@@ -18,13 +18,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Reads the lock file of the manifest at `manifest` and adds its text to `sources`.
+    /// Reads the lock file of the manifest at `manifest`, which lies inside `fence` if that does, and adds its text to `sources`.
     ///
     /// # Errors
     /// [`Code::BadLock`] when it is missing or can't be understood.
-    pub fn load(manifest: &Path, sources: &mut Sources) -> Result<Self, Diagnostics> {
+    pub fn load(manifest: &Path, fence: &Fence, sources: &mut Sources) -> Result<Self, Diagnostics> {
         let renew = renewal(manifest);
-        let entries = read::load(&path_for(manifest), &renew, sources)?;
+        let entries = read::load(&path_for(manifest), &renew, fence, sources)?;
         Ok(Self { renew, entries })
     }
 

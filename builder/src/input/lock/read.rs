@@ -10,7 +10,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Sources, Span};
 use crate::manifest::description::{Kind, Mapping, key, mapping, number};
 use crate::manifest::fields::{Field, Fields};
 use crate::manifest::quantity::NUMBER;
-use crate::manifest::{tree, yaml};
+use crate::manifest::{Fence, tree, yaml};
 
 const WHAT: &str = "the lock file";
 
@@ -39,16 +39,17 @@ const INPUT: Mapping = mapping(
 pub type Entries = BTreeMap<Name, (Content, Span)>;
 
 /// Reads the lock file at `path`, and adds its text to `sources`. `renew` is the command that writes it anew.
-pub fn load(path: &Path, renew: &str, sources: &mut Sources) -> Result<Entries, Diagnostics> {
+pub fn load(path: &Path, renew: &str, fence: &Fence, sources: &mut Sources) -> Result<Entries, Diagnostics> {
     let bad = |diagnostic: Diagnostic, when: &str| {
         Diagnostic { code: Code::BadLock, ..diagnostic }.help(format!("{when} `{renew}`"))
     };
-    let source = tree::read_text(&format!("{WHAT} `{}`", path.display()), path).map_err(|diagnostic| {
-        match path.symlink_metadata() {
+    let source = tree::read_text(&format!("{WHAT} `{}`", path.display()), path, fence, Fence::open_named).map_err(
+        |diagnostic| match path.symlink_metadata() {
+            Ok(_) if diagnostic.code == Code::InputOutside => diagnostic,
             Ok(_) => Diagnostic { code: Code::BadLock, ..diagnostic },
             Err(_) => bad(diagnostic, "write it with"),
-        }
-    })?;
+        },
+    )?;
     let mut found = Diagnostics::default();
     let text = source.text.clone();
     let entries = read(sources.add(source), &text, &mut found);
