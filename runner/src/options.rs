@@ -45,9 +45,14 @@ pub struct Options {
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub reject: Vec<String>,
 
-    /// End the run once a line of output matches this: with success, if everything expected has appeared by then
+    /// End the run once a line of output matches this: with success, if everything that `--expect` names has appeared by
+    /// then; the image's list does not count
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub until: Option<String>,
+
+    /// Take no time limit and no expected lines from the image; its exit port stays, which its kernel was built for
+    #[arg(long)]
+    pub ignore_image_run: bool,
 
     /// Where the serial port COM1 leads: `stdio`, `file:PATH`, `unix:PATH` (a socket), `pty` or `off`
     #[arg(long, value_name = "TARGET", default_value = "stdio")]

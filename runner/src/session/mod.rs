@@ -11,6 +11,7 @@ mod prepare;
 mod signals;
 mod supervise;
 mod view;
+mod wishes;
 
 pub use notice::Notice;
 

@@ -7,9 +7,10 @@ use stos_image::Digest;
 
 use super::notice::Notice;
 use super::signals::Signals;
+use super::wishes::{Wishes, ignored};
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, free_memory, load};
-use crate::options::{Options, TimeLimit};
+use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
 use crate::serial::SerialTarget;
@@ -44,14 +45,10 @@ impl Prepared {
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
         let parsed = load::open(&options.image).map_err(not_loaded)?;
         let of_image = &parsed.facts().description().run;
-        let expectations = expectations(options, &of_image.expect)?;
-        let limit = match options.time_limit {
-            Some(TimeLimit::None) => None,
-            Some(TimeLimit::After(limit)) => Some(limit),
-            None => of_image.timeout_ms.map(Duration::from_millis),
-        };
+        let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
+        let ignored = options.ignore_image_run.then(|| ignored(of_image));
         let limit = limit.map(|limit| (limit, began + limit));
-        run.expected = options.expect.clone().unwrap_or_else(|| of_image.expect.clone());
+        run.expected = expected;
         let choice = choose(options.backend)?;
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
@@ -64,7 +61,7 @@ impl Prepared {
         })?;
         run.machine = Some(machine.clone());
         notify(Notice::Information(&line));
-        for line in remark(kind, options.cpu).map(str::to_owned).into_iter().chain(free) {
+        for line in ignored.into_iter().chain(remark(kind, options.cpu).map(str::to_owned)).chain(free) {
             notify(Notice::Information(&line));
         }
         Ok(Self { machine, backend: choice.backend, expectations, limit })
@@ -101,13 +98,4 @@ fn check(options: &Options) -> Result<(), Outcome> {
         )));
     }
     Ok(())
-}
-
-fn expectations(options: &Options, of_image: &[String]) -> Result<Expectations, Outcome> {
-    let expected = match &options.expect {
-        Some(patterns) => Expectations::compile(patterns).map_err(Outcome::Usage),
-        None => Expectations::compile(of_image)
-            .map_err(|reason| Outcome::BadExpectation { path: options.image.clone(), reason }),
-    };
-    expected?.with(&options.reject, options.until.as_deref()).map_err(Outcome::Usage)
 }
