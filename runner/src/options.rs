@@ -54,6 +54,11 @@ pub struct Options {
     #[arg(long)]
     pub ignore_image_run: bool,
 
+    /// End the run when the guest has printed more than this on serial port and debug console together: `10MiB`, `64KiB`,
+    /// or a number of bytes
+    #[arg(long, value_name = "SIZE", value_parser = parse_output_limit)]
+    pub max_output: Option<u64>,
+
     /// Where the serial port COM1 leads: `stdio`, `file:PATH`, `unix:PATH` (a socket), `pty` or `off`
     #[arg(long, value_name = "TARGET", default_value = "stdio")]
     #[arg(value_parser = OsStringValueParser::new().try_map(SerialTarget::parse))]
@@ -131,9 +136,37 @@ fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
     Ok(if milliseconds == 0 { TimeLimit::None } else { TimeLimit::After(Duration::from_millis(milliseconds)) })
 }
 
+fn parse_output_limit(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit {
+        "" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("expected a number and KiB, MiB or GiB, or a number of bytes".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number of bytes, such as 10MiB".to_owned())?;
+    match number.checked_mul(1 << shift) {
+        Some(0) => Err("at least 1 byte must be allowed; leave the option out for no limit".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("that is too much; leave the option out for no limit".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_output_are_read_with_the_units_of_manifests() {
+        for (text, expected) in [("1", 1), ("64KiB", 64 << 10), ("10MiB", 10 << 20), ("2GiB", 2 << 30)] {
+            assert_eq!(parse_output_limit(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "0MiB", "MiB", "10MB", "10 MiB", "-1", "1.5MiB", "10m", "99999999999GiB"] {
+            assert!(parse_output_limit(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

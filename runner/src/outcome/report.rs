@@ -107,6 +107,8 @@ pub enum OutcomeKind {
     WaitsForNothing,
     /// The guest asked for a reset.
     Reset,
+    /// The guest printed more than `--max-output` allows.
+    TooMuchOutput,
     /// The time limit.
     TimeLimit,
     /// Ctrl-A X.

@@ -170,6 +170,7 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::WaitsForNothing { .. } => OutcomeKind::WaitsForNothing,
         Outcome::ExpectedMissing { .. } => OutcomeKind::ExpectedMissing,
         Outcome::Reset => OutcomeKind::Reset,
+        Outcome::TooMuchOutput => OutcomeKind::TooMuchOutput,
         Outcome::TimeLimit { .. } => OutcomeKind::TimeLimit,
         Outcome::Left => OutcomeKind::Left,
         Outcome::Signal(_) => OutcomeKind::Signal,

@@ -56,6 +56,7 @@ impl fmt::Display for Outcome {
                 )
             }
             Self::Reset => f.write_str("the guest asked for a reset"),
+            Self::TooMuchOutput => f.write_str("the guest has printed more than `--max-output` allows"),
             Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
             Self::Left => f.write_str("left with Ctrl-A X"),
             Self::Stopped { by, hang } => write!(f, "{by}; the CPU was {}", hang.clause()),

@@ -75,6 +75,8 @@ pub enum Outcome {
     },
     /// The guest asked the chipset for a reset.
     Reset,
+    /// The guest printed more than it may.
+    TooMuchOutput,
     /// The time limit.
     TimeLimit {
         /// The limit.
@@ -196,6 +198,7 @@ impl Outcome {
             Self::Halted { .. } | Self::WaitsForNothing { .. } => 104,
             Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
             Self::Reset => 106,
+            Self::TooMuchOutput => 107,
             Self::TimeLimit { .. } => 124,
             Self::Left => 130,
             Self::Stopped { by, .. } => by.status(),
@@ -230,6 +233,7 @@ impl Outcome {
             | Self::WaitsForNothing { .. }
             | Self::ExpectedMissing { .. }
             | Self::Reset
+            | Self::TooMuchOutput
             | Self::TimeLimit { .. } => true,
             _ => false,
         }
@@ -293,6 +297,7 @@ mod tests {
             (Outcome::CatcherOverwritten(""), 103),
             (Outcome::Halted { place: text(), kernel_returned: false }, 104),
             (Outcome::Until { pattern: text() }, 0),
+            (Outcome::TooMuchOutput, 107),
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
             (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
             (Outcome::Reset, 106),

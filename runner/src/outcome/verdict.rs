@@ -9,13 +9,17 @@ use crate::watch::Seen;
 ///
 /// What ends the run has ended it, whatever the guest did next: it may have done that before anybody has looked at its output.
 pub fn judge(ending: Outcome, expected: &[String], seen: Seen) -> Outcome {
-    let Seen { matched, rejected, until } = seen;
+    let Seen { matched, rejected, until, is_cut } = seen;
+    let missing = expected.get(matched).cloned();
     let ending = match until {
         Some(pattern) if is_of_guest(&ending) => Outcome::Until { pattern },
+        // Nobody knows what else it has printed before it did that.
+        None if is_cut && is_of_guest(&ending) && (missing.is_some() || expected.is_empty()) => Outcome::TooMuchOutput,
         _ => ending,
     };
     let says_little = match &ending {
         Outcome::Rejected(_)
+        | Outcome::TooMuchOutput
         | Outcome::TimeLimit { .. }
         | Outcome::Halted { .. }
         | Outcome::WaitsForNothing { .. }
@@ -25,7 +29,7 @@ pub fn judge(ending: Outcome, expected: &[String], seen: Seen) -> Outcome {
     if let Some(rejected) = rejected.filter(|_| says_little) {
         return Outcome::Rejected(rejected);
     }
-    match (ending, expected.get(matched).cloned()) {
+    match (ending, missing) {
         (Outcome::Exited(0), Some(pattern)) => Outcome::ExpectedMissing { pattern, before: Before::Success },
         (Outcome::Until { pattern: until }, Some(pattern)) => {
             Outcome::ExpectedMissing { pattern, before: Before::Until { pattern: until } }
@@ -34,7 +38,11 @@ pub fn judge(ending: Outcome, expected: &[String], seen: Seen) -> Outcome {
             Outcome::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } }
         }
         (
-            Outcome::TimeLimit { .. } | Outcome::Halted { .. } | Outcome::WaitsForNothing { .. } | Outcome::Reset,
+            Outcome::TooMuchOutput
+            | Outcome::TimeLimit { .. }
+            | Outcome::Halted { .. }
+            | Outcome::WaitsForNothing { .. }
+            | Outcome::Reset,
             None,
         ) if !expected.is_empty() => Outcome::Expected,
         (ending, _) => ending,

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::serial::{Com1, SerialOutput, SerialTarget};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
-use crate::watch::{Matcher, Summaries, pump};
+use crate::watch::{Allowance, Matcher, Summaries, pump};
 
 /// What is around a guest.
 pub struct Console {
@@ -53,7 +53,8 @@ impl Console {
         let mut com1 = Com1::open(&options.serial, &options.image, hold_of_serial)
             .map_err(Outcome::io(format!("connecting COM1 to {}", options.serial)))?;
         com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
-        start_pump(&output, &hold, com1.take_output(), matcher, summaries, &events)
+        let allowance = Allowance::new(options.max_output);
+        start_pump((&output, allowance), &hold, com1.take_output(), matcher, summaries, &events)
             .map_err(Outcome::io("writing the guest's output"))?;
         let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
         let reads = match options.keyboard {
@@ -76,7 +77,7 @@ impl Console {
 }
 
 fn start_pump(
-    output: &Arc<OutputPipe>,
+    (output, allowance): (&Arc<OutputPipe>, Allowance),
     hold: &Hold,
     mut serial: Box<dyn SerialOutput>,
     matcher: Matcher,
@@ -86,7 +87,7 @@ fn start_pump(
     let (output, hold, summaries, events) = (Arc::clone(output), hold.clone(), summaries.clone(), events.clone());
     let body = move || {
         let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
-        pump(&output, &mut *serial, &mut debug, matcher, &summaries, &events);
+        pump(&output, allowance, &mut *serial, &mut debug, matcher, &summaries, &events);
     };
     thread::Builder::new().name("output".to_owned()).spawn(body).map(drop)
 }

@@ -315,6 +315,9 @@ impl<'a> Session<'a> {
                     grace_ends.get_or_insert(Instant::now() + GRACE);
                 }
                 Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
+                // What was seen up to there has decided.
+                Ok(Event::Output(OutputEvent::TooMuch)) if decided.is_some() => {}
+                Ok(Event::Output(OutputEvent::TooMuch)) => return Outcome::TooMuchOutput,
                 Ok(Event::Output(OutputEvent::Done(_))) => {
                     return Outcome::Bug("the output ended before the guest".to_owned());
                 }
@@ -353,7 +356,7 @@ impl<'a> Session<'a> {
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
                 Ok(
                     Event::Ended(_)
-                    | Event::Output(OutputEvent::Seen(_))
+                    | Event::Output(OutputEvent::Seen(_) | OutputEvent::TooMuch)
                     | Event::Shortcut(Shortcut::Help)
                     | Event::Continued,
                 ) => {}

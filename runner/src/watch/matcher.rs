@@ -58,6 +58,8 @@ pub struct Seen {
     pub rejected: Option<Rejected>,
     /// The expression that ends the run, if it has matched.
     pub until: Option<String>,
+    /// There was more output than allowed, which nobody has looked at.
+    pub is_cut: bool,
 }
 
 impl Expectations {
@@ -189,6 +191,7 @@ impl Matcher {
             matched: self.matched(),
             rejected: self.rejected.clone(),
             until: until.map(|pattern| pattern.text.clone()),
+            is_cut: false,
         }
     }
 

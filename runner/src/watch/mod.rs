@@ -1,11 +1,13 @@
 //! What a guest prints, watched: carried to where it leads, searched for what is expected, and summed up.
 
+mod allowance;
 mod matcher;
 mod pattern;
 mod pump;
 mod rows;
 mod summary;
 
+pub use allowance::Allowance;
 pub use matcher::{Expectations, Matcher, Rejected, Seen, Sight};
 pub use pump::{OutputEvent, pump};
 pub use rows::Rows;

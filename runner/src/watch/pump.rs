@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::{Matcher, Seen, Sight, Summaries};
+use super::{Allowance, Matcher, Seen, Sight, Summaries};
 use crate::channel::{OutputPipe, Stream};
 use crate::serial::SerialOutput;
 
@@ -19,14 +19,17 @@ pub enum OutputEvent {
     Seen(Sight),
     /// What COM1 leads to can't be written to.
     Failed(io::Error),
+    /// There is more of it than allowed; none of that is written or looked at.
+    TooMuch,
     /// All of it was written and looked at.
     Done(Seen),
 }
 
 /// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
-/// `matcher`, until the pipe is finished. Sums it up in `summaries`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// `matcher`, until the pipe is finished or the `allowance` is used up. Sums it up in `summaries`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
+    mut allowance: Allowance,
     serial: &mut dyn SerialOutput,
     debug: &mut dyn SerialOutput,
     mut matcher: Matcher,
@@ -39,19 +42,25 @@ pub fn pump(
     let mut serial_works = true;
     while let Some(runs) = pipe.take(not_before) {
         for (stream, bytes) in runs {
-            summaries.feed(stream, &bytes);
+            let was_exceeded = allowance.is_exceeded();
+            let bytes = allowance.take(stream, &bytes);
+            summaries.feed(stream, bytes);
             match stream {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
-                Stream::Debug => drop(debug.write_all(&bytes).and_then(|()| debug.flush())),
+                Stream::Debug => drop(debug.write_all(bytes).and_then(|()| debug.flush())),
                 Stream::Serial if serial_works => {
-                    if let Err(error) = serial.write_all(&bytes).and_then(|()| serial.flush()) {
+                    if let Err(error) = serial.write_all(bytes).and_then(|()| serial.flush()) {
                         serial_works = false;
                         tell(OutputEvent::Failed(error));
                     }
                 }
                 Stream::Serial | Stream::Screen => {}
             }
-            matcher.feed(stream, &bytes).into_iter().for_each(|sight| tell(OutputEvent::Seen(sight)));
+            matcher.feed(stream, bytes).into_iter().for_each(|sight| tell(OutputEvent::Seen(sight)));
+            // Behind what was seen up to there, which counts.
+            if allowance.is_exceeded() && !was_exceeded {
+                tell(OutputEvent::TooMuch);
+            }
         }
         not_before = Instant::now() + PACE;
     }
@@ -61,7 +70,7 @@ pub fn pump(
         tell(OutputEvent::Failed(error));
     }
     matcher.finish();
-    tell(OutputEvent::Done(matcher.seen()));
+    tell(OutputEvent::Done(Seen { is_cut: allowance.is_exceeded(), ..matcher.seen() }));
 }
 
 #[cfg(test)]
@@ -116,7 +125,15 @@ mod tests {
         let expected: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
         thread::scope(|scope| {
             scope.spawn(|| {
-                pump(&pipe, &mut sink.clone(), &mut io::sink(), matcher(&[]), &Summaries::default(), &events);
+                pump(
+                    &pipe,
+                    Allowance::default(),
+                    &mut sink.clone(),
+                    &mut io::sink(),
+                    matcher(&[]),
+                    &Summaries::default(),
+                    &events,
+                );
             });
             expected.chunks(7).for_each(|bytes| pipe.push(Stream::Serial, bytes));
             pipe.finish();
@@ -134,11 +151,19 @@ mod tests {
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
         let summaries = Summaries::default();
-        pump(&pipe, &mut serial.clone(), &mut debug.clone(), matcher(&["ready", "go"]), &summaries, &events);
+        pump(
+            &pipe,
+            Allowance::default(),
+            &mut serial.clone(),
+            &mut debug.clone(),
+            matcher(&["ready", "go"]),
+            &summaries,
+            &events,
+        );
         let told: Vec<OutputEvent> = receiver.try_iter().collect();
         let [
             OutputEvent::Seen(Sight::AllExpected),
-            OutputEvent::Done(Seen { matched: 2, rejected: None, until: None }),
+            OutputEvent::Done(Seen { matched: 2, rejected: None, until: None, is_cut: false }),
         ] = &told[..]
         else {
             panic!("{told:?}")
@@ -158,7 +183,15 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(&pipe, &mut Closed, &mut Closed, matcher(&["ready"]), &Summaries::default(), &events);
+        pump(
+            &pipe,
+            Allowance::default(),
+            &mut Closed,
+            &mut Closed,
+            matcher(&["ready"]),
+            &Summaries::default(),
+            &events,
+        );
         drop(events);
         let told: Vec<OutputEvent> = receiver.iter().collect();
         assert!(
@@ -167,7 +200,7 @@ mod tests {
                 [
                     OutputEvent::Failed(_),
                     OutputEvent::Seen(Sight::AllExpected),
-                    OutputEvent::Done(Seen { matched: 1, rejected: None, until: None })
+                    OutputEvent::Done(Seen { matched: 1, rejected: None, until: None, is_cut: false })
                 ]
             ),
             "{told:?}"
