@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use stos_image::Digest;
 
 use crate::backend::BackendChoice;
 use crate::machine::{ClockStart, Configuration, CpuModel};
@@ -28,6 +29,10 @@ pub struct Options {
     /// The image, as `stos-pack` writes it
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
+
+    /// Run the image with this id and no other: `sha256:` and 64 digits, as `stos-pack` prints it
+    #[arg(long, value_name = "ID")]
+    pub digest: Option<Digest>,
 
     /// What executes the guest; `auto` takes KVM where it can run 32-bit kernels and the emulator elsewhere
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]

@@ -175,9 +175,10 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::Left => OutcomeKind::Left,
         Outcome::Signal(_) => OutcomeKind::Signal,
         Outcome::Usage(_) => OutcomeKind::Usage,
-        Outcome::ImageRejected { .. } | Outcome::NotAnImage(_) | Outcome::BadExpectation { .. } => {
-            OutcomeKind::ImageRejected
-        }
+        Outcome::ImageRejected { .. }
+        | Outcome::NotAnImage(_)
+        | Outcome::NotTrusted { .. }
+        | Outcome::BadExpectation { .. } => OutcomeKind::ImageRejected,
         Outcome::NoInput { .. } => OutcomeKind::NoInput,
         Outcome::NoBackend(_) => OutcomeKind::NoBackend,
         Outcome::Io { .. } => OutcomeKind::Io,

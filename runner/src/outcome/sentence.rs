@@ -70,6 +70,7 @@ impl fmt::Display for Outcome {
                 None => write!(f, "terminated by signal {number}"),
             },
             Self::ImageRejected { path, source } => write!(f, "`{}` is rejected: {source}", path.display()),
+            Self::NotTrusted { path, reason } => write!(f, "`{}` is not run: {reason}", path.display()),
             Self::BadExpectation { path, reason } => {
                 write!(
                     f,

@@ -106,6 +106,13 @@ pub enum Outcome {
         /// What is wrong with it.
         source: ImageError,
     },
+    /// The image is not one that the person wants.
+    NotTrusted {
+        /// The image.
+        path: PathBuf,
+        /// Why not, and what to do, as clauses.
+        reason: String,
+    },
     /// A regular expression in the image is invalid.
     BadExpectation {
         /// The image.
@@ -186,7 +193,10 @@ impl Outcome {
             Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
             Self::Expected | Self::Until { .. } => 0,
             Self::Usage(_) => USAGE,
-            Self::ImageRejected { .. } | Self::NotAnImage(_) | Self::BadExpectation { .. } => IMAGE_REJECTED,
+            Self::ImageRejected { .. }
+            | Self::NotAnImage(_)
+            | Self::NotTrusted { .. }
+            | Self::BadExpectation { .. } => IMAGE_REJECTED,
             Self::NoInput { .. } => NO_INPUT,
             Self::NoBackend(_) => NO_BACKEND,
             Self::Bug(_) => BUG,
@@ -286,6 +296,7 @@ mod tests {
             (Outcome::NotAnImage(text()), 65),
             (Outcome::ImageRejected { path: path(), source: ImageError::HeaderDamaged }, 65),
             (Outcome::BadExpectation { path: path(), reason: text() }, 65),
+            (Outcome::NotTrusted { path: path(), reason: text() }, 65),
             (Outcome::NoInput { path: path(), source: io::ErrorKind::NotFound.into() }, 66),
             (Outcome::NoBackend(text()), 69),
             (Outcome::Bug(text()), 70),

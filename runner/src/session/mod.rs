@@ -10,6 +10,7 @@ mod notice;
 mod prepare;
 mod signals;
 mod supervise;
+mod trust;
 mod view;
 mod wishes;
 

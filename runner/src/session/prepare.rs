@@ -7,6 +7,7 @@ use stos_image::Digest;
 
 use super::notice::Notice;
 use super::signals::Signals;
+use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
 use crate::backend::{Backend, choose};
 use crate::machine::{Machine, free_memory, load};
@@ -44,6 +45,7 @@ impl Prepared {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
         let parsed = load::open(&options.image).map_err(not_loaded)?;
+        check_id(options, parsed.facts().id())?;
         let of_image = &parsed.facts().description().run;
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
