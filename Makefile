@@ -5,6 +5,7 @@
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
 # make repro   pack every manifest in many surroundings and compare the images
+# make counts  set up, then compare counted instructions with the recorded ones; make record-counts records them
 # See README.md.
 
 CARGO ?= cargo
@@ -14,18 +15,26 @@ PACK := target/release/stos-pack
 RUN := target/release/stos-run
 FUZZ_SECONDS ?= 600
 ORACLE_MUTANTS ?= 10000
+COUNT = $(CARGO) run --quiet -p stos-tests --bin count-instructions -- $(PACK) $(RUN)
 
-.PHONY: demo test bench fuzz repro build examples oracle lint deny setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test counts record-counts bench fuzz oracle repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test setup-linux lint deny examples
+test: setup-test setup-linux lint deny build examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
+	$(COUNT)
+
+counts: setup-test build examples
+	$(COUNT)
+
+record-counts: setup-test build examples
+	$(COUNT) --record
 
 bench: setup-test examples
 	$(CARGO) bench -p stos-tests --bench compare

@@ -7,6 +7,7 @@ pub mod backends;
 pub mod bare;
 pub mod bench;
 pub mod bzimage;
+pub mod counts;
 pub mod elf;
 pub mod emulator;
 pub mod files;
