@@ -18,7 +18,7 @@ const STATUSES: &str = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 
 /// Those of `diff`.
 const STATUSES_OF_DIFF: &str = "Exit status of diff: 0 same; 1 different; 2 trouble; 64 wrong usage.";
 /// The verbs that `--quiet` and `--verbose` go with; `check` tells what of `inspect` it is.
-const QUIET_VERBS: [&str; 6] = ["verify", "lock", "init", "extract", "export", "inspect"];
+const QUIET_VERBS: [&str; 8] = ["verify", "lock", "init", "extract", "export", "inspect", "sign", "keygen"];
 const VERBOSE_VERBS: [&str; 2] = ["verify", "lock"];
 
 /// The description of the command line. Options that a verb refuses are not in its help.
@@ -129,7 +129,14 @@ impl Arguments {
         let works = matches!(verb, None | Some(Verb::Verify { .. } | Verb::Lock { .. }));
         let writes = matches!(
             verb,
-            Some(Verb::Init { .. } | Verb::Extract { .. } | Verb::Export { .. } | Verb::Inspect { svg: Some(_), .. })
+            Some(
+                Verb::Init { .. }
+                    | Verb::Extract { .. }
+                    | Verb::Sign { .. }
+                    | Verb::Keygen { .. }
+                    | Verb::Export { .. }
+                    | Verb::Inspect { svg: Some(_), .. }
+            )
         );
         if manner.quiet && manner.verbose {
             return conflict("`--quiet` and `--verbose` contradict each other".to_owned());
@@ -224,10 +231,42 @@ pub enum MessageFormat {
 /// What there is to do besides building.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Check every byte of an image against the digests in it
+    /// Check every byte of an image against the digests in it, and its signature with `--key`
     Verify {
         /// The image
         image: PathBuf,
+        /// A file with public keys, one of which must have signed the image; may be given several times
+        #[arg(long, value_name = "PUBLICKEY")]
+        key: Vec<PathBuf>,
+        /// The signature [default: the image's name with `.minisig` behind it]
+        #[arg(long, value_name = "FILE", requires = "key")]
+        signature: Option<PathBuf>,
+    },
+    /// Sign an image: writes a signature of its id beside it, as minisign does
+    Sign {
+        /// The image
+        image: PathBuf,
+        /// The secret key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where to write the signature [default: the image's name with `.minisig` behind it]
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// Take the key's password from the first line of this file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Make a key for `sign`: a secret one, and beside it a public one with `.pub` behind its name
+    Keygen {
+        /// The file for the secret key
+        #[arg(value_name = "FILE")]
+        key: PathBuf,
+        /// Protect the key with no password: whoever can read the file can sign
+        #[arg(long)]
+        no_password: bool,
+        /// Take the password from the first line of this file instead of asking for it
+        #[arg(long, value_name = "FILE", conflicts_with = "no_password")]
+        password_file: Option<PathBuf>,
     },
     /// Show what an image holds: memory, entry state, boot structures, inputs; of a kernel, which boot protocol it speaks
     Inspect {

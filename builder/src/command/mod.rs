@@ -2,7 +2,9 @@
 
 mod arguments;
 mod manual;
+mod password;
 mod progress;
+mod signing;
 mod talk;
 mod verbs;
 
@@ -14,10 +16,16 @@ use stos_pack::Order;
 use stos_pack::diagnostics::{STATUS_IO, describe};
 use stos_pack::output::{Output, end_cleanly};
 
+/// Gives the terminal back.
+fn leave() {
+    progress::leave();
+    password::show_again();
+}
+
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     // Before anything is read: whatever waits can be ended.
-    let watched = end_cleanly(progress::leave);
+    let watched = end_cleanly(leave);
     let line: Vec<_> = std::env::args_os().collect();
     let (manner, work) = match Arguments::read(&line) {
         Ok(read) => read,
@@ -38,7 +46,13 @@ pub fn run() -> ExitCode {
             verbs::build(manner, &order)
         }
         Work::Verb(verb) => match verb {
-            Verb::Verify { image } => verbs::verify(manner, &image),
+            Verb::Verify { image, key, signature } => signing::verify(manner, &image, &key, signature.as_deref()),
+            Verb::Sign { image, key, signature, password_file } => {
+                signing::sign(manner, &image, &key, signature.as_deref(), password_file.as_deref())
+            }
+            Verb::Keygen { key, no_password, password_file } => {
+                signing::keygen(manner, &key, no_password, password_file.as_deref())
+            }
             Verb::Inspect { image, svg: Some(picture), .. } => verbs::draw(manner, &image, &picture),
             Verb::Inspect { image, json, svg: None } => verbs::inspect(manner, &image, json),
             Verb::Diff { first, second } => verbs::diff(manner, &first, &second),

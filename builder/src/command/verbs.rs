@@ -52,18 +52,6 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
     }
 }
 
-/// Checks every byte of an image.
-pub fn verify(manner: Manner, path: &Path) -> u8 {
-    let progress = Progress::start(manner);
-    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
-    progress.end(result.is_ok());
-    match result {
-        Ok(_) if manner.quiet => 0,
-        Ok(image) => answer_lines(manner, &format!("{}: every byte is right, {}\n", path.display(), image.id())),
-        Err(error) => reject(manner, &error),
-    }
-}
-
 /// Writes a manifest's lock file.
 pub fn lock(manner: Manner, manifest: &Path) -> u8 {
     let progress = Progress::start(manner);
@@ -240,6 +228,7 @@ pub fn explain(manner: Manner, code: &str) -> u8 {
     }
 }
 
-fn reject(manner: Manner, error: &ImageFileError) -> u8 {
+/// Says why an image can't be looked at.
+pub fn reject(manner: Manner, error: &ImageFileError) -> u8 {
     complain(manner, &error.to_string(), error.status())
 }

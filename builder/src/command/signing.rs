@@ -1,0 +1,135 @@
+//! The verbs about keys and signatures; each returns the exit status.
+
+use std::fs::{File, remove_file};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use stos_pack::diagnostics::{STATUS_IO, Sources, describe, for_shell};
+use stos_pack::image::{
+    PublicKeys, SignatureError, SigningKey, generate_key, public_key_path, sign as signature_of, signature_path,
+};
+use stos_pack::output::{Output, nobody};
+
+use super::arguments::Manner;
+use super::password;
+use super::progress::Progress;
+use super::talk::{answer_lines, complain, report, suggest};
+use super::verbs::{STATUS_USAGE, reject};
+
+/// Checks every byte of an image, and its signature if there are keys.
+pub fn verify(manner: Manner, path: &Path, keys: &[PathBuf], signature: Option<&Path>) -> u8 {
+    let refuse = |error: &SignatureError| complain(manner, &format!("`{}`: {error}", path.display()), error.status());
+    let keys = match PublicKeys::read(keys) {
+        Ok(trusted) => (!keys.is_empty()).then_some(trusted),
+        Err(error) => return complain(manner, &error.to_string(), error.status()),
+    };
+    let progress = Progress::start(manner);
+    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    let image = match result {
+        Ok(image) => image,
+        Err(error) => return reject(manner, &error),
+    };
+    let mut said = format!("{}: every byte is right, {}\n", path.display(), image.id());
+    if let Some(keys) = keys {
+        let signature = signature.map_or_else(|| signature_path(path), Path::to_path_buf);
+        match keys.check(image.id(), &signature) {
+            Ok(comment) => said.extend([&*signature.display().to_string(), ": signed, ", &comment, "\n"]),
+            Err(error) => return refuse(&error),
+        }
+    }
+    if manner.quiet { 0 } else { answer_lines(manner, &said) }
+}
+
+/// Signs an image.
+pub fn sign(manner: Manner, path: &Path, key: &Path, signature: Option<&Path>, password_file: Option<&Path>) -> u8 {
+    let prompt = format!("Password of {}: ", key.display());
+    let key = match SigningKey::read(key, || password::get(password_file, &prompt).map_err(NoKey::Password)) {
+        Ok(key) => key,
+        Err(NoKey::Password(reason)) => return complain(manner, &reason, STATUS_USAGE),
+        Err(NoKey::Key(error)) => return complain(manner, &error.to_string(), error.status()),
+    };
+    // All of it: a damaged image is not signed.
+    let progress = Progress::start(manner);
+    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    let image = match result {
+        Ok(image) => image,
+        Err(error) => return reject(manner, &error),
+    };
+    let text = match signature_of(&image, &key) {
+        Ok(text) => text,
+        Err(error) => return complain(manner, &error.to_string(), error.status()),
+    };
+    let file = signature.map_or_else(|| signature_path(path), Path::to_path_buf);
+    match Output::File(file.clone()).write_text("signature", &text, &nobody) {
+        Ok(()) if manner.quiet => 0,
+        Ok(()) => answer_lines(manner, &format!("{}: the signature of {}\n", file.display(), image.id())),
+        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+    }
+}
+
+/// Makes a key.
+pub fn keygen(manner: Manner, path: &Path, no_password: bool, password_file: Option<&Path>) -> u8 {
+    let public = public_key_path(path);
+    if let Some(there) = [path, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        let message = format!("`{}` is there already, and a key is never replaced; name another file", there.display());
+        return complain(manner, &message, STATUS_IO);
+    }
+    let password = if no_password { Ok(None) } else { new_password(password_file).map(Some) };
+    let password = match password {
+        Ok(password) => password,
+        Err(reason) => return complain(manner, &reason, STATUS_USAGE),
+    };
+    let pair = match generate_key(password) {
+        Ok(pair) => pair,
+        Err(error) => return complain(manner, &error.to_string(), error.status()),
+    };
+    for (path, text, mode) in [(path, &pair.secret, 0o600), (&public, &pair.public, 0o644)] {
+        if let Err(error) = write_new(path, text, mode) {
+            let message = format!("can't write the key `{}`: {}", path.display(), describe(&error));
+            return complain(manner, &message, STATUS_IO);
+        }
+    }
+    if manner.quiet {
+        return 0;
+    }
+    let (secret, shown) = (path.display(), public.display());
+    let status = answer_lines(
+        manner,
+        &format!("{secret}: the secret key, to sign with\n{shown}: the public key, to give away\n"),
+    );
+    suggest(manner, &format!("sign an image: stos-pack sign --key {} IMAGE", for_shell(path)));
+    status
+}
+
+/// Why there is no key to sign with.
+enum NoKey {
+    Password(String),
+    Key(SignatureError),
+}
+
+impl From<SignatureError> for NoKey {
+    fn from(error: SignatureError) -> Self {
+        Self::Key(error)
+    }
+}
+
+/// A password for a new key: typed twice, as nobody sees it.
+fn new_password(file: Option<&Path>) -> Result<String, String> {
+    let password = password::get(file, "Password for the new key: ")?;
+    if password.is_empty() {
+        return Err("an empty password protects nothing; `--no-password` makes a key without one".to_owned());
+    }
+    if file.is_none() && password::get(None, "The same again: ")? != password {
+        return Err("the two passwords are not the same".to_owned());
+    }
+    Ok(password)
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| drop(remove_file(path)))
+}
