@@ -34,6 +34,14 @@ pub struct Options {
     #[arg(long, value_name = "ID")]
     pub digest: Option<Digest>,
 
+    /// Run the image only if one of the keys in this file has signed it; may be given several times
+    #[arg(long, value_name = "PUBLICKEY")]
+    pub trust: Vec<PathBuf>,
+
+    /// Where the image's signature is [default: the image's name with `.minisig` behind it]
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub signature: Option<PathBuf>,
+
     /// What executes the guest; `auto` takes KVM where it can run 32-bit kernels and the emulator elsewhere
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
     pub backend: BackendChoice,

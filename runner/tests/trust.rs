@@ -8,7 +8,7 @@ use stos_image::{Digest, ParsedImage, RunDefaults};
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command, run};
-use stos_tests::tools::{Run, run as run_command};
+use stos_tests::tools::{Run, pack_in, run as run_command};
 
 fn image(text: &str) -> Vec<u8> {
     // Invalid: an error about it would show that the image was listened to.
@@ -59,6 +59,59 @@ fn a_refused_image_is_reported() {
     assert_eq!(refused.status, Some(65));
     let text = fs::read_to_string(report).unwrap();
     assert!(text.contains("\"kind\": \"image_rejected\"") && text.contains("is not run"), "{text}");
+}
+
+#[test]
+fn a_signed_image_is_run_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let pack = |arguments: &[&str]| assert_eq!(pack_in(folder.path(), arguments).status, Some(0), "{arguments:?}");
+    fs::write(path("mine.img"), image("mine\n")).unwrap();
+    fs::write(path("other.img"), image("other\n")).unwrap();
+    pack(&["keygen", "--no-password", "key"]);
+    pack(&["keygen", "--no-password", "bad"]);
+    pack(&["sign", "mine.img", "--key", "key"]);
+    fs::write(path("words"), "no key\n").unwrap();
+    let start = |image: &str, backend: &str, options: &[(&str, &str)]| {
+        let options = options.iter().map(|(option, name)| format!("--{option}={}", path(name).display()));
+        let options: Vec<String> = ["--ignore-image-run", "--timeout=60s", "--backend", backend]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(options)
+            .collect();
+        run_command(&mut command(&options.iter().map(|option| &**option).collect::<Vec<_>>(), &path(image)))
+    };
+    for backend in unpaged() {
+        for options in [&[("trust", "key.pub")][..], &[("trust", "bad.pub"), ("trust", "key.pub")]] {
+            let ended = start("mine.img", backend, options);
+            assert_eq!((ended.status, &*ended.stdout), (Some(7), "mine\n"), "{backend}: {}", ended.stderr);
+        }
+        for (image, options, status, told) in [
+            ("other.img", &[("trust", "key.pub")][..], 65, "is not run: it is not signed: there is no file"),
+            (
+                "other.img",
+                &[("trust", "key.pub"), ("signature", "mine.img.minisig")],
+                65,
+                "is not the signature of sha256:",
+            ),
+            ("mine.img", &[("trust", "bad.pub")], 65, "was signed with another key than those that are trusted"),
+            ("mine.img", &[("trust", "key.pub"), ("signature", "words")], 65, "is no signature of minisign"),
+            ("mine.img", &[("trust", "words")], 64, "holds no public key of minisign"),
+            ("mine.img", &[("trust", "missing")], 64, "can't read the key"),
+            ("mine.img", &[("signature", "mine.img.minisig")], 64, "--trust"),
+        ] {
+            let refused = start(image, backend, options);
+            assert_eq!((refused.status, &*refused.stdout), (Some(status), ""), "{options:?}: {}", refused.stderr);
+            assert!(refused.stderr.contains(told), "{told}\n{}", refused.stderr);
+        }
+    }
+    // The bytes that are behind the signed id must be those that were signed.
+    let mut bytes = image("mine\n");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(path("mine.img"), bytes).unwrap();
+    let refused = start("mine.img", "emulated", &[("trust", "key.pub")]);
+    assert_eq!((refused.status, &*refused.stdout), (Some(65), ""), "{}", refused.stderr);
 }
 
 #[test]
