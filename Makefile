@@ -17,6 +17,13 @@ FUZZ_SECONDS ?= 600
 ORACLE_MUTANTS ?= 10000
 COUNT = $(CARGO) run --quiet -p stos-tests --bin count-instructions -- $(PACK) $(RUN)
 
+# Linked statically and to fixed addresses, where there is a C library for it (Debian and Ubuntu have it in libc6-dev): docs/performance.md.
+# For a named target, as macros of Rust can't be linked so.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+ifneq ($(and $(filter %-linux-gnu,$(HOST)),$(filter /%,$(shell gcc -print-file-name=libc.a 2>/dev/null))),)
+STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature=+crt-static -C relocation-model=static"'
+endif
+
 .PHONY: demo test counts record-counts bench fuzz oracle repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
@@ -59,7 +66,11 @@ deny:
 	@CARGO='$(CARGO)' scripts/deny.sh
 
 build:
-	$(CARGO) build --release -p stos-pack -p stos-run
+	$(CARGO) build --release -p stos-pack -p stos-run $(STATIC)
+ifdef STATIC
+	mkdir -p target/release
+	ln -f target/$(HOST)/release/stos-pack target/$(HOST)/release/stos-run target/release/
+endif
 
 examples:
 	@$(MAKE) --no-print-directory -C examples

@@ -23,8 +23,11 @@ mod screen;
 mod serial;
 mod session;
 mod terminal;
+mod timings;
 mod watch;
 
+pub use backend::Remains;
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};
 pub use session::{Notice, run};
+pub use timings::{Step, Timings};

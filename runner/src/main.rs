@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -10,11 +11,14 @@ use clap::Parser;
 use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
-use stos_run::{Notice, Outcome, report};
+use stos_run::{Notice, Outcome, Step, Timings, report};
 
 fn main() -> ExitCode {
+    // Before the arguments are understood: that is one of the steps.
+    let is_timed = env::args_os().any(|argument| argument == "--timings");
+    let timings = if is_timed { Timings::begin() } else { Timings::default() };
     // Rust's status for a panic, 101, is that of a guest's panic here.
-    let status = catch_unwind(run).unwrap_or_else(|_| {
+    let status = catch_unwind(|| run(&timings)).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
         say(&outcome.to_string());
         outcome.status()
@@ -22,7 +26,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn run() -> u8 {
+fn run(timings: &Timings) -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -40,12 +44,21 @@ fn run() -> u8 {
         (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => say(line),
         _ => {}
     };
-    let outcome = stos_run::run(&options, &notify);
+    timings.mark(Step::Arguments);
+    let (outcome, remains) = stos_run::run(&options, &notify, timings);
     if quiet < 2 {
         say(&outcome.to_string());
         if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
             print_error(&printable_lines(details));
         }
+    }
+    // Asked for, so that nothing keeps it quiet.
+    if options.timings {
+        timings.lines().iter().for_each(|line| say(line));
+    }
+    // After the last word: nothing may be printed later than whoever waits for this process expects.
+    if let Some(remains) = remains {
+        remains.leave();
     }
     options.status(&outcome)
 }

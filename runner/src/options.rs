@@ -25,6 +25,7 @@ pub enum TimeLimit {
 
 /// What to run and how.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
     /// The image, as `stos-pack` writes it
     #[arg(value_name = "IMAGE")]
@@ -110,6 +111,10 @@ pub struct Options {
     /// only after a short run in which nothing was typed
     #[arg(long)]
     pub explain: bool,
+
+    /// Print at the end how long each step of the run took
+    #[arg(long)]
+    pub timings: bool,
 }
 
 impl Options {

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{self, exit, print, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
-use stos_tests::process::{children_of, is_alive, wait_until};
+use stos_tests::process::{children_of, is_alive, started_with, wait_until};
 use tempfile::TempDir;
 
 /// A guest that has said `up`, and its surroundings.
@@ -250,5 +250,20 @@ fn a_running_guest_has_its_image_open_and_the_emulator_no_file() {
         }
         running.signal(Signal::TERM);
         running.end();
+    }
+}
+
+#[test]
+fn many_runs_in_a_row_leave_no_process() {
+    let image = ImageFile::new(&BareGuest::new(&[say("x"), exit(0)].concat()).image());
+    let path = image.path();
+    for backend in unpaged() {
+        let runs = if backend == "kvm" { 1000 } else { 5 };
+        for _ in 0..runs {
+            let output = command(&["-q", "--backend", backend], &path).output().unwrap();
+            assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"x"[..]), "{backend}");
+        }
+        // On KVM, another process takes each machine apart, which has the command line of its runner.
+        wait_until(|| started_with(&path).is_empty(), "a process is left");
     }
 }

@@ -1,6 +1,8 @@
 //! Other processes as `/proc` shows them, and waiting for what they are sure to do.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,16 @@ pub fn is_alive(id: u32) -> bool {
 /// Whether a signal has stopped it.
 pub fn is_stopped(id: u32) -> bool {
     state_and_parent(id).is_some_and(|(state, _)| state == "T")
+}
+
+/// The processes that have not ended and have the path `argument` on their command line.
+pub fn started_with(argument: &Path) -> Vec<u32> {
+    let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let has_it = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == argument.as_os_str().as_bytes())
+    };
+    ids.filter(has_it).collect()
 }
 
 /// The processes that `parent` has started and that have not gone.

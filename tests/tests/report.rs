@@ -180,3 +180,25 @@ fn the_guests_own_statuses_can_be_those_of_qemu() {
         assert_eq!(report(&path)["status"], of_qemu);
     }
 }
+
+#[test]
+fn the_steps_of_a_run_are_timed_when_that_is_asked_for() {
+    let (folder, image) = packed("exit_status", "");
+    let path = folder.path().join("report.json");
+    let run = |options: &[&str]| {
+        let result = run_guest(&image, &[options, &["-qq", "--report", path.to_str().unwrap()]].concat());
+        (result.stderr, report(&path)["time"]["steps"].take())
+    };
+    assert_eq!(run(&[]), (String::new(), Value::Null));
+    let (stderr, steps) = run(&["--timings"]);
+    let steps = steps.as_array().unwrap();
+    let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    let (first, rest) = names.split_at(5);
+    assert_eq!(first, ["begun", "arguments", "opened", "chosen", "loaded"]);
+    assert_eq!(rest.last(), Some(&"concluded"), "{rest:?}");
+    let times: Vec<f64> = steps.iter().map(|step| step["at_ms"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] > 0.0, "{times:?}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), steps.len(), "{stderr}");
+    assert!(lines[0].starts_with("stos-run: ") && lines[0].ends_with("  the program is loaded and linked"), "{stderr}");
+}

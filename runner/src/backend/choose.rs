@@ -1,18 +1,21 @@
 //! Decides which backend executes a guest, before the guest has printed anything.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use kvm_ioctls::VmFd;
 use schemars::JsonSchema;
 use serde::Serialize;
+use stos_x86::registers::EntryState;
 
 use super::emulated::{self, CpuLog, EmulatedGuest};
-use super::kvm::KvmGuest;
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
+use super::kvm::{KvmGuest, KvmMachine};
 use super::{Guest, Link, StartError};
-use crate::machine::{Configuration, Machine, Sharing};
+use crate::machine::{Configuration, CpuModel, GuestMemory, Machine, Sharing};
+use crate::timings::Timings;
 
 /// The backend that the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -39,8 +42,8 @@ pub enum BackendKind {
 /// A backend that can be started.
 #[derive(Debug)]
 pub enum Backend {
-    /// A virtual machine on the host's KVM, still without anything in it.
-    Kvm(VmFd),
+    /// A virtual machine on the host's KVM.
+    Kvm(KvmMachine),
     /// The emulator, and what it is to log.
     Emulated(PathBuf, CpuLog),
 }
@@ -100,14 +103,14 @@ pub fn choose(wanted: BackendChoice) -> Result<Choice, NoBackend> {
     match wanted {
         BackendChoice::Kvm => {
             let vm = host::open().map_err(NoBackend::Kvm)?;
-            Ok(Choice { backend: Backend::Kvm(vm), reason: Reason::Asked })
+            Ok(Choice { backend: Backend::Kvm(KvmMachine::Empty(vm)), reason: Reason::Asked })
         }
         BackendChoice::Emulated => {
             let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
             Ok(Choice { backend, reason: Reason::Asked })
         }
         BackendChoice::Auto => match usable_kvm() {
-            Ok((vm, reason)) => Ok(Choice { backend: Backend::Kvm(vm), reason }),
+            Ok((vm, reason)) => Ok(Choice { backend: Backend::Kvm(KvmMachine::Empty(vm)), reason }),
             Err(why) => match emulator(CpuLog::Resets) {
                 Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
                 None => Err(NoBackend::Neither(why)),
@@ -159,6 +162,16 @@ impl Backend {
         }
     }
 
+    /// Begins with what takes time and needs no more than the guest's memory and the state that it is to be entered in. It goes on while
+    /// the memory is filled.
+    #[must_use]
+    pub fn prepare(self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) -> Self {
+        match self {
+            Self::Kvm(machine) => Self::Kvm(KvmMachine::InTheMaking(machine.make(memory, entry, cpu, timings))),
+            emulated @ Self::Emulated(..) => emulated,
+        }
+    }
+
     /// Starts `machine` as `configuration` says.
     ///
     /// # Errors
@@ -170,7 +183,11 @@ impl Backend {
         link: Link,
     ) -> Result<Box<dyn Guest>, StartError> {
         Ok(match self {
-            Self::Kvm(vm) => Box::new(KvmGuest::start(vm, machine, configuration, link)?),
+            Self::Kvm(kvm) => {
+                let entry = &machine.image.description().entry;
+                let maker = kvm.make(&machine.memory, entry, configuration.cpu, &link.timings);
+                Box::new(KvmGuest::start(maker, machine, configuration, link)?)
+            }
             Self::Emulated(program, log) => {
                 Box::new(EmulatedGuest::start(&program, machine, configuration, log, link)?)
             }

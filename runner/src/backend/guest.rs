@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Ending, Observed};
+use super::{Ending, Observed, Remains};
 use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
+use crate::timings::Timings;
 
 /// How often a running guest is looked at for what does not show by itself.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -35,6 +36,8 @@ pub struct Link {
     pub output: Arc<OutputPipe>,
     /// Takes what else is seen of the guest.
     pub observed: Observed,
+    /// Where the steps are marked that only a backend sees.
+    pub timings: Timings,
 }
 
 /// A guest that runs, on threads or in a process of its own. Dropping it leaves nothing behind.
@@ -59,4 +62,7 @@ pub trait Guest {
 
     /// Ends the guest if it has not ended; after this it prints nothing, tells nothing, and its findings are whole.
     fn stop(&mut self);
+
+    /// What is left to take apart after that, if it takes time.
+    fn remains(&self) -> Option<Remains>;
 }

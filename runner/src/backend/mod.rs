@@ -29,6 +29,7 @@ pub use emulated::CpuLog;
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;
+pub use kvm::Remains;
 pub use kvm::host::KvmProblem;
 pub use kvm::probe::ProbeFailure;
 pub use observed::{Exits, Findings, Observed};

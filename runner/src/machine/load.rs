@@ -60,19 +60,26 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
     Ok(Opened { parsed, file })
 }
 
-/// Reads the payload into new guest memory and checks it. The bytes that were checked are the bytes that run: the file may
+/// New memory for the guest of an image.
+///
+/// # Errors
+/// [`LoadError::NoMemory`].
+pub fn memory(opened: &Opened, sharing: Sharing) -> Result<Arc<GuestMemory>, LoadError> {
+    let size = opened.facts().description().memory_size;
+    GuestMemory::new(size, sharing).map(Arc::new).map_err(|source| LoadError::NoMemory(size, source))
+}
+
+/// Reads the payload into `memory`, which is new, and checks it. The bytes that were checked are the bytes that run: the file may
 /// change or vanish from then on. It ends early, with an error, once it `is_interrupted`.
 ///
 /// # Errors
-/// [`LoadError::Rejected`], [`LoadError::NoMemory`].
-pub fn load(opened: Opened, sharing: Sharing, is_interrupted: &dyn Fn() -> bool) -> Result<Machine, LoadError> {
+/// [`LoadError::Rejected`].
+pub fn load(opened: Opened, memory: Arc<GuestMemory>, is_interrupted: &dyn Fn() -> bool) -> Result<Machine, LoadError> {
     let Opened { parsed, file } = opened;
-    let size = parsed.facts().description().memory_size;
-    let memory = GuestMemory::new(size, sharing).map_err(|source| LoadError::NoMemory(size, source))?;
     let copy = |address, bytes: &[u8]| {
         // Not the kind `Interrupted`, which asks for another try.
         if is_interrupted() { Err(io::Error::other("interrupted")) } else { memory.write(address, bytes) }
     };
     let image = parsed.verify(copy).map_err(LoadError::Rejected)?;
-    Ok(Machine { image: Arc::new(image), memory: Arc::new(memory), file })
+    Ok(Machine { image: Arc::new(image), memory, file })
 }

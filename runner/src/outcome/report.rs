@@ -8,6 +8,7 @@ use stos_x86::registers::CpuState;
 use crate::backend::{BackendKind, Exits};
 use crate::devices::Interrupts;
 use crate::diagnosis::{CaughtException, Place};
+use crate::timings::Step;
 
 /// Version of the report's form. It grows when a program that reads the old form could misunderstand the new one; new fields
 /// alone are no reason.
@@ -163,6 +164,17 @@ pub struct TimeReport {
     /// Processor time that executing the guest took: on KVM that of the vCPU's thread, on the emulator that of its
     /// process, in whole clock ticks.
     pub guest_cpu_ms: Option<f64>,
+    /// When the run reached its steps, in the order of time; null without `--timings`.
+    pub steps: Option<Vec<StepReport>>,
+}
+
+/// A step that the run has reached.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StepReport {
+    /// Which.
+    pub step: Step,
+    /// When: milliseconds since the process began.
+    pub at_ms: f64,
 }
 
 /// All registers of the CPU.

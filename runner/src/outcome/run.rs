@@ -7,7 +7,7 @@ use stos_x86::registers::CpuState;
 
 use super::report::{
     BackendReport, CpuReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport, PortReport,
-    PortsReport, REPORT_VERSION, Report, StreamReport, TimeReport,
+    PortsReport, REPORT_VERSION, Report, StepReport, StreamReport, TimeReport,
 };
 use super::{Before, Outcome};
 use crate::backend::{Findings, Observed};
@@ -16,6 +16,7 @@ use crate::devices::PortAccess;
 use crate::diagnosis::{Place, place_of};
 use crate::machine::Machine;
 use crate::screen::Frame;
+use crate::timings::{Step, Timings};
 use crate::watch::{Summaries, Summary};
 
 /// What is known of a run.
@@ -41,6 +42,8 @@ pub struct Run {
     pub expected: Vec<String>,
     /// How many of these have matched, once the output was looked at to its end.
     pub matched: Option<usize>,
+    /// When its steps were reached.
+    pub timings: Timings,
 }
 
 impl Run {
@@ -60,7 +63,11 @@ impl Run {
             outcome: outcome_report(outcome),
             image: self.image_report(path),
             backend: self.backend.clone(),
-            time: TimeReport { wall_ms: milliseconds(self.wall_time), guest_cpu_ms: milliseconds(findings.cpu_time) },
+            time: TimeReport {
+                wall_ms: milliseconds(self.wall_time),
+                guest_cpu_ms: milliseconds(findings.cpu_time),
+                steps: self.timings.reached().map(|steps| steps.into_iter().map(step_report).collect()),
+            },
             cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state))),
             looks: findings
                 .samples
@@ -102,6 +109,10 @@ impl Run {
         };
         self.expected.iter().enumerate().map(entry).collect()
     }
+}
+
+fn step_report((step, time): (Step, Duration)) -> StepReport {
+    StepReport { step, at_ms: time.as_secs_f64() * 1000.0 }
 }
 
 fn stream_report(summary: &Summary) -> StreamReport {

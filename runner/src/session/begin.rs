@@ -99,14 +99,15 @@ mod tests {
         let matches = Options::augment_args(clap::Command::new("test")).get_matches_from(arguments);
         let options = Options::from_arg_matches(&matches).unwrap();
         let parsed = load::open(&options.image).unwrap();
-        let machine = load::load(parsed, Sharing::Private, &|| false).unwrap();
+        let memory = load::memory(&parsed, Sharing::Private).unwrap();
+        let machine = load::load(parsed, memory, &|| false).unwrap();
         let mut run = Run { machine: Some(machine.clone()), ..Run::default() };
         let (sender, ended) = channel();
         let output = Arc::new(OutputPipe::default());
         let link = |run: &Run| {
             let sender = sender.clone();
             let ended = Box::new(move |ending| drop(sender.send(ending)));
-            Link { ended, output: Arc::clone(&output), observed: run.observed.clone() }
+            Link { ended, output: Arc::clone(&output), observed: run.observed.clone(), timings: run.timings.clone() }
         };
         let refuses = |_: &Machine, link: Link| {
             link.observed.lock().exits = Some(Exits::default());

@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::serial::{Com1, SerialOutput, SerialTarget};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
+use crate::timings::Timings;
 use crate::watch::{Allowance, Matcher, Summaries, pump};
 
 /// What is around a guest.
@@ -33,7 +34,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up in `summaries`. What happens is
+    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up and timed in `seen`. What happens is
     /// told to the channel.
     ///
     /// # Errors
@@ -42,7 +43,7 @@ impl Console {
         options: &Options,
         notify: &dyn Fn(Notice<'_>),
         matcher: Matcher,
-        summaries: &Summaries,
+        seen: (&Summaries, &Timings),
         (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
@@ -54,7 +55,7 @@ impl Console {
             .map_err(Outcome::io(format!("connecting COM1 to {}", options.serial)))?;
         com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
         let allowance = Allowance::new(options.max_output);
-        start_pump((&output, allowance), &hold, com1.take_output(), matcher, summaries, &events)
+        start_pump((&output, allowance), &hold, com1.take_output(), matcher, seen, &events)
             .map_err(Outcome::io("writing the guest's output"))?;
         let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
         let reads = match options.keyboard {
@@ -81,13 +82,14 @@ fn start_pump(
     hold: &Hold,
     mut serial: Box<dyn SerialOutput>,
     matcher: Matcher,
-    summaries: &Summaries,
+    (summaries, timings): (&Summaries, &Timings),
     events: &Sender<Event>,
 ) -> std::io::Result<()> {
-    let (output, hold, summaries, events) = (Arc::clone(output), hold.clone(), summaries.clone(), events.clone());
+    let (output, hold, events) = (Arc::clone(output), hold.clone(), events.clone());
+    let seen = (summaries.clone(), timings.clone());
     let body = move || {
         let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
-        pump(&output, allowance, &mut *serial, &mut debug, matcher, &summaries, &events);
+        pump(&output, allowance, &mut *serial, &mut debug, matcher, (&seen.0, &seen.1), &events);
     };
     thread::Builder::new().name("output".to_owned()).spawn(body).map(drop)
 }

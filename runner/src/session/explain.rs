@@ -16,6 +16,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{HOW_TO_INSTALL_EMULATOR, Outcome, Run, conclude};
 use crate::terminal::Shortcut;
+use crate::timings::Timings;
 
 /// Longest run that is repeated without being asked.
 const SHORT: Duration = Duration::from_secs(10);
@@ -98,8 +99,12 @@ impl Repetition<'_> {
         output.finish();
         let observed = Observed::default();
         // Nobody listens any more when it takes too long.
-        let link =
-            Link { ended: Box::new(move |ending| drop(sender.send(ending))), output, observed: observed.clone() };
+        let link = Link {
+            ended: Box::new(move |ending| drop(sender.send(ending))),
+            output,
+            observed: observed.clone(),
+            timings: Timings::default(),
+        };
         let mut guest = backend
             .start(machine, self.options.configuration(), link)
             .map_err(|error| Outcome::not_started(error, machine).to_string())?;

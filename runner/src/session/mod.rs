@@ -19,35 +19,39 @@ pub use notice::Notice;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use crate::backend::Remains;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
+use crate::timings::{Step, Timings};
 use files::{check_files, write_report};
 use prepare::Prepared;
 use signals::Signals;
 use supervise::Session;
 
-/// Runs an image. Lines that are no part of its outcome go to `notify`.
-pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
+/// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
+/// left of its machine is given back, if taking that apart takes time.
+pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>), timings: &Timings) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
     let (events, receiver) = channel();
     // Before anything is opened: whatever waits can be ended.
     let signals = match Signals::watch(&events) {
         Ok(signals) => signals,
-        Err(source) => return Outcome::io("watching for signals")(source),
+        Err(source) => return (Outcome::io("watching for signals")(source), None),
     };
     // Known before the guest runs for nothing.
     if let Err(outcome) = check_files(options) {
-        return outcome;
+        return (outcome, None);
     }
-    let mut run = Run::default();
+    let mut run = Run { timings: timings.clone(), ..Run::default() };
     let started = Prepared::new(options, notify, &mut run, &signals, began)
         .and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
-    let outcome = match started {
+    let (outcome, remains) = match started {
         Ok(session) => {
             signals.are_heard();
             session.supervise()
         }
-        Err(outcome) => signals.outcome().unwrap_or(outcome),
+        Err(outcome) => (signals.outcome().unwrap_or(outcome), None),
     };
-    write_report(&run, outcome, options, notify)
+    timings.mark(Step::Concluded);
+    (write_report(&run, outcome, options, notify), remains)
 }

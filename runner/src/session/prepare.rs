@@ -16,6 +16,7 @@ use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
+use crate::timings::Step;
 use crate::watch::Expectations;
 
 /// A run that can begin.
@@ -45,6 +46,7 @@ impl Prepared {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
         let parsed = load::open(&options.image).map_err(not_loaded)?;
+        run.timings.mark(Step::Opened);
         check_id(options, parsed.facts().id())?;
         let of_image = &parsed.facts().description().run;
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
@@ -52,21 +54,26 @@ impl Prepared {
         let limit = limit.map(|limit| (limit, began + limit));
         run.expected = expected;
         let choice = choose(options.backend)?;
+        run.timings.mark(Step::Chosen);
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
+        let memory = load::memory(&parsed, choice.backend.sharing()).map_err(not_loaded)?;
+        let entry = &parsed.facts().description().entry;
+        let backend = choice.backend.prepare(&memory, entry, options.cpu, &run.timings);
         let free = free_memory().and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
         let over = || limit.filter(|(_, end)| *end <= Instant::now());
         let is_interrupted = || signals.outcome().is_some() || over().is_some();
-        let machine = load::load(parsed, choice.backend.sharing(), &is_interrupted).map_err(|error| match over() {
+        let machine = load::load(parsed, memory, &is_interrupted).map_err(|error| match over() {
             Some((limit, _)) => Outcome::TimeLimit { limit, hang: None },
             None => not_loaded(error),
         })?;
+        run.timings.mark(Step::Loaded);
         run.machine = Some(machine.clone());
         notify(Notice::Information(&line));
         for line in ignored.into_iter().chain(remark(kind, options.cpu).map(str::to_owned)).chain(free) {
             notify(Notice::Information(&line));
         }
-        Ok(Self { machine, backend: choice.backend, expectations, limit })
+        Ok(Self { machine, backend, expectations, limit })
     }
 }
 
@@ -85,7 +92,8 @@ pub fn load_again(
     if parsed.facts().id() != id {
         return Err(format!("`{}` is another image by now", path.display()));
     }
-    load::load(parsed, backend.sharing(), is_interrupted).map_err(not_loaded)
+    let memory = load::memory(&parsed, backend.sharing()).map_err(not_loaded)?;
+    load::load(parsed, memory, is_interrupted).map_err(not_loaded)
 }
 
 /// Refuses what makes no sense.

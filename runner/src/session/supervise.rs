@@ -14,7 +14,7 @@ use super::files::{action_on, left_out};
 use super::notice::Notice;
 use super::prepare::Prepared;
 use super::view::View;
-use crate::backend::{Ending, Findings, Guest, Link, SAMPLES, TICK};
+use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
 use crate::diagnosis::{Hang, Last, Overwritten};
 use crate::machine::Machine;
 use crate::options::Options;
@@ -22,6 +22,7 @@ use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
 use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
+use crate::timings::Step;
 use crate::watch::{Matcher, OutputEvent, Rows, Sight};
 
 /// How long a guest may go on once everything expected has appeared, to report a status of its own.
@@ -69,7 +70,7 @@ impl<'a> Session<'a> {
         let Prepared { machine, backend, expectations, limit } = prepared;
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
-        let console = Console::open(options, notify, matcher, &run.streams, channel)?;
+        let console = Console::open(options, notify, matcher, (&run.streams, &run.timings), channel)?;
         // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught. Before the guest can print.
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
@@ -79,7 +80,12 @@ impl<'a> Session<'a> {
             let events = console.events.clone();
             // Nobody listens any more when the session is over.
             let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
-            Link { ended, output: Arc::clone(&console.output), observed: run.observed.clone() }
+            Link {
+                ended,
+                output: Arc::clone(&console.output),
+                observed: run.observed.clone(),
+                timings: run.timings.clone(),
+            }
         };
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
         let Begun { guest, machine } = begin((machine, start), &link, options, notify, run)?;
@@ -94,13 +100,14 @@ impl<'a> Session<'a> {
         Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
     }
 
-    /// Watches until the outcome is known.
-    pub fn supervise(mut self) -> Outcome {
+    /// Watches until the outcome is known. What is left of the machine is not taken apart yet.
+    pub fn supervise(mut self) -> (Outcome, Option<Remains>) {
         let deadline = self.clock.limit.map(|(_, end)| end);
         let ending = match self.look_at_the_screen() {
             Ok(()) => self.wait_for_the_end(deadline),
             Err(outcome) => outcome,
         };
+        self.run.timings.mark(Step::Ended);
         self.run.wall_time = Some(self.clock.started.elapsed());
         let ending = self.explain_hang(ending);
         let by_guest = !matches!(
@@ -118,10 +125,12 @@ impl<'a> Session<'a> {
         // In this order: a guest that waits for room in the pipe can't stop.
         self.console.output.finish();
         self.guest.stop();
+        self.run.timings.mark(Step::Stopped);
         // A guest that has ended has a right to all of its output, however slow the reader is.
         let soon = Instant::now() + LAST_WORDS;
         let patience = if by_guest { deadline.map(|deadline| deadline.max(soon)) } else { Some(soon) };
         let outcome = self.wait_for_output(ending, patience);
+        self.run.timings.mark(Step::Written);
         if let count @ 1.. = self.console.com1.unread() {
             let target = &self.options.serial;
             (self.notify)(Notice::Information(&format!("nobody has read {count} bytes of output from {target}")));
@@ -130,7 +139,7 @@ impl<'a> Session<'a> {
         // Who sits behind a socket or a terminal of its own may be a person, too.
         self.run.was_typed_at = self.console.typing.terminal().is_some() || self.options.serial != SerialTarget::Stdio;
         let outcome = explain(outcome, self.options, self.run, &self.console.receiver, self.notify);
-        self.tell_overwritten(outcome)
+        (self.tell_overwritten(outcome), self.guest.remains())
     }
 
     /// Adds to a guest's failure what it has overwritten.

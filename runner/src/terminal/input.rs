@@ -72,28 +72,29 @@ impl Escape {
 /// Those of starting threads.
 pub fn spawn_input(
     sink: Arc<dyn InputSink>,
-    mut escape: Option<Escape>,
+    escape: Option<Escape>,
     events: Sender<impl From<Shortcut> + Send + 'static>,
 ) -> std::io::Result<()> {
-    let sender = feed(sink)?;
-    let read = move || {
-        let mut stdin = std::io::stdin().lock();
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = stdin.read(&mut buffer) {
-            let bytes = &buffer[..count];
-            let result = match &mut escape {
-                None => sender.send(bytes.to_vec()).is_ok(),
-                Some(escape) => {
-                    let guest = take_keys(escape, bytes, &events);
-                    !matches!(sender.try_send(guest), Err(TrySendError::Disconnected(_)))
-                }
-            };
-            if !result {
-                return;
-            }
-        }
+    let thread = thread::Builder::new().name("stdin".to_owned());
+    let Some(mut escape) = escape else {
+        // Nothing in it is for us, so that it may wait for the guest.
+        return thread.spawn(move || read(|bytes| sink.push(bytes))).map(drop);
     };
-    thread::Builder::new().name("stdin".to_owned()).spawn(read).map(drop)
+    let sender = feed(sink)?;
+    let take = move |bytes: &[u8]| {
+        let guest = take_keys(&mut escape, bytes, &events);
+        !matches!(sender.try_send(guest), Err(TrySendError::Disconnected(_)))
+    };
+    thread.spawn(move || read(take)).map(drop)
+}
+
+/// Reads standard input until it ends, or until nothing is taken from it any more.
+fn read(mut take: impl FnMut(&[u8]) -> bool) {
+    let mut stdin = std::io::stdin().lock();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stdin.read(&mut buffer)
+        && take(&buffer[..count])
+    {}
 }
 
 /// Acts on the keys in `bytes` that are the runner's and returns the others.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Allowance, Matcher, Seen, Sight, Summaries};
 use crate::channel::{OutputPipe, Stream};
 use crate::serial::SerialOutput;
+use crate::timings::{Step, Timings};
 
 /// Least time between two writes of little output.
 const PACE: Duration = Duration::from_millis(1);
@@ -26,14 +27,15 @@ pub enum OutputEvent {
 }
 
 /// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
-/// `matcher`, until the pipe is finished or the `allowance` is used up. Sums it up in `summaries`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// `matcher`, until the pipe is finished or the `allowance` is used up. Sums it up in `summaries` and marks
+/// the first in `timings`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
     mut allowance: Allowance,
     serial: &mut dyn SerialOutput,
     debug: &mut dyn SerialOutput,
     mut matcher: Matcher,
-    summaries: &Summaries,
+    (summaries, timings): (&Summaries, &Timings),
     events: &Sender<impl From<OutputEvent>>,
 ) {
     // An event that can't be sent has nobody left to care.
@@ -56,6 +58,7 @@ pub fn pump(
                 }
                 Stream::Serial | Stream::Screen => {}
             }
+            timings.mark(Step::FirstOutput);
             matcher.feed(stream, bytes).into_iter().for_each(|sight| tell(OutputEvent::Seen(sight)));
             // Behind what was seen up to there, which counts.
             if allowance.is_exceeded() && !was_exceeded {
@@ -131,7 +134,7 @@ mod tests {
                     &mut sink.clone(),
                     &mut io::sink(),
                     matcher(&[]),
-                    &Summaries::default(),
+                    (&Summaries::default(), &Timings::default()),
                     &events,
                 );
             });
@@ -150,14 +153,14 @@ mod tests {
         pipe.push(Stream::Debug, b"go\n");
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
-        let summaries = Summaries::default();
+        let (summaries, timings) = (Summaries::default(), Timings::default());
         pump(
             &pipe,
             Allowance::default(),
             &mut serial.clone(),
             &mut debug.clone(),
             matcher(&["ready", "go"]),
-            &summaries,
+            (&summaries, &timings),
             &events,
         );
         let told: Vec<OutputEvent> = receiver.try_iter().collect();
@@ -189,7 +192,7 @@ mod tests {
             &mut Closed,
             &mut Closed,
             matcher(&["ready"]),
-            &Summaries::default(),
+            (&Summaries::default(), &Timings::default()),
             &events,
         );
         drop(events);

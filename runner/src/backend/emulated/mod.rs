@@ -26,7 +26,7 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{Guest, Link, ProcessStep, StartError};
+use super::{Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
 use crate::machine::{Configuration, Machine, kills_for_memory};
 pub use command::CpuLog;
@@ -225,6 +225,10 @@ impl Guest for EmulatedGuest {
             Some(watcher) => drop(watcher.join()),
             None => drop(self.process.wait()),
         }
+    }
+
+    fn remains(&self) -> Option<Remains> {
+        None
     }
 }
 

@@ -3,10 +3,12 @@
 mod cpuid;
 pub mod host;
 mod interrupts;
+mod maker;
 pub mod probe;
 #[allow(unsafe_code)]
 mod raw;
 mod registers;
+mod remains;
 mod vcpu;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,33 +18,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
-use stos_x86::registers::EntryState;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{CpuFailure, Ending, Guest, KvmStep, Link, ProcessStep, SAMPLES, StartError};
+use super::{CpuFailure, Ending, Guest, Link, ProcessStep, SAMPLES, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc,
     RtcPort, SerialPort, Uart, Vga,
 };
-use crate::machine::{Configuration, CpuModel, GuestMemory, Machine};
+use crate::machine::{Configuration, GuestMemory, Machine};
+use crate::timings::{Step, Timings};
+pub use maker::KvmMachine;
+use maker::Maker;
+pub use remains::Remains;
 use vcpu::Vcpu;
 
-/// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
-/// lie above all guest memory, where QEMU puts them, too.
-const TSS_ADDRESS: usize = 0xfffb_d000;
-/// One more page (KVM's api.rst, section 4.84), just below.
-const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
-/// Mode 3 of the 8254: the whole count again and again, here the longest, 18.2 times a second.
-const SQUARE_WAVE: u8 = 3;
-/// `IA32_MCG_CAP`: ten banks and a control register (bit 8), as the emulator has it. Recovery by software (bit 24), which that has,
-/// too, is not there on AMD's hosts.
-const MACHINE_CHECK_CAPABILITIES: u64 = 0x10a;
-/// `IA32_MISC_ENABLE` and its value, as the emulator has it: fast strings (bit 0).
-const MISCELLANEOUS_FEATURES: (u32, u64) = (0x1a0, 1);
 /// How often a vCPU is asked to leave the guest until it has.
 const KICK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long a guest may take for its first exit before it is asked for one. What KVM can't run fails at once.
@@ -57,7 +49,11 @@ pub struct KvmGuest {
     vm: Arc<VmFd>,
     /// The timer has been told what to do with ticks that the guest does not take.
     is_timer_told: bool,
+    memory: Arc<GuestMemory>,
     requests: Arc<Requests>,
+    /// Told when the machine is put together, and then whether the guest could be entered. The vCPU's thread lets go of the other end
+    /// when it ends.
+    entered: Receiver<Result<(), StartError>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -76,16 +72,15 @@ impl InterruptLine for Irq {
 }
 
 impl KvmGuest {
-    /// Puts `machine` together in `vm` and lets it run.
+    /// Lets `machine`, which `maker` puts together, run.
     pub(super) fn start(
-        vm: VmFd,
+        maker: Maker,
         machine: &Machine,
         configuration: Configuration,
         link: Link,
     ) -> Result<Self, StartError> {
-        let Configuration { clock, cpu } = configuration;
-        let vcpu = assemble(&vm, &machine.memory, &machine.image.description().entry, cpu)?;
-        let vm = Arc::new(vm);
+        let clock = configuration.clock;
+        let vm = Arc::clone(&maker.vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
@@ -105,24 +100,35 @@ impl KvmGuest {
 
         register_kick_signal()?;
         let (memory, wanted) = (Arc::clone(&machine.memory), Arc::clone(&requests));
-        let vcpu = Vcpu::new((Arc::clone(&vm), vcpu), bus, memory, wanted, link.observed.clone());
         let (sender, entered) = channel();
-        let entering = machine.clone();
-        let thread = thread::Builder::new()
-            .name("vcpu".to_owned())
-            .spawn(move || run(vcpu, &entering, &sender, link.ended))
-            .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
-        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, requests, thread: Some(thread) };
-        guest.wait_for_entry(&entered)?;
+        let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
+        // Whoever has started this waits for what is sent.
+        let work = move |made: Result<VcpuFd, StartError>| match made {
+            Ok(vcpu) => {
+                let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
+                drop(sender.send(Ok(())));
+                run(vcpu, &entering, (&sender, &timings), link.ended);
+            }
+            Err(error) => drop(sender.send(Err(error))),
+        };
+        let thread =
+            maker.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
+        let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
+        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, requests, entered, thread };
+        guest.wait_for_entry()?;
         Ok(guest)
     }
 
     /// Waits until the vCPU was in the guest and came back: some KVMs show only then that they can't run it.
-    fn wait_for_entry(&self, entered: &Receiver<Result<(), CpuFailure>>) -> Result<(), StartError> {
+    fn wait_for_entry(&self) -> Result<(), StartError> {
+        // Not asked for anything as long as it is being made: a signal ends some of what the kernel does for that.
+        if let Ok(made) = self.entered.recv() {
+            made?;
+        }
         let mut patience = ENTRY_PATIENCE;
         loop {
-            match entered.recv_timeout(patience) {
-                Ok(Err(failure)) => return Err(StartError::NotEntered(failure)),
+            match self.entered.recv_timeout(patience) {
+                Ok(Err(failure)) => return Err(failure),
                 // A thread that has panicked tells that elsewhere.
                 Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 // A guest that runs need not come back by itself. One kick may come when it is not in the guest yet.
@@ -147,20 +153,24 @@ impl KvmGuest {
 fn run<C: Clock>(
     mut vcpu: Vcpu<Irq, C>,
     machine: &Machine,
-    entered: &Sender<Result<(), CpuFailure>>,
+    (entered, timings): (&Sender<Result<(), StartError>>, &Timings),
     ended: Box<dyn FnOnce(Ending) + Send>,
 ) {
     // Whoever has started this waits for it.
-    let tell = |is_entered| drop(entered.send(is_entered));
+    let tell = |is_entered| {
+        timings.mark(Step::Left);
+        drop(entered.send(is_entered));
+    };
+    timings.mark(Step::Entered);
     let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
         Some(Ending::CpuFailed(failure)) => {
-            tell(Err(failure));
+            tell(Err(StartError::NotEntered(failure)));
             None
         }
         // Before this exit, the guest has reached nobody.
         Some(Ending::Exit(_)) if machine.has_refused_paging() => {
             vcpu.report();
-            tell(Err(CpuFailure::PagingRefused));
+            tell(Err(StartError::NotEntered(CpuFailure::PagingRefused)));
             None
         }
         first => {
@@ -173,59 +183,24 @@ fn run<C: Clock>(
     }
 }
 
-/// Makes the machine, in the order that KVM wants, and returns its CPU, about to execute the guest's first instruction.
-fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) -> Result<VcpuFd, StartError> {
-    // Both before the first vCPU: Intel's KVM uses them to run what the processor can't run as it is.
-    at(KvmStep::SetTssAddress, vm.set_tss_address(TSS_ADDRESS))?;
-    at(KvmStep::SetIdentityMapAddress, vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
-
-    // Before the interrupt controllers: with them in place, the kernel waits for a grace period when memory changes, which
-    // was measured to take 5 ms.
-    at(KvmStep::SetUserMemoryRegion, raw::add_memory(vm, memory))?;
-
-    // Before the vCPU, whose local APIC is otherwise made in the wrong place.
-    at(KvmStep::CreateIrqChip, vm.create_irq_chip())?;
-    // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
-    let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
-    at(KvmStep::CreatePit, vm.create_pit2(timer))?;
-    // It runs from the start, as on every PC, and all its counters as in the emulator: KVM's wait to be programmed otherwise.
-    let mut timer = at(KvmStep::GetPit, vm.get_pit2())?;
-    timer.channels.iter_mut().for_each(|counter| counter.mode = SQUARE_WAVE);
-    at(KvmStep::SetPit, vm.set_pit2(&timer))?;
-
-    let vcpu = at(KvmStep::CreateVcpu, vm.create_vcpu(0))?;
-    // Before the system registers: CPUID says which of their bits may be set.
-    at(KvmStep::SetCpuid, cpuid::set(&vcpu, cpu))?;
-    // A KVM that has other banks shows its own.
-    let _ = raw::set_machine_check_capabilities(&vcpu, MACHINE_CHECK_CAPABILITIES);
-    // So does one that does not let this be set.
-    let (index, data) = MISCELLANEOUS_FEATURES;
-    let register = kvm_msr_entry { index, data, ..Default::default() };
-    let _ = Msrs::from_entries(&[register]).map(|registers| vcpu.set_msrs(&registers));
-    let reset = at(KvmStep::GetSregs, vcpu.get_sregs())?;
-    at(KvmStep::SetSregs, vcpu.set_sregs(&registers::system(entry, &reset)))?;
-    at(KvmStep::SetRegs, vcpu.set_regs(&registers::general(entry)))?;
-    at(KvmStep::SetFpu, vcpu.set_fpu(&registers::fpu()))?;
-    Ok(vcpu)
-}
-
-/// Names the step that failed.
-fn at<T>(step: KvmStep, result: Result<T, kvm_ioctls::Error>) -> Result<T, StartError> {
-    result.map_err(|error| StartError::Kvm(step, error.into()))
-}
-
 /// Makes the signal that kicks a vCPU harmless. Its arrival alone ends `KVM_RUN`.
 fn register_kick_signal() -> Result<(), StartError> {
     extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
     register_signal_handler(SIGRTMIN(), nothing).map_err(|error| StartError::KickSignal(error.into()))
 }
 
-/// Brings the vCPU of `thread` back from the guest again and again, until the thread has seen that it is to end.
-fn kick_until_ended(thread: &JoinHandle<()>) {
-    while !thread.is_finished() {
-        // Fails only when the thread has just ended.
-        let _ = thread.kill(SIGRTMIN());
-        thread::sleep(KICK_INTERVAL);
+/// Brings the vCPU of `thread` back from the guest again and again, until the thread has seen that it is to end and let go of the
+/// other end of `told`.
+fn kick_until_ended<T>(thread: &JoinHandle<()>, told: &Receiver<T>) {
+    let mut patience = Duration::ZERO;
+    loop {
+        match told.recv_timeout(patience) {
+            Ok(_) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+            // Fails only when the thread has just ended.
+            Err(RecvTimeoutError::Timeout) => _ = thread.kill(SIGRTMIN()),
+        }
+        patience = KICK_INTERVAL;
     }
 }
 
@@ -272,10 +247,14 @@ impl Guest for KvmGuest {
     fn stop(&mut self) {
         self.requests.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            kick_until_ended(&thread);
+            kick_until_ended(&thread, &self.entered);
             // A panic in it has been reported as an outcome.
             let _ = thread.join();
         }
+    }
+
+    fn remains(&self) -> Option<Remains> {
+        Some(Remains::new(&self.vm, &self.memory))
     }
 }
 

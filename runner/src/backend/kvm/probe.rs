@@ -20,7 +20,7 @@ use stos_x86::segments::{Segment, Segments};
 use stos_x86::tasks::TSS_SIZE;
 
 use super::host::KvmProblem;
-use super::{cpuid, host, kick_until_ended, raw, register_kick_signal, registers};
+use super::{cpuid, host, kick_until_ended, maker, raw, register_kick_signal, registers};
 use crate::machine::{CpuModel, GuestMemory, Sharing};
 
 /// What the probe found instead of paging, an exception and the return from it.
@@ -98,8 +98,8 @@ fn prepare() -> Result<Probe, ProbeFailure> {
     let kvm = host::open_device().map_err(ProbeFailure::Problem)?;
     let vm = host::create_vm(&kvm).map_err(ProbeFailure::Problem)?;
     let enter = || -> Result<VcpuFd, kvm_ioctls::Error> {
-        vm.set_tss_address(super::TSS_ADDRESS)?;
-        vm.set_identity_map_address(super::IDENTITY_MAP_ADDRESS)?;
+        vm.set_tss_address(maker::TSS_ADDRESS)?;
+        vm.set_identity_map_address(maker::IDENTITY_MAP_ADDRESS)?;
         raw::add_memory(&vm, &memory)?;
         let vcpu = vm.create_vcpu(0)?;
         cpuid::set(&vcpu, CpuModel::Fixed)?;
@@ -171,7 +171,7 @@ fn run_with_patience(mut probe: Probe) -> Result<(), ProbeFailure> {
         Err(RecvTimeoutError::Disconnected) => Err(ProbeFailure::Lost),
     };
     stop.store(true, Ordering::Release);
-    kick_until_ended(&thread);
+    kick_until_ended(&thread, &receiver);
     result
 }
 

@@ -1,12 +1,18 @@
-//! The parts of KVM's interface that only unsafe code can use: memory slots, unions, and calls that no crate wraps.
+//! The parts of KVM's interface that only unsafe code can use: memory slots, unions, calls that no crate wraps, and a process that
+//! outlives this one.
 
-use std::{ptr, slice};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::{io, mem, ptr, slice};
 
 use kvm_bindings::{
     KVM_EXIT_IO, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVMIO, kvm_irqchip, kvm_pic_state,
     kvm_reinject_control, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{VcpuFd, VmFd};
+use libc::{c_int, c_void};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, chdir, getpid, pidfd_open};
 use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::{ioctl_io_nr, ioctl_iow_nr};
 
@@ -15,6 +21,9 @@ use crate::machine::GuestMemory;
 // KVM's api.rst, sections 4.72 and 4.104.
 ioctl_io_nr!(KVM_REINJECT_CONTROL, KVMIO, 0x71);
 ioctl_iow_nr!(KVM_X86_SETUP_MCE, KVMIO, 0x9c, u64);
+
+/// Bytes of stack of a process that only makes a few system calls.
+const STACK_SIZE: usize = 64 * 1024;
 
 /// Input pins of the I/O APIC.
 const IOAPIC_PINS: usize = 24;
@@ -103,4 +112,56 @@ pub fn set_machine_check_capabilities(vcpu: &VcpuFd, capabilities: u64) -> Resul
     // SAFETY: `vcpu` is a CPU. The kernel reads the number that this call takes, and keeps no reference to it.
     let result = unsafe { ioctl_with_ref(vcpu, KVM_X86_SETUP_MCE(), &capabilities) };
     if result == 0 { Ok(()) } else { Err(kvm_ioctls::Error::last()) }
+}
+
+/// Starts a process that holds `vm` and shares the memory of this one until this one has ended, and then ends. It has no other
+/// descriptors, takes no signals, and tells nobody. The thread that calls this has no descriptors afterwards.
+///
+/// # Errors
+/// When there can't be another process, and on Linux before 5.9, which lacks `close_range`.
+pub fn leave_behind(vm: &VmFd) -> io::Result<()> {
+    // For ever: the process that uses it ends after this one.
+    let end = pidfd_open(getpid(), PidfdFlags::empty())?.into_raw_fd();
+    let (first, second) = (end.min(vm.as_raw_fd()), end.max(vm.as_raw_fd()));
+    // Here and not in the other process, which would keep this one's standard output open for a moment longer than this one lives. The
+    // first gives this thread a table of its own (close_range(2)).
+    let others = [(second + 1, RawFd::MAX), (first + 1, second - 1), (0, first - 1)];
+    for (first, last) in others.into_iter().filter(|(first, last)| first <= last) {
+        // SAFETY: the caller needs them no more, and other threads have them still: their table is another.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_UNSHARE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    let stack = Box::leak(vec![0_u8; STACK_SIZE].into_boxed_slice()).as_mut_ptr_range().end;
+    // A signal handler must not run in two processes that share their memory.
+    // SAFETY: all bit patterns are valid sets, and the calls write only to these.
+    let before = unsafe {
+        let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    };
+    let end = Box::leak(Box::new(end));
+    // No signal for the parent: nobody waits for this child.
+    // SAFETY: the new process has a stack of its own that is never freed, aligned by the wrapper of the C library, and an argument that
+    // lives as long. It calls nothing that takes locks, allocates memory, or uses variables of a thread: it has those of this one.
+    let id = unsafe { libc::clone(wait_for_the_end, stack.cast(), libc::CLONE_VM, ptr::from_mut(end).cast()) };
+    let result = if id < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    // SAFETY: the set is the one from above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
+    result
+}
+
+/// What a process does that was left behind: waits until `end`, a process's descriptor, becomes readable (`pidfd_open(2)`).
+extern "C" fn wait_for_the_end(end: *mut c_void) -> c_int {
+    // SAFETY: `leave_behind` passes this, and neither frees it nor closes the descriptor. Naming the process can't fail, so it does not
+    // write the `errno` that both share.
+    let end = unsafe {
+        libc::prctl(libc::PR_SET_NAME, c"stos-run-end".as_ptr());
+        BorrowedFd::borrow_raw(*end.cast::<RawFd>())
+    };
+    // A folder that is in use can't be unmounted.
+    let _ = chdir("/");
+    while poll(&mut [PollFd::from_borrowed_fd(end, PollFlags::IN)], None) == Err(Errno::INTR) {}
+    0
 }

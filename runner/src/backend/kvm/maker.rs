@@ -1,0 +1,137 @@
+//! Puts a machine together on the thread that becomes its vCPU, while the image is still being read.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
+use kvm_ioctls::{VcpuFd, VmFd};
+use stos_x86::registers::EntryState;
+
+use super::{cpuid, raw, registers};
+use crate::backend::{KvmStep, StartError};
+use crate::machine::{CpuModel, GuestMemory};
+use crate::timings::{Step, Timings};
+
+/// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
+/// lie above all guest memory, where QEMU puts them, too.
+pub const TSS_ADDRESS: usize = 0xfffb_d000;
+/// One more page (KVM's api.rst, section 4.84), just below.
+pub const IDENTITY_MAP_ADDRESS: u64 = 0xfffb_c000;
+/// Mode 3 of the 8254: the whole count again and again, here the longest, 18.2 times a second.
+const SQUARE_WAVE: u8 = 3;
+/// `IA32_MCG_CAP`: ten banks and a control register (bit 8), as the emulator has it. Recovery by software (bit 24), which that has,
+/// too, is not there on AMD's hosts.
+const MACHINE_CHECK_CAPABILITIES: u64 = 0x10a;
+/// `IA32_MISC_ENABLE` and its value, as the emulator has it: fast strings (bit 0).
+const MISCELLANEOUS_FEATURES: (u32, u64) = (0x1a0, 1);
+
+/// What is done with a CPU in its entry state, or without one.
+pub type Work = Box<dyn FnOnce(Result<VcpuFd, StartError>) + Send>;
+
+/// A machine on KVM that has no guest yet.
+#[derive(Debug)]
+pub enum KvmMachine {
+    /// It has nothing in it.
+    Empty(VmFd),
+    /// It is being put together.
+    InTheMaking(Maker),
+}
+
+impl KvmMachine {
+    /// Begins to make it, if that was not done before.
+    pub(in crate::backend) fn make(
+        self,
+        memory: &Arc<GuestMemory>,
+        entry: &EntryState,
+        cpu: CpuModel,
+        timings: &Timings,
+    ) -> Maker {
+        match self {
+            Self::Empty(vm) => Maker::begin(vm, Arc::clone(memory), entry.clone(), cpu, timings.clone()),
+            Self::InTheMaking(maker) => maker,
+        }
+    }
+}
+
+/// A machine in the making. Dropping it drops the machine.
+#[derive(Debug)]
+pub struct Maker {
+    /// The machine.
+    pub vm: Arc<VmFd>,
+    work: Sender<Work>,
+    thread: io::Result<JoinHandle<()>>,
+}
+
+impl Maker {
+    /// Begins to make a machine of `vm` with a CPU of this model, which is to enter `memory` at `entry`. What `memory` holds does not
+    /// matter yet.
+    pub fn begin(vm: VmFd, memory: Arc<GuestMemory>, entry: EntryState, cpu: CpuModel, timings: Timings) -> Self {
+        let vm = Arc::new(vm);
+        let (work, wanted) = channel::<Work>();
+        let made = Arc::clone(&vm);
+        let body = move || {
+            let vcpu = assemble(&made, &memory, &entry, cpu);
+            timings.mark(Step::Assembled);
+            // Nobody has work when the image turns out to be damaged.
+            if let Ok(work) = wanted.recv() {
+                work(vcpu);
+            }
+        };
+        let thread = thread::Builder::new().name("vcpu".to_owned()).spawn(body);
+        Self { vm, work, thread }
+    }
+
+    /// Has `work` done on the thread of the CPU, once that is there.
+    ///
+    /// # Errors
+    /// When there is no thread.
+    pub fn finish(self, work: Work) -> io::Result<JoinHandle<()>> {
+        let thread = self.thread?;
+        // Fails only when it has panicked, and then nobody tells of the work.
+        let _ = self.work.send(work);
+        Ok(thread)
+    }
+}
+
+/// Makes the machine, in the order that KVM wants, and returns its CPU, about to execute the guest's first instruction.
+fn assemble(vm: &VmFd, memory: &GuestMemory, entry: &EntryState, cpu: CpuModel) -> Result<VcpuFd, StartError> {
+    // Both before the first vCPU: Intel's KVM uses them to run what the processor can't run as it is.
+    at(KvmStep::SetTssAddress, vm.set_tss_address(TSS_ADDRESS))?;
+    at(KvmStep::SetIdentityMapAddress, vm.set_identity_map_address(IDENTITY_MAP_ADDRESS))?;
+
+    // Before the interrupt controllers: with them in place, the kernel waits for a grace period when memory changes, which
+    // was measured to take 5 ms.
+    at(KvmStep::SetUserMemoryRegion, raw::add_memory(vm, memory))?;
+
+    // Before the vCPU, whose local APIC is otherwise made in the wrong place.
+    at(KvmStep::CreateIrqChip, vm.create_irq_chip())?;
+    // The flag has the kernel answer port 0x61 as well; guests use it to measure the timer.
+    let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+    at(KvmStep::CreatePit, vm.create_pit2(timer))?;
+    // It runs from the start, as on every PC, and all its counters as in the emulator: KVM's wait to be programmed otherwise.
+    let mut timer = at(KvmStep::GetPit, vm.get_pit2())?;
+    timer.channels.iter_mut().for_each(|counter| counter.mode = SQUARE_WAVE);
+    at(KvmStep::SetPit, vm.set_pit2(&timer))?;
+
+    let vcpu = at(KvmStep::CreateVcpu, vm.create_vcpu(0))?;
+    // Before the system registers: CPUID says which of their bits may be set.
+    at(KvmStep::SetCpuid, cpuid::set(&vcpu, cpu))?;
+    // A KVM that has other banks shows its own.
+    let _ = raw::set_machine_check_capabilities(&vcpu, MACHINE_CHECK_CAPABILITIES);
+    // So does one that does not let this be set.
+    let (index, data) = MISCELLANEOUS_FEATURES;
+    let register = kvm_msr_entry { index, data, ..Default::default() };
+    let _ = Msrs::from_entries(&[register]).map(|registers| vcpu.set_msrs(&registers));
+    let reset = at(KvmStep::GetSregs, vcpu.get_sregs())?;
+    at(KvmStep::SetSregs, vcpu.set_sregs(&registers::system(entry, &reset)))?;
+    at(KvmStep::SetRegs, vcpu.set_regs(&registers::general(entry)))?;
+    at(KvmStep::SetFpu, vcpu.set_fpu(&registers::fpu()))?;
+    Ok(vcpu)
+}
+
+/// Names the step that failed.
+fn at<T>(step: KvmStep, result: Result<T, kvm_ioctls::Error>) -> Result<T, StartError> {
+    result.map_err(|error| StartError::Kvm(step, error.into()))
+}
