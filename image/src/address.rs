@@ -105,6 +105,49 @@ impl fmt::Display for GuestRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// An address, often at an edge.
+    fn any_address() -> impl Strategy<Value = u64> {
+        let edge = (0..64_u32, -2..=2_i64).prop_map(|(bit, step)| (1_u64 << bit).wrapping_add_signed(step));
+        prop_oneof![any::<u64>(), any::<u32>().prop_map(u64::from), edge]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_rounded_up_is_the_next_multiple_or_does_not_fit(value in any_address(), alignment in any_address()) {
+            let alignment = alignment.max(1);
+            let wide = u128::from(value).div_ceil(alignment.into()) * u128::from(alignment);
+            prop_assert_eq!(align_up(value, alignment), u64::try_from(wide).ok());
+        }
+
+        #[test]
+        fn ranges_end_where_they_would_with_more_bits(
+            (start, size) in (any_address(), any_address()),
+            (other_start, other_size) in (any_address(), any_address()),
+        ) {
+            let (range, other) = (GuestRange::new(start, size), GuestRange::new(other_start, other_size));
+            let wide = |range: GuestRange| u128::from(range.start.0) + u128::from(range.size);
+            prop_assert_eq!(range.checked_end().map(u128::from), Some(wide(range)).filter(|&end| end <= u64::MAX.into()));
+            prop_assert_eq!(range.ends_within(other_start), wide(range) <= u128::from(other_start));
+            // The end of a range past 2^64 is told as the largest address.
+            let end = |range| wide(range).min(u64::MAX.into());
+            prop_assert_eq!(u128::from(range.end()), end(range));
+            let contains = start <= other_start && u128::from(other_start) < end(range);
+            prop_assert_eq!(range.contains(other_start), contains);
+            let overlaps = u128::from(start) < end(other) && u128::from(other_start) < end(range);
+            prop_assert_eq!(range.overlaps(other), overlaps);
+        }
+
+        #[test]
+        fn pages_hold_any_range_that_lies_in_the_32_bit_space_and_no_page_more(start: u32, size in 0..=1_u64 << 32) {
+            let range = GuestRange::new(start.into(), size);
+            let pages = range.pages();
+            prop_assert!(pages.start.0 <= range.start.0 && range.end() <= pages.end());
+            prop_assert!(range.start.0 - pages.start.0 < PAGE_SIZE && pages.end() - range.end() < PAGE_SIZE);
+            prop_assert!(pages.start.is_page_aligned() && pages.size.is_multiple_of(PAGE_SIZE));
+        }
+    }
 
     #[test]
     fn pages_hold_every_byte_of_a_range_and_no_page_more() {

@@ -48,3 +48,30 @@ impl Layout {
         Some(Self { metadata, symbols, inputs, block_digests, block_digests_size, payload, end })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{INPUTS_LIMIT, METADATA_LIMIT, PAYLOAD_LIMIT, SYMBOLS_LIMIT};
+
+    #[test]
+    fn at_every_edge_sections_lie_where_they_would_with_more_bits() {
+        let edges = |limit: u64| [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, limit - 1, limit, 1 << 63, u64::MAX];
+        let up = |value: u128| value.div_ceil(PAGE_SIZE.into()) * u128::from(PAGE_SIZE);
+        for metadata in edges(METADATA_LIMIT) {
+            for symbols in edges(SYMBOLS_LIMIT) {
+                for inputs in edges(INPUTS_LIMIT) {
+                    for payload in edges(PAYLOAD_LIMIT) {
+                        let [m, s, i, p] = [metadata, symbols, inputs, payload].map(u128::from);
+                        let digests = up(up(up(4096 + m) + s) + i);
+                        let start = up(digests + p.div_ceil(65536) * 32);
+                        let expected = u64::try_from(start + p).ok().map(|end| (digests, start, end));
+                        let found = Layout::new(metadata, symbols, inputs, payload).ok();
+                        let found = found.map(|found| (found.block_digests.into(), found.payload.into(), found.end));
+                        assert_eq!(found, expected, "{metadata:#x} {symbols:#x} {inputs:#x} {payload:#x}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -107,6 +107,7 @@ fn entry(address: u64, read: &mut impl FnMut(u64) -> Option<u32>) -> Option<u64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     /// Memory of 64 KiB with these words.
@@ -137,6 +138,57 @@ mod tests {
         assert_eq!(walk(0x1000), WalkEnd::NotPresent, "pointer 0 is not present");
         assert_eq!(walk(0xc040_0000), WalkEnd::OutsideMemory(0x2_0000));
         assert_eq!(Pae::new(0x1_0000).walk(0x4000_0000, memory(&[])), WalkEnd::OutsideMemory(0x1_0008));
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_ends_where_the_manual_says_for_any_entries(
+            (cr3, address) in any::<(u32, u32)>(),
+            (pointer, directory, page) in any::<(u64, u64, u64)>(),
+            present in 0..8_u64,
+            may_be_loaded: bool,
+        ) {
+            let pointer = pointer & !1 & if may_be_loaded { !RESERVED } else { !0 } | present & 1;
+            let (directory, page) = (directory & !1 | present >> 1 & 1, page & !1 | present >> 2);
+            let frame = |entry: u64| entry % (1 << 52) / 0x1000 * 0x1000;
+            let linear = u64::from(address);
+            // Where each entry is looked for, and what is there, the last one first.
+            let mut steps = vec![
+                (frame(directory) + linear / 0x1000 % 512 * 8, page),
+                (frame(pointer) + linear / 0x20_0000 % 512 * 8, directory),
+            ];
+            let table = u64::from(cr3) / 32 * 32;
+            // Tables that lie where the pointers are would be read as these.
+            let lies_there = |place: u64| place + 8 > table && place < table + 32;
+            prop_assume!(!lies_there(steps[0].0) && !lies_there(steps[1].0));
+            let read = |at: u64| {
+                if (table..table + 32).contains(&at) {
+                    let value = if (at - table) / 8 == linear >> 30 { pointer } else { 0 };
+                    return u32::try_from(value >> (8 * (at % 8)) & 0xffff_ffff).ok();
+                }
+                let &(place, value) = steps.last().unwrap();
+                assert_eq!(at / 8 * 8, place);
+                if at % 8 == 4 {
+                    steps.pop();
+                }
+                u32::try_from(value >> (8 * (at % 8)) & 0xffff_ffff).ok()
+            };
+            let found = Pae::new(cr3).walk(address, read);
+            let mapped = |physical, entries: u64| {
+                let access = Access { writable: entries & 2 != 0, user: entries & 4 != 0 };
+                WalkEnd::Mapped(Translation { physical, access, page_size: None })
+            };
+            let expected = if pointer & 1 == 0 || pointer & RESERVED != 0 || directory & 1 == 0 {
+                WalkEnd::NotPresent
+            } else if directory & 0x80 != 0 {
+                mapped(frame(directory) / 0x20_0000 * 0x20_0000 + linear % 0x20_0000, directory)
+            } else if page & 1 == 0 {
+                WalkEnd::NotPresent
+            } else {
+                mapped(frame(page) + linear % 0x1000, directory & page)
+            };
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -256,6 +256,41 @@ mod tests {
 
     proptest! {
         #[test]
+        fn mappings_anywhere_lead_from_their_first_byte_to_their_last_and_nowhere_else(
+            (start, physical) in any::<(u32, u32)>(), pages in 1..1500_u32, at_end in 0..4_u8, is_big: bool,
+        ) {
+            let page_size = if is_big { PageSize::Big } else { PageSize::Small };
+            let bytes = page_size.bytes();
+            let size = u64::from(pages) * u64::from(bytes);
+            let last = |at_end: bool, start: u32| {
+                if at_end { u32::try_from((1_u64 << 32).saturating_sub(size)).unwrap_or(0) } else { start / bytes * bytes }
+            };
+            let (start, physical) = (last(at_end & 1 != 0, start), last(at_end & 2 != 0, physical));
+            let fits = [start, physical].into_iter().all(|start| u64::from(start) + size <= 1 << 32);
+            let mapping = Mapping { page_size, ..small(start, size, physical, Access::KERNEL) };
+            let space = AddressSpace::new(vec![mapping]);
+            prop_assert_eq!(space.is_ok(), fits);
+            let Ok(space) = space else { return Ok(()) };
+            let built = space.build(0x8000);
+            let (directory, tables) = (words(&built.directory), words(&built.tables));
+            let read = |address: u64| {
+                let (words, start) = if address < 0x8000 { (&directory, 0x1000) } else { (&tables, 0x8000) };
+                words.get(usize::try_from(address - start).unwrap() / 4).copied()
+            };
+            let last = u32::try_from(u64::from(start) + size - 1).unwrap();
+            for (address, is_inside) in [
+                (Some(start), true), (Some(last), true), (start.checked_add(bytes - 1), true),
+                (start.checked_sub(1), false), (last.checked_add(1), false),
+            ] {
+                let Some(address) = address else { continue };
+                let expected = is_inside.then(|| u64::from(physical) + u64::from(address) - u64::from(start));
+                prop_assert_eq!(space.translate(address).map(|(physical, _)| u64::from(physical)), expected);
+                let walk = TwoLevel::new(0x1000, crate::registers::CR4_PSE).walk(address, read);
+                prop_assert_eq!(walk.translation().map(|to| to.physical), expected);
+            }
+        }
+
+        #[test]
         fn the_tables_lead_where_the_mappings_say(mappings in any_mappings(), offset in 0..0x1000_u32) {
             const DIRECTORY: u32 = 0x1000;
             const TABLES: u32 = 0x8000;

@@ -126,7 +126,64 @@ fn entry_address(table: u32, index: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    /// Where an address leads to with these entries, by the manual's tables 4-3 to 4-6.
+    fn expected(address: u32, directory: u32, page: u32, has_big_pages: bool) -> Option<(u64, bool, bool)> {
+        let (address, d, p) = (u64::from(address), u64::from(directory), u64::from(page));
+        if d & 1 == 0 {
+            None
+        } else if d & 0x80 != 0 && has_big_pages {
+            let high = (d / 0x2000 % 0x100) * 0x1_0000_0000;
+            Some((high + d / 0x40_0000 * 0x40_0000 + address % 0x40_0000, d & 2 != 0, d & 4 != 0))
+        } else if p & 1 == 0 {
+            None
+        } else {
+            Some((p / 0x1000 * 0x1000 + address % 0x1000, d & p & 2 != 0, d & p & 4 != 0))
+        }
+    }
+
+    /// The same by a walk, which must look for each entry where it is and nowhere else.
+    fn walked(cr3: u32, address: u32, directory: u32, page: u32, has_big_pages: bool) -> Option<(u64, bool, bool)> {
+        let first = u64::from(cr3) / 0x1000 * 0x1000 + u64::from(address) / 0x40_0000 * 4;
+        let second = u64::from(directory) / 0x1000 * 0x1000 + u64::from(address) / 0x1000 % 0x400 * 4;
+        let mut steps = [(second, page), (first, directory)].to_vec();
+        let read = |at| {
+            let (place, word) = steps.pop().unwrap();
+            assert_eq!(at, place);
+            Some(word)
+        };
+        let found = TwoLevel::new(cr3, if has_big_pages { CR4_PSE } else { 0 }).walk(address, read).translation();
+        found.map(|found| (found.physical, found.access.writable, found.access.user))
+    }
+
+    #[test]
+    fn every_bit_of_both_entries_is_taken_as_the_manual_has_it() {
+        for low in 0..0x2000_u32 {
+            for (high, page, address) in [(0, 0xffff_f000, u32::MAX), (0x7fc0_0000, 0x8000_0ff8, 0x8012_3456)] {
+                for page in (0..8).map(|bits| page | bits) {
+                    for has_big_pages in [false, true] {
+                        let found = walked(0x1000, address, high | low, page, has_big_pages);
+                        assert_eq!(found, expected(address, high | low, page, has_big_pages), "{low:#x} {page:#x}");
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_ends_where_the_manual_says_for_any_entries(
+            (cr3, address, directory, page, has_big_pages) in any::<(u32, u32, u32, u32, bool)>(),
+        ) {
+            for present in [0, 1] {
+                let (directory, page) = (directory | 1, page & !1 | present);
+                let found = walked(cr3, address, directory, page, has_big_pages);
+                prop_assert_eq!(found, expected(address, directory, page, has_big_pages));
+            }
+        }
+    }
 
     /// Memory of 16 MiB with these words.
     fn memory(words: &[(u64, u32)]) -> impl Fn(u64) -> Option<u32> {

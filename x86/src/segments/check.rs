@@ -135,4 +135,27 @@ mod tests {
         assert!(narrow.holds(0xfffc, 4) && !narrow.holds(0xfffd, 4));
         assert_eq!((Descriptor(CODE).access(), Descriptor(DATA).access()), ((true, false), (true, true)));
     }
+
+    #[test]
+    fn at_every_edge_a_segment_holds_what_its_first_and_last_offsets_say() {
+        const OFFSETS: [u32; 9] = [0, 0xfff, 0x1000, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0000, 0xffff_efff, u32::MAX];
+        for limit in [0_u64, 1, 0xfe, 0xff, 0x100, 0xfff, 0x1000, 0xfffe, 0xffff, 0xf_fffe, 0xf_ffff] {
+            // Type, S, D/B and G; the rest changes nothing.
+            for flags in 0..1_u64 << 7 {
+                let high = flags & 0x1f | flags >> 5 << 14;
+                let descriptor = Descriptor(limit & 0xffff | limit >> 16 << 48 | high << 40);
+                let last = if flags >> 6 == 1 { limit << 12 | 0xfff } else { limit };
+                let expands_down = flags & 0b1_1100 == 0b1_0100;
+                let end = if flags >> 5 & 1 == 1 { 0xffff_ffff } else { 0xffff };
+                let (first, last) = if expands_down { (last + 1, end) } else { (0, last) };
+                let steps =
+                    OFFSETS.into_iter().flat_map(|offset| (-3..=3).map(move |step| offset.wrapping_add_signed(step)));
+                for (offset, size) in steps.flat_map(|offset| [1, 2, 4, 8, u32::MAX].map(|size| (offset, size))) {
+                    let (from, to) = (u64::from(offset), u64::from(offset) + u64::from(size) - 1);
+                    let expected = first <= from && to <= last;
+                    assert_eq!(descriptor.holds(offset, size), expected, "{descriptor:x?} {offset:#x} {size}");
+                }
+            }
+        }
+    }
 }

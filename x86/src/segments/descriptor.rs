@@ -209,6 +209,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_limit_is_decoded_in_bytes_and_in_pages() {
+        for limit in 0..=Descriptor::LARGEST_IN_BYTES {
+            let raw = u64::from(limit & 0xffff) | u64::from(limit >> 16) << 48;
+            assert_eq!(Descriptor(raw | 0xff << 40).limit(), limit);
+            assert_eq!(u64::from(Descriptor(raw | 1 << 55).limit()) + 1, (u64::from(limit) + 1) * 4096);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_segment_comes_back_from_its_descriptor(base: u32, pages in 0_u32..=0xf_ffff, access in 0_u16..0x100) {
