@@ -76,3 +76,47 @@ impl Placer {
         u32::try_from(start).ok().filter(|_| fits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::Span;
+    use proptest::prelude::*;
+
+    /// An address up to 4 GiB, often near one of its ends.
+    fn any_end() -> impl Strategy<Value = u64> {
+        prop_oneof![0..=1_u64 << 32, (1_u64 << 32) - 0x2000..=1 << 32, 0..0x2000_u64]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_placed_anywhere_is_aligned_free_and_within_memory(
+            (end, kernel_end) in (any_end(), any::<u32>()),
+            taken in proptest::collection::vec((any::<u32>(), any_end()), 0..6),
+            (size, shift) in (any_end(), 0..32_u32),
+        ) {
+            let alignment = 1_u32 << shift;
+            let reserved: Vec<GuestRange> =
+                taken.into_iter().map(|(start, size)| GuestRange::new(start.into(), size)).collect();
+            let placer = Placer {
+                low: BOOT_STACK_END.into(),
+                high: kernel_end.into(),
+                end: Located::new(end, Span::default()),
+                reserved: Vec::new(),
+            };
+            let mut placer = placer.around(reserved.clone());
+            let Ok(size) = usize::try_from(size) else { return Ok(()) };
+            if let Ok(start) = placer.high(size, alignment, "it") {
+                let place = GuestRange::new(start.into(), size as u64);
+                prop_assert!(start.is_multiple_of(alignment) && start >= kernel_end && place.ends_within(end));
+                prop_assert!(size == 0 || !reserved.iter().any(|taken| taken.size > 0 && taken.overlaps(place)));
+                prop_assert_eq!(placer.high, place.end());
+            } else {
+                // Nor would the first byte behind everything have done.
+                let last = reserved.iter().map(|taken| taken.end()).fold(kernel_end.into(), u64::max);
+                let start = align_up(last, alignment.into()).unwrap();
+                prop_assert!(u32::try_from(start).is_err() || !GuestRange::new(start, size as u64).ends_within(end));
+            }
+        }
+    }
+}
