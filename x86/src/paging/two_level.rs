@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_of_both_entries_is_taken_as_the_manual_has_it() {
+    fn every_low_bit_of_the_directory_and_the_rights_of_the_table_are_taken_as_the_manual_has_them() {
         for low in 0..0x2000_u32 {
             for (high, page, address) in [(0, 0xffff_f000, u32::MAX), (0x7fc0_0000, 0x8000_0ff8, 0x8012_3456)] {
                 for page in (0..8).map(|bits| page | bits) {
