@@ -12,6 +12,12 @@ pub const PAGE_SIZE: u64 = 4096;
 #[allow(clippy::cast_possible_truncation, reason = "4096 fits every usize that std supports")]
 pub(crate) const PAGE: usize = PAGE_SIZE as usize;
 
+/// True for bytes of which none is other than zero: pages of such are not stored.
+pub(crate) fn is_zero(page: &[u8]) -> bool {
+    // One comparison: a search for a byte that is not zero takes them one by one.
+    page.chunks(PAGE).all(|page| page == &[0; PAGE][..page.len()])
+}
+
 /// Rounds `value` up to the next multiple of `alignment`, or `None` when that does not fit.
 pub const fn align_up(value: u64, alignment: u64) -> Option<u64> {
     value.checked_next_multiple_of(alignment)

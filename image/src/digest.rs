@@ -1,10 +1,8 @@
-//! SHA-256 digests: the type, its text form, and the parallel digests of payload blocks.
+//! SHA-256 digests: the type, its text form, and the digests of payload blocks.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
-use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use wincode::{SchemaRead, SchemaWrite};
@@ -85,30 +83,16 @@ impl FromStr for Digest {
     }
 }
 
-/// The digest of each [`BLOCK_SIZE`] run of `payload`, computed on all cores; the result does not depend on their number.
-pub(crate) fn block_digests(payload: &[u8]) -> Vec<Digest> {
+/// The digest of each [`BLOCK_SIZE`] run of `payload`.
+pub(crate) fn block_digests(payload: &[u8]) -> impl Iterator<Item = Digest> {
     #[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
     const SIZE: usize = BLOCK_SIZE as usize;
-    if payload.len() > SIZE && threads_can_be_had() {
-        payload.par_chunks(SIZE).map(Digest::of).collect()
-    } else {
-        payload.chunks(SIZE).map(Digest::of).collect()
-    }
+    payload.chunks(SIZE).map(Digest::of)
 }
 
 /// The block digests section: the digests, one after another.
 pub(crate) fn section_of(digests: &[Digest]) -> Vec<u8> {
     digests.iter().flat_map(|digest| digest.0).collect()
-}
-
-/// False where the system grants this process no more threads; rayon would panic at the first use of its pool.
-fn threads_can_be_had() -> bool {
-    static POOL: OnceLock<bool> = OnceLock::new();
-    *POOL.get_or_init(|| {
-        let built = rayon::ThreadPoolBuilder::new().build_global();
-        // It is an error, too, that somebody else has built the pool; then there is one.
-        built.is_ok() || built.is_err_and(|error| std::error::Error::source(&error).is_none())
-    })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct ImageFacts {
     pub(crate) file_size: u64,
     pub(crate) metadata: Metadata,
     pub(crate) symbols: Symbols,
-    pub(crate) kept: Vec<u8>,
+    pub(crate) kept: Option<Vec<u8>>,
 }
 
 impl ImageFacts {
@@ -53,13 +53,15 @@ impl ImageFacts {
         &self.symbols
     }
 
-    /// The inputs section: bytes of inputs that guest memory does not hold. [`Content::Kept`] says which are whose.
-    pub fn kept(&self) -> &[u8] {
-        &self.kept
+    /// The inputs section: bytes of inputs that guest memory does not hold. [`Content::Kept`] says which are whose. `None` when
+    /// it was [passed over](crate::ParsedImage::parse_without_inputs).
+    pub fn kept(&self) -> Option<&[u8]> {
+        self.kept.as_deref()
     }
 }
 
-/// An image of which every byte was checked. Only [`ParsedImage::verify`](crate::ParsedImage::verify) makes one, so a function
+/// An image of which every byte was checked, other than those of an inputs section that was passed over and that nobody can have
+/// from here. Only [`ParsedImage::verify`](crate::ParsedImage::verify) makes one, so a function
 /// that takes it can rely on the guest memory that was filled on the way; what an image says about itself is no proof of that:
 ///
 /// ```compile_fail,E0308
@@ -102,7 +104,8 @@ impl VerifiedImage {
     ///
     /// # Errors
     /// [`ImageError::InputDiffers`] when what was written is not what the digest of `input` stands for: the image says where
-    /// the content is, and may be wrong about it. [`ImageError::Io`] when `sink` fails.
+    /// the content is, and may be wrong about it; or when a part is kept and the inputs section was passed over. [`ImageError::Io`]
+    /// when `sink` fails.
     pub fn rebuild(
         &self,
         input: &Input,
@@ -124,7 +127,10 @@ impl VerifiedImage {
                         start += size;
                     }
                 }
-                Content::Kept { offset, size } => put(slice_of(self.kept(), offset, size).unwrap_or_default())?,
+                Content::Kept { offset, size } => {
+                    let kept = self.kept().and_then(|kept| slice_of(kept, offset, size));
+                    put(kept.unwrap_or_default())?;
+                }
             }
         }
         if Digest(digest.finalize().into()) == input.digest {

@@ -34,7 +34,8 @@
 //! # Use
 //! [`Image::assemble`] writes, [`ParsedImage::parse`] reads. A tool that only wants to know what an image says about itself is
 //! done then: [`ParsedImage::facts`] has it, checked against the image id and against all rules. One that uses guest memory
-//! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right.
+//! calls [`ParsedImage::verify`], which reads the payload and gives a [`VerifiedImage`] when all of it is right. One that has no
+//! use for the files that the image was built from begins with [`ParsedImage::parse_without_inputs`].
 //!
 //! ```
 //! use stos_image::{Description, Image, MemoryChunk, ParsedImage, RunDefaults, Symbols};
@@ -90,6 +91,7 @@ mod input;
 mod layout;
 mod limits;
 mod metadata;
+mod pipeline;
 mod reader;
 mod region;
 mod symbols;

@@ -1,9 +1,9 @@
 //! Reads images that nobody vouches for. Bytes become a [`ParsedImage`] when everything before the payload is right, and a
 //! [`VerifiedImage`] when every byte of the payload is, too.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr};
+use crate::address::{GuestRange, PAGE, PAGE_SIZE, PhysAddr, is_zero};
 use crate::digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, block_digests};
 use crate::error::{BlockOwners, ImageError};
 use crate::facts::{ImageFacts, VerifiedImage};
@@ -11,11 +11,14 @@ use crate::header::{Header, HeaderPage, MAGIC};
 use crate::layout::Layout;
 use crate::limits::broken;
 use crate::metadata::Metadata;
+use crate::pipeline::{RUN_SIZE, each_run};
 use crate::symbols::Symbols;
 use crate::wire;
 
-/// Bytes of payload that are read and verified at a time: enough blocks to keep every core busy.
-const BATCH_SIZE: u64 = 64 * BLOCK_SIZE;
+/// Bytes that room is made for at a time: memory is taken as bytes arrive, not as the file claims them.
+const STEP: u64 = 1 << 20;
+
+const _: () = assert!(RUN_SIZE.is_multiple_of(BLOCK_SIZE));
 
 /// Most regions of a damaged block that a message names.
 const OWNERS_NAMED: usize = 32;
@@ -36,24 +39,47 @@ impl<R: Read> ParsedImage<R> {
     /// # Errors
     /// Every variant of [`ImageError`] other than [`ImageError::BlockDamaged`], [`ImageError::ZeroPage`],
     /// [`ImageError::TrailingBytes`] and [`ImageError::Overlap`].
-    pub fn parse(mut source: R) -> Result<Self, ImageError> {
+    pub fn parse(source: R) -> Result<Self, ImageError> {
+        Self::parse_with(source, |source, header, layout| {
+            let (start, end) = (layout.inputs, layout.block_digests);
+            read_section(source, "inputs", start, end, header.inputs_size.get(), Digest(header.inputs_digest)).map(Some)
+        })
+    }
+
+    /// As [`ParsedImage::parse`], for whoever has no use for the inputs section: it is passed over where `source` can do that, and
+    /// neither kept nor checked, so that [`ImageFacts::kept`] has nothing of it.
+    ///
+    /// # Errors
+    /// As [`ParsedImage::parse`].
+    pub fn parse_without_inputs(source: R) -> Result<Self, ImageError>
+    where
+        R: Seek,
+    {
+        Self::parse_with(source, |source, _, layout| {
+            let (start, end) = (layout.inputs, layout.block_digests);
+            if start < end {
+                pass_over(source, "inputs", start, end)?;
+            }
+            Ok(None)
+        })
+    }
+
+    fn parse_with(
+        mut source: R,
+        read_inputs: impl FnOnce(&mut R, &Header, &Layout) -> Result<Option<Vec<u8>>, ImageError>,
+    ) -> Result<Self, ImageError> {
         let page = read_header_page(&mut source)?;
         let (header, layout) = Header::from_page(&page)?;
-        let mut section =
-            |name, start, end, size, digest| read_section(&mut source, name, start, end, size, Digest(digest));
-        let metadata =
-            section("metadata", layout.metadata, layout.symbols, header.metadata_size.get(), header.metadata_digest)?;
-        let symbols =
-            section("symbols", layout.symbols, layout.inputs, header.symbols_size.get(), header.symbols_digest)?;
-        let kept =
-            section("inputs", layout.inputs, layout.block_digests, header.inputs_size.get(), header.inputs_digest)?;
-        let digests = section(
-            "block digests",
-            layout.block_digests,
-            layout.payload,
-            layout.block_digests_size,
-            header.block_digests_digest,
-        )?;
+        let section = |source: &mut R, name, start, end, size, digest| {
+            read_section(source, name, start, end, size, Digest(digest))
+        };
+        let (start, end, size) = (layout.metadata, layout.symbols, header.metadata_size.get());
+        let metadata = section(&mut source, "metadata", start, end, size, header.metadata_digest)?;
+        let (start, end, size) = (layout.symbols, layout.inputs, header.symbols_size.get());
+        let symbols = section(&mut source, "symbols", start, end, size, header.symbols_digest)?;
+        let kept = read_inputs(&mut source, &header, &layout)?;
+        let (start, end, size) = (layout.block_digests, layout.payload, layout.block_digests_size);
+        let digests = section(&mut source, "block digests", start, end, size, header.block_digests_digest)?;
 
         let metadata: Metadata = wire::decode("metadata", &metadata)?;
         metadata.check(header.payload_size.get(), header.inputs_size.get())?;
@@ -81,41 +107,101 @@ impl<R: Read> ParsedImage<R> {
     /// [`ImageError::BlockDamaged`] names the damaged block and the regions in it; [`ImageError::Truncated`],
     /// [`ImageError::TrailingBytes`], [`ImageError::ZeroPage`] and [`ImageError::Io`], which is also what an error of
     /// `place` becomes.
-    pub fn verify(
-        mut self,
-        mut place: impl FnMut(PhysAddr, &[u8]) -> io::Result<()>,
+    pub fn verify(self, mut place: impl FnMut(PhysAddr, &[u8]) -> io::Result<()>) -> Result<VerifiedImage, ImageError> {
+        self.check_payload(|_, _| Ok(()), |address, run| place(address, run))
+    }
+
+    /// As [`ParsedImage::verify`], but `place` is called on several threads, in any order, where the payload is large. What goes on
+    /// is asked on this one, now and then: an error of `go_on` ends it.
+    ///
+    /// # Errors
+    /// As [`ParsedImage::verify`].
+    pub fn verify_in_any_order(
+        self,
+        place: impl Fn(PhysAddr, &[u8]) -> io::Result<()> + Sync,
+        mut go_on: impl FnMut() -> io::Result<()>,
     ) -> Result<VerifiedImage, ImageError> {
-        let size = self.layout.end - self.layout.payload;
-        let mut cursor = ExtentCursor::new(&self.facts.metadata.extents);
-        let mut buffer = Vec::new();
-        let mut done = 0;
-        while done < size {
-            let batch = BATCH_SIZE.min(size - done);
-            buffer.clear();
-            let start = self.layout.payload + done;
-            read_exactly(&mut self.source, "payload", start, batch, self.layout.end, &mut buffer)?;
-            self.check_blocks(&buffer, done)?;
-            let mut rest = &buffer[..];
-            while !rest.is_empty() {
-                let (address, run) = cursor.take(&mut rest);
-                if let Some(page) = run.chunks(PAGE).position(|page| page.iter().all(|&byte| byte == 0)) {
-                    return Err(ImageError::ZeroPage { page: PhysAddr(address.0 + page as u64 * PAGE_SIZE) });
-                }
-                place(address, run)?;
-            }
-            done += batch;
-        }
-        if self.source.take(1).read_to_end(&mut buffer)? != 0 {
-            return Err(ImageError::TrailingBytes { expected: self.layout.end });
+        self.check_payload(place, |_, _| go_on())
+    }
+
+    /// Reads and checks the payload. Checked bytes are handed to `at_once` on any thread, then in order to `in_order` on this one.
+    fn check_payload(
+        mut self,
+        at_once: impl Fn(PhysAddr, &[u8]) -> io::Result<()> + Sync,
+        mut in_order: impl FnMut(PhysAddr, &[u8]) -> io::Result<()>,
+    ) -> Result<VerifiedImage, ImageError> {
+        let Self { facts, layout, block_digests, source } = &mut self;
+        let payload = Payload::new(&facts.metadata, layout, block_digests);
+        let (start, end) = (layout.payload, layout.end);
+        each_run(
+            end - start,
+            |offset, size, buffer| {
+                buffer.clear();
+                read_exactly(source, "payload", start + offset, size, end, buffer)
+            },
+            &|offset, bytes: &[u8]| {
+                payload.check(offset, bytes)?;
+                Ok(payload.split(offset, bytes).try_for_each(|(address, run)| at_once(address, run))?)
+            },
+            |offset, bytes, checked: Result<(), ImageError>| {
+                checked?;
+                Ok(payload.split(offset, bytes).try_for_each(|(address, run)| in_order(address, run))?)
+            },
+        )?;
+        if self.source.take(1).read_to_end(&mut Vec::new())? != 0 {
+            return Err(ImageError::TrailingBytes { expected: end });
         }
         Ok(VerifiedImage::vouch_for(self.facts))
     }
+}
 
-    /// Compares the blocks in `buffer`, which begins `done` bytes into the payload, with their recorded digests.
-    fn check_blocks(&self, buffer: &[u8], done: u64) -> Result<(), ImageError> {
-        let first = done / BLOCK_SIZE;
-        for (block, found) in (first..).zip(block_digests(buffer)) {
-            let recorded = usize::try_from(block).ok().and_then(|block| self.block_digests.get(block));
+/// What a payload must be, and which guest memory it holds.
+struct Payload<'a> {
+    metadata: &'a Metadata,
+    layout: Layout,
+    digests: &'a [Digest],
+    /// How many bytes are stored before each extent.
+    stored_before: Vec<u64>,
+}
+
+impl<'a> Payload<'a> {
+    fn new(metadata: &'a Metadata, layout: &Layout, digests: &'a [Digest]) -> Self {
+        let mut sum = 0;
+        let sums = metadata.extents.iter().map(|extent| {
+            let before = sum;
+            sum += extent.size;
+            before
+        });
+        Self { metadata, layout: *layout, digests, stored_before: sums.collect() }
+    }
+
+    /// The extents from `offset` of the payload on, each with its offset.
+    fn extents_from(&self, offset: u64) -> impl Iterator<Item = (u64, GuestRange)> {
+        let first = self.stored_before.partition_point(|before| *before <= offset).saturating_sub(1);
+        self.stored_before.iter().copied().zip(self.metadata.extents.iter().copied()).skip(first)
+    }
+
+    /// Cuts `bytes` at `offset`, which begins a block, into what belongs to one extent each. The extents fill the payload.
+    fn split<'b>(&self, offset: u64, bytes: &'b [u8]) -> impl Iterator<Item = (PhysAddr, &'b [u8])> {
+        let mut rest = bytes;
+        let mut at = offset;
+        self.extents_from(offset).map_while(move |(before, extent)| {
+            if rest.is_empty() {
+                return None;
+            }
+            let skipped = at - before;
+            let (run, later) =
+                rest.split_at(usize::try_from(extent.size - skipped).map_or(rest.len(), |size| size.min(rest.len())));
+            rest = later;
+            at += run.len() as u64;
+            Some((PhysAddr(extent.start.0 + skipped), run))
+        })
+    }
+
+    /// Compares the blocks in `bytes`, which begin at `offset`, with their recorded digests; then looks for pages of zeros.
+    fn check(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        for (block, found) in (offset / BLOCK_SIZE..).zip(block_digests(bytes)) {
+            let recorded = usize::try_from(block).ok().and_then(|block| self.digests.get(block));
             if recorded != Some(&found) {
                 let offset = block * BLOCK_SIZE;
                 let size = BLOCK_SIZE.min(self.layout.end - self.layout.payload - offset);
@@ -124,69 +210,42 @@ impl<R: Read> ParsedImage<R> {
                     block,
                     file_offset,
                     size,
-                    owners: owners_of(&self.facts.metadata, offset, size),
+                    owners: self.owners_of(offset, size),
                 });
+            }
+        }
+        for (address, run) in self.split(offset, bytes) {
+            if let Some(page) = run.chunks(PAGE).position(is_zero) {
+                return Err(ImageError::ZeroPage { page: PhysAddr(address.0 + page as u64 * PAGE_SIZE) });
             }
         }
         Ok(())
     }
-}
 
-/// Walks the extents along with the payload.
-struct ExtentCursor<'a> {
-    extents: std::slice::Iter<'a, GuestRange>,
-    current: GuestRange,
-}
-
-impl<'a> ExtentCursor<'a> {
-    fn new(extents: &'a [GuestRange]) -> Self {
-        Self { extents: extents.iter(), current: GuestRange::new(0, 0) }
+    /// The guest memory that `size` bytes from `offset` hold.
+    fn ranges_of(&self, offset: u64, size: u64) -> impl Iterator<Item = GuestRange> {
+        self.extents_from(offset).take_while(move |(before, _)| *before < offset + size).map(move |(before, extent)| {
+            let (low, high) = (offset.max(before), (offset + size).min(before + extent.size));
+            GuestRange::new(extent.start.0 + (low - before), high - low)
+        })
     }
 
-    /// Takes from the front of `rest` what belongs to one extent. The extents fill the payload, so there is one.
-    fn take<'b>(&mut self, rest: &mut &'b [u8]) -> (PhysAddr, &'b [u8]) {
-        if self.current.size == 0 {
-            self.current = self.extents.next().copied().unwrap_or(GuestRange::new(0, rest.len() as u64));
-        }
-        let length = usize::try_from(self.current.size).map_or(rest.len(), |size| size.min(rest.len()));
-        let (run, later) = rest.split_at(length);
-        *rest = later;
-        let address = self.current.start;
-        self.current.start.0 += length as u64;
-        self.current.size -= length as u64;
-        (address, run)
-    }
-}
-
-/// The guest memory that `size` bytes from `offset` of the payload hold.
-fn ranges_of(extents: &[GuestRange], offset: u64, size: u64) -> Vec<GuestRange> {
-    let mut start = 0;
-    let mut found = Vec::new();
-    for extent in extents {
-        let (low, high) = (offset.max(start), (offset + size).min(start + extent.size));
-        if low < high {
-            found.push(GuestRange::new(extent.start.0 + (low - start), high - low));
-        }
-        start += extent.size;
-    }
-    found
-}
-
-/// The regions in `size` bytes of payload from `offset`.
-fn owners_of(metadata: &Metadata, offset: u64, size: u64) -> BlockOwners {
-    let mut owners = BlockOwners { names: Vec::new(), more: 0 };
-    let mut last = "";
-    for range in ranges_of(&metadata.extents, offset, size) {
-        for owner in metadata.description.owners(range) {
-            // Most often, it is the same region on both sides of what is not stored.
-            if owner == last || owners.names.iter().any(|known| known == owner) {
-                continue;
+    /// The regions in `size` bytes from `offset`.
+    fn owners_of(&self, offset: u64, size: u64) -> BlockOwners {
+        let mut owners = BlockOwners { names: Vec::new(), more: 0 };
+        let mut last = "";
+        for range in self.ranges_of(offset, size) {
+            for owner in self.metadata.description.owners(range) {
+                // Most often, it is the same region on both sides of what is not stored.
+                if owner == last || owners.names.iter().any(|known| known == owner) {
+                    continue;
+                }
+                last = owner;
+                if owners.names.len() < OWNERS_NAMED { owners.names.push(owner.to_owned()) } else { owners.more += 1 }
             }
-            last = owner;
-            if owners.names.len() < OWNERS_NAMED { owners.names.push(owner.to_owned()) } else { owners.more += 1 }
         }
+        owners
     }
-    owners
 }
 
 /// An image that knows no symbols and no source lines has no section for them.
@@ -237,6 +296,23 @@ fn read_section(
     }
 }
 
+/// Goes to `end` from `start` without looking at what lies between, where `section` is.
+fn pass_over(source: &mut (impl Read + Seek), section: &'static str, start: u64, end: u64) -> Result<(), ImageError> {
+    let truncated = |found| Err(ImageError::Truncated { section, expected: end, found });
+    match source.seek(SeekFrom::End(0)) {
+        Ok(found) if found < end => truncated(found),
+        Ok(_) => Ok(source.seek(SeekFrom::Start(end)).map(drop)?),
+        // A pipe has no places.
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+            match io::copy(&mut source.take(end - start), &mut io::sink())? {
+                size if size < end - start => truncated(start + size),
+                _ => Ok(()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Appends exactly `size` bytes to `buffer`. Memory is taken as bytes arrive, not as the file claims them.
 fn read_exactly(
     source: &mut impl Read,
@@ -246,12 +322,21 @@ fn read_exactly(
     section_end: u64,
     buffer: &mut Vec<u8>,
 ) -> Result<(), ImageError> {
-    let found = source.take(size).read_to_end(buffer)? as u64;
-    if found == size {
-        Ok(())
-    } else {
-        Err(ImageError::Truncated { section, expected: section_end, found: start + found })
+    let mut found = 0;
+    while found < size {
+        let before = buffer.len();
+        let room = usize::try_from(STEP.max(found).min(size - found)).unwrap_or(before);
+        buffer.resize(before + room, 0);
+        let read = source.read(&mut buffer[before..]);
+        buffer.truncate(before + read.as_ref().map_or(0, |read| *read));
+        match read {
+            Ok(0) => return Err(ImageError::Truncated { section, expected: section_end, found: start + found }),
+            Ok(read) => found += read as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -270,7 +355,7 @@ mod tests {
             let read = ParsedImage::parse(&file[..]).unwrap();
             prop_assert_eq!(read.facts().description(), &description);
             prop_assert_eq!(read.facts().symbols(), &symbols);
-            prop_assert_eq!(read.facts().kept(), &kept[..]);
+            prop_assert_eq!(read.facts().kept(), Some(&kept[..]));
         }
     }
 }

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use stos_tests::elf::{Content, Elf, Section, Segment};
@@ -61,6 +62,39 @@ fn the_machine_state_is_that_of_section_3_2() {
     assert_eq!(info(&guest) % 4, 0);
     // As GRUB's: a kernel's own table often has them, too.
     assert_eq!((entry.segments.cs.selector, entry.segments.ds.selector), (0x10, 0x18));
+}
+
+#[test]
+fn a_module_may_be_as_large_as_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = File::create(folder.path().join("module")).unwrap();
+    let modules = "modules: [{path: module}]";
+    let pack = |size: u64, memory: &str, ending: &[u8]| {
+        module.set_len(0).unwrap();
+        module.set_len(size).unwrap();
+        module.write_all_at(ending, size - ending.len() as u64).unwrap();
+        pack_kernel_in(folder.path(), &kernel(0x10_0000).to_bytes(), memory, modules)
+    };
+    let beyond_other_files = (256 << 20) + 1;
+    let result = pack(beyond_other_files, "260MiB", b"end");
+    assert_eq!((result.status, &*result.stderr), (Some(0), ""));
+    let guest = GuestMemory::load(&folder.path().join("manifest.img"));
+    let start = guest.word(guest.word(info(&guest) + 24));
+    let end = guest.word(guest.word(info(&guest) + 24) + 4);
+    assert_eq!(u64::from(end - start), beyond_other_files);
+    assert_eq!(guest.word(end - 4), u32::from_le_bytes(*b"\0end"));
+
+    // Nothing of these is read: they are larger than the largest memory, or than what other protocols load.
+    let result = pack((3 << 30) + 1, "3GiB", b"");
+    assert_eq!(result.status, Some(65), "{}", result.stderr);
+    let too_large = "error[E0040]: `module` (the manifest's key `modules[0]`) has more than 3221225472 bytes";
+    assert!(result.stderr.starts_with(too_large), "{}", result.stderr);
+    let manifest = fs::read_to_string(folder.path().join("manifest.yaml")).unwrap();
+    fs::write(folder.path().join("manifest.yaml"), manifest.replace("multiboot", "stos")).unwrap();
+    module.set_len(beyond_other_files).unwrap();
+    let result = pack_in(folder.path(), &["manifest.yaml"]);
+    let too_large = "`module` (the manifest's key `modules[0]`) has more than 268435456 bytes";
+    assert!(result.stderr.contains(too_large), "{}", result.stderr);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use stos_image::Digest;
+
 use crate::diagnostics::{Diagnostics, Failure, Sources};
 use crate::input::lock::Lock;
 use crate::input::{Inputs, check_output};
@@ -13,8 +15,10 @@ use crate::protocol::plan;
 /// An image that was written.
 #[derive(Debug)]
 pub struct Packed {
-    /// The image.
-    pub image: stos_image::Image,
+    /// The image's id.
+    pub id: Digest,
+    /// Size of its file in bytes.
+    pub file_size: u64,
     /// What is probably wrong with the guest, and the texts that it points into.
     pub warnings: Diagnostics,
     /// The texts of the manifest and those that it extends.
@@ -48,7 +52,7 @@ pub fn pack(order: &Order<'_>, observer: Observer<'_>) -> Result<Packed, Failure
     manifest.sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
     observer(&Event::Profile(manifest.profile.as_deref()));
     match build(&mut manifest, order, observer) {
-        Ok((image, warnings)) => Ok(Packed { image, warnings, sources: manifest.sources }),
+        Ok((id, file_size, warnings)) => Ok(Packed { id, file_size, warnings, sources: manifest.sources }),
         Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
     }
 }
@@ -57,7 +61,7 @@ fn build(
     manifest: &mut Manifest,
     order: &Order<'_>,
     observer: Observer<'_>,
-) -> Result<(stos_image::Image, Diagnostics), Diagnostics> {
+) -> Result<(Digest, u64, Diagnostics), Diagnostics> {
     if let Output::File(path) = order.output {
         check_output("image", "name another file with `-o`", path, manifest)?;
     }
@@ -73,7 +77,8 @@ fn build(
     observer(&Event::Planned(plan.description.regions.len()));
     let image = plan.render().map_err(|error| limit_reached(&error, manifest))?;
     order.output.write(&image, observer)?;
+    let (id, file_size) = (image.id(), image.file_size());
     let mut warnings = plan.warnings;
     warnings.list.retain(|warning| !manifest.allow.contains(&warning.code));
-    Ok((image, warnings))
+    Ok((id, file_size, warnings))
 }

@@ -30,7 +30,7 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
     match result {
         Ok(packed) => {
             report(manner, &packed.sources, &packed.warnings);
-            let (size, id) = (packed.image.file_size(), packed.image.id());
+            let (size, id) = (packed.file_size, packed.id);
             match order.output {
                 _ if manner.quiet => 0,
                 Output::File(path) => {

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use stos_image::Digest;
 
+use super::content::read_digested;
 use super::file::InputFile;
 use super::initramfs;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
 use crate::manifest::{INPUT_LIMIT, Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol, Refusal};
-use crate::output::{Event, Observer, Watched};
+use crate::output::{Event, Observer};
 
 /// The content of one input of a manifest.
 #[derive(Clone, Debug)]
@@ -114,26 +115,30 @@ fn load_file(
         let is_initramfs_directory = key == "initramfs" && metadata.is_dir();
         return Err(if is_initramfs_directory { error.help("write `directory:` instead of `path:`") } else { error });
     }
-    let limit = if key == "initramfs" { initramfs_limit(manifest) } else { INPUT_LIMIT };
-    // Room for all of it at once: memory that grows step by step is copied at each step.
-    let mut bytes = Vec::new();
-    // Reading says so when there is no memory.
-    let _ = bytes.try_reserve_exact(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
-    File::open(held.path())
-        .and_then(|file| Watched::new(file.take(limit + 1), observer).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
+    let limit = limit_of(manifest, key);
+    let too_large = || {
         let message = format!("{what} has more than {limit} bytes");
-        return Err(Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here"));
+        Diagnostic::new(Code::DoesNotFit, message).at(path.span, "named here")
+    };
+    if metadata.len() > limit {
+        return Err(too_large());
     }
-    Ok(loaded(key, path, bytes))
+    let file = File::open(held.path()).map_err(failed)?;
+    let (bytes, digest) = read_digested(file.take(limit + 1), metadata.len(), observer).map_err(failed)?;
+    // It has grown meanwhile.
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
+    }
+    Ok(loaded(key, path, bytes, digest))
 }
 
-/// Most bytes that an initramfs may have. Linux finds it anywhere in memory, so it may be as large as that.
-fn initramfs_limit(manifest: &Manifest) -> u64 {
+/// Most bytes that the input `key` may have. Linux finds an initramfs anywhere in memory, and a Multiboot kernel its modules, so
+/// that they may be as large as that.
+fn limit_of(manifest: &Manifest, key: &str) -> u64 {
     match manifest.kernel.protocol.value {
-        Protocol::Stos | Protocol::Multiboot | Protocol::Elf => INPUT_LIMIT,
-        Protocol::Linux => MEMORY_LIMIT,
+        Protocol::Linux if key == "initramfs" => MEMORY_LIMIT,
+        Protocol::Multiboot if key.starts_with("modules[") => MEMORY_LIMIT,
+        Protocol::Stos | Protocol::Multiboot | Protocol::Elf | Protocol::Linux => INPUT_LIMIT,
     }
 }
 
@@ -149,13 +154,14 @@ fn load_directory(manifest: &Manifest, path: &Located<String>) -> Result<Loaded,
         Err(outside) => Err(manifest.fence.refuse(&what, &outside)),
     };
     let held = held.map_err(|diagnostic| with_home_help(diagnostic.at(path.span, "named here"), &path.value))?;
-    let limit = initramfs_limit(manifest);
+    let limit = limit_of(manifest, "initramfs");
     let bytes = initramfs::archive(held.path(), Path::new(&path.value), limit, &manifest.fence);
     let bytes = bytes.map_err(|found| {
         let list = found.list.into_iter().map(|diagnostic| diagnostic.at(path.span, "named here")).collect();
         Diagnostics { list }
     })?;
-    Ok(loaded("initramfs", path, bytes))
+    let digest = Digest::of(&bytes);
+    Ok(loaded("initramfs", path, bytes, digest))
 }
 
 /// Checks that `what` is a directory by its metadata.
@@ -182,8 +188,7 @@ fn no_directory(what: &str, error: &io::Error) -> Diagnostic {
     }
 }
 
-fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>) -> Loaded {
-    let digest = Digest::of(&bytes);
+fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>, digest: Digest) -> Loaded {
     let file = InputFile { path: path.value.clone(), bytes: bytes.into(), place: Some(path.span) };
     Loaded { key: key.to_owned(), file, digest }
 }

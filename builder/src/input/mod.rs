@@ -1,5 +1,6 @@
 //! The files that a manifest names: their bytes, the archives that are made of directories, and what a lock file says of them.
 
+mod content;
 mod file;
 pub(crate) mod initramfs;
 mod inputs;

@@ -1,7 +1,7 @@
 //! The boot protocols, and which keys of a manifest each has a use for.
 
 /// Most bytes that are read of one input: room for a kernel's debug information, and far more than fits into the 4 MiB that
-/// stos loads. Linux may have a larger initramfs.
+/// stos loads. Linux may have a larger initramfs, and a Multiboot kernel larger modules.
 pub const INPUT_LIMIT: u64 = 256 << 20;
 
 /// The boot protocols that images can be built for.

@@ -37,7 +37,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
-    pub fn write(&self, image: &Image, observer: Observer<'_>) -> Result<(), Diagnostic> {
+    pub fn write(&self, image: &Image<'_>, observer: Observer<'_>) -> Result<(), Diagnostic> {
         observer(&Event::Step(Step::Write));
         observer(&Event::Expect(image.file_size()));
         self.refuse_terminal("an image", "img.bin")?;

@@ -35,7 +35,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the plan breaks a limit of the format.
-    pub fn render(&self) -> Result<Image, ImageError> {
+    pub fn render(&self) -> Result<Image<'_>, ImageError> {
         let chunks = self.chunks.iter().map(|chunk| MemoryChunk { start: chunk.start.into(), bytes: &chunk.bytes });
         Image::assemble(self.description.clone(), &self.symbols, &self.kept, &chunks.collect::<Vec<_>>())
     }

@@ -23,7 +23,7 @@ fn read_and_write(image: &[u8]) -> Result<(), ImageError> {
     let read = ParsedImage::parse(image)?.verify(place)?;
     let chunks: Vec<MemoryChunk<'_>> =
         memory.iter().map(|(start, bytes)| MemoryChunk { start: *start, bytes }).collect();
-    let again = encode(read.description().clone(), read.symbols(), read.kept(), &chunks).unwrap();
+    let again = encode(read.description().clone(), read.symbols(), read.kept().unwrap(), &chunks).unwrap();
     assert!(again == image, "another encoding of {:?} was taken", read.description());
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! Images that are damaged, cut, lengthened or made for another version are refused, with the place in the message.
 
+use std::io;
+use std::sync::Mutex;
+
 use proptest::prelude::*;
 use stos_image::{
-    Description, GuestRange, ImageError, MemoryChunk, ParsedImage, Permissions, Region, RegionKind, Symbols,
+    Description, GuestRange, ImageError, MemoryChunk, ParsedImage, Permissions, PhysAddr, Region, RegionKind, Symbols,
 };
 
 use crate::guest::{KEPT, REGIONS, SMALL_IMAGE, description, encode, read, sections, with_change};
@@ -88,7 +91,7 @@ fn an_input_is_put_together_from_memory_and_kept_bytes_or_not_at_all() {
     let mut bytes = Vec::new();
     verified.rebuild(input, read, &mut bytes).unwrap();
     assert!(bytes == [&*page, KEPT].concat());
-    assert_eq!(verified.kept(), KEPT);
+    assert_eq!(verified.kept(), Some(KEPT));
     for other in [None, Some(vec![0; 0x1000])] {
         let message = verified.rebuild(input, |_| other.clone(), Vec::new()).unwrap_err().to_string();
         assert!(message.contains("`kernel.elf`"), "{message}");
@@ -170,4 +173,81 @@ fn another_kind_of_file_is_called_that() {
     assert!(message.starts_with("not a stos boot image: it begins with `\\x7fELF"), "{message}");
     assert!(matches!(read(b""), Err(ImageError::Empty)));
     assert!(matches!(read(b"STOSIMG"), Err(ImageError::Truncated { section: "header", found: 7, .. })));
+}
+
+/// A file, or a pipe, which has no places to go to.
+struct Source<'a> {
+    inner: io::Cursor<&'a [u8]>,
+    seeks: bool,
+}
+
+impl io::Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl io::Seek for Source<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        if self.seeks { self.inner.seek(to) } else { Err(io::ErrorKind::NotSeekable.into()) }
+    }
+}
+
+#[test]
+fn inputs_that_nobody_wants_are_passed_over_and_can_not_be_had() {
+    let [_, _, inputs, digests, _] = sections();
+    let damaged = [&SMALL_IMAGE[..inputs.start], b"!", &SMALL_IMAGE[inputs.start + 1..]].concat();
+    assert!(matches!(read(&damaged), Err(ImageError::SectionDamaged { section: "inputs" })));
+    for seeks in [true, false] {
+        let parse = |image| ParsedImage::parse_without_inputs(Source { inner: io::Cursor::new(image), seeks });
+        let verified = parse(&damaged).unwrap().verify(|_, _| Ok(())).unwrap();
+        assert_eq!(verified.kept(), None);
+        let rebuilt = verified.rebuild(&verified.description().inputs[0], |_| Some(vec![0; 0x1000]), Vec::new());
+        assert!(matches!(rebuilt, Err(ImageError::InputDiffers { .. })), "seeks: {seeks}");
+        // Where the file ends is told as if they were read.
+        for end in [inputs.start, inputs.start + 1, digests.start - 1, digests.start] {
+            let error = parse(&SMALL_IMAGE[..end]).err().unwrap().to_string();
+            assert_eq!(error, read(&SMALL_IMAGE[..end]).unwrap_err().to_string(), "seeks: {seeks}");
+        }
+    }
+}
+
+#[test]
+fn of_a_large_payload_the_first_damaged_block_is_told_however_it_is_read() {
+    let content: Vec<u8> = (0..6_u32 << 20).map(|index| u8::try_from(index % 251).unwrap() | 1).collect();
+    let mut description = read(&SMALL_IMAGE).unwrap().description().clone();
+    (description.memory_size, description.inputs) = (16 << 20, Vec::new());
+    let chunks = [MemoryChunk { start: 0x10_0800, bytes: &content }];
+    let image = encode(description, &Symbols::default(), &[], &chunks).unwrap();
+    let payload = image.len() - (content.len() + 0x1000);
+
+    let memory = Mutex::new(vec![0; 16 << 20]);
+    let place = |address: PhysAddr, bytes: &[u8]| {
+        let start = usize::try_from(address.0).unwrap();
+        memory.lock().unwrap()[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    };
+    ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(place, || Ok(())).unwrap();
+    assert!(memory.lock().unwrap()[0x10_0800..][..content.len()] == content);
+
+    let mut damaged = image.clone();
+    for block in [90, 71, 17] {
+        damaged[payload + block * 0x1_0000 + 5] ^= 0x80;
+        let parse = || ParsedImage::parse(&damaged[..]).unwrap();
+        let errors = [parse().verify(|_, _| Ok(())), parse().verify_in_any_order(|_, _| Ok(()), || Ok(()))];
+        for error in errors {
+            let message = error.unwrap_err().to_string();
+            assert!(message.starts_with(&format!("payload block {block} is damaged")), "{message}");
+        }
+    }
+    // Whoever asks to stop is heard, and so is who can't place a byte.
+    let stop = || Err(io::Error::other("enough"));
+    let errors = [
+        ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(|_, _| Ok(()), stop),
+        ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(|_, _| stop(), || Ok(())),
+        ParsedImage::parse(&image[..]).unwrap().verify(|_, _| stop()),
+    ];
+    assert!(
+        errors.into_iter().all(|error| matches!(error, Err(ImageError::Io(error)) if error.to_string() == "enough"))
+    );
 }

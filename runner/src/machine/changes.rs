@@ -57,7 +57,8 @@ impl Machine {
     fn read_image(&self, mut each: impl FnMut(u64, &[u8])) -> Option<()> {
         let mut file = &*self.file;
         file.seek(SeekFrom::Start(0)).ok()?;
-        let parsed = ParsedImage::parse(file).ok().filter(|parsed| parsed.facts().id() == self.image.id())?;
+        let parsed =
+            ParsedImage::parse_without_inputs(file).ok().filter(|parsed| parsed.facts().id() == self.image.id())?;
         parsed
             .verify(|address, bytes| {
                 each(address.0, bytes);

@@ -31,7 +31,7 @@ pub enum LoadError {
     NoMemory(u64, io::Error),
 }
 
-/// An image of which everything before the payload was checked, and its file.
+/// An image of which everything before the payload was checked, but for the inputs, which no run needs; and its file.
 #[derive(Debug)]
 pub struct Opened {
     parsed: ParsedImage<Arc<File>>,
@@ -45,7 +45,7 @@ impl Opened {
     }
 }
 
-/// Opens `path` and checks everything before the payload.
+/// Opens `path` and checks everything before the payload, but for the inputs.
 ///
 /// # Errors
 /// [`LoadError::NotOpened`], [`LoadError::Rejected`].
@@ -56,7 +56,7 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
         return Err(LoadError::NotOpened(io::ErrorKind::IsADirectory.into()));
     }
     let file = Arc::new(file);
-    let parsed = ParsedImage::parse(Arc::clone(&file)).map_err(LoadError::Rejected)?;
+    let parsed = ParsedImage::parse_without_inputs(Arc::clone(&file)).map_err(LoadError::Rejected)?;
     Ok(Opened { parsed, file })
 }
 
@@ -76,10 +76,10 @@ pub fn memory(opened: &Opened, sharing: Sharing) -> Result<Arc<GuestMemory>, Loa
 /// [`LoadError::Rejected`].
 pub fn load(opened: Opened, memory: Arc<GuestMemory>, is_interrupted: &dyn Fn() -> bool) -> Result<Machine, LoadError> {
     let Opened { parsed, file } = opened;
-    let copy = |address, bytes: &[u8]| {
-        // Not the kind `Interrupted`, which asks for another try.
-        if is_interrupted() { Err(io::Error::other("interrupted")) } else { memory.write(address, bytes) }
-    };
-    let image = parsed.verify(copy).map_err(LoadError::Rejected)?;
+    // Not the kind `Interrupted`, which asks for another try.
+    let go_on = || if is_interrupted() { Err(io::Error::other("interrupted")) } else { Ok(()) };
+    let image = parsed
+        .verify_in_any_order(|address, bytes| memory.write(address, bytes), go_on)
+        .map_err(LoadError::Rejected)?;
     Ok(Machine { image: Arc::new(image), memory, file })
 }

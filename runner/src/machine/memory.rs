@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use stos_image::{PhysAddr, align_up};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
-/// Who can see the guest's memory.
+/// Who may come to see the guest's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// This process only.
@@ -28,24 +29,21 @@ pub struct GuestMemory {
 }
 
 impl GuestMemory {
-    /// `size` bytes of zeros.
+    /// `size` bytes of zeros, which take no memory until somebody touches them.
     ///
     /// # Errors
     /// Those of mmap, `memfd_create` and ftruncate.
     pub fn new(size: u64, sharing: Sharing) -> io::Result<Self> {
-        let (size, file) = match sharing {
-            Sharing::Private => (size, None),
-            Sharing::Shared => {
-                let size = align_up(size, SHARED_GRANULARITY).unwrap_or(size);
-                let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-                let file = File::from(memfd_create("stos-run guest memory", flags)?);
-                ftruncate(&file, size)?;
-                // A page that is cut off from a file that is mapped kills whoever touches it (SIGBUS, mmap(2)).
-                fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-                (size, Some(FileOffset::new(file, 0)))
-            }
+        let size = match sharing {
+            Sharing::Private => size,
+            Sharing::Shared => align_up(size, SHARED_GRANULARITY).unwrap_or(size),
         };
+        let file = File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        ftruncate(&file, size)?;
+        // A page that is cut off from a file that is mapped kills whoever touches it (SIGBUS, mmap(2)).
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let length = usize::try_from(size).map_err(io::Error::other)?;
+        let file = Some(FileOffset::new(file, 0));
         let map =
             GuestMemoryMmap::from_ranges_with_files([(GuestAddress(0), length, file)]).map_err(io::Error::other)?;
         Ok(Self { map, size })
@@ -56,13 +54,17 @@ impl GuestMemory {
         self.size
     }
 
-    /// The file behind shared memory, for another process.
+    /// The file behind the memory, for another process.
     ///
     /// # Errors
-    /// Those of dup; private memory is [`io::ErrorKind::Unsupported`].
+    /// Those of dup.
     pub fn share(&self) -> io::Result<OwnedFd> {
-        let file = self.map.iter().next().and_then(|region| region.file_offset()).ok_or(io::ErrorKind::Unsupported)?;
-        Ok(file.file().try_clone()?.into())
+        Ok(self.file()?.try_clone()?.into())
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        let file = self.map.iter().next().and_then(|region| region.file_offset());
+        Ok(file.ok_or(io::ErrorKind::Unsupported)?.file())
     }
 
     /// Address in this process of the guest's first byte; the mapping lasts as long as `self`.
@@ -70,12 +72,13 @@ impl GuestMemory {
         self.map.iter().next().map_or(0, |region| region.as_ptr() as u64)
     }
 
-    /// Copies `bytes` to `address`.
+    /// Copies `bytes` to `address`, through the file: a page that is written whole need not be filled with zeros first, and is not
+    /// mapped until somebody looks at it.
     ///
     /// # Errors
-    /// When they do not lie within the memory.
+    /// When they do not lie within the memory, or there is no more of it.
     pub fn write(&self, address: PhysAddr, bytes: &[u8]) -> io::Result<()> {
-        self.map.write_slice(bytes, GuestAddress(address.0)).map_err(io::Error::other)
+        self.file()?.write_all_at(bytes, address.0)
     }
 
     /// The bytes at `address`, or `None` when they do not all lie within the memory.

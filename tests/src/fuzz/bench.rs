@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
+use stos_image::Digest;
 use stos_pack::diagnostics::{Diagnostics, Message, Sources};
 use stos_pack::image::{LoadedImage, Report};
 use stos_pack::input::Inputs;
@@ -80,12 +81,10 @@ impl Bench {
 
     fn pack(&self, manifest: &Manifest) -> Result<Outcome, Diagnostics> {
         // What the format has no room for is refused there, in words of its own.
-        let Some(image) = build(manifest)? else { return Ok(Outcome::Refused) };
-        let mut bytes = Vec::new();
-        image.write_to(&mut bytes).unwrap_or_else(|error| panic!("the image can't be written: {error}"));
+        let Some((id, bytes)) = build(manifest)? else { return Ok(Outcome::Refused) };
         write(&self.image, &bytes);
         let loaded = LoadedImage::load(&self.image).unwrap_or_else(|error| panic!("the image is refused: {error}"));
-        assert_eq!(loaded.image.id(), image.id(), "the image is read as another one");
+        assert_eq!(loaded.image.id(), id, "the image is read as another one");
         let report = Report::new(&loaded);
         assert!(!report.to_string().is_empty());
         assert!(!report.to_svg().is_empty());
@@ -112,17 +111,21 @@ impl Bench {
         write(&path, description.manifest.as_bytes());
         let manifest = Manifest::load(&path, None).unwrap_or_else(|failure| panic!("not packed again: {failure:?}"));
         let image = build(&manifest).unwrap_or_else(|found| panic!("not packed again: {found:?}"));
-        assert_eq!(image.map(|image| image.id()), Some(loaded.image.id()), "another image of the same inputs");
+        assert_eq!(image.map(|(id, _)| id), Some(loaded.image.id()), "another image of the same inputs");
     }
 }
 
-/// The image, or nothing when the format has no room for it.
-fn build(manifest: &Manifest) -> Result<Option<stos_image::Image>, Diagnostics> {
+/// The image's id and its bytes, or nothing when the format has no room for it.
+fn build(manifest: &Manifest) -> Result<Option<(Digest, Vec<u8>)>, Diagnostics> {
     let inputs = Inputs::load(manifest, &nobody)?;
     let plan = plan(manifest, &inputs)?;
     draw(&manifest.sources, &plan.warnings);
     match plan.render() {
-        Ok(image) => Ok(Some(image)),
+        Ok(image) => {
+            let mut bytes = Vec::new();
+            image.write_to(&mut bytes).unwrap_or_else(|error| panic!("the image can't be written: {error}"));
+            Ok(Some((image.id(), bytes)))
+        }
         Err(error) => {
             assert!(!error.to_string().is_empty());
             Ok(None)

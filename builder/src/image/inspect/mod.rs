@@ -100,7 +100,7 @@ impl<'a> Report<'a> {
             file_size: loaded.image.file_size(),
             symbol_count: loaded.image.symbols().symbols.len(),
             line_count: loaded.image.symbols().lines.len(),
-            kept_size: loaded.image.kept().len(),
+            kept_size: loaded.image.kept().unwrap_or_default().len(),
             description,
             sources: sources(description),
             region_digests: description.regions.iter().map(|region| digest_of(loaded, region)).collect(),

@@ -1,0 +1,87 @@
+//! Reads the content of an input, and digests it meanwhile.
+
+use std::io::{self, Read};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use stos_image::Digest;
+
+use crate::output::{Observer, Watched};
+
+/// Bytes that are read before they are digested.
+const PART: usize = 1 << 20;
+/// Files of so many bytes are digested by another thread while they are read.
+const LARGE: usize = 4 * PART;
+
+/// All that `file` has, which is probably `size` bytes, and the digest of it.
+///
+/// # Errors
+/// Those of reading, and when there is no memory.
+pub fn read_digested(file: impl Read, size: u64, observer: Observer<'_>) -> io::Result<(Vec<u8>, Digest)> {
+    let mut file = Watched::new(file, observer);
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    // Room for all of it at once: memory that grows step by step is copied at each step.
+    bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    if size < LARGE {
+        file.read_to_end(&mut bytes)?;
+        let digest = Digest::of(&bytes);
+        return Ok((bytes, digest));
+    }
+    // Memory that is asked for as zeros is not touched before it is read into.
+    bytes = vec![0; size];
+    let digested = thread::scope(|scope| {
+        let (parts, read) = channel::<&[u8]>();
+        let digest = thread::Builder::new().spawn_scoped(scope, move || Digest::of_parts(read)).ok();
+        let mut found = 0;
+        for part in bytes.chunks_mut(PART) {
+            let filled = fill(&mut file, part)?;
+            found += filled;
+            let part = &*part;
+            // Without a thread there is nobody to take it.
+            let _ = parts.send(&part[..filled]);
+            if filled < part.len() {
+                break;
+            }
+        }
+        drop(parts);
+        Ok::<_, io::Error>((found, digest.and_then(|digest| digest.join().ok())))
+    })?;
+    let (found, digest) = digested;
+    bytes.truncate(found);
+    file.read_to_end(&mut bytes)?;
+    // It has grown, or no thread could be had.
+    let digest = digest.filter(|_| bytes.len() == found).unwrap_or_else(|| Digest::of(&bytes));
+    Ok((bytes, digest))
+}
+
+/// Reads until `part` is full or there is no more; returns how much there was.
+fn fill(file: &mut impl Read, part: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < part.len() {
+        match file.read(&mut part[filled..]) {
+            Ok(0) => break,
+            Ok(size) => filled += size,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::nobody;
+
+    #[test]
+    fn a_file_is_read_and_digested_whole_whatever_size_it_was_said_to_have() {
+        let content: Vec<u8> = (0..LARGE + 3 * PART + 5).map(|index| u8::try_from(index % 251).unwrap()).collect();
+        for size in [0, 5, LARGE - 1, LARGE, LARGE + PART, content.len()] {
+            for said in [0, 5, LARGE, LARGE + PART + 1, content.len()] {
+                let (bytes, digest) = read_digested(&content[..size], said as u64, &nobody).unwrap();
+                assert!(bytes == content[..size] && digest == Digest::of(&bytes), "{size} of {said}");
+            }
+        }
+    }
+}
