@@ -136,8 +136,9 @@ impl<R: Read> ParsedImage<R> {
         each_run(
             end - start,
             |offset, size, buffer| {
-                buffer.clear();
-                read_exactly(source, "payload", start + offset, size, end, buffer)
+                // What it holds from an earlier run is overwritten.
+                buffer.resize(usize::try_from(size).map_err(io::Error::other)?, 0);
+                fill(source, "payload", start + offset, end, buffer)
             },
             &|offset, bytes: &[u8]| {
                 payload.check(offset, bytes)?;
@@ -324,14 +325,30 @@ fn read_exactly(
 ) -> Result<(), ImageError> {
     let mut found = 0;
     while found < size {
-        let before = buffer.len();
-        let room = usize::try_from(STEP.max(found).min(size - found)).unwrap_or(before);
-        buffer.resize(before + room, 0);
-        let read = source.read(&mut buffer[before..]);
-        buffer.truncate(before + read.as_ref().map_or(0, |read| *read));
-        match read {
-            Ok(0) => return Err(ImageError::Truncated { section, expected: section_end, found: start + found }),
-            Ok(read) => found += read as u64,
+        let (before, step) = (buffer.len(), STEP.max(found).min(size - found));
+        buffer.resize(before + usize::try_from(step).map_err(io::Error::other)?, 0);
+        fill(source, section, start + found, section_end, &mut buffer[before..])?;
+        found += step;
+    }
+    Ok(())
+}
+
+/// Reads as many bytes as `bytes` has room for, which begin at `start` of the file.
+fn fill(
+    source: &mut impl Read,
+    section: &'static str,
+    start: u64,
+    section_end: u64,
+    bytes: &mut [u8],
+) -> Result<(), ImageError> {
+    let mut found = 0;
+    while found < bytes.len() {
+        match source.read(&mut bytes[found..]) {
+            Ok(0) => {
+                let found = start + found as u64;
+                return Err(ImageError::Truncated { section, expected: section_end, found });
+            }
+            Ok(read) => found += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
