@@ -40,9 +40,12 @@ pub fn write_atomically(
     File::open(folder)?.sync_all()
 }
 
-/// The file that `path` leads to when it is a symbolic link, or `path` itself.
+/// The file that `path` leads to when it is a symbolic link that the kernel follows, or `path` itself.
 pub fn followed(path: &Path) -> PathBuf {
-    let followed = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    // Finding out where a link leads follows none. In folders like /tmp, the kernel follows only links of the user's own or the folder's
+    // owner's (`fs.protected_symlinks`, proc_sys_fs(5)), and the sticky bit keeps a link of somebody else from being replaced.
+    let is_refused = path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    let followed = if path.is_symlink() && !is_refused { path.canonicalize().ok() } else { None };
     followed.unwrap_or_else(|| path.to_path_buf())
 }
 
