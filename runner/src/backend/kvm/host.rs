@@ -1,11 +1,16 @@
 //! The host's KVM: whether it can be used, and of which kind it is.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, io};
 
 use kvm_bindings::KVM_API_VERSION;
 use kvm_ioctls::{Cap, Kvm, VmFd};
+
+/// Bytes of a list of processors that are read at once. What is told of one has 1 to 3 KiB.
+const CHUNK: usize = 4096;
 
 /// Why the host's KVM can't be used.
 #[derive(Debug)]
@@ -117,8 +122,9 @@ fn vendor_module_in(root: &Path) -> VendorModule {
 /// True when this machine is a virtual one that says so: CPUID has a bit for that (Intel SDM volume 2A, CPUID, leaf 1, ECX bit 31:
 /// reserved for hypervisors), and Xen a folder.
 fn is_virtual(root: &Path) -> bool {
-    let processors = fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
-    let flags = processors.lines().find(|line| line.starts_with("flags"));
+    // No further than the first processor's: for each of the others, the kernel may have to ask that one how fast it is.
+    let lines = File::open(root.join("proc/cpuinfo")).map(|list| BufReader::with_capacity(CHUNK, list).lines());
+    let flags = lines.ok().and_then(|lines| lines.map_while(Result::ok).find(|line| line.starts_with("flags")));
     flags.is_some_and(|flags| flags.split_ascii_whitespace().any(|flag| flag == "hypervisor"))
         || fs::exists(root.join("sys/hypervisor/type")).unwrap_or(false)
 }
