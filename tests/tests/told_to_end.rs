@@ -164,6 +164,20 @@ fn a_fifo_that_nobody_uses_does_not_keep_a_command() {
         signal(&child, Signal::TERM);
         assert_eq!(end(child).code(), status, "{command:?}");
     }
+    // Nobody writes it, or nobody goes on, and there is a time limit.
+    let limited = || {
+        let report = folder.path().join("report");
+        let ended = stos_tests::tools::run(
+            command(&["--timeout", "300ms", "--report", report.to_str().unwrap()], &fifo).stdin(Stdio::null()),
+        );
+        let said = (ended.status, &*ended.stderr);
+        assert_eq!(said, (Some(124), "stos-run: time limit of 300ms reached\n"));
+        assert!(std::fs::read_to_string(report).unwrap().contains("\"kind\": \"time_limit\""));
+    };
+    limited();
+    let silent = File::options().read(true).write(true).open(&fifo).unwrap();
+    limited();
+    drop(silent);
     // Nobody reads what is written: a report larger than what a pipe holds.
     let keeper = File::options().read(true).write(true).open(&fifo).unwrap();
     rustix::pipe::fcntl_setpipe_size(&keeper, 4096).unwrap();

@@ -12,6 +12,7 @@ mod signals;
 mod supervise;
 mod trust;
 mod view;
+mod waiting;
 mod wishes;
 
 pub use notice::Notice;
@@ -27,6 +28,7 @@ use files::{check_files, write_report};
 use prepare::Prepared;
 use signals::Signals;
 use supervise::Session;
+use waiting::Waiting;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
 /// left of its machine is given back, if taking that apart takes time.
@@ -43,8 +45,10 @@ pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>), timings: &Timings) ->
         return (outcome, None);
     }
     let mut run = Run { timings: timings.clone(), ..Run::default() };
-    let started = Prepared::new(options, notify, &mut run, &signals, began)
-        .and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
+    let waiting = Waiting::begin(options, began);
+    let prepared = Prepared::new(options, notify, &mut run, &signals, began);
+    drop(waiting);
+    let started = prepared.and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
     let (outcome, remains) = match started {
         Ok(session) => {
             signals.are_heard();
