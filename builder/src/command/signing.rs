@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use stos_image::VerifiedImage;
 use stos_pack::diagnostics::{STATUS_IO, Sources, describe, for_shell};
 use stos_pack::image::{
     PublicKeys, SignatureError, SigningKey, generate_key, public_key_path, sign as signature_of, signature_path,
@@ -24,12 +25,9 @@ pub fn verify(manner: Manner, path: &Path, keys: &[PathBuf], signature: Option<&
         Ok(trusted) => (!keys.is_empty()).then_some(trusted),
         Err(error) => return complain(manner, &error.to_string(), error.status()),
     };
-    let progress = Progress::start(manner);
-    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
-    progress.end(result.is_ok());
-    let image = match result {
+    let image = match checked(manner, path) {
         Ok(image) => image,
-        Err(error) => return reject(manner, &error),
+        Err(status) => return status,
     };
     let mut said = format!("{}: every byte is right, {}\n", path.display(), image.id());
     if let Some(keys) = keys {
@@ -42,6 +40,14 @@ pub fn verify(manner: Manner, path: &Path, keys: &[PathBuf], signature: Option<&
     if manner.quiet { 0 } else { answer_lines(manner, &said) }
 }
 
+/// The image at `path`, every byte of it checked, or the exit status of its error, which was told.
+fn checked(manner: Manner, path: &Path) -> Result<VerifiedImage, u8> {
+    let progress = Progress::start(manner);
+    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
+    progress.end(result.is_ok());
+    result.map_err(|error| reject(manner, &error))
+}
+
 /// Signs an image.
 pub fn sign(manner: Manner, path: &Path, key: &Path, signature: Option<&Path>, password_file: Option<&Path>) -> u8 {
     let prompt = format!("Password of {}: ", key.display());
@@ -51,12 +57,9 @@ pub fn sign(manner: Manner, path: &Path, key: &Path, signature: Option<&Path>, p
         Err(NoKey::Key(error)) => return complain(manner, &error.to_string(), error.status()),
     };
     // All of it: a damaged image is not signed.
-    let progress = Progress::start(manner);
-    let result = stos_pack::image::verify(path, &|event| progress.observe(event));
-    progress.end(result.is_ok());
-    let image = match result {
+    let image = match checked(manner, path) {
         Ok(image) => image,
-        Err(error) => return reject(manner, &error),
+        Err(status) => return status,
     };
     let text = match signature_of(&image, &key) {
         Ok(text) => text,
