@@ -10,7 +10,8 @@
 //!
 //! let manifest = Manifest::load(Path::new("kernel.yaml"), None).expect("the manifest is right");
 //! let inputs = Inputs::load(&manifest, &nobody).expect("every file is there");
-//! let image = plan(&manifest, &inputs).expect("everything has a place").render().expect("it breaks no limit");
+//! let plan = plan(&manifest, &inputs).expect("everything has a place");
+//! let image = plan.render().expect("it breaks no limit");
 //! println!("{}", image.id());
 //! ```
 //!

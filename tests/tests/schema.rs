@@ -106,6 +106,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "initramfs_directory_is_a_file",
     "initramfs_empty",
     "initramfs_not_newc",
+    "input_outside",
     "kernel_is_a_directory",
     "lock_conflict",
     "lock_missing",

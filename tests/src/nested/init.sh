@@ -69,9 +69,13 @@ while [ -d "/nested/cases/$n" ]; do
     wait
 
     [ ! -e $case_dir/hide-sys ] || mount -t sysfs sys /sys || fail "case $n: cannot mount /sys again"
-    printf 'case %s %s %s %s\n' $n $end $(wc -c </nested/out/stdout) $(wc -c </nested/out/stderr) >&3
-    cat /nested/out/stdout /nested/out/stderr >&3
-    printf '\n' >&3
+    # Not written by this program itself: a process that a run has left behind may end just then, in this one's care, and busybox
+    # loses what it writes to a terminal when a signal comes.
+    {
+        printf 'case %s %s %s %s\n' $n $end $(wc -c </nested/out/stdout) $(wc -c </nested/out/stderr)
+        cat /nested/out/stdout /nested/out/stderr
+        printf '\n'
+    } | cat >&3
     rm /nested/out/stdout /nested/out/stderr
     n=$((n + 1))
 done
