@@ -28,8 +28,9 @@ pub fn read_digested(file: impl Read, size: u64, observer: Observer<'_>) -> io::
         let digest = Digest::of(&bytes);
         return Ok((bytes, digest));
     }
-    // Memory that is asked for as zeros is not touched before it is read into.
-    bytes = vec![0; size];
+    // Memory that is asked for as zeros is not touched before it is read into. It is there, as it just was; not twice, perhaps.
+    drop(bytes);
+    let mut bytes = vec![0; size];
     let digested = thread::scope(|scope| {
         let (parts, read) = channel::<&[u8]>();
         let digest = thread::Builder::new().spawn_scoped(scope, move || Digest::of_parts(read)).ok();
