@@ -32,5 +32,5 @@ pub use idle::Idle;
 pub use kvm::Remains;
 pub use kvm::host::KvmProblem;
 pub use kvm::probe::ProbeFailure;
-pub use observed::{Exits, Findings, Observed};
+pub use observed::{Exits, Findings, Observed, Unconfined};
 pub use start::{KvmStep, NotBegun, ProcessStep, StartError};

@@ -55,6 +55,10 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
             let why = complaint.or(limit).map(|line| format!(": {line}")).unwrap_or_default();
             Outcome::CpuFailed(format!("the emulator died ({status}){why}"))
         }
+        Ending::Forbidden => Outcome::Forbidden(FORBIDDEN),
+        Ending::Misbehaved(what) => {
+            Outcome::CpuFailed(format!("the emulator was ended, as it does not keep to its machine protocol: {what}"))
+        }
         Ending::Lost(source) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
         Ending::ThreadPanicked => Outcome::Bug(match kind {
             BackendKind::Kvm => "the vCPU's thread panicked".to_owned(),
@@ -65,6 +69,10 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
 
 /// Ends the sentence for a failure of KVM that the emulator does not have.
 pub const USE_EMULATOR: &str = "; use --backend emulated";
+
+/// Said when the emulator is ended by its own filter.
+const FORBIDDEN: &str = "the emulator was ended by its sandbox: it has made a system call that running a guest takes none of. A \
+                         guest that has broken the emulator does that; take its image for hostile unless it is your own";
 
 /// Said when the fault catcher is no longer what the image has put there.
 const RECORD: &str = "an exception is recorded, but the guest had overwritten the fault catcher that records them: what it has \

@@ -12,7 +12,7 @@ use super::ending::USE_EMULATOR;
 use super::{Outcome, conclude};
 use crate::backend::{
     Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
-    Reason, StartError,
+    Reason, StartError, Unconfined,
 };
 use crate::machine::load::LoadError;
 use crate::machine::{CpuModel, Free, Machine};
@@ -103,6 +103,18 @@ pub fn memory_remark(size: u64, free: Free) -> Option<String> {
     (size > free.size).then(|| {
         format!("the guest has {guest} MiB of memory, but only {left} MiB {whose}: it may be killed when it uses more")
     })
+}
+
+/// What there is to say of an emulator that goes without these parts of its sandbox.
+pub fn unconfined(parts: &[Unconfined]) -> Option<String> {
+    let name = |part: &Unconfined| match part {
+        Unconfined::OwnFilter => "QEMU's own filter of system calls, with which this one does not start",
+        Unconfined::SystemCalls => "a filter of system calls, which this system refuses",
+        Unconfined::Files => "a limit on files, for which this kernel needs Landlock",
+        Unconfined::Reading => "a limit on what it may read, with which this one does not start",
+    };
+    let names: Vec<&str> = parts.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("the emulator's sandbox goes without {}", names.join(", and without ")))
 }
 
 /// Why KVM is not taken, as a clause.

@@ -18,7 +18,7 @@ use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
 use crate::diagnosis::{Hang, Last, Overwritten};
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
+use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen};
 use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
@@ -83,12 +83,20 @@ impl<'a> Session<'a> {
             Link {
                 ended,
                 output: Arc::clone(&console.output),
+                deadline: limit.map(|(_, end)| end),
                 observed: run.observed.clone(),
                 timings: run.timings.clone(),
             }
         };
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
-        let Begun { guest, machine } = begin((machine, start), &link, options, notify, run)?;
+        let Begun { guest, machine } =
+            begin((machine, start), &link, options, notify, run).map_err(|outcome| match limit {
+                Some((limit, end)) if end <= Instant::now() => Outcome::TimeLimit { limit, hang: None },
+                _ => outcome,
+            })?;
+        if let Some(line) = unconfined(&run.observed.lock().unconfined) {
+            notify(Notice::Information(&line));
+        }
         let screen = Screen::new(machine.memory, guest.adapter(), text_at_entry);
         let show = Show::new(options.screen, screen, console.hold.clone());
         let input = run.input.input(guest.input());

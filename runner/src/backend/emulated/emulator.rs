@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::exception_log::ExceptionLog;
+use super::exit_alarm::ProcessEnd;
 use super::process::Process;
 use super::qmp::{Message, Qmp};
 use crate::backend::NotBegun;
@@ -14,6 +15,8 @@ use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Time that it has in any case: a limit on the run may be shorter, and where its guest is then is worth some seconds.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time for an answer from an emulator that is up.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the emulator's standard error that are kept: its last.
@@ -70,9 +73,11 @@ pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeS
 }
 
 impl Emulator {
-    /// Waits until the emulator is up, and lets the guest run.
-    pub fn begin(&mut self) -> Result<(), NotBegun> {
-        let deadline = Instant::now() + START_PATIENCE;
+    /// Waits until the emulator is up, but not for long after `deadline`, and lets the guest run.
+    pub fn begin(&mut self, deadline: Option<Instant>) -> Result<(), NotBegun> {
+        let now = Instant::now();
+        let deadline =
+            deadline.map_or(now + START_PATIENCE, |end| end.clamp(now + LEAST_PATIENCE, now + START_PATIENCE));
         while self.receive_until(deadline)? != Message::Greeting {}
         self.qmp.send("qmp_capabilities")?;
         loop {
@@ -88,16 +93,19 @@ impl Emulator {
     }
 
     fn receive_until(&mut self, deadline: Instant) -> io::Result<Message> {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Also of one that says much, but nothing that is of use.
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         self.qmp.receive(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }
 
-    /// Waits for an emulator that has ended or is about to, and gives what it complained about.
-    pub fn last_words(self) -> Option<String> {
-        // The status of an emulator that never ran a guest says nothing.
-        let _ = self.process.wait();
+    /// Waits for an emulator that has ended or is about to, and gives its end and what it complained about.
+    pub fn last_words(self) -> (Option<ProcessEnd>, Option<String>) {
+        let end = self.process.wait().ok().map(|(end, _)| end);
         let messages = self.messages.join().unwrap_or_default();
-        complaint(&messages.text).map(str::to_owned)
+        (end, complaint(&messages.text).map(str::to_owned))
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones; `None` when it does not come.

@@ -1,6 +1,7 @@
 //! Watches the emulator while the guest runs, and finds out how the guest ended.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
@@ -14,6 +15,7 @@ use stos_x86::registers::CpuState;
 
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
+use super::exit_alarm::ProcessEnd;
 use super::interrupts::interrupts;
 use super::qmp::Message;
 use super::registers;
@@ -87,7 +89,7 @@ impl Watcher {
         (link.ended)(match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
-            (Ok(None), Ok((status, _))) => ending_of(status, &messages.text, kills_for_memory() > kills_before),
+            (Ok(None), Ok((end, _))) => ending_of(end, &messages.text, kills_for_memory() > kills_before),
             // The emulator's event is the same for both.
             (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
                 Ending::TripleFault
@@ -105,6 +107,7 @@ impl Watcher {
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             match self.emulator.qmp.receive(left) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Some(Ending::Misbehaved(error)),
                 Err(_) => return None,
                 Ok(Some(Message::Return(Value::String(text)))) => {
                     if let Some(ending) = self.take_answer(&mut progress, &text) {
@@ -210,7 +213,12 @@ impl Watcher {
 }
 
 /// How a guest ended whose emulator ended by itself.
-fn ending_of(status: ExitStatus, messages: &str, has_killed: bool) -> Ending {
+fn ending_of(end: ProcessEnd, messages: &str, has_killed: bool) -> Ending {
+    let status = match end {
+        ProcessEnd::StatusTooLarge => return Ending::ExitAbove(EXIT_VALUE_MAXIMUM),
+        ProcessEnd::Forbidden => return Ending::Forbidden,
+        ProcessEnd::Status(status) => status,
+    };
     exit_value(status, messages).unwrap_or_else(|| Ending::Died {
         status,
         lacks_memory: has_killed && status.signal() == Some(libc::SIGKILL),
@@ -220,9 +228,6 @@ fn ending_of(status: ExitStatus, messages: &str, has_killed: bool) -> Ending {
 
 /// The value that the guest wrote to an exit device, if that is why the emulator ended with `status`.
 fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
-    if status.signal() == Some(libc::SIGSYS) {
-        return Some(Ending::ExitAbove(EXIT_VALUE_MAXIMUM));
-    }
     // The device makes 2n + 1 of n, so an even status is never the guest's. An emulator that fails ends with 1, too, but
     // says why.
     let code = u32::try_from(status.code()?).ok()?;
@@ -237,8 +242,12 @@ const EXIT_VALUE_MAXIMUM: u32 = 127;
 mod tests {
     use super::*;
 
-    fn exited(code: i32) -> ExitStatus {
-        ExitStatus::from_raw(code << 8)
+    fn exited(code: i32) -> ProcessEnd {
+        ProcessEnd::Status(ExitStatus::from_raw(code << 8))
+    }
+
+    fn killed(signal: i32) -> ProcessEnd {
+        ProcessEnd::Status(ExitStatus::from_raw(signal))
     }
 
     #[test]
@@ -256,9 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_no_success() {
-        let status = ExitStatus::from_raw(libc::SIGSYS);
-        assert!(matches!(ending_of(status, "", false), Ending::ExitAbove(127)));
+    fn what_is_no_status_of_the_guest_is_no_success() {
+        assert!(matches!(ending_of(ProcessEnd::StatusTooLarge, "", false), Ending::ExitAbove(127)));
+        assert!(matches!(ending_of(ProcessEnd::Forbidden, "", false), Ending::Forbidden));
     }
 
     #[test]
@@ -274,16 +283,13 @@ mod tests {
 
     #[test]
     fn a_killed_emulator_is_no_exit_of_the_guest() {
-        assert!(matches!(
-            ending_of(ExitStatus::from_raw(libc::SIGABRT), "", true),
-            Ending::Died { complaint: None, .. }
-        ));
+        assert!(matches!(ending_of(killed(libc::SIGABRT), "", true), Ending::Died { complaint: None, .. }));
     }
 
     #[test]
     fn memory_is_to_blame_only_for_a_kill_while_the_kernel_has_killed() {
         let lacks_memory = |signal, has_killed| {
-            let ending = ending_of(ExitStatus::from_raw(signal), "", has_killed);
+            let ending = ending_of(killed(signal), "", has_killed);
             matches!(ending, Ending::Died { lacks_memory: true, .. })
         };
         assert!(lacks_memory(libc::SIGKILL, true));
