@@ -70,10 +70,12 @@ impl<W: Write> Escapes<W> {
                 State::Text
             }
             State::C1 if (0x80..0xa0).contains(&byte) => self.escape(byte - 0x40, passed),
-            State::C1 => {
+            State::C1 if (0xa0..0xc0).contains(&byte) => {
                 passed.push(C1);
                 self.take_as_text(byte, passed)
             }
+            // Without its other half it is left out: what comes next could become that.
+            State::C1 => self.take_as_text(byte, passed),
             // ST ends a string; any other sequence does, too.
             State::StringEscape if byte == b'\\' => State::Text,
             State::Escape | State::StringEscape => self.escape(byte, passed),
@@ -232,10 +234,11 @@ mod tests {
     #[test]
     fn a_character_that_is_cut_hides_nothing() {
         for (bytes, expected) in [
-            (&b"\xc2\x1b]0;x\x07a"[..], &b"\xc2a"[..]),
-            (b"\xc2\xc2\x9d0;x\x07a", b"\xc2a"),
+            (&b"\xc2\x1b]0;x\x07a"[..], &b"a"[..]),
+            (b"\xc2\xc2\x9d0;x\x07a", b"a"),
             (b"\x1b[\xc2\x9d0;x\x07a", b"a"),
-            (b"\xc2\n\xc2\xa9", b"\xc2\n\xc2\xa9"),
+            (b"\xc2\x1b\x9d0;x\x07a", b"\x9d0;x\x07a"),
+            (b"\xc2\n\xc2\xa9", b"\n\xc2\xa9"),
         ] {
             let mut escapes = Escapes::new(Vec::new());
             escapes.write_all(bytes).unwrap();
