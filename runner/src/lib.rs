@@ -16,6 +16,8 @@ pub mod cli;
 mod devices;
 mod diagnosis;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod machine;
 pub mod options;
 pub mod outcome;

@@ -26,6 +26,8 @@ pub use choose::{
     Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, with_exception_log,
 };
 pub use emulated::CpuLog;
+#[cfg(feature = "fuzzing")]
+pub use emulated::hostile;
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;

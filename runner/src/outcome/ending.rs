@@ -10,8 +10,10 @@ use stos_pack::diagnostics::describe;
 use stos_x86::registers::CpuState;
 
 use super::Outcome;
-use crate::backend::{BackendKind, CpuFailure, Ending};
-use crate::diagnosis::{Diagnosis, boot_code, can_catcher_stop, describe_seen, has_returned, obstacle};
+use crate::backend::{BackendKind, CpuFailure, Ending, Findings};
+use crate::diagnosis::{
+    Diagnosis, Last, Overwritten, boot_code, can_catcher_stop, describe_seen, has_returned, obstacle,
+};
 use crate::machine::{LinearMemory, Machine};
 
 /// What the fault catcher writes to its port.
@@ -64,6 +66,20 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
             BackendKind::Kvm => "the vCPU's thread panicked".to_owned(),
             BackendKind::Emulated => "the thread that watches the emulator panicked".to_owned(),
         }),
+    }
+}
+
+/// `outcome`, a failure of the guest on `machine`, with what the guest has overwritten.
+pub fn with_overwritten(outcome: Outcome, machine: &Machine, findings: &Findings) -> Outcome {
+    let Findings { cpu, samples, .. } = findings;
+    let last = match outcome {
+        Outcome::Exception(_) | Outcome::TripleFault(_) => Last::Fault,
+        Outcome::CatcherOverwritten(_) => Last::Catcher,
+        _ => Last::Other,
+    };
+    match Overwritten::find(machine, cpu.as_ref().or(samples.last()), last) {
+        Some(what) => outcome.with(what),
+        None => outcome,
     }
 }
 

@@ -15,10 +15,10 @@ use super::notice::Notice;
 use super::prepare::Prepared;
 use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
-use crate::diagnosis::{Hang, Last, Overwritten};
+use crate::diagnosis::Hang;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen};
+use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
 use crate::screen::{Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
@@ -153,16 +153,7 @@ impl<'a> Session<'a> {
     /// Adds to a guest's failure what it has overwritten.
     fn tell_overwritten(&self, outcome: Outcome) -> Outcome {
         let Some(machine) = self.run.machine.as_ref().filter(|_| outcome.is_guests_failure()) else { return outcome };
-        let Findings { cpu, samples, .. } = &*self.run.observed.lock();
-        let last = match outcome {
-            Outcome::Exception(_) | Outcome::TripleFault(_) => Last::Fault,
-            Outcome::CatcherOverwritten(_) => Last::Catcher,
-            _ => Last::Other,
-        };
-        match Overwritten::find(machine, cpu.as_ref().or(samples.last()), last) {
-            Some(what) => outcome.with(what),
-            None => outcome,
-        }
+        with_overwritten(outcome, machine, &self.run.observed.lock())
     }
 
     /// What the guest's own ending means; if it is an exception, the CPU at the exception is the one that is told of.

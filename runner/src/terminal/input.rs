@@ -98,7 +98,7 @@ fn read(mut take: impl FnMut(&[u8]) -> bool) {
 }
 
 /// Acts on the keys in `bytes` that are the runner's and returns the others.
-fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
+pub fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
     let mut guest = Vec::with_capacity(bytes.len());
     for &byte in bytes {
         if escape.is_stuck(byte) {

@@ -6,6 +6,8 @@ mod confinement;
 mod emulator;
 mod exception_log;
 mod exit_alarm;
+#[cfg(feature = "fuzzing")]
+pub mod hostile;
 mod interrupts;
 mod keyboard;
 #[allow(unsafe_code)]

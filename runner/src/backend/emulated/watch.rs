@@ -227,7 +227,7 @@ fn ending_of(end: ProcessEnd, messages: &str, has_killed: bool) -> Ending {
 }
 
 /// The value that the guest wrote to an exit device, if that is why the emulator ended with `status`.
-fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
+pub fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
     // The device makes 2n + 1 of n, so an even status is never the guest's. An emulator that fails ends with 1, too, but
     // says why.
     let code = u32::try_from(status.code()?).ok()?;
