@@ -25,7 +25,7 @@ limits=(-timeout=10 -rss_limit_mb=1024)
 address_space=$((4 << 20))
 # What a target's cases in git take at most, in bytes, and how many there are.
 recorded_limit=$((150 << 10))
-recorded_cases=250
+recorded_cases=400
 
 # Counters on edges and watched comparisons: what libFuzzer learns from.
 coverage=(
