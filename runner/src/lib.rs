@@ -19,6 +19,7 @@ mod file;
 mod machine;
 pub mod options;
 pub mod outcome;
+mod sandbox;
 mod screen;
 mod serial;
 mod session;

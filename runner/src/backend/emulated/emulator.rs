@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, PipeReader, Read};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::exception_log::ExceptionLog;
-use super::process::Process;
 use super::qmp::{Message, Qmp};
+use super::starter::Running;
 use crate::backend::NotBegun;
 use crate::devices::Absent;
 use crate::machine::History;
+use crate::sandbox::{self, Role};
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ const MESSAGES_LIMIT: usize = 64 * 1024;
 /// The process and the connections to it.
 pub struct Emulator {
     pub qmp: Qmp,
-    pub process: Process,
+    pub process: Running,
     /// They carry the guest's output and end with the process.
     pub readers: Vec<JoinHandle<()>>,
     /// Gives what of a CRTC the guest wanted, once it has ended.
@@ -54,7 +55,7 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
         }
         Messages { text: String::from_utf8_lossy(&kept).into_owned(), history: log.into_history() }
     };
-    thread::Builder::new().name("qemu-stderr".to_owned()).spawn(body)
+    sandbox::spawn(Role::Emulator, "qemu-stderr", body)
 }
 
 /// Reads which registers of a CRTC the guest selects.
@@ -66,7 +67,7 @@ pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeS
         }
         wanted
     };
-    thread::Builder::new().name("crtc".to_owned()).spawn(body)
+    sandbox::spawn(Role::Emulator, "crtc", body)
 }
 
 impl Emulator {

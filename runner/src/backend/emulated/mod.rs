@@ -11,14 +11,15 @@ mod process;
 mod qmp;
 mod registers;
 mod rom;
+pub mod starter;
 mod watch;
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,21 +29,27 @@ use rustix::pipe::fcntl_setpipe_size;
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
-use crate::machine::{Configuration, Machine, kills_for_memory};
+use crate::machine::{Configuration, Machine};
+use crate::sandbox::{self, Role};
 pub use command::CpuLog;
 
-use command::Connections;
+use command::{Connections, Ports};
 use emulator::Emulator;
 use keyboard::EmulatedKeyboard;
-use process::Process;
 use qmp::Qmp;
+use starter::{Running, Wanted};
 use watch::Watcher;
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
 
-/// The emulator, if it is installed.
+/// The emulator, if it is installed: it is looked for once.
 pub fn find_program() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(look_for_program).clone()
+}
+
+fn look_for_program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     PROGRAMS.iter().find_map(|program| {
         std::env::split_paths(&path)
@@ -56,7 +63,7 @@ pub fn find_program() -> Option<PathBuf> {
 pub struct EmulatedGuest {
     input: Arc<SerialInput>,
     keyboard: Arc<EmulatedKeyboard>,
-    process: Process,
+    process: Running,
     requests: Arc<Requests>,
     watcher: Option<JoinHandle<()>>,
 }
@@ -110,11 +117,10 @@ impl EmulatedGuest {
             control: control_end.into(),
             keys: keys_end.into(),
         };
-        let arguments = command::arguments(&connections, description, configuration, log);
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
-        let kills_before = kills_for_memory();
-        let process = Process::spawn(program, &arguments, streams, connections.into_files())
+        let wanted = Wanted { ports: Ports::of(description), log };
+        let process = Running::start(program, (wanted, configuration), streams, connections)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
         let input = Arc::new(SerialInput(input));
@@ -136,8 +142,8 @@ impl EmulatedGuest {
             let complaint = emulator.last_words();
             return Err(StartError::NotBegun { program: program.to_owned(), complaint, why });
         }
-        let watcher = Watcher { emulator, link, requests, kills_before };
-        let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
+        let watcher = Watcher { emulator, link, requests };
+        let thread = sandbox::spawn(Role::Emulator, "emulator", move || watcher.watch());
         guest.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
         Ok(guest)
     }
@@ -185,7 +191,7 @@ fn spawn_reader(
             }
         }
     };
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed(ProcessStep::Reader))
+    sandbox::spawn(Role::Emulator, name, body).map_err(failed(ProcessStep::Reader))
 }
 
 impl Guest for EmulatedGuest {
