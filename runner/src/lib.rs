@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod machine;
 pub mod options;
 pub mod outcome;
+mod sandbox;
 mod screen;
 mod serial;
 mod session;

@@ -10,7 +10,7 @@ mod signals;
 mod sparse;
 mod temporary;
 
-pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
+pub use atomic::{Existing, Staged, folder_of, followed, is_special, write_atomically};
 pub(crate) use content::Content;
 pub use destination::Output;
 pub use interrupt::end_cleanly;

@@ -1,5 +1,6 @@
 //! Decides which backend executes a guest, before the guest has printed anything.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::EntryState;
 
-use super::emulated::{self, CpuLog, EmulatedGuest};
+use super::emulated::{self, CpuLog, EmulatedGuest, starter};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
 use super::kvm::{KvmGuest, KvmMachine};
@@ -127,6 +128,14 @@ pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
 /// A backend that logs every exception, for [`Findings::history`](super::Findings::history), if there is one: the emulator.
 pub fn with_exception_log() -> Option<Backend> {
     emulator(CpuLog::Exceptions)
+}
+
+/// Makes the process that starts emulators, if there is one to start. To be called while this process has one thread.
+///
+/// # Errors
+/// Those of fork.
+pub fn prepare_emulators(configuration: Configuration) -> io::Result<()> {
+    emulated::find_program().map_or(Ok(()), |program| starter::make(&program, configuration))
 }
 
 fn emulator(log: CpuLog) -> Option<Backend> {

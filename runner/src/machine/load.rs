@@ -1,11 +1,11 @@
 //! From an image file to guest memory that holds every byte of it, checked.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use stos_image::{ImageError, ImageFacts, ParsedImage, VerifiedImage};
+use stos_image::{Digest, ImageError, ImageFacts, ParsedImage, VerifiedImage};
 
 use super::{GuestMemory, Sharing};
 
@@ -56,6 +56,33 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
         return Err(LoadError::NotOpened(io::ErrorKind::IsADirectory.into()));
     }
     let file = Arc::new(file);
+    let parsed = ParsedImage::parse_without_inputs(Arc::clone(&file)).map_err(LoadError::Rejected)?;
+    Ok(Opened { parsed, file })
+}
+
+/// Where a machine came from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The id of its image.
+    pub id: Digest,
+    file: Arc<File>,
+}
+
+impl Machine {
+    /// Where it came from.
+    pub fn source(&self) -> Source {
+        Source { id: self.image.id(), file: Arc::clone(&self.file) }
+    }
+}
+
+/// The image of a machine once more, from the file that is open. What comes may be another by now.
+///
+/// # Errors
+/// [`LoadError::Rejected`]; a pipe, which can't be read twice, is one that ends at once.
+pub fn open_again(source: &Source) -> Result<Opened, LoadError> {
+    let file = Arc::clone(&source.file);
+    // Fails only for what has no beginning to go back to.
+    let _ = (&*file).seek(SeekFrom::Start(0));
     let parsed = ParsedImage::parse_without_inputs(Arc::clone(&file)).map_err(LoadError::Rejected)?;
     Ok(Opened { parsed, file })
 }

@@ -54,11 +54,11 @@ fn fall_back(
     let Some(backend) = alternative(options.backend).filter(|_| is_of_kvm) else { return Err(failure) };
     let reason = reason_to_fall_back(&backend, &failure);
     notify(Notice::Information(&reason));
-    let id = machine.image.id();
     // Both at once may be more than there is.
+    let source = machine.source();
     drop(machine);
     (run.machine, *run.observed.lock()) = (None, Findings::default());
-    let again = load_again(&options.image, id, &backend, &|| false).map_err(|why| {
+    let again = load_again(&options.image, &source, &backend, &|| false).map_err(|why| {
         Outcome::NoBackend(format!("{}; it can't be run on the emulator, either: {why}", without_advice(&failure)))
     })?;
     run.machine = Some(again.clone());

@@ -9,6 +9,7 @@ use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 
+use super::remains::Heir;
 use super::{cpuid, raw, registers};
 use crate::backend::{KvmStep, StartError};
 use crate::machine::{CpuModel, GuestMemory};
@@ -62,6 +63,8 @@ pub struct Maker {
     pub vm: Arc<VmFd>,
     work: Sender<Work>,
     thread: io::Result<JoinHandle<()>>,
+    /// Who takes care of what is left of the machine.
+    pub heir: Heir,
 }
 
 impl Maker {
@@ -80,7 +83,8 @@ impl Maker {
             }
         };
         let thread = thread::Builder::new().name("vcpu".to_owned()).spawn(body);
-        Self { vm, work, thread }
+        // Here, where this thread would wait for that one.
+        Self { vm, work, thread, heir: Heir::find() }
     }
 
     /// Has `work` done on the thread of the CPU, once that is there.

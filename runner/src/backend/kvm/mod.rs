@@ -29,9 +29,11 @@ use crate::devices::{
     RtcPort, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, GuestMemory, Machine};
+use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
 pub use maker::KvmMachine;
 use maker::Maker;
+use remains::Heir;
 pub use remains::Remains;
 use vcpu::Vcpu;
 
@@ -50,6 +52,7 @@ pub struct KvmGuest {
     /// The timer has been told what to do with ticks that the guest does not take.
     is_timer_told: bool,
     memory: Arc<GuestMemory>,
+    heir: Heir,
     requests: Arc<Requests>,
     /// Told when the machine is put together, and then whether the guest could be entered. The vCPU's thread lets go of the other end
     /// when it ends.
@@ -80,7 +83,7 @@ impl KvmGuest {
         link: Link,
     ) -> Result<Self, StartError> {
         let clock = configuration.clock;
-        let vm = Arc::clone(&maker.vm);
+        let (vm, heir) = (Arc::clone(&maker.vm), maker.heir);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
@@ -114,7 +117,7 @@ impl KvmGuest {
         let thread =
             maker.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
-        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, requests, entered, thread };
+        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, heir, requests, entered, thread };
         guest.wait_for_entry()?;
         Ok(guest)
     }
@@ -161,6 +164,8 @@ fn run<C: Clock>(
         timings.mark(Step::Left);
         drop(entered.send(is_entered));
     };
+    // The machine is put together: from here on, the thread needs next to nothing.
+    sandbox::enter(Role::Vcpu);
     timings.mark(Step::Entered);
     let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
         Some(Ending::CpuFailed(failure)) => {
@@ -254,7 +259,7 @@ impl Guest for KvmGuest {
     }
 
     fn remains(&self) -> Option<Remains> {
-        Some(Remains::new(&self.vm, &self.memory))
+        Some(Remains::new(&self.vm, &self.memory, self.heir))
     }
 }
 
