@@ -86,15 +86,17 @@ pub const CALLS: &[(libc::c_long, &str, u16)] = calls! {
     EMULATOR => SYS_sendto SYS_recvfrom SYS_setsockopt SYS_sendmsg SYS_recvmsg;
 };
 
-/// Those that only older machines have.
+/// Those that some machines have, and others by another name.
 #[cfg(target_arch = "x86_64")]
 const OLD_CALLS: &[(libc::c_long, &str, u16)] = calls! {
     STREAMS => SYS_poll;
     ENDERS => SYS_unlink SYS_stat SYS_lstat;
-    MAIN => SYS_rename SYS_pipe;
+    MAIN => SYS_rename SYS_pipe SYS_getpgrp;
 };
 #[cfg(not(target_arch = "x86_64"))]
-const OLD_CALLS: &[(libc::c_long, &str, u16)] = &[];
+const OLD_CALLS: &[(libc::c_long, &str, u16)] = calls! {
+    MAIN => SYS_getpgid;
+};
 
 /// Number and name of each system call that somebody may make.
 pub fn named() -> impl Iterator<Item = (libc::c_long, &'static str)> {
