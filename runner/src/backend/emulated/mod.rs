@@ -1,6 +1,7 @@
 //! QEMU's emulator as a backend: a child process whose firmware, memory and connections this process makes, so that no
 //! file is needed or left.
 
+mod activity;
 mod command;
 mod confinement;
 mod emulator;

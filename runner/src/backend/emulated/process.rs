@@ -123,6 +123,11 @@ impl Process {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.state().child.id()
+    }
+
     /// Ends it, and all that it has started.
     pub fn kill(&self) {
         let state = self.state();

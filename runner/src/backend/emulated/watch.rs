@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stos_x86::registers::CpuState;
 
+use super::activity::Activity;
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::exit_alarm::ProcessEnd;
@@ -27,6 +28,8 @@ use crate::machine::kills_for_memory;
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
 const APIC: &str = "info lapic";
+/// The command that names the threads of the CPUs.
+const THREADS: &str = "query-cpus-fast";
 
 /// Follows one guest to its end.
 pub struct Watcher {
@@ -58,6 +61,7 @@ struct Progress {
     asked: VecDeque<Question>,
     /// The guest was stopped until there is room for its output.
     is_paused: bool,
+    activity: Activity,
     idle: Idle,
 }
 
@@ -103,6 +107,7 @@ impl Watcher {
     /// connection ends.
     fn wait_for_an_ending(&mut self) -> Option<Ending> {
         let mut progress = Progress::default();
+        let _ = self.emulator.qmp.send(THREADS);
         let mut next_look = Instant::now() + TICK;
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -114,6 +119,7 @@ impl Watcher {
                         return Some(ending);
                     }
                 }
+                Ok(Some(Message::Return(Value::Array(cpus)))) => progress.activity.learn(&self.emulator.process, &cpus),
                 Ok(Some(Message::Event { name, data })) => match (&*name, data["reason"].as_str()) {
                     ("GUEST_PANICKED", _) => return Some(Ending::Panicked),
                     ("SHUTDOWN", Some("guest-reset")) => {
@@ -144,7 +150,10 @@ impl Watcher {
                 let _ = self.emulator.qmp.send(if crowded { "stop" } else { "cont" });
                 progress.is_paused = crowded;
             }
-            self.ask(&mut progress, Question::Glance, REGISTERS);
+            // One that seems to wait for nothing is looked at again and again until that is sure.
+            if progress.activity.is_look_due() || progress.idle.is_open() {
+                self.ask(&mut progress, Question::Glance, REGISTERS);
+            }
         }
     }
 
