@@ -28,7 +28,7 @@ mod terminal;
 mod timings;
 mod watch;
 
-pub use backend::Remains;
+pub use backend::{Opening, Remains};
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};
 pub use session::{Notice, run};

@@ -19,7 +19,7 @@ use crate::diagnosis::Hang;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
-use crate::screen::{Screen, text_memory, write_png};
+use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
 use crate::timings::Step;
@@ -219,14 +219,14 @@ impl<'a> Session<'a> {
 
     /// Shows what the screen shows at the end.
     fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
-        let frame = self.view.show.frame();
-        self.run.screen = (!frame.text().is_empty()).then(|| frame.clone());
+        let frame = self.view.show.used_frame();
+        self.run.screen = frame.clone().filter(|frame| !frame.text().is_empty());
         if self.view.show.show_last(self.is_seen_on_serial()) && !outcome.is_success() {
             (self.notify)(Notice::Information(UNSEEN));
         }
         self.say_what_is_absent(&outcome);
         let Some(path) = &self.options.screen_png else { return outcome };
-        match write_png(&frame, path) {
+        match write_png(&frame.unwrap_or_else(Frame::blank), path) {
             Ok(()) => outcome,
             Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
         }
