@@ -102,7 +102,10 @@ impl<'a> Session<'a> {
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
-        console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
+        console
+            .typing
+            .begin(&route, console.events.clone())
+            .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
         let clock = Clock { started: Instant::now(), limit };
         Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })

@@ -19,7 +19,7 @@ mod rom;
 mod watch;
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -226,21 +226,19 @@ fn spawn_reader(
     mut connection: PipeReader,
     stream: Stream,
     output: &Arc<OutputPipe>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<JoinHandle<io::Result<()>>, StartError> {
     let output = Arc::clone(output);
     let body = move || {
         let mut buffer = vec![0; READ_SIZE];
         loop {
-            match connection.read(&mut buffer) {
-                Ok(count @ 1..) => {
-                    output.push_at_once(stream, &buffer[..count]);
-                    if count < READ_SIZE {
-                        // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
-                        thread::sleep(READ_PACE);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
+            let count = emulator::read_next(&mut connection, &mut buffer)?;
+            if count == 0 {
+                return Ok(());
+            }
+            output.push_at_once(stream, &buffer[..count]);
+            if count < READ_SIZE {
+                // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
+                thread::sleep(READ_PACE);
             }
         }
     };

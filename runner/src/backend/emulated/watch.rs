@@ -74,10 +74,9 @@ impl Watcher {
             emulator.process.kill();
         }
         let end = emulator.process.wait();
-        for reader in emulator.readers {
-            // A reader that panicked has nothing more to give.
-            let _ = reader.join();
-        }
+        // A reader that panicked has nothing more to give.
+        let read = emulator.readers.into_iter().filter_map(|reader| reader.join().ok());
+        let lost = read.fold(Ok(()), io::Result::and).err();
         let absent = emulator.crtc.join().unwrap_or_default();
         let messages = emulator.messages.join().unwrap_or_default();
         {
@@ -90,7 +89,7 @@ impl Watcher {
         if requests.stop.load(Ordering::Acquire) {
             return;
         }
-        (link.ended)(match (seen, end) {
+        let ending = match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
             (Ok(None), Ok((end, _))) => ending_of(end, &messages.text, kills_for_memory() > kills_before),
@@ -99,7 +98,9 @@ impl Watcher {
                 Ending::TripleFault
             }
             (Ok(Some(ending)), _) => ending,
-        });
+        };
+        // However it ended, what it printed is not whole.
+        (link.ended)(lost.map_or(ending, Ending::OutputLost));
     }
 
     /// Watches until the guest stops, and notes what its CPU is like then; `None` when the emulator ended by itself: its status
