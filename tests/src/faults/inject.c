@@ -191,7 +191,10 @@ static int halve(const struct seccomp_notif *asked, struct seccomp_notif_resp *a
     int reads = number == SYS_read || number == SYS_pread64;
     int writes = number == SYS_write || number == SYS_pwrite64;
     size_t size = args[2] / 2;
-    if (!(reads || writes) || size == 0) {
+    /* Descriptors and memory are the command's: a child between fork and exec has others under the same numbers. */
+    char thread[64];
+    snprintf(thread, sizeof thread, "/proc/%d/task/%u", (int)command, asked->pid);
+    if (!(reads || writes) || size == 0 || access(thread, F_OK) != 0) {
         return 0;
     }
     if (size > sizeof buffer) {
