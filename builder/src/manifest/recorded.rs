@@ -64,7 +64,9 @@ struct Names<'a> {
 impl Default for Names<'_> {
     fn default() -> Self {
         let mut names = Self { given: HashMap::new(), taken: HashSet::new(), folders: HashSet::new() };
-        TAKEN.iter().for_each(|name| names.take(Path::new(name)));
+        for name in TAKEN {
+            names.take(Path::new(name));
+        }
         names
     }
 }
