@@ -253,9 +253,10 @@ static void answer_one(int listener, const char *list, const char **after, long 
     }
     /* Rust's runtime knows no other end than the process's when a thread that begins gets no stack for its signals. When the 8 bytes
        can't be read in which a child tells that it can't execute a program, it waits for that program. A socket that a process has to
-       itself gives the 1 byte that a signal handler has sent there. Sleep ends early at most. */
+       itself gives the 1 byte that a signal handler has sent there. Sleep ends early at most, and to ask for a limit does not fail. */
     int is_runtimes = (number == SYS_mmap && asked.data.args[2] == (PROT_READ | PROT_WRITE) && (asked.data.args[3] & MAP_STACK)) ||
                       (number == SYS_recvfrom && (asked.data.args[2] == 8 || asked.data.args[2] == 1)) ||
+                      (number == SYS_prlimit64 && asked.data.args[2] == 0) ||
                       (number == SYS_clock_nanosleep && strncmp(action, "errno:", 6) == 0);
     if (counts && !*after && !is_runtimes && is_in(list, name)) {
         *count += 1;
