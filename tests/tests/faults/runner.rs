@@ -32,6 +32,7 @@ const ENODEV: i32 = 19;
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
+const ENOSYS: i32 = 38;
 
 /// A run with everything that it can leave.
 struct Stage {
@@ -161,3 +162,21 @@ fn signals_interrupt_a_run_everywhere_and_change_nothing() {
 
 const INTERRUPTIBLE: &str = "openat,read,pread64,readv,write,pwrite64,writev,accept4,connect,ppoll,poll,wait4,waitid,recvmsg,sendmsg,\
                              flock,recvfrom,sendto,epoll_pwait,epoll_wait,clock_nanosleep,fsync";
+
+#[test]
+fn where_a_container_forbids_filters_the_emulator_runs_without_and_that_is_said() {
+    if !unpaged().contains(&"emulated") {
+        return;
+    }
+    let Some(stage) = Stage::new("emulated") else { return };
+    for error in [EPERM, ENOSYS] {
+        let injection = Injection { calls: "seccomp", after: Some(BEGIN), nth: 1, action: Action::Fail(error) };
+        let injected = stage.injector.run(&stage.run, &injection);
+        stage.check(&injected, "no filters");
+        let run = &injected.run;
+        assert_eq!(run.status, Some(STATUS), "{run:?}");
+        let line =
+            "stos-run: the emulator's sandbox goes without a filter of system calls, which this system refuses\n";
+        assert!(run.stderr.contains(line), "{run:?}");
+    }
+}

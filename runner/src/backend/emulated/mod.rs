@@ -41,7 +41,7 @@ use confinement::Confinement;
 use emulator::Emulator;
 use exit_alarm::ProcessEnd;
 use keyboard::EmulatedKeyboard;
-use process::Process;
+use process::{Process, can_filter};
 use qmp::Qmp;
 use watch::Watcher;
 
@@ -179,7 +179,7 @@ impl Start<'_> {
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
         let kills_before = kills_for_memory();
         let files = connections.into_files();
-        let bonds = confinement.prepare(program, &files);
+        let bonds = confinement.prepare(program, &files, can_filter());
         link.observed.lock().unconfined.clone_from(&bonds.lacks);
         let process = Process::spawn(program, (&arguments, confinement.environment()), streams, files, bonds)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;

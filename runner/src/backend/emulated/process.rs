@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -205,6 +206,15 @@ fn set_flags(number: RawFd, flags: FdFlags) -> io::Result<()> {
     // SAFETY: the number is not that of no descriptor, and lives as long as this call: the process has one thread.
     let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(fcntl_setfd(descriptor, flags)?)
+}
+
+/// Whether the system lets a process put on a filter of system calls: asked for one from nowhere, the kernel then says that it can't read
+/// it, before it looks at anything else (`seccomp(2)`).
+pub fn can_filter() -> bool {
+    let nowhere = ptr::null::<libc::sock_fprog>();
+    // SAFETY: there is nothing that the kernel could read or write.
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, nowhere) };
+    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
 /// Has exit statuses that don't fit told to `parent`; where that can't be had, has them end the process.
