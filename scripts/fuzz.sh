@@ -76,13 +76,26 @@ keep_finding() {
     say "run it again with  FUZZ_TARGET=$FUZZ_TARGET scripts/fuzz.sh ${case#"$root/"}"
 }
 
+# unpack TARGET: makes files of the cases in git, a line of Base64 each.
+unpack() {
+    local line number=0
+    rm -rf "$state/recorded"
+    mkdir -p "$state/recorded"
+    [[ -f $recorded/$1.txt ]] || return 0
+    while read -r line; do
+        number=$((number + 1))
+        base64 -d <<<"$line" >"$state/recorded/$number"
+    done <"$recorded/$1.txt"
+}
+
 # choose TARGET: what is its own.
 choose() {
     export FUZZ_TARGET=$1
     state=$root/target/fuzz/$1
     findings=$state/findings
     log=$state/log
-    mkdir -p "$findings" "$state/corpus" "$state/seeds" "$recorded/$1"
+    mkdir -p "$findings" "$state/corpus" "$state/seeds"
+    unpack "$1"
     export FUZZ_SEEDS=$state/seeds
 }
 
@@ -98,7 +111,7 @@ fuzz() {
     while ((SECONDS < seconds && found < findings_limit)); do
         status=0
         "$program" "${limits[@]}" "-max_total_time=$((seconds - SECONDS))" -max_len=262144 -len_control=0 \
-            -print_final_stats=1 "-artifact_prefix=$findings/" "$state/corpus" "$FUZZ_SEEDS" "$recorded/$1" \
+            -print_final_stats=1 "-artifact_prefix=$findings/" "$state/corpus" "$FUZZ_SEEDS" "$state/recorded" \
             >"$log" 2>&1 || status=$?
         runs=$(statistic number_of_executed_units)
         executed=$((executed + ${runs:-0}))
@@ -126,17 +139,18 @@ record() {
     local chosen size sum=0 count=0 file
     choose "$1"
     chosen=$(mktemp -d "$state/chosen.XXXXXX")
-    "$program" "${limits[@]}" -merge=1 -use_counters=0 -max_len=262144 "$chosen" "$state/corpus" "$FUZZ_SEEDS" "$recorded/$1" >"$log" 2>&1 ||
+    "$program" "${limits[@]}" -merge=1 -use_counters=0 -max_len=262144 "$chosen" "$state/corpus" "$FUZZ_SEEDS" "$state/recorded" >"$log" 2>&1 ||
         die "merging ended badly: see ${log#"$root/"}"
-    rm -f "$recorded/$1"/*
+    mkdir -p "$recorded"
     while read -r size file; do
         sum=$((sum + size))
         count=$((count + 1))
         ((sum <= recorded_limit && count <= recorded_cases)) || break
-        cp "$file" "$recorded/$1/"
-    done < <(find "$chosen" -type f -printf '%s %p\n' | sort -n)
+        base64 -w 0 "$file"
+        echo
+    done < <(find "$chosen" -type f -printf '%s %p\n' | sort -n) >"$recorded/$1.txt"
     rm -rf "$chosen"
-    say "$1: $(find "$recorded/$1" -type f | wc -l) cases, $(cat "$recorded/$1"/* | wc -c) bytes"
+    say "$1: $(wc -l <"$recorded/$1.txt") cases, $(wc -c <"$recorded/$1.txt") bytes"
 }
 
 # shellcheck disable=SC2317 # called by the trap

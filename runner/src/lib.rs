@@ -32,5 +32,5 @@ mod watch;
 pub use backend::Remains;
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};
-pub use session::{Notice, run};
+pub use session::{Early, Notice, run};
 pub use timings::{Step, Timings};

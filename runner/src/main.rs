@@ -4,21 +4,22 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
 use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
-use stos_run::{Notice, Outcome, Step, Timings, report};
+use stos_run::{Early, Notice, Outcome, Step, Timings, report};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
     let is_timed = env::args_os().any(|argument| argument == "--timings");
     let timings = if is_timed { Timings::begin() } else { Timings::default() };
+    let early = Early::begin(env::args_os().skip(1));
     // Rust's status for a panic, 101, is that of a guest's panic here.
-    let status = catch_unwind(|| run(&timings)).unwrap_or_else(|_| {
+    let status = catch_unwind(AssertUnwindSafe(|| run(&timings, early))).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
         say(&outcome.to_string());
         outcome.status()
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn run(timings: &Timings) -> u8 {
+fn run(timings: &Timings, early: Early) -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -45,7 +46,7 @@ fn run(timings: &Timings) -> u8 {
         _ => {}
     };
     timings.mark(Step::Arguments);
-    let (outcome, remains) = stos_run::run(&options, &notify, timings);
+    let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
     if quiet < 2 {
         say(&outcome.to_string());
         if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {

@@ -1,6 +1,6 @@
 //! What a run is asked for: the options of the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -125,17 +125,6 @@ impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
         Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
-    }
-
-    /// The files that are named.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let serial = match &self.serial {
-            SerialTarget::File(path) | SerialTarget::Unix(path) => Some(path),
-            SerialTarget::Stdio | SerialTarget::Pty | SerialTarget::Off => None,
-        };
-        let given =
-            [Some(&self.image), self.signature.as_ref(), self.screen_png.as_ref(), self.report.as_ref(), serial];
-        given.into_iter().flatten().chain(&self.trust).map(PathBuf::as_path)
     }
 
     /// The exit status of a run that ended with `outcome`.

@@ -88,13 +88,15 @@ fn wait_for_end(child: &mut Child) -> ExitStatus {
     status.unwrap()
 }
 
-/// The files that a process has open, but for devices and for memory that only looks like a file.
+/// The files that a process has open, but for devices and for what only looks like a file.
 fn open_files(id: u32) -> Vec<PathBuf> {
     let links =
         fs::read_dir(format!("/proc/{id}/fd")).unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     let is_file = |path: &Path| {
         path.is_absolute()
             && !path.to_string_lossy().starts_with("/memfd:stos-run ")
+            // What the kernel tells of the emulator.
+            && !path.starts_with("/proc")
             && path.parent() != Some("/dev".as_ref())
     };
     links.filter(|path| is_file(path)).collect()

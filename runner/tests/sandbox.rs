@@ -38,6 +38,7 @@ fn attempt(backend: &str, image: &ImageFile, attempt: &str, arguments: &[String]
     runner
 }
 
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds have the hook")]
 #[test]
 fn a_thread_that_does_what_it_never_needs_ends_the_run_and_that_is_said() {
     let (image, folder) = (image(), tempfile::tempdir().unwrap());
@@ -56,6 +57,7 @@ fn a_thread_that_does_what_it_never_needs_ends_the_run_and_that_is_said() {
     }
 }
 
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds have the hook")]
 #[test]
 fn without_the_sandbox_it_can() {
     let (image, folder) = (image(), tempfile::tempdir().unwrap());

@@ -6,6 +6,7 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use ct_codecs::{Base64, Decoder};
 use fastrand::Rng;
 use stos_tests::fixtures;
 use stos_tests::fuzz::{Bench, Case, Corpus, DIRECTORY, Outcome, TARGETS, Target, change_bytes, mutate};
@@ -26,16 +27,11 @@ fn run(target: &dyn Target, case: &[u8], what: &str) -> bool {
     })
 }
 
-/// The cases in git, by the names of their files.
-fn recorded(name: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = fixtures::folder().join("corpus").join(name);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("no `{}`: {error}", folder.display()));
-    let mut cases: Vec<(String, Vec<u8>)> = entries
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
-        .collect();
-    cases.sort();
-    cases
+/// The cases in git, a line of Base64 each.
+fn recorded(name: &str) -> Vec<Vec<u8>> {
+    let path = fixtures::folder().join("corpus").join(format!("{name}.txt"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("no `{}`: {error}", path.display()));
+    text.lines().map(|line| Base64::decode_to_vec(line, None).unwrap()).collect()
 }
 
 /// Goes through a target's cases. At least one in `share` of them must be taken and at least one refused, where the target does that.
@@ -45,7 +41,7 @@ fn replay(name: &str, share: usize) {
     let mut cases = target.seeds().unwrap();
     let recorded = recorded(name);
     assert!(recorded.len() >= 20, "only {} cases of {name} are in git: make record-corpus", recorded.len());
-    let size: usize = recorded.iter().map(|(_, case)| case.len()).sum();
+    let size: usize = recorded.iter().map(Vec::len).sum();
     assert!(size <= RECORDED_LIMIT, "{size} bytes of cases of {name} are in git");
 
     let (mut taken, mut refused) = (0, 0);
@@ -53,10 +49,10 @@ fn replay(name: &str, share: usize) {
     for (number, case) in cases.iter().enumerate() {
         count(run(&*target, case, &format!("{name}, case {number} to begin with")));
     }
-    for (file, case) in &recorded {
-        count(run(&*target, case, &format!("{name}, `{file}` in git")));
+    for (case, line) in recorded.iter().zip(1..) {
+        count(run(&*target, case, &format!("{name}, line {line} in git")));
     }
-    cases.extend(recorded.into_iter().map(|(_, case)| case));
+    cases.extend(recorded);
     let mut rng = Rng::with_seed(SEED);
     for execution in 0..EXECUTIONS {
         let mut case = rng.choice(&cases).unwrap().clone();

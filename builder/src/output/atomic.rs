@@ -17,6 +17,9 @@ pub enum Existing {
     Keep,
 }
 
+/// The mode of any program's output, less the umask.
+const MODE: u32 = 0o666;
+
 /// Writes what `fill` writes to a new file, which then gets the name `path`: nobody ever sees a part of it. Its mode is 0666 less
 /// the umask, as any program's output has it. A symbolic link is replaced; [`followed`] tells what it leads to.
 ///
@@ -27,7 +30,20 @@ pub fn write_atomically(
     existing: Existing,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    Staged::new(path, existing)?.finish(fill)
+    write_with_mode(path, existing, MODE, fill)
+}
+
+/// As [`write_atomically`], for a file with this `mode` less the umask from its first moment on.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_with_mode(
+    path: &Path,
+    existing: Existing,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    Staged::with_mode(path, existing, mode)?.finish(fill)
 }
 
 /// A file that does not have its name yet. Dropping it leaves nothing behind.
@@ -45,11 +61,15 @@ impl Staged {
     /// # Errors
     /// Those of the system.
     pub fn new(path: &Path, existing: Existing) -> io::Result<Self> {
+        Self::with_mode(path, existing, MODE)
+    }
+
+    fn with_mode(path: &Path, existing: Existing, mode: u32) -> io::Result<Self> {
         if path.is_dir() {
             return Err(io::Error::other("it is a directory"));
         }
         let (path, folder) = (path.to_owned(), folder_of(path));
-        Ok(Self { path, existing, file: temporary_file(folder)?, folder: File::open(folder)? })
+        Ok(Self { path, existing, file: temporary_file(folder, mode)?, folder: File::open(folder)? })
     }
 
     /// Gives it its name when all that `fill` writes is on disk.

@@ -43,6 +43,8 @@ pub enum Ending {
     Misbehaved(io::Error),
     /// It can't be found out how the process that executed the guest has ended.
     Lost(io::Error),
+    /// What the process that executed the guest has handed on of its output could not be read to the end.
+    OutputLost(io::Error),
     /// A thread of this process that executes the guest, or watches what does, has panicked.
     ThreadPanicked,
 }

@@ -61,6 +61,9 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
         Ending::Misbehaved(what) => {
             Outcome::CpuFailed(format!("the emulator was ended, as it does not keep to its machine protocol: {what}"))
         }
+        Ending::OutputLost(source) => {
+            Outcome::Io { action: "reading the guest's output from the emulator".to_owned(), source }
+        }
         Ending::Lost(source) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
         Ending::ThreadPanicked => Outcome::Bug(match kind {
             BackendKind::Kvm => "the vCPU's thread panicked".to_owned(),

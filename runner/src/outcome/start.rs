@@ -44,6 +44,7 @@ fn short_no_kvm(why: &NoKvm) -> &'static str {
             KvmProblem::Forbidden { .. } => "this user may not open /dev/kvm",
             KvmProblem::Refused => "the system lets no one open /dev/kvm",
             KvmProblem::NotOpened(_) => "/dev/kvm can't be opened",
+            KvmProblem::NotKvm(_) => "/dev/kvm is no KVM",
             KvmProblem::ApiVersion { .. } => "this KVM is of another version",
             KvmProblem::Capability(_) => "this KVM lacks a capability",
             KvmProblem::NoVm(_) => "this KVM makes no virtual machine",
@@ -156,6 +157,10 @@ fn kvm_problem(problem: &KvmProblem) -> String {
                 .to_owned()
         }
         KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {}", describe(source)),
+        KvmProblem::NotKvm(source) => format!(
+            "what is at /dev/kvm does not answer as KVM does: {} (`ls -l /dev/kvm` shows what it is)",
+            describe(source)
+        ),
         KvmProblem::ApiVersion { found, wanted } => format!("/dev/kvm has API version {found}, not {wanted}"),
         KvmProblem::Capability(capability) => format!("the host's KVM has no {}", kvm_capability(*capability)),
         KvmProblem::NoVm(source) => {
@@ -336,6 +341,7 @@ mod tests {
             KvmProblem::Forbidden { group: None },
             KvmProblem::Refused,
             KvmProblem::NotOpened(io::ErrorKind::Other.into()),
+            KvmProblem::NotKvm(io::ErrorKind::Other.into()),
             KvmProblem::ApiVersion { found: 11, wanted: 12 },
             KvmProblem::Capability(Cap::Irqchip),
             KvmProblem::NoVm(io::ErrorKind::Other.into()),

@@ -15,11 +15,11 @@ mod privileges;
 mod raw;
 mod role;
 
-pub use privileges::close_inherited;
 pub use raw::fork;
 pub use role::Role;
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic;
 use std::path::PathBuf;
@@ -50,6 +50,13 @@ struct Sandbox {
     has_files: bool,
 }
 
+/// What has to be done for a sandbox while this process has one thread, and nothing open of its own. The `words` of its command line may name
+/// descriptors that it is handed.
+pub fn prepare(words: &[OsString]) {
+    raw::keep_memory_simple();
+    privileges::close_inherited(words);
+}
+
 /// From now on, [`enter`] takes rights away. Files may be made, replaced and removed in `folders`, and nowhere else. `last_words` is called
 /// when a thread breaks the rules, in a handler of a signal, just before the process ends.
 ///
@@ -57,7 +64,6 @@ struct Sandbox {
 /// When the system lets no handler be installed.
 pub fn begin(folders: &[PathBuf], last_words: fn()) -> io::Result<()> {
     raw::report_violations(last_words)?;
-    raw::keep_memory_simple();
     // Without what led to it, for which files would have to be opened.
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();

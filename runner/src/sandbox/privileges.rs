@@ -1,7 +1,8 @@
 //! Gives up privileges: capabilities, core dumps, descriptors.
 
+use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::{dup, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -63,26 +64,27 @@ pub(super) fn drop_capabilities(for_files: bool) {
     }
 }
 
-/// Closes the descriptors that whoever has started this process has left open, but for those that `paths` name, as in `/dev/fd/5`. To be called
-/// before anything is opened.
-pub fn close_inherited<'a>(paths: impl Iterator<Item = &'a Path>) {
-    let mut named: Vec<RawFd> = paths.filter_map(descriptor).filter(|number| *number >= FIRST).collect();
+/// Closes the descriptors that whoever has started this process has left open, but for those that one of the `words` names, as in
+/// `/dev/fd/5`. To be called before anything is opened.
+pub(super) fn close_inherited(words: &[OsString]) {
+    let mut named: Vec<RawFd> = words.iter().flat_map(|word| descriptors(word.as_bytes())).collect();
     named.sort_unstable();
     let mut first = FIRST;
-    for number in named {
+    for number in named.into_iter().filter(|number| *number >= FIRST) {
         if number > first {
             raw::close_all(first, number - 1);
         }
-        first = number + 1;
+        first = first.max(number.saturating_add(1));
     }
     raw::close_all(first, RawFd::MAX);
 }
 
-/// The number of a path such as `/dev/fd/5` or `/proc/self/fd/5`.
-fn descriptor(path: &Path) -> Option<RawFd> {
-    let folder = path.parent()?;
-    let is_list = folder.file_name()? == "fd" && (folder.starts_with("/dev") || folder.starts_with("/proc"));
-    path.file_name().filter(|_| is_list)?.to_str()?.parse().ok()
+/// The numbers in paths such as `/dev/fd/5` and `/proc/self/fd/5`, wherever these begin in a word.
+fn descriptors(word: &[u8]) -> Vec<RawFd> {
+    const FOLDER: &[u8] = b"/fd/";
+    let behind = word.windows(FOLDER.len()).enumerate().filter(|(_, part)| *part == FOLDER);
+    let digits = behind.map(|(place, _)| word[place + FOLDER.len()..].split(|byte| !byte.is_ascii_digit()).next());
+    digits.flatten().filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -91,15 +93,18 @@ mod tests {
 
     #[test]
     fn paths_that_name_descriptors_are_known() {
-        for (path, expected) in [
-            ("/dev/fd/63", Some(63)),
-            ("/proc/self/fd/5", Some(5)),
-            ("/proc/77/task/77/fd/5", Some(5)),
-            ("/home/fd/5", None),
-            ("/dev/fd", None),
-            ("kernel.img", None),
+        for (word, expected) in [
+            ("/dev/fd/63", &[63][..]),
+            ("/proc/self/fd/5", &[5]),
+            ("/proc/77/task/77/fd/5", &[5]),
+            ("--report=/dev/fd/4", &[4]),
+            ("file:/dev/fd/17", &[17]),
+            ("/dev/fd/", &[]),
+            ("/dev/fd/x", &[]),
+            ("/dev/fd/99999999999", &[]),
+            ("kernel.img", &[]),
         ] {
-            assert_eq!(descriptor(Path::new(path)), expected, "{path}");
+            assert_eq!(descriptors(word.as_bytes()), expected, "{word}");
         }
     }
 }

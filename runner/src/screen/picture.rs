@@ -26,7 +26,10 @@ const PALETTE: [u8; 48] = [
 /// # Errors
 /// Those of writing the file.
 pub fn write_png(frame: &Frame, file: Output) -> io::Result<()> {
-    file.write(|file| encode(frame, file))
+    // Drawn before it is written: the encoder hides the system's reasons.
+    let mut picture = Vec::new();
+    encode(frame, &mut picture)?;
+    file.write(|file| file.write_all(&picture))
 }
 
 fn encode(frame: &Frame, file: impl Write) -> io::Result<()> {

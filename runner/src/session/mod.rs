@@ -3,6 +3,7 @@
 
 mod begin;
 mod console;
+mod early;
 mod event;
 mod explain;
 mod files;
@@ -15,14 +16,14 @@ mod view;
 mod waiting;
 mod wishes;
 
+pub use early::Early;
 pub use notice::Notice;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use crate::backend::{Remains, let_go, prepare_emulators};
+use crate::backend::{Opening, Remains, let_go};
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
 use crate::sandbox;
@@ -35,30 +36,28 @@ use supervise::Session;
 use waiting::Waiting;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
-/// left of its machine is given back, if taking that apart takes time.
-pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>), timings: &Timings) -> (Outcome, Option<Remains>) {
+/// left of its machine is given back, if taking that apart takes time. It goes on with what was begun `early`.
+pub fn run(
+    options: &Options,
+    notify: &dyn Fn(Notice<'_>),
+    timings: &Timings,
+    early: Early,
+) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
-    if let Err(source) = be_careful(options) {
+    let Early { opening, sandbox } = early;
+    if sandbox.is_some() == options.no_sandbox {
+        return (Outcome::Bug("it was not clear from the arguments whether there is to be a sandbox".to_owned()), None);
+    }
+    if let Some(Err(source)) = sandbox.map(|begun| begun.and_then(|()| sandbox::begin(&folders(options), give_back))) {
         return (Outcome::io("preparing the sandbox")(source), None);
     }
-    let (outcome, remains) = run_carefully(options, notify, timings, began);
+    let (outcome, remains) = run_carefully((options, opening), notify, timings, began);
     let_go();
     (outcome, remains)
 }
 
-/// Prepares for giving up rights, before there is anything else.
-fn be_careful(options: &Options) -> io::Result<()> {
-    if options.no_sandbox {
-        return Ok(());
-    }
-    sandbox::close_inherited(options.paths());
-    // Nobody else can start programs later.
-    prepare_emulators(options.configuration())?;
-    sandbox::begin(&folders(options), give_back)
-}
-
 fn run_carefully(
-    options: &Options,
+    (options, opening): (&Options, Option<Opening>),
     notify: &dyn Fn(Notice<'_>),
     timings: &Timings,
     began: Instant,
@@ -76,7 +75,7 @@ fn run_carefully(
     };
     let mut run = Run { timings: timings.clone(), ..Run::default() };
     let waiting = Waiting::begin(options, &files, began);
-    let prepared = Prepared::new(options, notify, &mut run, &signals, began);
+    let prepared = Prepared::new((options, opening), notify, &mut run, &signals, began);
     drop(waiting);
     let started =
         prepared.and_then(|prepared| Session::start((options, &files), notify, &mut run, prepared, (events, receiver)));

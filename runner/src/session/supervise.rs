@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
 use crate::sandbox::{self, Role};
-use crate::screen::{Screen, text_memory, write_png};
+use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
 use crate::timings::Step;
@@ -114,7 +114,10 @@ impl<'a> Session<'a> {
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
-        console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
+        console
+            .typing
+            .begin(&route, console.events.clone())
+            .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
         let clock = Clock { started: Instant::now(), limit };
         Ok(Self { options, files, notify, run, guest, view: View { show, rows }, route, clock, console })
@@ -231,8 +234,8 @@ impl<'a> Session<'a> {
 
     /// Shows what the screen shows at the end.
     fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
-        let frame = self.view.show.frame();
-        self.run.screen = (!frame.text().is_empty()).then(|| frame.clone());
+        let frame = self.view.show.used_frame();
+        self.run.screen = frame.clone().filter(|frame| !frame.text().is_empty());
         if self.view.show.show_last(self.is_seen_on_serial()) && !outcome.is_success() {
             (self.notify)(Notice::Information(UNSEEN));
         }
@@ -240,7 +243,7 @@ impl<'a> Session<'a> {
         let Some((path, file)) = self.options.screen_png.as_ref().zip(self.files.take_picture()) else {
             return outcome;
         };
-        match write_png(&frame, file) {
+        match write_png(&frame.unwrap_or_else(Frame::blank), file) {
             Ok(()) => outcome,
             Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
         }

@@ -1,4 +1,4 @@
-//! Takes cases through the library. This is the only file of the fuzzer that knows the library's interface.
+//! Takes cases through the whole of the packer.
 
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};

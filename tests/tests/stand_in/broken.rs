@@ -10,7 +10,7 @@ use super::{StandIn, unread};
 
 /// Most memory that a run with a broken emulator may have taken, in KiB: what waits for a reader, a few times over as vectors grow, and
 /// the runner itself.
-const MEMORY: u64 = 96 * 1024;
+const MEMORY: u64 = 192 * 1024;
 /// Signals that end nobody by themselves (signal(7)): SIGCHLD, SIGCONT, the four that stop, SIGURG, SIGWINCH.
 const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
 

@@ -182,15 +182,15 @@ impl Confinement {
         (self != Self::Off).then(kept)
     }
 
-    /// Makes it ready for `program`, which is given `descriptors`.
-    pub fn prepare(self, program: &Path, descriptors: &[OwnedFd]) -> Bonds {
+    /// Makes it ready for `program`, which is given `descriptors`, on a system that lets filters be put on or not.
+    pub fn prepare(self, program: &Path, descriptors: &[OwnedFd], can_filter: bool) -> Bonds {
         let Self::On { has_own_filter, files } = self else { return Bonds::default() };
         let ruleset = match files {
             Files::Programs => ruleset(SYSTEM.iter().map(PathBuf::from).chain(own_places(program))).ok().flatten(),
             Files::All => ruleset([PathBuf::from("/")]).ok().flatten(),
             Files::Unlimited => None,
         };
-        let filter = filter().ok();
+        let filter = filter().ok().filter(|_| can_filter);
         let lacks = [
             (!has_own_filter).then_some(Unconfined::OwnFilter),
             filter.is_none().then_some(Unconfined::SystemCalls),
@@ -228,7 +228,8 @@ impl Bonds {
             return Ok(());
         }
         for (resource, most) in &self.limits {
-            setrlimit(*resource, Rlimit { current: Some(*most), maximum: Some(*most) })?;
+            // The kernel refuses nobody a lower limit, but valgrind keeps descriptors for itself.
+            let _ = setrlimit(*resource, Rlimit { current: Some(*most), maximum: Some(*most) });
         }
         give_up_capabilities()?;
         set_no_new_privs(true)?;

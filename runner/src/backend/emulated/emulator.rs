@@ -28,7 +28,7 @@ pub struct Emulator {
     pub qmp: Qmp,
     pub process: Running,
     /// They carry the guest's output and end with the process.
-    pub readers: Vec<JoinHandle<()>>,
+    pub readers: Vec<JoinHandle<io::Result<()>>>,
     /// Gives what of a CRTC the guest wanted, once it has ended.
     pub crtc: JoinHandle<BTreeSet<Absent>>,
     /// Gives its standard error, once it has ended.
@@ -44,12 +44,25 @@ pub struct Messages {
     pub history: History,
 }
 
+/// What `source` has next, which may be its end.
+///
+/// # Errors
+/// Those of reading, but for a signal that came meanwhile.
+pub fn read_next(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Collects the emulator's standard error.
 pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages>> {
     let body = move || {
         let (mut kept, mut log) = (Vec::new(), ExceptionLog::default());
         let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = source.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_next(&mut source, &mut buffer) {
             log.feed(&buffer[..count]);
             kept.extend_from_slice(&buffer[..count]);
             if kept.len() > 2 * MESSAGES_LIMIT {
@@ -65,7 +78,7 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
 pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeSet<Absent>>> {
     let body = move || {
         let (mut wanted, mut buffer) = (BTreeSet::new(), [0; 4096]);
-        while let Ok(count @ 1..) = source.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_next(&mut source, &mut buffer) {
             wanted.extend(buffer[..count].iter().filter_map(|index| Absent::of_crtc_index(*index)));
         }
         wanted
@@ -106,7 +119,9 @@ impl Emulator {
     pub fn last_words(self) -> (Option<ProcessEnd>, Option<String>) {
         let end = self.process.wait().ok().map(|told| told.end);
         let messages = self.messages.join().unwrap_or_default();
-        (end, complaint(&messages.text).map(str::to_owned))
+        // What keeps it from being loaded, it does not tell itself.
+        let last = messages.text.lines().rfind(|line| !line.trim().is_empty());
+        (end, complaint(&messages.text).or(last).map(str::to_owned))
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones; `None` when it does not come.

@@ -1,6 +1,7 @@
 //! QEMU's emulator as a backend: a child process whose firmware, memory and connections this process makes, so that no
 //! file is needed or left.
 
+mod activity;
 mod command;
 mod confinement;
 mod emulator;
@@ -20,7 +21,7 @@ mod watch;
 mod wire;
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -181,8 +182,8 @@ impl Start<'_> {
         };
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
-        let wanted = Wanted { ports: Ports::of(description), log, confinement };
-        let (process, lacks) = Running::start(program, (wanted, configuration), streams, connections)
+        let wanted = Wanted { ports: Ports::of(description), log, configuration, confinement };
+        let (process, lacks) = Running::start(program, wanted, streams, connections)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
         let input = Arc::new(SerialInput(input));
@@ -228,21 +229,19 @@ fn spawn_reader(
     mut connection: PipeReader,
     stream: Stream,
     output: &Arc<OutputPipe>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<JoinHandle<io::Result<()>>, StartError> {
     let output = Arc::clone(output);
     let body = move || {
         let mut buffer = vec![0; READ_SIZE];
         loop {
-            match connection.read(&mut buffer) {
-                Ok(count @ 1..) => {
-                    output.push_at_once(stream, &buffer[..count]);
-                    if count < READ_SIZE {
-                        // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
-                        thread::sleep(READ_PACE);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
+            let count = emulator::read_next(&mut connection, &mut buffer)?;
+            if count == 0 {
+                return Ok(());
+            }
+            output.push_at_once(stream, &buffer[..count]);
+            if count < READ_SIZE {
+                // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
+                thread::sleep(READ_PACE);
             }
         }
     };

@@ -1,6 +1,7 @@
 //! The emulator's process: a child that can't outlive this process and leaves nothing behind.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -123,6 +125,18 @@ impl Process {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the kernel tells of its thread with this number (`man 5 proc_pid_status`).
+    ///
+    /// # Errors
+    /// Those of open, and when it has ended.
+    pub fn status_of(&self, thread: u64) -> io::Result<File> {
+        let state = self.state();
+        if state.is_gone {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        File::open(format!("/proc/{}/task/{thread}/status", state.child.id()))
+    }
+
     /// Ends it, and all that it has started.
     pub fn kill(&self) {
         let state = self.state();
@@ -200,6 +214,15 @@ fn set_flags(number: RawFd, flags: FdFlags) -> io::Result<()> {
     // SAFETY: the number is not that of no descriptor, and lives as long as this call: the process has one thread.
     let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(fcntl_setfd(descriptor, flags)?)
+}
+
+/// Whether the system lets a process put on a filter of system calls: asked for one from nowhere, the kernel then says that it can't read
+/// it, before it looks at anything else (`seccomp(2)`).
+pub fn can_filter() -> bool {
+    let nowhere = ptr::null::<libc::sock_fprog>();
+    // SAFETY: there is nothing that the kernel could read or write.
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, nowhere) };
+    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
 /// Has exit statuses that don't fit told to `parent`; where that can't be had, has them end the process.

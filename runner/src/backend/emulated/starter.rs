@@ -2,6 +2,7 @@
 //! of an image in memory, and does nothing but that: an emulator on the machine that it is told of, in numbers, with the descriptors
 //! that it is handed.
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,16 +13,16 @@ use std::thread;
 use rustix::io::retry_on_intr;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, shutdown, socketpair,
+    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, send, sendmsg, shutdown, socketpair,
 };
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, set_parent_process_death_signal, setpgid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::command::{self, Connections};
-use super::process::Process;
-use super::wire::{self, End, Wanted};
+use super::process::{Process, can_filter};
+use super::wire::{self, Ended, KILL, Wanted};
 use crate::backend::Unconfined;
-use crate::machine::{Configuration, kills_for_memory};
+use crate::machine::kills_for_memory;
 use crate::sandbox;
 
 /// The starter of this process, if it has one.
@@ -29,8 +30,6 @@ static STARTER: OnceLock<Starter> = OnceLock::new();
 
 /// Descriptors that an emulator is handed: its three streams, and what it is connected to.
 const DESCRIPTORS: usize = 9;
-/// Asks for the end of the emulator.
-const KILL: &[u8] = b"kill";
 /// Longest message.
 const MESSAGE: usize = 32;
 
@@ -43,7 +42,7 @@ enum How {
     /// It is a child of this process.
     Here { process: Process, kills_before: Option<u64> },
     /// It is a child of the starter.
-    There { starter: &'static Starter, end: Mutex<Option<End>> },
+    There { starter: &'static Starter, end: Mutex<Option<Ended>> },
 }
 
 impl Running {
@@ -53,7 +52,7 @@ impl Running {
     /// Those of fork and exec.
     pub fn start(
         program: &Path,
-        (wanted, configuration): (Wanted, Configuration),
+        wanted: Wanted,
         streams: [OwnedFd; 3],
         connections: Connections,
     ) -> io::Result<(Self, Vec<Unconfined>)> {
@@ -64,8 +63,29 @@ impl Running {
             }
             None if sandbox::is_wanted() => Err(io::Error::other("the process that starts emulators has gone")),
             None => {
-                let (how, lacks) = here(program, (wanted, configuration), streams, connections)?;
+                let (how, lacks) = here(program, wanted, streams, connections)?;
                 Ok((Self(Arc::new(how)), lacks))
+            }
+        }
+    }
+
+    /// What the kernel tells of its thread with this number.
+    pub fn status_of(&self, thread: u64) -> Option<File> {
+        match &*self.0 {
+            How::Here { process, .. } => process.status_of(thread).ok(),
+            How::There { starter, end } => {
+                let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
+                if end.is_some() {
+                    return None;
+                }
+                tell(&starter.socket, &wire::question(thread)).ok()?;
+                loop {
+                    match starter.receive().ok()? {
+                        (told, file) if told == wire::THREAD => return file.map(File::from),
+                        // It has just ended.
+                        (told, _) => *end = wire::read_told(&told),
+                    }
+                }
             }
         }
     }
@@ -75,7 +95,7 @@ impl Running {
         match &*self.0 {
             How::Here { process, .. } => process.kill(),
             // Fails only when the starter has gone, and the emulator with it.
-            How::There { starter, .. } => _ = send(&starter.socket, KILL, SendFlags::NOSIGNAL),
+            How::There { starter, .. } => _ = tell(&starter.socket, KILL),
         }
     }
 
@@ -83,18 +103,18 @@ impl Running {
     ///
     /// # Errors
     /// Those of wait; and when the starter has gone.
-    pub fn wait(&self) -> io::Result<End> {
+    pub fn wait(&self) -> io::Result<Ended> {
         match &*self.0 {
             How::Here { process, kills_before } => {
                 let (end, time) = process.wait()?;
-                Ok(End { end, time, lacks_memory: kills_for_memory() > *kills_before })
+                Ok(Ended { end, time, lacks_memory: kills_for_memory() > *kills_before })
             }
             How::There { starter, end } => {
                 let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(end) = *end {
                     return Ok(end);
                 }
-                let told = starter.receive_end()?;
+                let told = wire::read_told(&starter.receive()?.0).ok_or(io::ErrorKind::InvalidData)?;
                 *end = Some(told);
                 Ok(told)
             }
@@ -104,16 +124,16 @@ impl Running {
 
 fn here(
     program: &Path,
-    (wanted, configuration): (Wanted, Configuration),
+    wanted: Wanted,
     streams: [OwnedFd; 3],
     connections: Connections,
 ) -> io::Result<(How, Vec<Unconfined>)> {
     let confinement = wanted.confinement;
-    let mut arguments = command::arguments(&connections, wanted.ports, configuration, wanted.log);
+    let mut arguments = command::arguments(&connections, wanted.ports, wanted.configuration, wanted.log);
     arguments.extend(confinement.arguments().into_iter().flatten().map(Into::into));
     let kills_before = kills_for_memory();
     let files = connections.into_files();
-    let bonds = confinement.prepare(program, &files);
+    let bonds = confinement.prepare(program, &files, can_filter());
     let lacks = bonds.lacks.clone();
     let command = (&arguments[..], confinement.environment());
     let process = Process::spawn(program, command, streams.map(Into::into), files, bonds)?;
@@ -129,18 +149,17 @@ struct Starter {
     is_gone: Mutex<bool>,
 }
 
-/// Makes the starter of this process for `program`, whose machines are to be as `configuration` says. To be called while this process has one
-/// thread.
+/// Makes the starter of this process for `program`. To be called while this process has one thread.
 ///
 /// # Errors
 /// Those of socketpair and fork.
-pub fn make(program: &Path, configuration: Configuration) -> io::Result<()> {
+pub fn make(program: &Path) -> io::Result<()> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let parent = getpid();
     let Some(process) = sandbox::fork()? else {
         drop(ours);
         // Whatever goes wrong here shows in what the other end hears: nothing.
-        let _ = serve(theirs, parent, program, configuration);
+        let _ = serve(theirs, parent, program);
         signal_hook::low_level::exit(0);
     };
     // Fails only when there is one already.
@@ -170,24 +189,52 @@ impl Starter {
         messages.push(SendAncillaryMessage::ScmRights(&files));
         let request = wire::wish(wanted, connections.memory_size).ok_or(io::ErrorKind::InvalidInput)?;
         retry_on_intr(|| sendmsg(&self.socket, &[IoSlice::new(&request)], &mut messages, SendFlags::NOSIGNAL))?;
-        let answer = wire::read_answer(&self.receive(wire::ANSWER)?).ok_or(io::ErrorKind::InvalidData)?;
+        let answer = wire::read_answer(&self.receive()?.0).ok_or(io::ErrorKind::InvalidData)?;
         answer.map_err(io::Error::from_raw_os_error)
     }
 
-    /// A message of `size` bytes.
-    fn receive(&self, size: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; size];
-        let (count, _) = retry_on_intr(|| recv(&self.socket, &mut bytes[..], RecvFlags::empty()))?;
-        if count == size { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-    }
-
-    fn receive_end(&self) -> io::Result<End> {
-        wire::read_told(&self.receive(wire::END)?).ok_or(io::ErrorKind::InvalidData.into())
+    /// The next message, with the descriptor that came with it.
+    fn receive(&self) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+        let mut message = receive(&self.socket)?;
+        if message.0.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((message.0, message.1.pop())) }
     }
 }
 
+fn tell(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
+    Ok(retry_on_intr(|| send(socket, message, SendFlags::NOSIGNAL)).map(drop)?)
+}
+
+/// A message, none of whose bytes are there when the other end has been closed, and the descriptors that came with it.
+fn receive(socket: &OwnedFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut bytes = vec![0; MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut messages = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let came = retry_on_intr(|| recvmsg(socket, &mut parts, &mut messages, RecvFlags::CMSG_CLOEXEC))?;
+    let mut files = Vec::new();
+    for message in messages.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            files.extend(received);
+        }
+    }
+    bytes.truncate(came.bytes);
+    Ok((bytes, files))
+}
+
+/// Hands over what the kernel tells of a thread, if it tells that.
+fn tell_of_thread(socket: &OwnedFd, status: Option<&File>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut messages = SendAncillaryBuffer::new(&mut space);
+    let files: Vec<BorrowedFd<'_>> = status.into_iter().map(AsFd::as_fd).collect();
+    if !files.is_empty() {
+        messages.push(SendAncillaryMessage::ScmRights(&files));
+    }
+    retry_on_intr(|| sendmsg(socket, &[IoSlice::new(wire::THREAD)], &mut messages, SendFlags::NOSIGNAL))?;
+    Ok(())
+}
+
 /// What the starter does.
-fn serve(socket: OwnedFd, parent: Pid, program: &Path, configuration: Configuration) -> io::Result<()> {
+fn serve(socket: OwnedFd, parent: Pid, program: &Path) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The parent may have died before that took effect.
     if getppid() != Some(parent) {
@@ -204,21 +251,15 @@ fn serve(socket: OwnedFd, parent: Pid, program: &Path, configuration: Configurat
     let mut emulator: Option<Process> = None;
     let mut failed = None;
     loop {
-        let mut bytes = [0; MESSAGE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut messages = RecvAncillaryBuffer::new(&mut space);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let came = retry_on_intr(|| recvmsg(&socket, &mut parts, &mut messages, RecvFlags::CMSG_CLOEXEC))?;
-        let mut files: Vec<OwnedFd> = Vec::new();
-        for message in messages.drain() {
-            if let RecvAncillaryMessage::ScmRights(received) = message {
-                files.extend(received);
-            }
-        }
-        match &bytes[..came.bytes] {
+        let (bytes, files) = receive(&socket)?;
+        match &bytes[..] {
             // The other end has been closed.
             [] => return Ok(()),
             KILL => emulator.iter().for_each(Process::kill),
+            question if let Some(thread) = wire::read_question(question) => {
+                let status = emulator.as_ref().and_then(|emulator| emulator.status_of(thread).ok());
+                tell_of_thread(&socket, status.as_ref())?;
+            }
             request => {
                 let started =
                     wire::read_wish(request).ok_or(io::ErrorKind::InvalidData.into()).and_then(|(wanted, size)| {
@@ -229,12 +270,12 @@ fn serve(socket: OwnedFd, parent: Pid, program: &Path, configuration: Configurat
                             return Err(io::ErrorKind::PermissionDenied.into());
                         }
                         let connections = Connections { memory, memory_size: size, rom, debug, crtc, control, keys };
-                        here(program, (wanted, configuration), [stdin, stdout, stderr], connections)
+                        here(program, wanted, [stdin, stdout, stderr], connections)
                             .inspect_err(|_| failed = Some(wanted.confinement))
                     });
                 let number = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EIO);
                 let answer = wire::answer(started.as_ref().map(|(_, lacks)| &lacks[..]).map_err(number));
-                send(&socket, &answer, SendFlags::NOSIGNAL)?;
+                tell(&socket, &answer)?;
                 if let Ok((how, _)) = started {
                     if let How::Here { process, .. } = &how {
                         emulator = Some(process.clone());
@@ -248,7 +289,8 @@ fn serve(socket: OwnedFd, parent: Pid, program: &Path, configuration: Configurat
 }
 
 fn tell_end(running: &Running, socket: &OwnedFd) {
-    // Without an end, the other side hears that this one has gone.
-    let Ok(end) = running.wait() else { return };
-    let _ = send(socket, &wire::told(end), SendFlags::NOSIGNAL);
+    if running.wait().and_then(|end| tell(socket, &wire::told(end))).is_err() {
+        // Who waits for the end hears that there will be none.
+        let _ = shutdown(socket, Shutdown::Both);
+    }
 }

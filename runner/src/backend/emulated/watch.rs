@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stos_x86::registers::CpuState;
 
+use super::activity::Activity;
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
 use super::exit_alarm::ProcessEnd;
@@ -26,6 +27,8 @@ use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
 const APIC: &str = "info lapic";
+/// The command that names the threads of the CPUs.
+const THREADS: &str = "query-cpus-fast";
 
 /// Follows one guest to its end.
 pub struct Watcher {
@@ -55,6 +58,7 @@ struct Progress {
     asked: VecDeque<Question>,
     /// The guest was stopped until there is room for its output.
     is_paused: bool,
+    activity: Activity,
     idle: Idle,
 }
 
@@ -67,10 +71,9 @@ impl Watcher {
             emulator.process.kill();
         }
         let end = emulator.process.wait();
-        for reader in emulator.readers {
-            // A reader that panicked has nothing more to give.
-            let _ = reader.join();
-        }
+        // A reader that panicked has nothing more to give.
+        let read = emulator.readers.into_iter().filter_map(|reader| reader.join().ok());
+        let lost = read.fold(Ok(()), io::Result::and).err();
         let absent = emulator.crtc.join().unwrap_or_default();
         let messages = emulator.messages.join().unwrap_or_default();
         {
@@ -83,7 +86,7 @@ impl Watcher {
         if requests.stop.load(Ordering::Acquire) {
             return;
         }
-        (link.ended)(match (seen, end) {
+        let ending = match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
             (Ok(None), Ok(end)) => ending_of(end.end, &messages.text, end.lacks_memory),
@@ -92,7 +95,9 @@ impl Watcher {
                 Ending::TripleFault
             }
             (Ok(Some(ending)), _) => ending,
-        });
+        };
+        // However it ended, what it printed is not whole.
+        (link.ended)(lost.map_or(ending, Ending::OutputLost));
     }
 
     /// Watches until the guest stops, and notes what its CPU is like then; `None` when the emulator ended by itself: its status
@@ -100,6 +105,7 @@ impl Watcher {
     /// connection ends.
     fn wait_for_an_ending(&mut self) -> Option<Ending> {
         let mut progress = Progress::default();
+        let _ = self.emulator.qmp.send(THREADS);
         let mut next_look = Instant::now() + TICK;
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -111,6 +117,7 @@ impl Watcher {
                         return Some(ending);
                     }
                 }
+                Ok(Some(Message::Return(Value::Array(cpus)))) => progress.activity.learn(&self.emulator.process, &cpus),
                 Ok(Some(Message::Event { name, data })) => match (&*name, data["reason"].as_str()) {
                     ("GUEST_PANICKED", _) => return Some(Ending::Panicked),
                     ("SHUTDOWN", Some("guest-reset")) => {
@@ -141,7 +148,10 @@ impl Watcher {
                 let _ = self.emulator.qmp.send(if crowded { "stop" } else { "cont" });
                 progress.is_paused = crowded;
             }
-            self.ask(&mut progress, Question::Glance, REGISTERS);
+            // One that seems to wait for nothing is looked at again and again until that is sure.
+            if progress.activity.is_look_due() || progress.idle.is_open() {
+                self.ask(&mut progress, Question::Glance, REGISTERS);
+            }
         }
     }
 

@@ -9,13 +9,20 @@ use super::command::{CpuLog, Ports};
 use super::confinement::{Confinement, Files};
 use super::exit_alarm::ProcessEnd;
 use crate::backend::Unconfined;
+use crate::machine::{ClockStart, Configuration, CpuModel};
 
 /// Size of an answer to a wish.
-pub const ANSWER: usize = 5;
+const ANSWER: usize = 5;
 /// Size of what is told of an end.
-pub const END: usize = 14;
+const END: usize = 14;
 /// Size of a wish.
 const WISH: usize = 14;
+/// What is asked of one that runs: its end.
+pub const KILL: &[u8] = b"kill";
+/// Size of a question for a thread.
+const QUESTION: usize = 8;
+/// Answers that: with a descriptor, or without one.
+pub const THREAD: &[u8] = b"t";
 
 /// What an emulator may go without, in the order of their bits.
 const PARTS: [Unconfined; 4] = [Unconfined::OwnFilter, Unconfined::SystemCalls, Unconfined::Files, Unconfined::Reading];
@@ -29,13 +36,15 @@ pub struct Wanted {
     pub ports: Ports,
     /// What its CPU logs.
     pub log: CpuLog,
+    /// Its clock and its CPU.
+    pub configuration: Configuration,
     /// How much it is confined.
     pub confinement: Confinement,
 }
 
 /// How an emulator ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct Ended {
     /// Like this.
     pub end: ProcessEnd,
     /// The processor time that it took, if that is known, in milliseconds when it was told.
@@ -46,12 +55,15 @@ pub struct End {
 
 /// A wish for an emulator with this much memory; `None` for one without any confinement, which cannot be wished for.
 pub fn wish(wanted: Wanted, memory_size: u64) -> Option<Vec<u8>> {
-    let Wanted { ports: Ports { exit, fault }, log, confinement } = wanted;
+    let Wanted { ports: Ports { exit, fault }, log, configuration, confinement } = wanted;
+    let Configuration { clock, cpu, is_confined: _ } = configuration;
     let Confinement::On { has_own_filter, files } = confinement else { return None };
     let files = FILES.iter().position(|one| *one == files).and_then(|number| u8::try_from(number).ok())?;
-    let flags = [fault.is_some(), log == CpuLog::Exceptions, has_own_filter].map(u8::from);
+    let choices = [cpu == CpuModel::Host, clock == ClockStart::Host];
+    let flags = [fault.is_some(), log == CpuLog::Exceptions, has_own_filter, choices[0], choices[1]];
+    let flags = (0..).zip(flags).map(|(bit, is_set)| u8::from(is_set) << bit).sum();
     let ports = [exit.to_le_bytes(), fault.unwrap_or_default().to_le_bytes()].concat();
-    Some([&memory_size.to_le_bytes()[..], &ports, &[flags[0] | flags[1] << 1 | flags[2] << 2, files]].concat())
+    Some([&memory_size.to_le_bytes()[..], &ports, &[flags, files]].concat())
 }
 
 /// What is wished for.
@@ -61,9 +73,24 @@ pub fn read_wish(bytes: &[u8]) -> Option<(Wanted, u64)> {
     let wanted = Wanted {
         ports: Ports { exit: u16::from_le_bytes([a, b]), fault: has(0).then_some(u16::from_le_bytes([c, d])) },
         log: if has(1) { CpuLog::Exceptions } else { CpuLog::Resets },
+        configuration: Configuration {
+            cpu: if has(3) { CpuModel::Host } else { CpuModel::Fixed },
+            clock: if has(4) { ClockStart::Host } else { ClockStart::Fixed },
+            is_confined: true,
+        },
         confinement: Confinement::On { has_own_filter: has(2), files: *FILES.get(usize::from(files))? },
     };
-    (flags < 8).then_some((wanted, u64::from_le_bytes(*size)))
+    (flags < 32).then_some((wanted, u64::from_le_bytes(*size)))
+}
+
+/// A question for what the kernel tells of the emulator's thread with this number.
+pub fn question(thread: u64) -> [u8; QUESTION] {
+    thread.to_le_bytes()
+}
+
+/// The number that is asked for.
+pub fn read_question(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// An answer: an emulator runs that goes without `lacks`, or the number of an error.
@@ -82,7 +109,7 @@ pub fn read_answer(bytes: &[u8]) -> Option<Result<Vec<Unconfined>, i32>> {
 }
 
 /// What is told of an end.
-pub fn told(End { end, time, lacks_memory }: End) -> Vec<u8> {
+pub fn told(Ended { end, time, lacks_memory }: Ended) -> Vec<u8> {
     let (kind, status) = match end {
         ProcessEnd::Status(status) => (0, status.into_raw()),
         ProcessEnd::StatusTooLarge => (1, 0),
@@ -93,8 +120,8 @@ pub fn told(End { end, time, lacks_memory }: End) -> Vec<u8> {
 }
 
 /// What was told of an end.
-pub fn read_told(bytes: &[u8]) -> Option<End> {
-    let (status, rest) = bytes.split_first_chunk()?;
+pub fn read_told(bytes: &[u8]) -> Option<Ended> {
+    let (status, rest) = <&[u8; END]>::try_from(bytes).ok()?.split_first_chunk()?;
     let (time, rest) = rest.split_first_chunk()?;
     let &[kind, lacks_memory] = rest else { return None };
     let end = match kind {
@@ -105,42 +132,68 @@ pub fn read_told(bytes: &[u8]) -> Option<End> {
     };
     let time = u64::from_le_bytes(*time);
     let time = (time != u64::MAX).then(|| Duration::from_millis(time));
-    Some(End { end, time, lacks_memory: lacks_memory != 0 })
+    Some(Ended { end, time, lacks_memory: lacks_memory != 0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const USUAL: Wanted = Wanted {
+        ports: Ports { exit: 0xf4, fault: None },
+        log: CpuLog::Resets,
+        configuration: Configuration { cpu: CpuModel::Fixed, clock: ClockStart::Fixed, is_confined: true },
+        confinement: Confinement::On { has_own_filter: true, files: Files::Programs },
+    };
+
     #[test]
     fn what_is_wanted_arrives() {
-        for fault in [None, Some(0x501)] {
-            for log in [CpuLog::Resets, CpuLog::Exceptions] {
-                for (has_own_filter, files) in [true, false].into_iter().flat_map(|has| FILES.map(|files| (has, files)))
-                {
-                    let confinement = Confinement::On { has_own_filter, files };
-                    let wanted = Wanted { ports: Ports { exit: 0xf4, fault }, log, confinement };
-                    let bytes = wish(wanted, 16 << 20).unwrap();
-                    assert_eq!(read_wish(&bytes), Some((wanted, 16 << 20)));
-                }
-            }
+        let mut some = vec![
+            USUAL,
+            Wanted { ports: Ports { exit: 0xffff, fault: Some(0x501) }, ..USUAL },
+            Wanted { log: CpuLog::Exceptions, ..USUAL },
+            Wanted { configuration: Configuration { cpu: CpuModel::Host, ..USUAL.configuration }, ..USUAL },
+            Wanted { configuration: Configuration { clock: ClockStart::Host, ..USUAL.configuration }, ..USUAL },
+        ];
+        for (has_own_filter, files) in [true, false].into_iter().flat_map(|has| FILES.map(|files| (has, files))) {
+            some.push(Wanted { confinement: Confinement::On { has_own_filter, files }, ..USUAL });
+        }
+        for wanted in some {
+            let bytes = wish(wanted, 16 << 20).unwrap();
+            assert_eq!(read_wish(&bytes), Some((wanted, 16 << 20)));
         }
     }
 
     #[test]
     fn nobody_can_wish_for_an_emulator_without_confinement() {
-        let ports = Ports { exit: 0xf4, fault: None };
-        let wanted = |confinement| Wanted { ports, log: CpuLog::Resets, confinement };
-        assert_eq!(wish(wanted(Confinement::Off), 16 << 20), None);
-        let bytes = wish(wanted(Confinement::new(true)), 16 << 20).unwrap();
-        for (place, least) in [(12, 8), (13, 3)] {
+        assert_eq!(wish(Wanted { confinement: Confinement::Off, ..USUAL }, 16 << 20), None);
+        let bytes = wish(USUAL, 16 << 20).unwrap();
+        for (place, least) in [(12, 32), (13, 3)] {
             for value in least..=u8::MAX {
                 let mut bytes = bytes.clone();
                 bytes[place] = value;
                 assert_eq!(read_wish(&bytes), None, "{place} {value}");
             }
         }
-        assert_eq!(read_wish(b"kill"), None);
+        for other in [KILL, &question(1)] {
+            assert_eq!(read_wish(other), None);
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_thread_arrives() {
+        assert_eq!(read_question(&question(4_194_304)), Some(4_194_304));
+        assert_eq!(read_question(KILL), None);
+        let sizes = [WISH, QUESTION, KILL.len()];
+        assert!(
+            sizes.iter().all(|size| sizes.iter().filter(|other| *other == size).count() == 1),
+            "by which they are told apart"
+        );
+        let sizes = [ANSWER, END, THREAD.len()];
+        assert!(
+            sizes.iter().all(|size| sizes.iter().filter(|other| *other == size).count() == 1),
+            "by which they are told apart"
+        );
     }
 
     #[test]
@@ -149,7 +202,7 @@ mod tests {
             assert_eq!(read_answer(&answer(Ok(lacks))), Some(Ok(lacks.to_vec())));
         }
         assert_eq!(read_answer(&answer(Err(libc::ENOENT))), Some(Err(libc::ENOENT)));
-        assert_eq!(read_answer(b"kill"), None);
+        assert_eq!(read_answer(KILL), None);
     }
 
     #[test]
@@ -162,7 +215,7 @@ mod tests {
         ];
         for end in ends {
             for (time, lacks_memory) in [(None, true), (Some(Duration::from_millis(1230)), false)] {
-                let end = End { end, time, lacks_memory };
+                let end = Ended { end, time, lacks_memory };
                 let bytes = told(end);
                 assert_eq!((read_told(&bytes), bytes.len()), (Some(end), END));
             }

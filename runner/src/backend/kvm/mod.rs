@@ -31,8 +31,7 @@ use crate::devices::{
 use crate::machine::{Configuration, GuestMemory, Machine};
 use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
-pub use maker::KvmMachine;
-use maker::Maker;
+pub use maker::{KvmMachine, Opening};
 use remains::Heir;
 pub use remains::Remains;
 use vcpu::Vcpu;
@@ -75,15 +74,15 @@ impl InterruptLine for Irq {
 }
 
 impl KvmGuest {
-    /// Lets `machine`, which `maker` puts together, run.
+    /// Lets `machine` run, which is put together as `made`.
     pub(super) fn start(
-        maker: Maker,
+        made: KvmMachine,
         machine: &Machine,
         configuration: Configuration,
         link: Link,
     ) -> Result<Self, StartError> {
         let clock = configuration.clock;
-        let (vm, heir) = (Arc::clone(&maker.vm), maker.heir);
+        let (vm, heir) = (Arc::clone(&made.vm), made.heir);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
@@ -106,16 +105,20 @@ impl KvmGuest {
         let (sender, entered) = channel();
         let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
         // Whoever has started this waits for what is sent.
-        let work = move |made: Result<VcpuFd, StartError>| match made {
-            Ok(vcpu) => {
-                let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
-                drop(sender.send(Ok(())));
-                run(vcpu, &entering, (&sender, &timings), link.ended);
+        let work = move |vcpu: Result<VcpuFd, StartError>| {
+            // The machine is put together, or will be none: from here on, the thread needs next to nothing.
+            sandbox::enter(Role::Vcpu);
+            match vcpu {
+                Ok(vcpu) => {
+                    let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
+                    drop(sender.send(Ok(())));
+                    run(vcpu, &entering, (&sender, &timings), link.ended);
+                }
+                Err(error) => drop(sender.send(Err(error))),
             }
-            Err(error) => drop(sender.send(Err(error))),
         };
         let thread =
-            maker.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
+            made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
         let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, heir, requests, entered, thread };
         guest.wait_for_entry()?;
@@ -164,8 +167,6 @@ fn run<C: Clock>(
         timings.mark(Step::Left);
         drop(entered.send(is_entered));
     };
-    // The machine is put together: from here on, the thread needs next to nothing.
-    sandbox::enter(Role::Vcpu);
     timings.mark(Step::Entered);
     let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
         Some(Ending::CpuFailed(failure)) => {
