@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, fcntl_setfl};
 use stos_pack::output::{Existing, Staged, folder_of, followed, is_special};
+
+use crate::outlet::Outlet;
 
 /// True when both paths lead to one file, or would if it were there.
 pub fn is_same(one: &Path, other: &Path) -> bool {
@@ -53,13 +54,11 @@ pub fn folder(path: &Path) -> Option<PathBuf> {
 
 /// Opens what is no regular file, without waiting for somebody who reads it.
 fn open_special(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
         // ENXIO: there is nobody at the other end (fifo(7)).
         let nobody = error.raw_os_error() == Some(libc::ENXIO);
         if nobody { io::Error::other("nobody reads from there; start the reader first") } else { error }
-    })?;
-    fcntl_setfl(&file, OFlags::empty())?;
-    Ok(file)
+    })
 }
 
 impl Output {
@@ -69,13 +68,13 @@ impl Output {
     /// Those of writing; then what was there before still is.
     pub fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self.0 {
-            Target::Special(file) => fill(&file, content),
+            Target::Special(file) => fill(Outlet(file), content),
             Target::Staged(staged) => staged.finish(|file| fill(file, content)),
         }
     }
 }
 
-fn fill(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn fill(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(file);
     content(&mut writer)?;
     writer.flush()

@@ -24,8 +24,9 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use crate::backend::{Opening, Remains, let_go};
-use crate::options::Options;
+use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
+use crate::outlet;
 use crate::sandbox;
 use crate::terminal::give_back;
 use crate::timings::{Step, Timings};
@@ -44,6 +45,9 @@ pub fn run(
     early: Early,
 ) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
+    if let Some(TimeLimit::After(limit)) = options.time_limit {
+        outlet::wait_until(Some(began + limit));
+    }
     let Early { opening, sandbox } = early;
     if sandbox.is_some() == options.no_sandbox {
         return (Outcome::Bug("it was not clear from the arguments whether there is to be a sandbox".to_owned()), None);
