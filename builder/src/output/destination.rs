@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{OFlags, fcntl_getfl, fstat, makedev};
 use stos_image::{Digest, Outline};
 
 use super::atomic::{followed, is_special};
@@ -125,9 +126,23 @@ impl Output {
 
     fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {
         match self {
+            Self::Stdout if is_closed(&io::stdout()) => {
+                let message = format!("can't write the {} to standard output: it is closed", content.name);
+                Err(Diagnostic::new(Code::OutputFailed, message)
+                    .note("for a program that starts without one, it is /dev/null, open for reading and writing")
+                    .help("redirect it to a file or a pipe, or name a file instead of `-`"))
+            }
             Self::Stdout => write_through(content, Watched::new(io::stdout().lock(), observer))
                 .map_err(|error| content.failed("standard output", &error)),
             Self::File(path) => content.write_file(path, observer),
         }
     }
+}
+
+/// Whether `output` was closed when the program began. The standard library has then opened /dev/null in its place, for reading and
+/// writing; who does not want the bytes opens it for writing.
+fn is_closed(output: &io::Stdout) -> bool {
+    // The device's numbers are in null(4).
+    let is_null = fstat(output).is_ok_and(|status| status.st_rdev == makedev(1, 3));
+    is_null && fcntl_getfl(output).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
