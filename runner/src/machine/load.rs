@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use stos_image::{ImageError, ImageFacts, ParsedImage, VerifiedImage};
 
+use super::mapping::populate;
 use super::{GuestMemory, Sharing};
 
 /// A guest that is ready to be entered. Clones are the same guest.
@@ -60,16 +62,16 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
     Ok(Opened { parsed, file })
 }
 
-/// New memory for the guest of an image.
+/// New memory for the guest of an image, which [`load`] fills.
 ///
 /// # Errors
 /// [`LoadError::NoMemory`].
 pub fn memory(opened: &Opened, sharing: Sharing) -> Result<Arc<GuestMemory>, LoadError> {
     let size = opened.facts().description().memory_size;
-    GuestMemory::new(size, sharing).map(Arc::new).map_err(|source| LoadError::NoMemory(size, source))
+    GuestMemory::to_be_filled(size, sharing).map(Arc::new).map_err(|source| LoadError::NoMemory(size, source))
 }
 
-/// Reads the payload into `memory`, which is new, and checks it. The bytes that were checked are the bytes that run: the file may
+/// Reads the payload into `memory`, which is new, and checks it there. The bytes that were checked are the bytes that run: the file may
 /// change or vanish from then on. It ends early, with an error, once it `is_interrupted`.
 ///
 /// # Errors
@@ -80,17 +82,37 @@ pub fn load(opened: Opened, memory: Arc<GuestMemory>, is_interrupted: &dyn Fn() 
     let go_on = || if is_interrupted() { Err(io::Error::other("interrupted")) } else { Ok(()) };
     // The reader hands on any error as one of reading.
     let failed = OnceLock::new();
-    let place = |address, bytes: &[u8]| {
-        memory.write(address, bytes).map_err(|error| {
+    let read = |offset, bytes: &mut [u8]| {
+        populate(bytes).map_err(|error| {
             let kind = error.kind();
             let _ = failed.set(error);
-            kind.into()
-        })
+            kind
+        })?;
+        file.read_at(bytes, offset)
     };
-    let verified = parsed.verify_in_any_order(place, go_on);
+    let has_places = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let verified = memory.fill(|bytes| {
+        if has_places { parsed.verify_in_place(bytes, read, go_on) } else { verify_in_order(parsed, bytes, go_on) }
+    });
+    let verified = verified.unwrap_or_else(|| Err(io::Error::other("its memory is in use").into()));
     let image = verified.map_err(|error| match failed.into_inner() {
         Some(source) => LoadError::NoMemory(memory.size(), source),
         None => LoadError::Rejected(error),
     })?;
     Ok(Machine { image: Arc::new(image), memory, file })
+}
+
+/// Reads the payload from what can only be read from its first byte to its last, as a pipe can.
+fn verify_in_order(
+    parsed: ParsedImage<Arc<File>>,
+    memory: &mut [u8],
+    go_on: impl Fn() -> io::Result<()>,
+) -> Result<VerifiedImage, ImageError> {
+    parsed.verify(|address, run| {
+        go_on()?;
+        let start = usize::try_from(address.0).map_err(io::Error::other)?;
+        let place = memory.get_mut(start..).and_then(|rest| rest.get_mut(..run.len()));
+        place.ok_or(io::ErrorKind::OutOfMemory)?.copy_from_slice(run);
+        Ok(())
+    })
 }
