@@ -5,8 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Access, OFlags, access, fcntl_setfl};
+use rustix::fs::{Access, access};
 use stos_pack::output::{Existing, folder_of, followed, is_special, write_atomically};
+
+use crate::outlet::Outlet;
 
 /// True when both paths lead to one file, or would if it were there.
 pub fn is_same(one: &Path, other: &Path) -> bool {
@@ -36,13 +38,11 @@ pub fn check(path: &Path) -> io::Result<()> {
 
 /// Opens what is no regular file, without waiting for somebody who reads it.
 fn open_special(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
         // ENXIO: there is nobody at the other end (fifo(7)).
         let nobody = error.raw_os_error() == Some(libc::ENXIO);
         if nobody { io::Error::other("nobody reads from there; start the reader first") } else { error }
-    })?;
-    fcntl_setfl(&file, OFlags::empty())?;
-    Ok(file)
+    })
 }
 
 /// Writes what `content` writes to the file `path`, which appears under that name once all of it is there.
@@ -51,13 +51,13 @@ fn open_special(path: &Path) -> io::Result<File> {
 /// Those of writing; then what was at `path` before still is.
 pub fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if is_special(path) {
-        return fill(&open_special(path)?, content);
+        return fill(Outlet(open_special(path)?), content);
     }
     // A symbolic link stays one.
     write_atomically(&followed(path), Existing::Replace, |file| fill(file, content))
 }
 
-fn fill(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn fill(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(file);
     content(&mut writer)?;
     writer.flush()

@@ -13,7 +13,7 @@ use clap::Parser;
 use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
-use stos_run::{Notice, Opening, Outcome, Step, Timings, report};
+use stos_run::{Notice, Opening, Outcome, Step, Timings, report, tell};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
@@ -62,7 +62,7 @@ fn run(timings: &Timings, opening: Option<Opening>) -> u8 {
     if quiet < 2 {
         say(&outcome.to_string());
         if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
-            print_error(&printable_lines(details));
+            tell(&printable_lines(details));
         }
     }
     // Asked for, so that nothing keeps it quiet.
@@ -91,10 +91,5 @@ fn answered(action: &str, printed: io::Result<()>) -> u8 {
 
 /// Prints one line. It may tell what an image or a guest says, which must not become another line, or command a terminal.
 fn say(line: &str) {
-    print_error(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
-}
-
-/// Prints to standard error. When that is full or closed, the exit status still tells.
-fn print_error(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    tell(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
 }

@@ -21,8 +21,9 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use crate::backend::{Opening, Remains};
-use crate::options::Options;
+use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
+use crate::outlet;
 use crate::timings::{Step, Timings};
 use files::{check_files, write_report};
 use prepare::Prepared;
@@ -39,6 +40,9 @@ pub fn run(
     opening: Option<Opening>,
 ) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
+    if let Some(TimeLimit::After(limit)) = options.time_limit {
+        outlet::wait_until(Some(began + limit));
+    }
     let (events, receiver) = channel();
     // Before anything is opened: whatever waits can be ended.
     let signals = match Signals::watch(&events) {

@@ -14,6 +14,7 @@ use crate::machine::{Machine, Sharing, free_memory, load};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
+use crate::outlet;
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
 use crate::timings::Step;
@@ -52,6 +53,7 @@ impl Prepared {
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
         let limit = limit.map(|limit| (limit, began + limit));
+        outlet::wait_until(limit.map(|(_, end)| end));
         run.expected = expected;
         let entry = &parsed.facts().description().entry;
         let mut private = None;

@@ -1,6 +1,5 @@
 //! The time limit while an image is waited for: a pipe may never bring one.
 
-use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::files::write_report;
 use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
+use crate::outlet::tell;
 
 /// As long as it is there, the limit of the command line ends this process.
 pub struct Waiting {
@@ -50,7 +50,6 @@ impl Drop for Waiting {
 /// Ends this process, which waits for the image.
 fn end(options: &Options, limit: Duration) {
     let outcome = write_report(&Run::default(), Outcome::TimeLimit { limit, hang: None }, options, &|_| {});
-    // A closed standard error is no reason for anything else.
-    let _ = writeln!(stderr(), "stos-run: {outcome}");
+    tell(&format!("stos-run: {outcome}\n"));
     signal_hook::low_level::exit(options.status(&outcome).into());
 }

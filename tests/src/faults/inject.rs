@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::tools::{Run, root, run};
+use super::build;
+use crate::tools::{Run, run};
 
 /// Seconds within which every run must have ended by itself.
 const LIMIT: u32 = 60;
@@ -65,11 +66,7 @@ pub struct Injected {
 impl Injector {
     /// Builds it. Where it can't work, that is printed.
     pub fn new() -> Option<Self> {
-        let this = Self { folder: tempfile::tempdir().unwrap() };
-        let source = root().join("tests/src/faults/inject.c");
-        let built =
-            run(Command::new("gcc").args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(this.path()).arg(source));
-        assert_eq!(built.status, Some(0), "{}", built.stderr);
+        let this = Self { folder: build("inject") };
         let mut probe =
             this.command(&Command::new("/bin/true"), &Injection::count("all"), &this.folder.path().join("log"));
         let probed = run(&mut probe);
