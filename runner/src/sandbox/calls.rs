@@ -77,7 +77,7 @@ pub const CALLS: &[(libc::c_long, &str, u16)] = calls! {
     MAIN => SYS_renameat SYS_renameat2 SYS_fsync SYS_fstat SYS_pwrite64;
     // Which of the guest's memory anybody has touched.
     MAIN | SCREEN => SYS_lseek;
-    MAIN | EMULATOR => SYS_pread64;
+    MAIN | EMULATOR | SCREEN => SYS_pread64;
     // A second run, on the emulator.
     MAIN => SYS_memfd_create SYS_ftruncate SYS_pipe2 SYS_socketpair SYS_setsockopt SYS_sendmsg SYS_recvmsg
         SYS_recvfrom SYS_getsockopt SYS_sched_setaffinity;
