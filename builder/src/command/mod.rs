@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
             Verb::Diff { first, second } => verbs::diff(manner, &first, &second),
             Verb::Extract { image, folder } => verbs::extract(manner, &image, &folder),
             Verb::Export { image, to, output } => verbs::export(manner, &image, to, &output),
-            Verb::Lock { manifest } => verbs::lock(manner, &manifest),
+            Verb::Lock { manifest, inputs_below } => verbs::lock(manner, &manifest, &inputs_below),
             Verb::Init { folder } => verbs::init(manner, &folder),
             Verb::Schema => verbs::schema(manner),
             Verb::Completions { shell } => verbs::completions(manner, shell),
