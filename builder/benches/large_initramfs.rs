@@ -84,8 +84,8 @@ fn main() {
         let manifest = Manifest::load(&path, None).unwrap_or_else(|failure| panic!("{:?}", failure.diagnostics));
         let inputs = timed("  read and digest the inputs", || Inputs::load(&manifest, &nobody).unwrap());
         let plan = timed("  plan memory", || stos_pack::plan(&manifest, &inputs).unwrap());
-        let rendered = timed("  lay out pages and digest blocks", || plan.render().unwrap());
-        timed("  write the image and wait for the disk", || {
+        let rendered = timed("  lay out pages", || plan.outline().unwrap());
+        timed("  digest blocks, write, wait for the disk", || {
             Output::File(image.clone()).write(&rendered, &nobody).unwrap();
         });
     });

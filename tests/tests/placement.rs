@@ -155,7 +155,7 @@ fn check(plan: &Plan, what: &str) {
     parsed.verify(|_, _| Ok(())).unwrap_or_else(|error| panic!("{what}: {error}"));
     let (memory, regions) = (plan.description.memory_size, &plan.description.regions);
     for chunk in &plan.chunks {
-        let bytes = GuestRange::new(chunk.start.into(), chunk.bytes.len() as u64);
+        let bytes = chunk.range();
         assert!(bytes.ends_within(memory), "{what}: {bytes} lies outside");
         // Each of the bytes is somebody's who may have some.
         let owned: u64 = regions

@@ -25,6 +25,8 @@ pub struct Injector {
 pub enum Action {
     /// It fails with this number of errno(3).
     Fail(i32),
+    /// All of them fail with this number; `nth` does not count.
+    FailAll(i32),
     /// It reads or writes half of the bytes.
     Halve,
     /// Before it, the command is killed.
@@ -101,6 +103,7 @@ impl Injector {
         let Injection { calls, after, nth, action } = injection;
         let action = match action {
             Action::Fail(error) => format!("errno:{error}"),
+            Action::FailAll(error) => format!("errnos:{error}"),
             Action::Halve => "short".to_owned(),
             Action::Kill => "kill".to_owned(),
             Action::Shell(line) => format!("run:{line}"),

@@ -31,11 +31,12 @@ struct Work {
 }
 
 const PACK: Work = Work { arguments: &["golden.yaml"], makes: &["golden.img"], replaces: true };
-const WORKS: [Work; 6] = [
+const WORKS: [Work; 7] = [
     PACK,
     Work { arguments: &["lock", "golden.yaml"], makes: &["golden.lock"], replaces: true },
     Work { arguments: &["keygen", "--no-password", "new"], makes: &["new", "new.pub"], replaces: false },
     Work { arguments: &["sign", "made.img", "--key", "key"], makes: &["made.img.minisig"], replaces: true },
+    Work { arguments: &["new", "project"], makes: &["project"], replaces: false },
     Work { arguments: &["extract", "made.img", "parts"], makes: &["parts"], replaces: false },
     Work {
         arguments: &["export", "--to", "multiboot", "made.img", "-o", "made.elf"],

@@ -33,6 +33,7 @@ fn writers(image: &ImageFile) -> Vec<Command> {
         &["keygen", "--no-password", "there/new"],
         &["sign", "made.img", "--key", "key", "--signature", "there/new.minisig"],
         &["extract", "made.img", "there/parts"],
+        &["new", "there/project"],
         &["export", "--to", "multiboot", "made.img", "-o", "there/new.elf"],
         &["export", "--to", "raw", "made.img", "-o", "there/new.bin"],
         &["inspect", "--svg", "there/new.svg", "made.img"],
