@@ -9,11 +9,12 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
+
+use crate::sandbox::{self, Role};
 
 /// How long is waited once the time limit is over.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -57,7 +58,7 @@ fn write_aside(text: &str, patience: Duration) -> io::Result<()> {
         // Nobody waits any more when it took too long.
         let _ = sender.send(write_in_time(stderr(), &bytes, None));
     };
-    thread::Builder::new().name("words".to_owned()).spawn(body)?;
+    sandbox::spawn(Role::Output, "words", body)?;
     done.recv_timeout(patience).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 

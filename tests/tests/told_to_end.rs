@@ -13,7 +13,7 @@ use stos_tests::bare::code::{SPIN, exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
 use stos_tests::files::{fill, full_pipe};
 use stos_tests::fixtures::{copy_golden, golden_id, golden_manifest};
-use stos_tests::process::{children_of, is_alive, wait_until};
+use stos_tests::process::{emulators_of, is_alive, wait_until};
 use stos_tests::terminal::Session;
 use stos_tests::tools::{Run, pack_in, run, tool};
 
@@ -105,7 +105,7 @@ fn a_command_whose_messages_nobody_reads_ends_with_a_signal() {
         let (reader, full) = full_pipe();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().unwrap();
         wait_until_asleep(&child);
-        let emulators = children_of(child.id());
+        let emulators = emulators_of(child.id());
         signal(&child, Signal::TERM);
         let ended = end(child);
         assert_eq!((ended.code(), ended.signal()), (status, status.is_none().then_some(15)), "{command:?}");

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stos_image::Digest;
-
 use super::notice::Notice;
 use super::signals::Signals;
 use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
 use crate::backend::{Backend, Opening, choose};
-use crate::machine::{Machine, Sharing, free_memory, load};
+use crate::machine::load::{self, Source};
+use crate::machine::{Machine, Sharing, free_memory};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
@@ -90,19 +89,20 @@ impl Prepared {
     }
 }
 
-/// Loads the image at `path` once more, for `backend`.
+/// Loads the image that is `source` once more, which is at `path`, for `backend`.
 ///
 /// # Errors
 /// Why that can't be done, as a clause; also when it is another than `id` by now.
 pub fn load_again(
     path: &Path,
-    id: Digest,
+    source: &Source,
     backend: &Backend,
     is_interrupted: &dyn Fn() -> bool,
 ) -> Result<Machine, String> {
-    let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
-    let parsed = load::open(path).map_err(not_loaded)?;
-    if parsed.facts().id() != id {
+    // What is at the path by now is not asked: nothing can be opened any more.
+    let not_loaded = |error| Outcome::not_loaded_again(path, error).to_string();
+    let parsed = load::open_again(source).map_err(not_loaded)?;
+    if parsed.facts().id() != source.id {
         return Err(format!("`{}` is another image by now", path.display()));
     }
     let memory = load::memory(&parsed, backend.sharing()).map_err(not_loaded)?;

@@ -10,6 +10,7 @@ use stos_pack::output::{Ender, watch_signals};
 
 use super::event::Event;
 use crate::outcome::Outcome;
+use crate::sandbox::{self, Role};
 use crate::terminal::give_back;
 
 /// How long a run that takes events may go on after a signal: to stop the guest, to write what it has printed, and to report.
@@ -61,6 +62,11 @@ struct Teller {
 }
 
 impl Ender for Teller {
+    fn begin(&self) {
+        // It has all that it needs, long before the guest is there.
+        sandbox::enter(Role::Signals);
+    }
+
     fn asked(&self, signal: i32) -> Duration {
         self.signals.0.came.store(signal, Ordering::Release);
         let is_told = self.events.send(Event::Signal(signal)).is_ok();

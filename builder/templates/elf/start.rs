@@ -1,0 +1,14 @@
+//! The first instructions. The manifest's `entry` says what is in the registers; there is a stack, and paging is off.
+
+use core::arch::global_asm;
+
+global_asm!(
+    ".globl _start",
+    ".type _start, @function",
+    "_start:",
+    "    xor %ebp, %ebp", // backtraces end here
+    "    push %eax",
+    "    call kernel_main",
+    ".size _start, . - _start",
+    options(att_syntax)
+);
