@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -33,5 +33,6 @@ pub fn attempt(role: Role) {
         other => Some(io::Error::other(format!("nobody knows how to {other}"))),
     };
     let how = error.map_or_else(|| "without an error".to_owned(), |error| format!("with: {error}"));
-    eprintln!("attempt: {wanted} came back {how}");
+    // In one piece: others write to the same place.
+    let _ = io::stderr().write_all(format!("attempt: {wanted} came back {how}\n").as_bytes());
 }

@@ -6,10 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::{dup, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities,
-};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use super::raw;
 
@@ -49,12 +46,8 @@ pub(super) fn drop_capabilities(for_files: bool) {
     }
     let kept = if for_files { CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER } else { CapabilitySet::empty() };
     let kept = kept & found.permitted;
-    // A thread that was started by one that has given them up has nothing else to give up.
-    if found.effective.contains(CapabilitySet::SETPCAP) {
-        // Kernels do not know all of them.
-        CapabilitySet::all().iter().for_each(|one| _ = remove_capability_from_bounding_set(one));
-        let _ = clear_ambient_capability_set();
-    }
+    // The set that bounds them stays: with no new privileges, executing a program gives none of them back (execve(2)), and the ambient set is
+    // never more than the inheritable one.
     if found.permitted != kept {
         // Fewer are always granted.
         let _ = set_capabilities(

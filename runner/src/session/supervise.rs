@@ -79,6 +79,7 @@ impl<'a> Session<'a> {
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
         }
+        // Before anything is given up: it opens what tells which memory was touched.
         let text_at_entry = text_memory(&machine.memory);
         let link = |run: &Run| {
             let events = console.events.clone();
