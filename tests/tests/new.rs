@@ -14,7 +14,7 @@ use stos_tests::tools::{Run, pack_in, root, run, tool, tool_path};
 use tempfile::TempDir;
 
 /// The target that Rust is compiled for.
-const TARGET: &str = "i586-unknown-linux-gnu";
+const TARGET: &str = "i686-unknown-linux-gnu";
 /// Exit status of make after a command that failed.
 const MAKE_FAILED: i32 = 2;
 
@@ -309,10 +309,9 @@ then: make test checks what it prints, and make fault shows what a bug looks lik
     );
     snapbox::assert_data_eq!(
         Project::new("linux", "rust").said,
-        "my-kernel: the first program of Linux for 32-bit x86, in Rust, 17 files
-needs: Rust 1.85 or newer with the target i586-unknown-linux-gnu, and ld
-       (rustup gets the target by itself, or with `rustup target add i586-unknown-linux-gnu`)
-next: cd my-kernel && ./fetch-kernel.sh && cargo run
+        "my-kernel: the first program of Linux for 32-bit x86, in Rust, 16 files
+needs: Rust 1.85 or newer with the target i686-unknown-linux-gnu, and ld
+next: rustup target add i686-unknown-linux-gnu && cd my-kernel && ./fetch-kernel.sh && cargo run
 then: cargo run -- test checks what it prints, and cargo run -- fault shows what a bug looks like
 "
     );

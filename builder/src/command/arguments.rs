@@ -321,6 +321,9 @@ pub enum Verb {
         /// The manifest
         #[arg(value_name = "MANIFEST.yaml")]
         manifest: PathBuf,
+        /// Refuse inputs that do not lie below this folder, also by way of links; may be given several times
+        #[arg(long, value_name = "DIR")]
+        inputs_below: Vec<PathBuf>,
     },
     /// Write a manifest for the kernel and modules in a folder, and the schema that editors check it with
     Init {

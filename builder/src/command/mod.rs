@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
             Verb::Diff { first, second } => verbs::diff(manner, &first, &second),
             Verb::Extract { image, folder } => verbs::extract(manner, &image, &folder),
             Verb::Export { image, to, output } => verbs::export(manner, &image, to, &output),
-            Verb::Lock { manifest } => verbs::lock(manner, &manifest),
+            Verb::Lock { manifest, inputs_below } => verbs::lock(manner, &manifest, &inputs_below),
             Verb::Init { folder } => verbs::init(manner, &folder),
             Verb::New { folder, protocol, language, name } => {
                 verbs::new(manner, &Project { folder: &folder, name: name.as_deref(), protocol, language })

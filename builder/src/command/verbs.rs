@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 use serde::Serialize;
@@ -53,9 +53,9 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
 }
 
 /// Writes a manifest's lock file.
-pub fn lock(manner: Manner, manifest: &Path) -> u8 {
+pub fn lock(manner: Manner, manifest: &Path, inputs_below: &[PathBuf]) -> u8 {
     let progress = Progress::start(manner);
-    let result = stos_pack::lock(manifest, &|event| progress.observe(event));
+    let result = stos_pack::lock(manifest, inputs_below, &|event| progress.observe(event));
     progress.end(result.is_ok());
     match result {
         Ok(_) if manner.quiet => 0,

@@ -7,10 +7,12 @@ global_asm!(
     ".type _start, @function",
     "_start:",
     "    xor %ebp, %ebp", // backtraces end here
-    "    mov %esp, %eax",
-    "    add $4, %eax",
-    "    push %eax",    // the addresses
-    "    push 4(%esp)", // their number
+    "    mov (%esp), %eax",
+    "    lea 4(%esp), %ecx",
+    "    and $-16, %esp",
+    "    sub $8, %esp", // a multiple of 16 at the call, as compiled code expects it
+    "    push %ecx",    // the addresses
+    "    push %eax",    // their number
     "    call program_main",
     ".size _start, . - _start",
     options(att_syntax)

@@ -12,8 +12,12 @@ global_asm!(
     ".globl _start",
     ".type _start, @function",
     "_start:",
+    "    mov %cr4, %ecx",
+    "    or $0x600, %ecx", // OSFXSR and OSXMMEXCPT: compiled Rust uses SSE
+    "    mov %ecx, %cr4",
     "    mov $stack_end, %esp",
     "    xor %ebp, %ebp", // backtraces end here
+    "    sub $8, %esp",   // a multiple of 16 at the call, as compiled code expects it
     "    push %ebx",      // the loader's information
     "    push %eax",      // says that the loader is one for Multiboot
     "    call kernel_main",

@@ -6,13 +6,14 @@
 mod boot;
 mod console;
 mod runtime;
+mod start;
 mod words;
 
 use boot::BootInterface;
 use console::{leave, println};
 use words::has_word;
 
-/// The loader calls this. `boot.rs` says in which state the CPU is, and what is in memory.
+/// `start.rs` calls this. `boot.rs` says in which state the CPU is, and what is in memory.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(boot: &BootInterface) -> ! {
     println!("Hello from @name@!");

@@ -151,20 +151,21 @@ mod tests {
     #[test]
     fn what_is_loaded_again_is_the_image_that_was_checked_or_nothing() {
         let other = BareGuest::new(&[say("other\n"), exit(7)].concat()).image();
-        let replaced = begin_refused_after("auto", |path| {
-            fs::remove_file(path).unwrap();
-            fs::write(path, other).unwrap();
-        });
-        let outcome = replaced.begun.err().unwrap();
+        let written_over = begin_refused_after("auto", |path| fs::write(path, &other).unwrap());
+        let outcome = written_over.begun.err().unwrap();
         assert!(outcome.to_string().ends_with("` is another image by now"), "{outcome}");
         assert_eq!(outcome.status(), 69);
-        // Another file with the same bytes is the same image, and one with damaged bytes is none.
-        let copied = begin_refused_after("auto", |path| {
-            let bytes = fs::read(path).unwrap();
+        // The file that was checked is still open, whatever is at its path.
+        let replaced = begin_refused_after("auto", |path| {
             fs::remove_file(path).unwrap();
-            fs::write(path, bytes).unwrap();
+            fs::write(path, &other).unwrap();
         });
-        assert!(copied.begun.is_ok());
+        let mut guest = replaced.begun.map_or_else(|outcome| panic!("{outcome}"), |begun| begun.guest);
+        assert!(matches!(replaced.ended.recv_timeout(Duration::from_secs(60)), Ok(Ending::Exit(7))));
+        guest.stop();
+        replaced.output.finish();
+        let printed = replaced.output.take(Instant::now()).unwrap().into_iter().flat_map(|(_, bytes)| bytes);
+        assert_eq!(printed.collect::<Vec<u8>>(), b"shown once\n");
         let damaged = begin_refused_after("auto", |path| {
             let mut bytes = fs::read(path).unwrap();
             *bytes.last_mut().unwrap() ^= 1;

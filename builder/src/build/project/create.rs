@@ -49,7 +49,7 @@ pub enum ProjectError {
     /// It can't be called so.
     #[error(
         "a project can't be called `{}`: a name is a letter and then letters, digits, `-` and `_`, {LIMIT} at most; give it one with `--name {}`",
-        printable(name),
+        printable_path(Path::new(name)),
         similar(name).as_deref().unwrap_or("my-kernel")
     )]
     Name {
@@ -161,17 +161,12 @@ impl fmt::Display for Created {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { folder, protocol, language, files } = self;
         let Commands { run, test, fault, .. } = Commands::of(*language);
-        writeln!(f, "{}: {}, {files} files", folder.display(), what(*protocol, *language))?;
+        writeln!(f, "{}: {}, {files} files", printable_path(folder), what(*protocol, *language))?;
         writeln!(f, "needs: {}", needs(*language))?;
-        if *language == Language::Rust {
-            writeln!(
-                f,
-                "       (rustup gets the target by itself, or with `rustup target add i586-unknown-linux-gnu`)"
-            )?;
-        }
+        let target = if *language == Language::Rust { "rustup target add i686-unknown-linux-gnu && " } else { "" };
         let enter = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", for_shell(folder)) };
         let fetch = if *protocol == Protocol::Linux { "./fetch-kernel.sh && " } else { "" };
-        writeln!(f, "next: {enter}{fetch}{run}")?;
+        writeln!(f, "next: {target}{enter}{fetch}{run}")?;
         writeln!(f, "then: {test} checks what it prints, and {fault} shows what a bug looks like")
     }
 }

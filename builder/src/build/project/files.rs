@@ -67,7 +67,6 @@ fn building(protocol: Protocol, language: Language) -> Vec<File<'static>> {
             let run = if is_linux { template!("cargo/linux.sh") } else { template!("cargo/kernel.sh") };
             vec![
                 text("Cargo.toml", template!("cargo/Cargo.toml")),
-                text("rust-toolchain.toml", template!("cargo/rust-toolchain.toml")),
                 text(".cargo/config.toml", template!("cargo/config.toml")),
                 program("run.sh", run),
             ]
@@ -91,6 +90,7 @@ fn sources(protocol: Protocol, language: Language) -> Vec<File<'static>> {
         ],
         (Protocol::Stos, Language::Rust) => vec![
             text("src/main.rs", template!("stos/main.rs")),
+            text("src/start.rs", template!("stos/start.rs")),
             text("src/boot.rs", template!("stos/boot.rs")),
             text("src/console.rs", template!("rust/console.rs")),
             text("src/runtime.rs", template!("rust/runtime.rs")),

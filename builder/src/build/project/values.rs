@@ -39,7 +39,7 @@ impl Commands {
 pub const fn needs(language: Language) -> &'static str {
     match language {
         Language::C | Language::Asm => "gcc for x86 and make",
-        Language::Rust => "Rust 1.85 or newer with the target i586-unknown-linux-gnu, and ld",
+        Language::Rust => "Rust 1.85 or newer with the target i686-unknown-linux-gnu, and ld",
     }
 }
 
@@ -92,7 +92,7 @@ fn values(name: &str, protocol: Protocol, language: Language) -> Vec<(&'static s
         ("@needs@", needs(language).to_owned()),
         ("@source@", source(protocol, language).to_owned()),
         ("@binary@", either(is_linux, "init", "kernel")),
-        ("@layout@", either(is_linux, "-e _start", "-T kernel.ld")),
+        ("@layout@", either(is_linux, "", "-T kernel.ld ")),
         ("@name@", name.to_owned()),
         ("@quoted@", quoted(name).into_owned()),
         ("@build@", build.to_owned()),
