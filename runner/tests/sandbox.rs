@@ -12,6 +12,7 @@ use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{self, exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
 use stos_tests::process::wait_until;
+use stos_tests::terminal::Session;
 
 /// What is tried, and the system calls that this takes.
 const ATTEMPTS: [(&str, &[&str]); 6] = [
@@ -58,6 +59,24 @@ fn a_thread_that_does_what_it_never_needs_ends_the_run_and_that_is_said() {
                 assert!(calls.iter().any(|call| said.contains(&format!("({call})"))), "{what}: {said}");
                 assert!(!said.contains("came back"), "{said}");
             }
+        }
+    }
+}
+
+/// There is one where a person sees the guest's screen.
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds have the hook")]
+#[test]
+fn so_does_the_thread_that_draws() {
+    let image = image();
+    for backend in unpaged() {
+        for (what, calls) in ATTEMPTS {
+            let arguments = ["--screen", "live"].map(str::to_owned);
+            let session = Session::start(&attempt(backend, &image, &format!("screen:{what}"), &arguments));
+            let (status, seen) = session.end();
+            assert_eq!(status.code(), Some(77), "{backend} {what}: {seen}");
+            assert!(seen.contains("stos-run: the sandbox ended the run: thread `screen` called system call "), "{seen}");
+            assert!(calls.iter().any(|call| seen.contains(&format!("({call})"))), "{what}: {seen}");
+            assert!(!seen.contains("came back"), "{seen}");
         }
     }
 }
