@@ -67,11 +67,12 @@ fn run_carefully(
     began: Instant,
 ) -> (Outcome, Option<Remains>) {
     let (events, receiver) = channel();
-    // Before anything is opened: whatever waits can be ended.
-    let signals = match Signals::watch(&events) {
-        Ok(signals) => signals,
-        Err(source) => return (Outcome::io("watching for signals")(source), None),
-    };
+    let signals = Signals::new(events.clone());
+    // Before anything is opened that may be waited for, or is to be removed in the end; else once there is time for that.
+    let is_at_hand = folders(options).is_empty() && options.image.metadata().is_ok_and(|metadata| metadata.is_file());
+    if !is_at_hand && let Err(outcome) = signals.watch() {
+        return (outcome, None);
+    }
     // Known before the guest runs for nothing.
     let files = match open_files(options) {
         Ok(files) => Arc::new(files),

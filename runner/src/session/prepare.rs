@@ -62,7 +62,10 @@ impl Prepared {
             if let Some(memory) = &private {
                 opening.make(memory, entry, options.cpu, &run.timings);
             }
+            // While the machine is made. That it has failed is told when it fails once more.
+            let _ = signals.watch();
         })?;
+        signals.watch()?;
         run.timings.mark(Step::Chosen);
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
