@@ -96,7 +96,7 @@ fn an_image_that_is_swapped_for_one_that_is_not_trusted_is_never_run() {
             assert_eq!((whole.run.status, &*whole.run.stdout), (Some(100), "mine"), "{whole:?}");
             assert!(whole.run.stderr.contains("the above was seen in a second run"), "{}", whole.run.stderr);
             let line = format!("cp {0}/other {0}/new && mv {0}/new {0}/image", folder.path().display());
-            let (mut run_again, mut refused, mut not_again) = (0, 0, 0);
+            let (mut run_again, mut refused) = (0, 0);
             for nth in every(whole.calls, 12) {
                 let done = run(nth, Action::Shell(line.clone()));
                 let what = format!("{trust:?} on {backend} at call {nth}, {:?}: {:?}", done.hit, done.run);
@@ -108,14 +108,13 @@ fn an_image_that_is_swapped_for_one_that_is_not_trusted_is_never_run() {
                     }
                     ended => {
                         assert_eq!((ended, &*done.run.stdout), (Some(100), "mine"), "{what}");
-                        let is_told = done.run.stderr.contains("` is another image by now");
-                        let is_again = done.run.stderr.contains("the above was seen in a second run");
-                        assert!(is_told != is_again, "{what}");
-                        (run_again, not_again) = (run_again + u32::from(is_again), not_again + u32::from(is_told));
+                        // From the file that was checked, which is open, whatever has its name by now.
+                        assert!(done.run.stderr.contains("the above was seen in a second run"), "{what}");
+                        run_again += 1;
                     }
                 }
             }
-            assert!(refused > 0 && run_again > 0 && not_again > 0, "{refused}, {run_again}, {not_again}");
+            assert!(refused > 0 && run_again > 0, "{refused}, {run_again}");
         }
     }
 }
