@@ -74,7 +74,10 @@ fn so_does_the_thread_that_draws() {
             let session = Session::start(&attempt(backend, &image, &format!("screen:{what}"), &arguments));
             let (status, seen) = session.end();
             assert_eq!(status.code(), Some(77), "{backend} {what}: {seen}");
-            assert!(seen.contains("stos-run: the sandbox ended the run: thread `screen` called system call "), "{seen}");
+            assert!(
+                seen.contains("stos-run: the sandbox ended the run: thread `screen` called system call "),
+                "{seen}"
+            );
             assert!(calls.iter().any(|call| seen.contains(&format!("({call})"))), "{what}: {seen}");
             assert!(!seen.contains("came back"), "{seen}");
         }
