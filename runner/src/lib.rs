@@ -32,7 +32,7 @@ mod watch;
 
 pub use backend::Remains;
 pub use options::{Options, TimeLimit};
-pub use outcome::{Outcome, report};
+pub use outcome::{Headline, Outcome, Telling, report};
 pub use outlet::tell;
-pub use session::{Early, Notice, run};
+pub use session::{Conclusion, Early, Notice, run};
 pub use timings::{Step, Timings};

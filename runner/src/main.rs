@@ -8,10 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
-use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
-use stos_run::{Early, Notice, Outcome, Step, Timings, report, tell};
+use stos_run::{Conclusion, Early, Notice, Outcome, Step, Telling, Timings, report, tell};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     // Rust's status for a panic, 101, is that of a guest's panic here.
     let status = catch_unwind(AssertUnwindSafe(|| run(&timings, early))).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
-        say(&outcome.to_string());
+        say(&outcome);
         outcome.status()
     });
     ExitCode::from(status)
@@ -41,27 +40,26 @@ fn run(timings: &Timings, early: Early) -> u8 {
         let printed = io::stdout().write_all(report::schema().as_bytes()).and_then(|()| io::stdout().flush());
         return answered("writing the schema", printed);
     };
+    let telling = options.telling();
     let notify = |notice: Notice<'_>| match (notice, quiet) {
-        (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => say(line),
+        (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => tell(&telling.line(line)),
         _ => {}
     };
     timings.mark(Step::Arguments);
-    let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
+    let Conclusion { outcome, headline, remains } = stos_run::run(&options, &notify, timings, early);
+    let status = options.status(&outcome);
     if quiet < 2 {
-        say(&outcome.to_string());
-        if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
-            tell(&printable_lines(details));
-        }
+        tell(&telling.end(&outcome, headline.as_ref(), status));
     }
     // Asked for, so that nothing keeps it quiet.
     if options.timings {
-        timings.lines().iter().for_each(|line| say(line));
+        timings.lines().iter().for_each(|line| tell(&telling.line(line)));
     }
     // After the last word: nothing may be printed later than whoever waits for this process expects.
     if let Some(remains) = remains {
         remains.leave();
     }
-    options.status(&outcome)
+    status
 }
 
 /// The exit status after an answer was printed. A reader that has gone has read enough.
@@ -73,11 +71,11 @@ fn answered(action: &str, printed: io::Result<()>) -> u8 {
         return 0;
     };
     let outcome = Outcome::Io { action: action.to_owned(), source };
-    say(&outcome.to_string());
+    say(&outcome);
     outcome.status()
 }
 
-/// Prints one line. It may tell what an image or a guest says, which must not become another line, or command a terminal.
-fn say(line: &str) {
-    tell(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
+/// Tells how it ended, where nobody has said in what form.
+fn say(outcome: &Outcome) {
+    tell(&Telling::default().end(outcome, None, outcome.status()));
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use stos_image::Digest;
+use stos_pack::output::Colors;
 
 use crate::backend::BackendChoice;
 use crate::machine::{ClockStart, Configuration, CpuModel};
-use crate::outcome::Outcome;
+use crate::outcome::{MessageFormat, Outcome, Telling};
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
 use crate::watch::Expectations;
@@ -95,6 +96,18 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
+    /// Write how the run ended, and where in the guest's source, into this file, as SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<PathBuf>,
+
+    /// The form of what is told of the run on standard error
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+
+    /// When standard error has colours
+    #[arg(long, value_enum, default_value_t = Colors::Auto, value_name = "WHEN")]
+    pub color: Colors,
+
     /// Exit with 2n + 1 for a guest that reports n, as QEMU's isa-debug-exit does
     #[arg(long)]
     pub qemu_exit_codes: bool,
@@ -125,6 +138,11 @@ impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
         Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
+    }
+
+    /// How the run is told of.
+    pub fn telling(&self) -> Telling {
+        Telling::new(self.message_format, self.color)
     }
 
     /// The exit status of a run that ended with `outcome`.

@@ -64,6 +64,7 @@ impl Session {
         // A session of its own, with the terminal as the controlling one.
         let mut session = Command::new("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args()).env("TERM", "xterm");
+        session.env_remove("GITHUB_ACTIONS");
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => session.env(name, value),

@@ -38,7 +38,7 @@ pub fn tool_path(name: &str) -> PathBuf {
 /// A command of ours, such as `stos-pack`, with an environment that does not change what it prints.
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(tool_path(name));
-    command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+    command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C").env_remove("GITHUB_ACTIONS");
     command
 }
 

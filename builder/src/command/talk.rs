@@ -46,14 +46,13 @@ pub fn complain(manner: Manner, message: &str, status: u8) -> u8 {
 /// Prints every diagnostic; returns the exit status.
 pub fn report(manner: Manner, sources: &Sources, diagnostics: &Diagnostics) -> u8 {
     match manner.message_format {
-        MessageFormat::Human => say(&for_people(sources, diagnostics)),
+        MessageFormat::Human => say(&for_people(sources, diagnostics, manner.color.are_used())),
         MessageFormat::Json => diagnostics.list.iter().for_each(|one| say_json(&Message::new(one, sources))),
     }
     diagnostics.status()
 }
 
-fn for_people(sources: &Sources, diagnostics: &Diagnostics) -> String {
-    let styled = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+fn for_people(sources: &Sources, diagnostics: &Diagnostics, styled: bool) -> String {
     let list = &diagnostics.list;
     let mut parts: Vec<String> =
         list.iter().take(DIAGNOSTICS_SHOWN).map(|diagnostic| diagnostic.render(sources, styled)).collect();

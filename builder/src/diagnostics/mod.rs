@@ -10,6 +10,7 @@ mod nearest;
 mod printable;
 mod size;
 mod source;
+mod wrap;
 
 pub(crate) use code::STATUS_NO_INPUT;
 pub use code::{Code, STATUS_DATA, STATUS_IO, Severity};
@@ -19,8 +20,7 @@ pub use io_error::describe;
 pub(crate) use io_error::{read_failure, with_home_help};
 pub use message::{MESSAGE_VERSION, Message};
 pub use nearest::nearest;
-pub(crate) use printable::printable;
-pub use printable::printable_path;
-pub use printable::{for_shell, printable_lines};
+pub use printable::{for_shell, printable, printable_lines, printable_path};
 pub(crate) use size::{exact_size, rounded_size};
 pub use source::{FileId, Located, Source, Sources, Span};
+pub use wrap::wrap;

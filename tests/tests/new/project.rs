@@ -65,7 +65,7 @@ impl Project {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(self.folder());
         command.env("STOS_PACK", tool_path("stos-pack")).env("STOS_RUN", tool_path("stos-run"));
-        command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+        command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C").env_remove("GITHUB_ACTIONS");
         // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
         command.env("RUSTUP_AUTO_INSTALL", "0");
         // What whoever runs the tests has set for the tests' own build.
