@@ -7,10 +7,11 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-use stos_run::cli::Arguments;
+use clap::error::ErrorKind;
+use stos_run::cli::{Arguments, Verb, is_verbose};
 use stos_run::outcome::USAGE;
-use stos_run::{Conclusion, Early, Notice, Outcome, Step, Telling, Timings, report, tell};
+use stos_run::settings::Settings;
+use stos_run::{Conclusion, Early, Notice, Outcome, Step, Telling, Timings, doctor, tell, verbs};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
@@ -27,19 +28,27 @@ fn main() -> ExitCode {
 }
 
 fn run(timings: &Timings, early: Early) -> u8 {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let (arguments, given) = match Arguments::read() {
+        Ok(read) => read,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion && is_verbose(env::args_os().skip(1)) => {
+            return answered("writing the answer", print(&doctor::version_and_backends()));
+        }
         Err(error) => {
             let printed = error.print().and_then(|()| io::stdout().flush());
             return if error.use_stderr() { USAGE } else { answered("writing the answer", printed) };
         }
     };
-    let Arguments { options, quiet, verb: _ } = arguments;
+    let Arguments { options, quiet, verb, .. } = arguments;
     // The parser asks for an image unless there is a verb.
-    let Some(options) = options else {
-        let printed = io::stdout().write_all(report::schema().as_bytes()).and_then(|()| io::stdout().flush());
-        return answered("writing the schema", printed);
+    let (None, Some(mut options)) = (verb.as_ref(), options) else {
+        return verb.map_or(USAGE, answer);
     };
+    if let Err(message) = Settings::read().and_then(|settings| settings.apply(&mut options, |name| given.has(name))) {
+        let outcome = Outcome::Usage(message);
+        let status = outcome.status();
+        tell(&options.telling().end(&outcome, None, status));
+        return status;
+    }
     let telling = options.telling();
     let notify = |notice: Notice<'_>| match (notice, quiet) {
         (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => tell(&telling.line(line)),
@@ -60,6 +69,24 @@ fn run(timings: &Timings, early: Early) -> u8 {
         remains.leave();
     }
     status
+}
+
+/// Prints what `verb` asks for; returns the exit status.
+fn answer(verb: Verb) -> u8 {
+    match verbs::answer(verb) {
+        Ok((text, status)) => match answered("writing the answer", print(&text)) {
+            0 => status,
+            failed => failed,
+        },
+        Err(outcome) => {
+            say(&outcome);
+            outcome.status()
+        }
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush())
 }
 
 /// The exit status after an answer was printed. A reader that has gone has read enough.

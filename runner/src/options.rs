@@ -155,7 +155,11 @@ fn parse_pattern(text: &str) -> Result<String, String> {
     Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned())
 }
 
-fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
+/// The limit that `text` means.
+///
+/// # Errors
+/// What it must be.
+pub fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
     if text == "none" {
         return Ok(TimeLimit::None);
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 use stos_pack::Language;
 use stos_pack::diagnostics::nearest;
 use stos_pack::image::Form;
 use stos_pack::manifest::Protocol;
+use stos_pack::manual::Shell;
 use stos_pack::output::Colors;
 
 /// The two forms of a command line.

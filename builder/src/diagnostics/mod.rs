@@ -21,6 +21,7 @@ pub(crate) use io_error::{read_failure, with_home_help};
 pub use message::{MESSAGE_VERSION, Message};
 pub use nearest::nearest;
 pub use printable::{for_shell, printable, printable_lines, printable_path};
-pub(crate) use size::{exact_size, rounded_size};
+pub(crate) use size::exact_size;
+pub use size::rounded_size;
 pub use source::{FileId, Located, Source, Sources, Span};
 pub use wrap::wrap;

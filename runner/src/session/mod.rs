@@ -16,7 +16,7 @@ mod view;
 mod waiting;
 mod wishes;
 
-pub use early::Early;
+pub use early::{Early, VERBS};
 pub use notice::Notice;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stos_tests::backends::{paged, unpaged};
-use stos_tests::tools::{Run, pack_in, run, tool, tool_path};
+use stos_tests::tools::{Run, pack_in, run, tool, tool_path, without_wishes};
 use tempfile::TempDir;
 
 use crate::editor::{Matcher, read_json};
@@ -65,7 +65,8 @@ impl Project {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(self.folder());
         command.env("STOS_PACK", tool_path("stos-pack")).env("STOS_RUN", tool_path("stos-run"));
-        command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C").env_remove("GITHUB_ACTIONS");
+        command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+        without_wishes(&mut command);
         // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
         command.env("RUSTUP_AUTO_INSTALL", "0");
         // What whoever runs the tests has set for the tests' own build.
