@@ -10,7 +10,7 @@ use regex_automata::meta::Regex;
 use serde_json::{Value, json};
 use stos_tests::guests::Guest;
 use stos_tests::terminal::Session;
-use stos_tests::tools::{Run, root, run, tool};
+use stos_tests::tools::{Run, pack_manifest, root, run, tool};
 use tempfile::TempDir;
 
 /// What VS Code's extension for C takes gcc's messages by, `$gcc`: microsoft/vscode-cpptools, `Extension/package.json`. The groups are
@@ -302,4 +302,47 @@ fn colours_are_for_terminals_only() {
     }
     let force = run(command(&image, &[]).env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1")).stderr;
     assert!(force.contains("\x1b[1;31merror:"), "{force:?}");
+}
+
+/// A guest that prints a line like one of an editor's on the debug console and dies in a line of a file with this name.
+fn in_a_file_called(name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!(
+        "#include \"guest.h\"\nvoid kernel_main(const struct boot_interface *boot)\n{{\n(void)boot;\n\
+         for (const char *text = \"a.c:1: error: b\\n::error::c\\n\"; *text; text++) outb(0xe9, *text);\n\
+         #line 8 \"{name}\"\n(void)*(const volatile uint32_t *)0xDEAD0000;\nhalt();\n}}\n"
+    );
+    fs::write(folder.path().join("guest.c"), source).unwrap();
+    let examples = root().join("examples").display().to_string();
+    let build = format!(
+        "gcc -m32 -march=i686 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -mgeneral-regs-only \
+         -fno-asynchronous-unwind-tables -O2 -g -I{examples}/include -I{examples}/guests -c guest.c && ld -m elf_i386 -nostdlib \
+         -T {examples}/kernel.ld --build-id=none -z noexecstack -o guest.elf guest.o"
+    );
+    let built = run(Command::new("sh").args(["-c", &build]).current_dir(folder.path()));
+    assert_eq!((built.status, &*built.stderr), (Some(0), ""));
+    pack_manifest(folder.path(), "memory: 16MiB\nkernel: {path: guest.elf, protocol: stos}");
+    let image = folder.path().join("manifest.img");
+    (folder, image)
+}
+
+#[test]
+fn neither_a_guest_nor_a_name_in_its_image_can_forge_a_message() {
+    let name = "::error file=x::y:3: error: z";
+    let (_folder, image) = in_a_file_called(name);
+    let result = run(command(&image, &[]).env("GITHUB_ACTIONS", "true"));
+    assert_eq!(result.status, Some(102), "{}", result.stderr);
+    let found = places(CPPTOOLS_GCC, [1, 2, 5], &result.stderr);
+    assert_eq!(found.len(), 1, "{}", result.stderr);
+    assert_eq!((&*found[0].0, found[0].1), (&*format!("./{}", name.replace(':', "\\u{3a}")), 8));
+    assert!(result.stderr.starts_with("a.c:1: > error: b\n> ::error::c\n"), "{}", result.stderr);
+    let commands: Vec<&str> = result.stderr.lines().filter(|line| line.starts_with("::")).collect();
+    assert_eq!(commands.len(), 1, "{}", result.stderr);
+    let begin = "::error file=%3A%3Aerror file=x%3A%3Ay%3A3%3A error%3A z,line=8,title=stos-run::#PF ";
+    assert!(commands[0].starts_with(begin), "{}", commands[0]);
+    // Programs get the name as it is.
+    let told = run_guest(&image, &["--message-format", "json"]).stderr;
+    let last: Value = told.lines().last().unwrap().parse().unwrap();
+    assert_eq!(last["spans"][0]["file"], name);
+    assert_eq!(told.lines().filter(|line| line.starts_with("{\"")).count(), 1, "{told}");
 }

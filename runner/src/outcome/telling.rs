@@ -117,7 +117,7 @@ impl Telling {
             return String::new();
         }
         let place = headline.map(|Headline { file, line, .. }| format!("file={},line={line},", property(file)));
-        let message = data(&outcome.to_string());
+        let message = unlike_places(&data(&outcome.to_string()));
         format!("::error {}title=stos-run::{message}\n", place.unwrap_or_default())
     }
 }
