@@ -8,6 +8,7 @@ mod event;
 mod explain;
 mod files;
 mod notice;
+mod packed;
 mod prepare;
 mod signals;
 mod supervise;
@@ -18,6 +19,7 @@ mod wishes;
 
 pub use early::Early;
 pub use notice::Notice;
+pub use packed::manifest_of;
 
 use std::fs::Metadata;
 use std::sync::Arc;
@@ -99,6 +101,9 @@ fn run_carefully(
         }
         Err(outcome) => (signals.outcome().unwrap_or(outcome), None),
     };
+    if let Some(line) = run.made.as_ref().filter(|_| outcome.is_guests_failure()) {
+        notify(Notice::Information(line));
+    }
     timings.mark(Step::Concluded);
     (write_report(&run, outcome, (options, &files), notify), remains)
 }
