@@ -16,7 +16,7 @@ pages! {
     "0": ["expected", "until"];
     "1": ["exited"];
     "64": ["usage"];
-    "65": ["image_rejected"];
+    "65": ["image_rejected", "not_packed"];
     "66": ["no_input"];
     "69": ["no_backend"];
     "70": ["bug"];

@@ -38,5 +38,5 @@ pub use backend::Remains;
 pub use options::{Options, TimeLimit};
 pub use outcome::{Headline, Outcome, Telling, report};
 pub use outlet::tell;
-pub use session::{Conclusion, Early, Notice, VERBS, run};
+pub use session::{Conclusion, Early, Notice, VERBS, manifest_of, run};
 pub use timings::{Step, Timings};

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run(timings: &Timings, early: Early) -> u8 {
-    let (arguments, given) = match Arguments::read() {
+    let (arguments, given) = match Arguments::read(env::args_os()) {
         Ok(read) => read,
         Err(error) if error.kind() == ErrorKind::DisplayVersion && is_verbose(env::args_os().skip(1)) => {
             return answered("writing the answer", print(&doctor::version_and_backends()));
@@ -52,8 +52,21 @@ fn run(timings: &Timings, early: Early) -> u8 {
     let telling = options.telling();
     let notify = |notice: Notice<'_>| match (notice, quiet) {
         (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => tell(&telling.line(line)),
+        (Notice::Warnings(sources, warnings), 0) => tell(&telling.diagnostics(sources, warnings)),
         _ => {}
     };
+    if options.print_manifest {
+        return match stos_run::manifest_of(&options) {
+            Ok(text) => answered("writing the manifest", print(&text)),
+            Err(outcome) => {
+                let status = outcome.status();
+                if quiet < 2 {
+                    tell(&telling.end(&outcome, None, status));
+                }
+                status
+            }
+        };
+    }
     timings.mark(Step::Arguments);
     let Conclusion { outcome, headline, remains } = stos_run::run(&options, &notify, timings, early);
     let status = options.status(&outcome);

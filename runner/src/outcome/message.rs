@@ -87,8 +87,8 @@ impl<'a> Told<'a> {
             code: Some(kind(outcome)),
             message: outcome.to_string(),
             spans: headline.map(span).into_iter().collect(),
-            notes: outcome.details().filter(|_| !outcome.is_success()).unwrap_or_default().lines().collect(),
-            rendered,
+            notes: details(outcome).unwrap_or_default().lines().collect(),
+            rendered: if rendered.is_empty() { outcome.to_string() } else { rendered },
             status: Some(status),
             ..Told::note("")
         }
@@ -96,9 +96,20 @@ impl<'a> Told<'a> {
 
     /// As a line.
     pub fn line(&self) -> String {
-        // It holds nothing that JSON can't express.
-        serde_json::to_string(self).map(|text| escaped(&text) + "\n").unwrap_or_default()
+        json_line(self)
     }
+}
+
+/// The details of a failure, unless they are told in objects of their own.
+fn details(outcome: &Outcome) -> Option<&str> {
+    let is_told = outcome.is_success() || matches!(outcome, Outcome::NotPacked { .. });
+    outcome.details().filter(|_| !is_told)
+}
+
+/// `told` as a line.
+pub fn json_line(told: &impl Serialize) -> String {
+    // It holds nothing that JSON can't express.
+    serde_json::to_string(told).map(|text| escaped(&text) + "\n").unwrap_or_default()
 }
 
 /// JSON leaves characters as they are that a terminal may obey or that hide others; in JSON, they can be written as escapes, too.

@@ -2,6 +2,7 @@
 
 mod absent;
 mod ending;
+mod github;
 mod headline;
 mod message;
 pub mod report;

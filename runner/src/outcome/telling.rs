@@ -4,12 +4,12 @@ use std::io::{IsTerminal, stderr};
 
 use clap::ValueEnum;
 use rustix::termios::tcgetwinsize;
-use stos_pack::diagnostics::{printable_lines, wrap};
+use stos_pack::diagnostics::{Diagnostics, Message, Severity, Sources, listing, printable, printable_lines, wrap};
 use stos_pack::output::Colors;
 
 use super::headline::in_one_line;
-use super::message::Told;
-use super::{Headline, Outcome};
+use super::message::{Told, json_line};
+use super::{Headline, Outcome, github};
 use crate::terminal::unlike_places;
 
 /// In what form a run is told of.
@@ -69,6 +69,14 @@ impl Telling {
     /// The end of a run with `status`, as text to print.
     pub fn end(self, outcome: &Outcome, headline: Option<&Headline>, status: u8) -> String {
         let headline = headline.filter(|_| !outcome.is_success());
+        if let Outcome::NotPacked { failure, .. } = outcome {
+            let first = self.diagnostics(&failure.sources, &failure.diagnostics);
+            return first
+                + &match self.format {
+                    MessageFormat::Json => Told::end(outcome, None, status, String::new()).line(),
+                    MessageFormat::Human | MessageFormat::Short => self.line(&outcome.to_string()),
+                };
+        }
         match self.format {
             MessageFormat::Json => {
                 let plain = Self { format: MessageFormat::Human, ..Self::default() };
@@ -110,26 +118,36 @@ impl Telling {
         details.split_inclusive('\n').map(style).collect()
     }
 
-    /// The line by which GitHub shows a failure beside the source, if its runner reads along and there is something to mend.
+    /// The line by which GitHub shows a failure, if its runner reads along and there is something to mend.
     fn annotation(self, outcome: &Outcome, headline: Option<&Headline>) -> String {
         let is_wanted = !matches!(outcome.bare(), Outcome::Left | Outcome::Signal(_) | Outcome::Stopped { .. });
-        if !self.is_github || outcome.is_success() || !is_wanted {
-            return String::new();
+        let is_told = self.is_github && !outcome.is_success() && is_wanted;
+        if is_told { github::failure(&outcome.to_string(), headline) } else { String::new() }
+    }
+
+    /// What is wrong with a manifest, or probably is, as text to print; `stos-pack` says it so.
+    pub fn diagnostics(self, sources: &Sources, diagnostics: &Diagnostics) -> String {
+        let each = diagnostics.list.iter().map(|one| Message::new(one, sources));
+        let annotate = |told: &Message| if self.is_github { github::diagnostic(told) } else { String::new() };
+        match self.format {
+            MessageFormat::Json => each.map(|told| json_line(&told)).collect(),
+            MessageFormat::Short => each.map(|told| short(&told) + &annotate(&told)).collect(),
+            MessageFormat::Human => {
+                listing(sources, diagnostics, self.has_colors) + &each.map(|told| annotate(&told)).collect::<String>()
+            }
         }
-        let place = headline.map(|Headline { file, line, .. }| format!("file={},line={line},", property(file)));
-        let message = unlike_places(&data(&outcome.to_string()));
-        format!("::error {}title=stos-run::{message}\n", place.unwrap_or_default())
     }
 }
 
-/// `text` as the message of a command to GitHub's runner: <https://github.com/actions/toolkit>, `packages/core/src/command.ts`.
-fn data(text: &str) -> String {
-    printable_lines(&text.replace('%', "%25")).replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// `text` as a property of one.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+/// A diagnostic in one line, as rustc's short form is.
+fn short(told: &Message) -> String {
+    let place = told.spans.first().map(|span| format!("{}:{}:{}: ", printable(&span.file), span.line, span.column));
+    let level = match told.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let code = told.code.map(|code| format!("[{code}]")).unwrap_or_default();
+    format!("{}{level}{code}: {}\n", place.unwrap_or_default(), in_one_line(&told.message))
 }
 
 #[cfg(test)]

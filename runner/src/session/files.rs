@@ -90,6 +90,9 @@ pub fn write_reports(
     (options, files): (&Options, &Files),
     notify: &dyn Fn(Notice<'_>),
 ) -> Outcome {
+    if outcome.is_about_an_output() {
+        return outcome;
+    }
     let outcome = match options.report.as_ref().zip(take(&files.report)) {
         None => outcome,
         Some(asked) => {
