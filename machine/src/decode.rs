@@ -1,0 +1,97 @@
+//! From bytes to instructions that can be executed.
+
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic};
+
+use crate::cpu::operands::{Handler, Op};
+use crate::cpu::{
+    arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, moves, multiply, segments, shifts,
+    stack, strings, system,
+};
+use crate::state::core::Parts;
+use crate::state::fault::{Fault, Reason};
+
+/// The longest instruction (Intel SDM volume 2A, section 2.3.11).
+pub const LONGEST: usize = 15;
+
+/// An instruction, and whether something else than the next one may have to come after it.
+pub struct Decoded<P: Parts> {
+    /// It.
+    pub op: Op<P>,
+    /// It may go elsewhere, or change how what follows is to be executed.
+    pub ends: bool,
+}
+
+/// Decodes the instruction that `bytes` begin with, in a code segment of 32 or 16 bits; `None` when there are too few bytes.
+pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
+    let window = bytes.get(..LONGEST).unwrap_or(bytes);
+    let mut decoder = Decoder::with_ip(if is_32 { 32 } else { 16 }, window, 0, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    match decoder.last_error() {
+        DecoderError::None => {}
+        DecoderError::NoMoreBytes if bytes.len() < LONGEST => return None,
+        DecoderError::NoMoreBytes => {
+            return Some(refused(|core, _| Err(core.raise(Fault::protection(Reason::TooLong)))));
+        }
+        _ => return Some(unknown()),
+    }
+    let Some(run) = handler(&instruction) else { return Some(unknown()) };
+    Some(Decoded { op: Op::new(&instruction, run), ends: ends(&instruction) })
+}
+
+fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
+    Decoded { op: Op::new(&Instruction::default(), run), ends: true }
+}
+
+fn unknown<P: Parts>() -> Decoded<P> {
+    refused(|core, _| Err(core.raise(Fault::invalid(Reason::NoInstruction))))
+}
+
+fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
+    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 16] = [
+        segments::handler,
+        system::handler,
+        moves::handler,
+        arithmetic::handler,
+        logic::handler,
+        stack::handler,
+        branches::handler,
+        shifts::handler,
+        bits::handler,
+        multiply::handler,
+        strings::handler,
+        flag_control::handler,
+        far::handler,
+        interrupts::handler,
+        io::handler,
+        decimal::handler,
+    ];
+    chapters.iter().find_map(|chapter| chapter(instruction))
+}
+
+fn ends(instruction: &Instruction) -> bool {
+    instruction.flow_control() != FlowControl::Next
+        || instruction.has_rep_prefix()
+        || instruction.has_repne_prefix()
+        || [instruction.op0_register(), instruction.op1_register()]
+            .into_iter()
+            .any(|register| register.is_segment_register() || register.is_cr() || register.is_dr())
+        || matches!(
+            instruction.mnemonic(),
+            Mnemonic::Sti
+                | Mnemonic::Cli
+                | Mnemonic::Popf
+                | Mnemonic::Popfd
+                | Mnemonic::Hlt
+                | Mnemonic::Lmsw
+                | Mnemonic::Invlpg
+                | Mnemonic::In
+                | Mnemonic::Out
+                | Mnemonic::Insb
+                | Mnemonic::Insw
+                | Mnemonic::Insd
+                | Mnemonic::Outsb
+                | Mnemonic::Outsw
+                | Mnemonic::Outsd
+                | Mnemonic::Lss
+        )
+}

@@ -1,0 +1,15 @@
+//! A 32-bit PC in safe Rust. It does nothing but what its bus and its memory say, knows no clock but the number of instructions, and two
+//! runs of it are equal.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::cast_possible_truncation, reason = "registers are cut to their width all the time")]
+
+mod blocks;
+pub mod bus;
+mod code_pages;
+pub mod cpu;
+mod decode;
+pub mod machine;
+pub mod memory;
+pub mod observer;
+pub mod state;

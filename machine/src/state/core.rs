@@ -1,0 +1,160 @@
+//! The state of the CPU with all that it reaches.
+
+use stos_x86::registers::{CR0_ET, TableRegister};
+
+use super::fault::{Fault, Reason};
+use super::flags::Flags;
+use super::segment::Hidden;
+use super::tlb::Tlb;
+use crate::bus::Bus;
+use crate::code_pages::CodePages;
+use crate::memory::Memory;
+use crate::observer::Observer;
+
+/// What a machine is made of.
+pub trait Parts {
+    /// Its chips and devices.
+    type Bus: Bus;
+    /// Who watches it.
+    type Observer: Observer;
+}
+
+impl<B: Bus, O: Observer> Parts for (B, O) {
+    type Bus = B;
+    type Observer = O;
+}
+
+/// An exception was raised: [`Core::raised`] has it. Small, so that it is handed on quickly.
+#[derive(Clone, Copy, Debug)]
+pub struct Raised;
+
+/// Numbers of segment registers in instructions.
+pub const ES: u8 = 0;
+/// CS.
+pub const CS: u8 = 1;
+/// SS.
+pub const SS: u8 = 2;
+/// DS.
+pub const DS: u8 = 3;
+
+/// Why the CPU can't go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// A third exception while a double fault was delivered.
+    TripleFault,
+    /// An instruction, or a mode, that this machine does not have.
+    Unsupported(&'static str),
+}
+
+/// Registers that only RDMSR and WRMSR reach, and SYSENTER.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SystemEntry {
+    /// `IA32_SYSENTER_CS`.
+    pub cs: u32,
+    /// `IA32_SYSENTER_ESP`.
+    pub esp: u32,
+    /// `IA32_SYSENTER_EIP`.
+    pub eip: u32,
+}
+
+/// The CPU's state.
+pub struct Core<P: Parts> {
+    /// EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI; then eight that are zero, so that an address without base or index needs no branch.
+    pub general: [u32; 16],
+    /// The instruction that is executed, or the next one between two.
+    pub eip: u32,
+    /// Where the one after it is.
+    pub next: u32,
+    /// EFLAGS.
+    pub flags: Flags,
+    /// ES, CS, SS, DS, FS and GS.
+    pub segments: [Hidden; 6],
+    /// LDTR.
+    pub ldtr: Hidden,
+    /// TR.
+    pub tr: Hidden,
+    /// GDTR.
+    pub gdtr: TableRegister,
+    /// IDTR.
+    pub idtr: TableRegister,
+    /// CR0.
+    pub cr0: u32,
+    /// CR2.
+    pub cr2: u32,
+    /// CR3.
+    pub cr3: u32,
+    /// CR4.
+    pub cr4: u32,
+    /// The four entries that CR3 leads to with PAE, as they were when it was loaded.
+    pub directories: [u64; 4],
+    /// DR0 to DR7.
+    pub debug: [u32; 8],
+    /// For SYSENTER.
+    pub system_entry: SystemEntry,
+    /// The current privilege level, 0 to 3: that of SS, or 3 in virtual-8086 mode, or 0 in real mode.
+    pub cpl: u8,
+    /// Instructions executed since the start.
+    pub count: u64,
+    /// The instruction at which the bus wants to be asked.
+    pub due: u64,
+    /// Interrupts wait until one more instruction is executed (STI, MOV SS).
+    pub is_shadowed: bool,
+    /// HLT was executed, and nothing has ended it.
+    pub is_halted: bool,
+    /// Why it can't go on.
+    pub halt: Option<Halt>,
+    /// Guest-physical memory.
+    pub memory: Memory,
+    /// Everything else.
+    pub bus: P::Bus,
+    /// Who watches.
+    pub observer: P::Observer,
+    pub(crate) tlb: Tlb,
+    pub(crate) code: CodePages,
+    pub(crate) raised: Fault,
+}
+
+impl<P: Parts> Core<P> {
+    /// A CPU with these parts, in no state to run: without segments.
+    pub fn new(memory: Memory, bus: P::Bus, observer: P::Observer) -> Self {
+        let code = CodePages::new(memory.size());
+        Self {
+            general: [0; 16],
+            eip: 0,
+            next: 0,
+            flags: Flags::default(),
+            segments: Default::default(),
+            ldtr: Hidden::default(),
+            tr: Hidden::default(),
+            gdtr: TableRegister::default(),
+            idtr: TableRegister::default(),
+            cr0: CR0_ET,
+            cr2: 0,
+            cr3: 0,
+            cr4: 0,
+            directories: [0; 4],
+            // The fixed bits after reset (Intel SDM volume 3A, table 9-1).
+            debug: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
+            system_entry: SystemEntry::default(),
+            cpl: 0,
+            count: 0,
+            due: 0,
+            is_shadowed: false,
+            is_halted: false,
+            halt: None,
+            memory,
+            bus,
+            observer,
+            tlb: Tlb::default(),
+            code,
+            raised: Fault::invalid(Reason::Asked),
+        }
+    }
+
+    /// Raises an exception.
+    #[cold]
+    pub(crate) fn raise(&mut self, fault: Fault) -> Raised {
+        self.raised = fault;
+        Raised
+    }
+}

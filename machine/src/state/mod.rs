@@ -1,0 +1,12 @@
+//! The state of the machine and the mechanisms that every instruction uses: registers, flags, segments, translation, memory.
+
+mod access;
+pub mod core;
+pub mod descriptors;
+pub mod fault;
+pub mod flags;
+pub mod segment;
+pub mod stack;
+pub(crate) mod tlb;
+mod translate;
+pub mod word;
