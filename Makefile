@@ -1,7 +1,8 @@
 # make demo    set up, pack ministos and boot it
 # make test    set up, then every check and every test
 # make bench   set up, then the benchmarks: BENCH_ROUNDS=20 rounds, results into bench/results
-# make fuzz    set up, then feed broken inputs to the packer for FUZZ_SECONDS
+# make fuzz    set up, then feed broken inputs to packer and runner: FUZZ_SECONDS for each target, or for FUZZ_TARGET
+# make faults  set up, then let each system call of the commands fail, and kill them at each
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
 # make repro   pack every manifest in many surroundings and compare the images
@@ -24,7 +25,7 @@ ifneq ($(and $(filter %-linux-gnu,$(HOST)),$(filter /%,$(shell gcc -print-file-n
 STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature=+crt-static -C relocation-model=static"'
 endif
 
-.PHONY: demo test counts record-counts bench fuzz oracle repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test counts record-counts bench fuzz record-corpus oracle faults repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
@@ -47,11 +48,17 @@ bench: setup-test examples
 	$(CARGO) bench -p stos-tests --bench compare
 	$(CARGO) bench -p stos-pack -p stos-run
 
-fuzz: setup-fuzz examples
-	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz.sh
+fuzz: setup-fuzz
+	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGET='$(FUZZ_TARGET)' scripts/fuzz.sh
+
+record-corpus: setup-fuzz
+	FUZZ_TARGET='$(FUZZ_TARGET)' scripts/fuzz.sh --record
 
 oracle: setup-test examples
 	ORACLE_MUTANTS='$(ORACLE_MUTANTS)' $(CARGO) test -p stos-tests --test oracle -- --nocapture --test-threads 1
+
+faults: setup-test examples
+	FAULTS=all $(CARGO) test -p stos-tests --test faults -- --nocapture
 
 repro: setup-demo build examples
 	$(CARGO) build -p stos-pack

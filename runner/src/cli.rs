@@ -17,7 +17,8 @@ use crate::options::Options;
     disable_help_subcommand = true,
     after_help = "Exit status: 0 success; 1-63 the guest's own status; 64-69 the run could not start; 70 a mistake in \
 stos-run; 74 reading or writing failed; 100-105 the guest crashed, hung or did not print what was expected; 106 it asked \
-for a reset; 107 it printed more than allowed; 124 time limit; 129-152 ended by a signal, 130 from the keyboard."
+for a reset; 107 it printed more than allowed; 108 its emulator left the sandbox; 124 time limit; \
+129-152 ended by a signal, 130 from the keyboard."
 )]
 pub struct Arguments {
     /// Something else than running an image

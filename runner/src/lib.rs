@@ -16,6 +16,8 @@ pub mod cli;
 mod devices;
 mod diagnosis;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod machine;
 pub mod options;
 pub mod outcome;
@@ -26,7 +28,7 @@ mod terminal;
 mod timings;
 mod watch;
 
-pub use backend::Remains;
+pub use backend::{Opening, Remains};
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};
 pub use session::{Notice, run};

@@ -120,7 +120,7 @@ pub struct Options {
 impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
-        Configuration { clock: self.rtc, cpu: self.cpu }
+        Configuration { clock: self.rtc, cpu: self.cpu, is_confined: true }
     }
 
     /// The exit status of a run that ended with `outcome`.

@@ -30,7 +30,7 @@ pub fn paged() -> Vec<&'static str> {
 /// # Errors
 /// Says why it can't.
 pub fn kvm_that_pages() -> Result<(), String> {
-    match choose(BackendChoice::Auto) {
+    match choose(BackendChoice::Auto, None, |_| {}) {
         Ok(Choice { backend: Backend::Kvm(_), .. }) => Ok(()),
         Ok(choice) => Err(reason(&choice)),
         Err(none) => Err(Outcome::from(none).to_string()),

@@ -10,6 +10,7 @@ pub mod bzimage;
 pub mod counts;
 pub mod elf;
 pub mod emulator;
+pub mod faults;
 pub mod files;
 pub mod fixtures;
 pub mod fuzz;

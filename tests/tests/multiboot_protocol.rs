@@ -267,3 +267,24 @@ fn a_report_shows_the_information_structure() {
     assert_eq!(boot["sections"]["size"], 40);
     assert!(inspect(&["--svg", "-"]).contains("multiboot info"));
 }
+
+#[test]
+fn a_thousand_modules_are_handed_over_and_one_more_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = |count: usize| {
+        let modules: Vec<String> =
+            (0..count).map(|number| format!("{{path: words.txt, cmdline: m{number}}}")).collect();
+        let lines = format!("modules: [{}]", modules.join(", "));
+        pack_kernel_in(folder.path(), &kernel(0x10_0000).to_bytes(), "16MiB", &lines)
+    };
+    let too_many = pack(1001);
+    assert_eq!(too_many.status, Some(65), "{}", too_many.stderr);
+    assert!(too_many.stderr.contains("error[E0008]") && too_many.stderr.contains("1000"), "{}", too_many.stderr);
+    let packed = pack(1000);
+    assert_eq!(packed.status, Some(0), "{}", packed.stderr);
+    let report = pack_in(folder.path(), &["inspect", "manifest.img", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let modules = report["boot"]["modules"].as_array().unwrap();
+    assert_eq!(modules.len(), 1000);
+    assert_eq!((&modules[0]["string"], &modules[999]["string"]), (&"m0".into(), &"m999".into()), "{}", modules[0]);
+}

@@ -1,12 +1,9 @@
 //! The verbs about keys and signatures; each returns the exit status.
 
-use std::fs::{File, remove_file};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use stos_image::VerifiedImage;
-use stos_pack::diagnostics::{STATUS_IO, Sources, describe, for_shell};
+use stos_pack::diagnostics::{STATUS_IO, Sources, for_shell};
 use stos_pack::image::{
     PublicKeys, SignatureError, SigningKey, generate_key, public_key_path, sign as signature_of, signature_path,
 };
@@ -89,11 +86,8 @@ pub fn keygen(manner: Manner, path: &Path, no_password: bool, password_file: Opt
         Ok(pair) => pair,
         Err(error) => return complain(manner, &error.to_string(), error.status()),
     };
-    for (path, text, mode) in [(path, &pair.secret, 0o600), (&public, &pair.public, 0o644)] {
-        if let Err(error) = write_new(path, text, mode) {
-            let message = format!("can't write the key `{}`: {}", path.display(), describe(&error));
-            return complain(manner, &message, STATUS_IO);
-        }
+    if let Err(error) = pair.write(path) {
+        return complain(manner, &error.to_string(), error.status());
     }
     if manner.quiet {
         return 0;
@@ -129,10 +123,4 @@ fn new_password(file: Option<&Path>) -> Result<String, String> {
         return Err("the two passwords are not the same".to_owned());
     }
     Ok(password)
-}
-
-/// Writes a file that is not there yet.
-fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| drop(remove_file(path)))
 }

@@ -1,11 +1,13 @@
 //! Reads the content of an input, and digests it meanwhile.
 
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use stos_image::Digest;
 
+use crate::diagnostics::{Code, Diagnostic};
 use crate::output::{Observer, Watched};
 
 /// Bytes that are read before they are digested.
@@ -54,6 +56,17 @@ pub fn read_digested(file: impl Read, size: u64, observer: Observer<'_>) -> io::
     // It has grown, or no thread could be had.
     let digest = digest.filter(|_| bytes.len() == found).unwrap_or_else(|| Digest::of(&bytes));
     Ok((bytes, digest))
+}
+
+/// The error about `what`, which was written to meanwhile.
+pub fn changed_meanwhile(what: &str) -> Diagnostic {
+    Diagnostic::new(Code::Unreadable, format!("can't read {what}: it changed while it was read"))
+        .help("pack again when nothing writes to it")
+}
+
+/// Whether somebody has written to a file between both, as far as its size and time tell.
+pub fn has_changed(before: &Metadata, after: &Metadata) -> bool {
+    before.len() != after.len() || before.modified().ok() != after.modified().ok()
 }
 
 /// Reads until `part` is full or there is no more; returns how much there was.

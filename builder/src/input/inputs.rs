@@ -6,7 +6,7 @@ use std::path::Path;
 
 use stos_image::Digest;
 
-use super::content::read_digested;
+use super::content::{changed_meanwhile, has_changed, read_digested};
 use super::file::InputFile;
 use super::initramfs;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
@@ -124,7 +124,11 @@ fn load_file(
         return Err(too_large());
     }
     let file = File::open(held.path()).map_err(failed)?;
-    let (bytes, digest) = read_digested(file.take(limit + 1), metadata.len(), observer).map_err(failed)?;
+    let before = file.metadata().map_err(failed)?;
+    let (bytes, digest) = read_digested((&file).take(limit + 1), before.len(), observer).map_err(failed)?;
+    if has_changed(&before, &file.metadata().map_err(failed)?) {
+        return Err(changed_meanwhile(&what).at(path.span, "named here"));
+    }
     // It has grown meanwhile.
     if bytes.len() as u64 > limit {
         return Err(too_large());

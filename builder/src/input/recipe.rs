@@ -20,8 +20,12 @@ pub struct Load {
 /// Provenance of `inputs` with their recorded paths and their recipes, in the order given, and the bytes that no load holds.
 pub fn recipes<'a>(inputs: impl Iterator<Item = (&'a Loaded, &'a str)>, loads: &[Load]) -> (Vec<Input>, Vec<u8>) {
     let mut kept = Vec::new();
+    // In groups by key: there may be very many of both.
+    let mut by_key: Vec<&Load> = loads.iter().collect();
+    by_key.sort_by(|left, right| left.key.cmp(&right.key));
     let with_recipe = |(loaded, path): (&Loaded, &str)| {
-        let of_input: Vec<&Load> = loads.iter().filter(|load| load.key == loaded.key).collect();
+        let first = by_key.partition_point(|load| load.key < loaded.key);
+        let of_input = by_key[first..].iter().copied().take_while(|load| load.key == loaded.key).collect();
         let content = recipe(&loaded.file.bytes, of_input, &mut kept);
         Input {
             key: loaded.key.clone(),

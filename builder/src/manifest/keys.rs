@@ -50,7 +50,7 @@ pub const MANIFEST: Mapping = mapping(
             .required()
             .about("The kernel and how it is started.")
             .in_profile("The kernel; a key that is left out is that of the manifest."),
-        key("modules", "[{path: module.ko}]", Kind::List { of: &Kind::Mapping(&MODULE), most: 256 })
+        key("modules", "[{path: module.ko}]", Kind::List { of: &Kind::Mapping(&MODULE), most: 1000 })
             .about("Modules, in the order in which the kernel gets them.")
             .addition("Modules to add to those of the manifest that this one extends.")
             .in_profile("Modules, in the place of the manifest's.")

@@ -1,6 +1,7 @@
 //! The paths under which an image records its inputs: made from those in the manifest so that they can be made again below
 //! any folder, wherever the files came from.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use stos_image::{PATH_PART_LIMIT, TEXT_LIMIT};
@@ -52,9 +53,22 @@ impl RecordedPaths {
 /// `a/..` stays, since `a` may be a symbolic link.
 type Identity<'a> = (FileId, PathBuf, &'a str);
 
-#[derive(Default)]
+/// Names that were given. There may be very many.
 struct Names<'a> {
-    given: Vec<(Identity<'a>, PathBuf)>,
+    given: HashMap<Identity<'a>, PathBuf>,
+    taken: HashSet<PathBuf>,
+    /// What is above those.
+    folders: HashSet<PathBuf>,
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        let mut names = Self { given: HashMap::new(), taken: HashSet::new(), folders: HashSet::new() };
+        for name in TAKEN {
+            names.take(Path::new(name));
+        }
+        names
+    }
 }
 
 impl<'a> Names<'a> {
@@ -62,23 +76,27 @@ impl<'a> Names<'a> {
         let written = Path::new(&path.value);
         let without_dots: PathBuf = written.components().filter(|part| *part != Component::CurDir).collect();
         let identity = (path.span.file, without_dots, suffix);
-        let known = self.given.iter().find(|(other, _)| *other == identity).map(|(_, name)| name.clone());
-        let name = known.unwrap_or_else(|| {
+        let name = self.given.get(&identity).cloned().unwrap_or_else(|| {
             let wanted = normalised(written, suffix);
             let numbered = (2_u64..).map(|number| Path::new(&number.to_string()).join(&wanted));
             let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| self.is_free(name));
             let name = name.unwrap_or(wanted);
-            self.given.push((identity, name.clone()));
+            self.take(&name);
+            self.given.insert(identity, name.clone());
             name
         });
         // Its parts come from a text.
         name.to_string_lossy().into_owned()
     }
 
+    fn take(&mut self, name: &Path) {
+        self.taken.insert(name.to_owned());
+        self.folders.extend(name.ancestors().skip(1).map(Path::to_owned));
+    }
+
     /// True when `name` is no other file, no folder of one, and not below one.
     fn is_free(&self, name: &Path) -> bool {
-        let taken = TAKEN.iter().map(Path::new).chain(self.given.iter().map(|(_, taken)| &**taken));
-        taken.into_iter().all(|taken| !taken.starts_with(name) && !name.starts_with(taken))
+        !self.folders.contains(name) && !name.ancestors().any(|above| self.taken.contains(above))
     }
 }
 

@@ -15,6 +15,9 @@ pub enum Existing {
     Keep,
 }
 
+/// The mode of any program's output, less the umask.
+const MODE: u32 = 0o666;
+
 /// Writes what `fill` writes to a new file, which then gets the name `path`: nobody ever sees a part of it. Its mode is 0666 less
 /// the umask, as any program's output has it. A symbolic link is replaced; [`followed`] tells what it leads to.
 ///
@@ -25,11 +28,24 @@ pub fn write_atomically(
     existing: Existing,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    write_with_mode(path, existing, MODE, fill)
+}
+
+/// As [`write_atomically`], for a file with this `mode` less the umask from its first moment on.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_with_mode(
+    path: &Path,
+    existing: Existing,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::other("it is a directory"));
     }
     let folder = folder_of(path);
-    let mut file = temporary_file(folder)?;
+    let mut file = temporary_file(folder, mode)?;
     fill(file.item.as_file_mut())?;
     file.item.as_file().sync_all()?;
     let persisted = match existing {

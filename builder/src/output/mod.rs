@@ -10,6 +10,7 @@ mod signals;
 mod sparse;
 mod temporary;
 
+pub(crate) use atomic::write_with_mode;
 pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
 pub(crate) use content::Content;
 pub use destination::Output;

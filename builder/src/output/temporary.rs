@@ -116,12 +116,12 @@ pub struct Temporary<T> {
     _lock: File,
 }
 
-/// A new file in `folder`, with the mode of any program's output: 0666 less the umask.
+/// A new file in `folder`, with this `mode` less the umask.
 ///
 /// # Errors
 /// Those of the system.
-pub fn temporary_file(folder: &Path) -> io::Result<Temporary<NamedTempFile>> {
-    let make = || builder(0o666).tempfile_in(folder);
+pub fn temporary_file(folder: &Path, mode: u32) -> io::Result<Temporary<NamedTempFile>> {
+    let make = || builder(mode).tempfile_in(folder);
     new(folder, make, NamedTempFile::path, |file| file.as_file().try_clone())
 }
 
@@ -185,7 +185,7 @@ mod tests {
         std::os::unix::fs::symlink("/", at(".stos-pack-linklinklink")).unwrap();
         let kept = [".stos-pack-linklinklink", ".stos-pack-my", ".stos-pack-notes.txt.md", "kernel.img"];
         kept[1..].iter().for_each(|name| fs::write(at(name), "mine").unwrap());
-        let used = temporary_file(folder.path()).unwrap();
+        let used = temporary_file(folder.path(), 0o666).unwrap();
         let mut expected: Vec<String> = kept.map(str::to_owned).to_vec();
         expected.push(used.item.path().file_name().unwrap().to_str().unwrap().to_owned());
         expected.sort();

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use kvm_ioctls::VmFd;
 use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::EntryState;
@@ -12,7 +11,7 @@ use stos_x86::registers::EntryState;
 use super::emulated::{self, CpuLog, EmulatedGuest};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
-use super::kvm::{KvmGuest, KvmMachine};
+use super::kvm::{KvmGuest, KvmMachine, Opening};
 use super::{Guest, Link, StartError};
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine, Sharing};
 use crate::timings::Timings;
@@ -95,26 +94,31 @@ pub enum NoBackend {
     Neither(NoKvm),
 }
 
-/// Chooses a backend.
+/// Chooses a backend. If `opening` has begun to open KVM, that one is taken. Where KVM will be chosen unless it can't be opened,
+/// `foresee` is called with it before it is waited for.
 ///
 /// # Errors
 /// What stands in the way of each that was asked for.
-pub fn choose(wanted: BackendChoice) -> Result<Choice, NoBackend> {
-    match wanted {
-        BackendChoice::Kvm => {
-            let vm = host::open().map_err(NoBackend::Kvm)?;
-            Ok(Choice { backend: Backend::Kvm(KvmMachine::Empty(vm)), reason: Reason::Asked })
-        }
-        BackendChoice::Emulated => {
-            let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
-            Ok(Choice { backend, reason: Reason::Asked })
-        }
-        BackendChoice::Auto => match usable_kvm() {
-            Ok((vm, reason)) => Ok(Choice { backend: Backend::Kvm(KvmMachine::Empty(vm)), reason }),
-            Err(why) => match emulator(CpuLog::Resets) {
-                Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
-                None => Err(NoBackend::Neither(why)),
-            },
+pub fn choose(
+    wanted: BackendChoice,
+    opening: Option<Opening>,
+    foresee: impl FnOnce(&Opening),
+) -> Result<Choice, NoBackend> {
+    if wanted == BackendChoice::Emulated {
+        let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
+        return Ok(Choice { backend, reason: Reason::Asked });
+    }
+    let opening = opening.unwrap_or_else(Opening::begin);
+    if wanted == BackendChoice::Kvm {
+        foresee(&opening);
+        let machine = opening.wait().map_err(NoBackend::Kvm)?;
+        return Ok(Choice { backend: Backend::Kvm(machine), reason: Reason::Asked });
+    }
+    match usable_kvm(opening, foresee) {
+        Ok((machine, reason)) => Ok(Choice { backend: Backend::Kvm(machine), reason }),
+        Err(why) => match emulator(CpuLog::Resets) {
+            Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
+            None => Err(NoBackend::Neither(why)),
         },
     }
 }
@@ -134,12 +138,16 @@ fn emulator(log: CpuLog) -> Option<Backend> {
 }
 
 /// KVM when it can run 32-bit kernels, and why it can.
-fn usable_kvm() -> Result<(VmFd, Reason), NoKvm> {
-    let vm = host::open().map_err(NoKvm::Problem)?;
-    match host::vendor_module() {
-        VendorModule::Hardware(name) => Ok((vm, Reason::VendorModule(name))),
+fn usable_kvm(opening: Opening, foresee: impl FnOnce(&Opening)) -> Result<(KvmMachine, Reason), NoKvm> {
+    let vendor = host::vendor_module();
+    if let VendorModule::Hardware(_) = vendor {
+        foresee(&opening);
+    }
+    let machine = opening.wait().map_err(NoKvm::Problem)?;
+    match vendor {
+        VendorModule::Hardware(name) => Ok((machine, Reason::VendorModule(name))),
         VendorModule::Doubtful(module) => match probe() {
-            Ok(()) => Ok((vm, Reason::Probed(module))),
+            Ok(()) => Ok((machine, Reason::Probed(module))),
             Err(why) => Err(NoKvm::NoPaging { module, why }),
         },
     }
@@ -164,11 +172,9 @@ impl Backend {
 
     /// Begins with what takes time and needs no more than the guest's memory and the state that it is to be entered in. It goes on while
     /// the memory is filled.
-    #[must_use]
-    pub fn prepare(self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) -> Self {
-        match self {
-            Self::Kvm(machine) => Self::Kvm(KvmMachine::InTheMaking(machine.make(memory, entry, cpu, timings))),
-            emulated @ Self::Emulated(..) => emulated,
+    pub fn prepare(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
+        if let Self::Kvm(machine) = self {
+            machine.make(memory, entry, cpu, timings);
         }
     }
 
@@ -185,8 +191,8 @@ impl Backend {
         Ok(match self {
             Self::Kvm(kvm) => {
                 let entry = &machine.image.description().entry;
-                let maker = kvm.make(&machine.memory, entry, configuration.cpu, &link.timings);
-                Box::new(KvmGuest::start(maker, machine, configuration, link)?)
+                kvm.make(&machine.memory, entry, configuration.cpu, &link.timings);
+                Box::new(KvmGuest::start(kvm, machine, configuration, link)?)
             }
             Self::Emulated(program, log) => {
                 Box::new(EmulatedGuest::start(&program, machine, configuration, log, link)?)

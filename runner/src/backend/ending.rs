@@ -37,8 +37,14 @@ pub enum Ending {
         /// The last thing that it complained about.
         complaint: Option<String>,
     },
+    /// The process that executed the guest did what is forbidden to it, and was ended.
+    Forbidden,
+    /// The process that executed the guest did not do what it was made to do, and was ended: what it did instead.
+    Misbehaved(io::Error),
     /// It can't be found out how the process that executed the guest has ended.
     Lost(io::Error),
+    /// What the process that executed the guest has handed on of its output could not be read to the end.
+    OutputLost(io::Error),
     /// A thread of this process that executes the guest, or watches what does, has panicked.
     ThreadPanicked,
 }

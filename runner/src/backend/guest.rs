@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ending, Observed, Remains};
 use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
@@ -34,6 +34,8 @@ pub struct Link {
     /// Takes what the guest prints. A thread that pushes here waits while it is full; one that must not wait pushes
     /// [at once](OutputPipe::push_at_once) and holds the guest while the pipe [is crowded](OutputPipe::is_crowded).
     pub output: Arc<OutputPipe>,
+    /// When the run is over, also while the guest is still being started.
+    pub deadline: Option<Instant>,
     /// Takes what else is seen of the guest.
     pub observed: Observed,
     /// Where the steps are marked that only a backend sees.

@@ -18,6 +18,11 @@ pub struct Idle {
 }
 
 impl Idle {
+    /// Whether the CPU waited at the last sample for what can't come, but not for long enough yet.
+    pub fn is_open(&self) -> bool {
+        self.waits.is_some()
+    }
+
     /// Takes a sample of a CPU that takes interrupts, and of its interrupt controllers where it is halted. The CPU waits for ever
     /// when none can arrive; but one sample can fall into a moment of that, and a handler that runs may be about to change it.
     pub fn sample(&mut self, cpu: &CpuState, interrupts: Option<Interrupts>) -> Option<Ending> {

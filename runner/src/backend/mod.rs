@@ -26,11 +26,13 @@ pub use choose::{
     Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, with_exception_log,
 };
 pub use emulated::CpuLog;
+#[cfg(feature = "fuzzing")]
+pub use emulated::hostile;
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;
-pub use kvm::Remains;
 pub use kvm::host::KvmProblem;
 pub use kvm::probe::ProbeFailure;
-pub use observed::{Exits, Findings, Observed};
+pub use kvm::{Opening, Remains};
+pub use observed::{Exits, Findings, Observed, Unconfined};
 pub use start::{KvmStep, NotBegun, ProcessStep, StartError};

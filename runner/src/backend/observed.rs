@@ -30,6 +30,19 @@ pub struct Exits {
     pub others: u64,
 }
 
+/// A part of what confines the process that executes a guest, and that it goes without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unconfined {
+    /// The system calls that it refuses to itself.
+    OwnFilter,
+    /// The system calls that are refused to it.
+    SystemCalls,
+    /// The files that it can't open.
+    Files,
+    /// The files that it can't read.
+    Reading,
+}
+
 /// Everything that was observed.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
@@ -47,6 +60,8 @@ pub struct Findings {
     pub absent: BTreeSet<Absent>,
     /// Processor time that the guest took.
     pub cpu_time: Option<Duration>,
+    /// What its process goes without that would have confined it.
+    pub unconfined: Vec<Unconfined>,
     /// The last exceptions and interrupts, where they are logged.
     pub history: History,
 }

@@ -6,6 +6,9 @@ use std::time::Instant;
 
 /// Bytes that may wait; a guest that prints more is held until some was written.
 const LIMIT: usize = 256 * 1024;
+/// Bytes that may wait from a source that is held back by other means: what it prints until it has stopped. More than that comes from
+/// one that does not stop, and it waits then, too.
+const LIMIT_AT_ONCE: usize = 16 << 20;
 /// Bytes that are worth a write at once.
 const BATCH: usize = 64 * 1024;
 
@@ -61,19 +64,20 @@ impl OutputPipe {
 
     /// Appends `bytes`, after waiting for room. Once the pipe is finished, bytes are dropped.
     pub fn push(&self, stream: Stream, bytes: &[u8]) {
-        let mut state = self.lock();
-        while state.size >= LIMIT && !state.finished {
-            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.finished {
-            return;
-        }
-        self.append(state, stream, bytes);
+        self.push_below(LIMIT, stream, bytes);
     }
 
-    /// Appends `bytes` without waiting. For a source that is held back by other means when [`Self::is_crowded`].
+    /// Appends `bytes` without waiting. For a source that is held back by other means when [`Self::is_crowded`]; one that goes on and
+    /// on waits after all.
     pub fn push_at_once(&self, stream: Stream, bytes: &[u8]) {
-        let state = self.lock();
+        self.push_below(LIMIT_AT_ONCE, stream, bytes);
+    }
+
+    fn push_below(&self, limit: usize, stream: Stream, bytes: &[u8]) {
+        let mut state = self.lock();
+        while state.size >= limit && !state.finished {
+            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         if !state.finished {
             self.append(state, stream, bytes);
         }
@@ -146,5 +150,21 @@ mod tests {
         pipe.finish();
         pipe.push(Stream::Serial, b"dropped");
         assert_eq!(pipe.lock().size, LIMIT);
+    }
+
+    #[test]
+    fn a_source_that_does_not_stop_takes_no_more_memory() {
+        let pipe = OutputPipe::default();
+        let chunk = vec![0; BATCH];
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..=LIMIT_AT_ONCE / BATCH).for_each(|_| pipe.push_at_once(Stream::Serial, &chunk)));
+            while pipe.lock().size < LIMIT_AT_ONCE {
+                std::thread::yield_now();
+            }
+            assert!(pipe.is_crowded());
+            let taken: usize = pipe.take(Instant::now()).unwrap().iter().map(|(_, bytes)| bytes.len()).sum();
+            assert_eq!(taken, LIMIT_AT_ONCE);
+        });
+        assert_eq!(pipe.lock().size, BATCH, "it goes on when there is room");
     }
 }

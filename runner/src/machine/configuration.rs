@@ -39,10 +39,12 @@ pub enum CpuModel {
 }
 
 /// The choices that a person has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Configuration {
     /// When its clock begins.
     pub clock: ClockStart,
     /// Its processor.
     pub cpu: CpuModel,
+    /// A process that executes it may do no more than it must.
+    pub is_confined: bool,
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stos_image::{ImageError, ImageFacts, ParsedImage, VerifiedImage};
 
@@ -73,13 +73,24 @@ pub fn memory(opened: &Opened, sharing: Sharing) -> Result<Arc<GuestMemory>, Loa
 /// change or vanish from then on. It ends early, with an error, once it `is_interrupted`.
 ///
 /// # Errors
-/// [`LoadError::Rejected`].
+/// [`LoadError::Rejected`], [`LoadError::NoMemory`].
 pub fn load(opened: Opened, memory: Arc<GuestMemory>, is_interrupted: &dyn Fn() -> bool) -> Result<Machine, LoadError> {
     let Opened { parsed, file } = opened;
     // Not the kind `Interrupted`, which asks for another try.
     let go_on = || if is_interrupted() { Err(io::Error::other("interrupted")) } else { Ok(()) };
-    let image = parsed
-        .verify_in_any_order(|address, bytes| memory.write(address, bytes), go_on)
-        .map_err(LoadError::Rejected)?;
+    // The reader hands on any error as one of reading.
+    let failed = OnceLock::new();
+    let place = |address, bytes: &[u8]| {
+        memory.write(address, bytes).map_err(|error| {
+            let kind = error.kind();
+            let _ = failed.set(error);
+            kind.into()
+        })
+    };
+    let verified = parsed.verify_in_any_order(place, go_on);
+    let image = verified.map_err(|error| match failed.into_inner() {
+        Some(source) => LoadError::NoMemory(memory.size(), source),
+        None => LoadError::Rejected(error),
+    })?;
     Ok(Machine { image: Arc::new(image), memory, file })
 }

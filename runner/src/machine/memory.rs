@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom, fcntl_add_seals, ftruncate, memfd_create, seek};
+use rustix::io::Errno;
 use stos_image::{PhysAddr, align_up};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
@@ -81,6 +82,17 @@ impl GuestMemory {
         self.file()?.write_all_at(bytes, address.0)
     }
 
+    /// True when nothing was ever written or read in `count` bytes from `address`: they are zeros. To read them would take memory for
+    /// them. False where that is not known.
+    pub fn is_untouched(&self, address: u64, count: u64) -> bool {
+        // Data are the pages that the file has (lseek(2)); none are left behind the last (ENXIO).
+        match self.file().map(|file| seek(file, SeekFrom::Data(address))) {
+            Ok(Ok(data)) => data >= address + count,
+            Ok(Err(error)) => error == Errno::NXIO,
+            Err(_) => false,
+        }
+    }
+
     /// The bytes at `address`, or `None` when they do not all lie within the memory.
     pub fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
@@ -97,6 +109,18 @@ impl GuestMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_touched_by_writing_through_file_and_mapping_and_only_there() {
+        let memory = GuestMemory::new(1 << 20, Sharing::Private).unwrap();
+        assert!(memory.is_untouched(0, 1 << 20));
+        memory.write(PhysAddr(0x5000), b"file").unwrap();
+        memory.map.write_slice(b"map", GuestAddress(0x8fff)).unwrap();
+        let touched = [(0x5000, 1), (0x4000, 0x2000), (0x8000, 0x1000), (0x9000, 0x1000), (0, 1 << 20)];
+        assert!(touched.iter().all(|&(address, count)| !memory.is_untouched(address, count)));
+        let untouched = [(0, 0x5000), (0x6000, 0x2000), (0xa000, 0x1000), (0xf_f000, 0x1000), (2 << 20, 1)];
+        assert!(untouched.iter().all(|&(address, count)| memory.is_untouched(address, count)));
+    }
 
     #[test]
     fn nobody_can_cut_memory_off_that_is_shared() {

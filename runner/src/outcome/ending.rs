@@ -10,8 +10,10 @@ use stos_pack::diagnostics::describe;
 use stos_x86::registers::CpuState;
 
 use super::Outcome;
-use crate::backend::{BackendKind, CpuFailure, Ending};
-use crate::diagnosis::{Diagnosis, boot_code, can_catcher_stop, describe_seen, has_returned, obstacle};
+use crate::backend::{BackendKind, CpuFailure, Ending, Findings};
+use crate::diagnosis::{
+    Diagnosis, Last, Overwritten, boot_code, can_catcher_stop, describe_seen, has_returned, obstacle,
+};
 use crate::machine::{LinearMemory, Machine};
 
 /// What the fault catcher writes to its port.
@@ -55,6 +57,13 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
             let why = complaint.or(limit).map(|line| format!(": {line}")).unwrap_or_default();
             Outcome::CpuFailed(format!("the emulator died ({status}){why}"))
         }
+        Ending::Forbidden => Outcome::Forbidden(FORBIDDEN),
+        Ending::Misbehaved(what) => {
+            Outcome::CpuFailed(format!("the emulator was ended, as it does not keep to its machine protocol: {what}"))
+        }
+        Ending::OutputLost(source) => {
+            Outcome::Io { action: "reading the guest's output from the emulator".to_owned(), source }
+        }
         Ending::Lost(source) => Outcome::Io { action: "waiting for the emulator".to_owned(), source },
         Ending::ThreadPanicked => Outcome::Bug(match kind {
             BackendKind::Kvm => "the vCPU's thread panicked".to_owned(),
@@ -63,8 +72,26 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
     }
 }
 
+/// `outcome`, a failure of the guest on `machine`, with what the guest has overwritten.
+pub fn with_overwritten(outcome: Outcome, machine: &Machine, findings: &Findings) -> Outcome {
+    let Findings { cpu, samples, .. } = findings;
+    let last = match outcome {
+        Outcome::Exception(_) | Outcome::TripleFault(_) => Last::Fault,
+        Outcome::CatcherOverwritten(_) => Last::Catcher,
+        _ => Last::Other,
+    };
+    match Overwritten::find(machine, cpu.as_ref().or(samples.last()), last) {
+        Some(what) => outcome.with(what),
+        None => outcome,
+    }
+}
+
 /// Ends the sentence for a failure of KVM that the emulator does not have.
 pub const USE_EMULATOR: &str = "; use --backend emulated";
+
+/// Said when the emulator is ended by its own filter.
+const FORBIDDEN: &str = "the emulator was ended by its sandbox: it has made a system call that running a guest takes none of. A \
+                         guest that has broken the emulator does that; take its image for hostile unless it is your own";
 
 /// Said when the fault catcher is no longer what the image has put there.
 const RECORD: &str = "an exception is recorded, but the guest had overwritten the fault catcher that records them: what it has \

@@ -10,10 +10,11 @@ mod status;
 mod verdict;
 
 pub use absent::{sought, unseen};
-pub use ending::conclude;
+pub use ending::{conclude, with_overwritten};
 pub use run::Run;
 pub use start::{
-    HOW_TO_INSTALL_EMULATOR, memory_remark, reason, reason_to_fall_back, remark, short_reason, without_advice,
+    HOW_TO_INSTALL_EMULATOR, memory_remark, reason, reason_to_fall_back, remark, short_reason, unconfined,
+    without_advice,
 };
 pub use status::{Before, Outcome, USAGE};
 pub use verdict::judge;

@@ -110,6 +110,8 @@ pub enum OutcomeKind {
     Reset,
     /// The guest printed more than `--max-output` allows.
     TooMuchOutput,
+    /// The sandbox ended what did something forbidden.
+    Forbidden,
     /// The time limit.
     TimeLimit,
     /// Ctrl-A X.

@@ -182,6 +182,7 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::ExpectedMissing { .. } => OutcomeKind::ExpectedMissing,
         Outcome::Reset => OutcomeKind::Reset,
         Outcome::TooMuchOutput => OutcomeKind::TooMuchOutput,
+        Outcome::Forbidden(_) => OutcomeKind::Forbidden,
         Outcome::TimeLimit { .. } => OutcomeKind::TimeLimit,
         Outcome::Left => OutcomeKind::Left,
         Outcome::Signal(_) => OutcomeKind::Signal,

@@ -25,7 +25,7 @@ impl fmt::Display for Outcome {
             Self::Panicked => f.write_str("the guest panicked (it wrote to port 0x505)"),
             Self::Exception(diagnosis) => diagnosis.fmt(f),
             Self::CpuFailed(reason) => write!(f, "the CPU could not go on: {reason}"),
-            Self::CatcherOverwritten(sentence) => f.write_str(sentence),
+            Self::CatcherOverwritten(sentence) | Self::Forbidden(sentence) => f.write_str(sentence),
             Self::Halted { place, kernel_returned: true } => {
                 write!(
                     f,

@@ -12,7 +12,7 @@ use super::ending::USE_EMULATOR;
 use super::{Outcome, conclude};
 use crate::backend::{
     Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
-    Reason, StartError,
+    Reason, StartError, Unconfined,
 };
 use crate::machine::load::LoadError;
 use crate::machine::{CpuModel, Free, Machine};
@@ -44,6 +44,7 @@ fn short_no_kvm(why: &NoKvm) -> &'static str {
             KvmProblem::Forbidden { .. } => "this user may not open /dev/kvm",
             KvmProblem::Refused => "the system lets no one open /dev/kvm",
             KvmProblem::NotOpened(_) => "/dev/kvm can't be opened",
+            KvmProblem::NotKvm(_) => "/dev/kvm is no KVM",
             KvmProblem::ApiVersion { .. } => "this KVM is of another version",
             KvmProblem::Capability(_) => "this KVM lacks a capability",
             KvmProblem::NoVm(_) => "this KVM makes no virtual machine",
@@ -105,6 +106,18 @@ pub fn memory_remark(size: u64, free: Free) -> Option<String> {
     })
 }
 
+/// What there is to say of an emulator that goes without these parts of its sandbox.
+pub fn unconfined(parts: &[Unconfined]) -> Option<String> {
+    let name = |part: &Unconfined| match part {
+        Unconfined::OwnFilter => "QEMU's own filter of system calls, with which this one does not start",
+        Unconfined::SystemCalls => "a filter of system calls, which this system refuses",
+        Unconfined::Files => "a limit on files, for which this kernel needs Landlock",
+        Unconfined::Reading => "a limit on what it may read, with which this one does not start",
+    };
+    let names: Vec<&str> = parts.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("the emulator's sandbox goes without {}", names.join(", and without ")))
+}
+
 /// Why KVM is not taken, as a clause.
 fn no_kvm(why: &NoKvm) -> String {
     match why {
@@ -144,6 +157,10 @@ fn kvm_problem(problem: &KvmProblem) -> String {
                 .to_owned()
         }
         KvmProblem::NotOpened(source) => format!("/dev/kvm can't be opened: {}", describe(source)),
+        KvmProblem::NotKvm(source) => format!(
+            "what is at /dev/kvm does not answer as KVM does: {} (`ls -l /dev/kvm` shows what it is)",
+            describe(source)
+        ),
         KvmProblem::ApiVersion { found, wanted } => format!("/dev/kvm has API version {found}, not {wanted}"),
         KvmProblem::Capability(capability) => format!("the host's KVM has no {}", kvm_capability(*capability)),
         KvmProblem::NoVm(source) => {
@@ -314,6 +331,7 @@ mod tests {
             KvmProblem::Forbidden { group: None },
             KvmProblem::Refused,
             KvmProblem::NotOpened(io::ErrorKind::Other.into()),
+            KvmProblem::NotKvm(io::ErrorKind::Other.into()),
             KvmProblem::ApiVersion { found: 11, wanted: 12 },
             KvmProblem::Capability(Cap::Irqchip),
             KvmProblem::NoVm(io::ErrorKind::Other.into()),

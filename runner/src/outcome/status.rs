@@ -77,6 +77,8 @@ pub enum Outcome {
     Reset,
     /// The guest printed more than it may.
     TooMuchOutput,
+    /// Something was ended because it did what its sandbox forbids; the text is the sentence.
+    Forbidden(&'static str),
     /// The time limit.
     TimeLimit {
         /// The limit.
@@ -209,6 +211,7 @@ impl Outcome {
             Self::ExpectedMissing { .. } | Self::Rejected(_) => 105,
             Self::Reset => 106,
             Self::TooMuchOutput => 107,
+            Self::Forbidden(_) => 108,
             Self::TimeLimit { .. } => 124,
             Self::Left => 130,
             Self::Stopped { by, .. } => by.status(),
@@ -244,6 +247,7 @@ impl Outcome {
             | Self::ExpectedMissing { .. }
             | Self::Reset
             | Self::TooMuchOutput
+            | Self::Forbidden(_)
             | Self::TimeLimit { .. } => true,
             _ => false,
         }
@@ -309,6 +313,7 @@ mod tests {
             (Outcome::Halted { place: text(), kernel_returned: false }, 104),
             (Outcome::Until { pattern: text() }, 0),
             (Outcome::TooMuchOutput, 107),
+            (Outcome::Forbidden(""), 108),
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
             (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
             (Outcome::Reset, 106),

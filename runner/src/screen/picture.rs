@@ -25,7 +25,10 @@ const PALETTE: [u8; 48] = [
 /// # Errors
 /// Those of writing the file.
 pub fn write_png(frame: &Frame, path: &Path) -> io::Result<()> {
-    crate::file::write(path, |file| encode(frame, file))
+    // Drawn before it is written: the encoder hides the system's reasons.
+    let mut picture = Vec::new();
+    encode(frame, &mut picture)?;
+    crate::file::write(path, |file| file.write_all(&picture))
 }
 
 fn encode(frame: &Frame, file: impl Write) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! What a guest draws that the screen does not show.
 
-use super::{COLUMNS, Frame, ROWS, TEXT_MEMORY_SIZE};
+use super::{COLUMNS, Frame, ROWS, TEXT_MEMORY_SIZE, is_same};
 
 /// Guest-physical address of a VGA's memory in graphics modes.
 pub const GRAPHICS_MEMORY: u64 = 0xa_0000;
@@ -37,7 +37,7 @@ impl UnshownRows {
     pub(super) fn of(now: &[u8], at_entry: &[u8]) -> Option<Self> {
         let rows = (ROWS..TEXT_MEMORY_SIZE / ROW_SIZE).filter_map(|row| {
             let place = row * ROW_SIZE..(row + 1) * ROW_SIZE;
-            let has_changed = now.get(place.clone())? != at_entry.get(place)?;
+            let has_changed = !is_same(now.get(place.clone())?, at_entry.get(place).unwrap_or_default());
             let start = u16::try_from(row * COLUMNS).ok()?;
             let text = has_changed.then(|| Frame::new(now, start, None).text())?;
             let line = text.lines().next().map(str::trim).filter(|line| !line.is_empty())?;

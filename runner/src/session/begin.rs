@@ -107,7 +107,8 @@ mod tests {
         let link = |run: &Run| {
             let sender = sender.clone();
             let ended = Box::new(move |ending| drop(sender.send(ending)));
-            Link { ended, output: Arc::clone(&output), observed: run.observed.clone(), timings: run.timings.clone() }
+            let (observed, timings) = (run.observed.clone(), run.timings.clone());
+            Link { ended, output: Arc::clone(&output), deadline: None, observed, timings }
         };
         let refuses = |_: &Machine, link: Link| {
             link.observed.lock().exits = Some(Exits::default());

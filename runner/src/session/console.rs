@@ -56,7 +56,7 @@ impl Console {
         com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
         let allowance = Allowance::new(options.max_output);
         start_pump((&output, allowance), &hold, com1.take_output(), matcher, seen, &events)
-            .map_err(Outcome::io("writing the guest's output"))?;
+            .map_err(Outcome::io("starting a thread for the guest's output"))?;
         let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
         let reads = match options.keyboard {
             None if !is_stdio && is_live => Reads::Typed,

@@ -98,10 +98,13 @@ impl Repetition<'_> {
         // From now on it drops what it gets.
         output.finish();
         let observed = Observed::default();
+        let limit = self.time * TIMES + ALLOWANCE;
+        let deadline = Instant::now() + limit;
         // Nobody listens any more when it takes too long.
         let link = Link {
             ended: Box::new(move |ending| drop(sender.send(ending))),
             output,
+            deadline: Some(deadline),
             observed: observed.clone(),
             timings: Timings::default(),
         };
@@ -109,8 +112,6 @@ impl Repetition<'_> {
             .start(machine, self.options.configuration(), link)
             .map_err(|error| Outcome::not_started(error, machine).to_string())?;
         self.send_input(&*guest)?;
-        let limit = self.time * TIMES + ALLOWANCE;
-        let deadline = Instant::now() + limit;
         let end = loop {
             match ended.recv_timeout(TICK) {
                 Ok(ending) => break Ended::ByItself(ending, observed),

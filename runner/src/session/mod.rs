@@ -20,7 +20,7 @@ pub use notice::Notice;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use crate::backend::Remains;
+use crate::backend::{Opening, Remains};
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
 use crate::timings::{Step, Timings};
@@ -31,8 +31,13 @@ use supervise::Session;
 use waiting::Waiting;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
-/// left of its machine is given back, if taking that apart takes time.
-pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>), timings: &Timings) -> (Outcome, Option<Remains>) {
+/// left of its machine is given back, if taking that apart takes time. If `opening` has begun to open KVM, a guest on KVM gets that one.
+pub fn run(
+    options: &Options,
+    notify: &dyn Fn(Notice<'_>),
+    timings: &Timings,
+    opening: Option<Opening>,
+) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
     let (events, receiver) = channel();
     // Before anything is opened: whatever waits can be ended.
@@ -46,7 +51,7 @@ pub fn run(options: &Options, notify: &dyn Fn(Notice<'_>), timings: &Timings) ->
     }
     let mut run = Run { timings: timings.clone(), ..Run::default() };
     let waiting = Waiting::begin(options, began);
-    let prepared = Prepared::new(options, notify, &mut run, &signals, began);
+    let prepared = Prepared::new((options, opening), notify, &mut run, &signals, began);
     drop(waiting);
     let started = prepared.and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
     let (outcome, remains) = match started {

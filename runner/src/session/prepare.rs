@@ -9,8 +9,8 @@ use super::notice::Notice;
 use super::signals::Signals;
 use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
-use crate::backend::{Backend, choose};
-use crate::machine::{Machine, free_memory, load};
+use crate::backend::{Backend, Opening, choose};
+use crate::machine::{Machine, Sharing, free_memory, load};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
@@ -37,7 +37,7 @@ impl Prepared {
     /// # Errors
     /// What a run ends with that can't begin.
     pub fn new(
-        options: &Options,
+        (options, opening): (&Options, Option<Opening>),
         notify: &dyn Fn(Notice<'_>),
         run: &mut Run,
         signals: &Signals,
@@ -53,13 +53,24 @@ impl Prepared {
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
         let limit = limit.map(|limit| (limit, began + limit));
         run.expected = expected;
-        let choice = choose(options.backend)?;
+        let entry = &parsed.facts().description().entry;
+        let mut private = None;
+        let choice = choose(options.backend, opening, |opening| {
+            // If there is none, that is told once it is known that it is needed.
+            private = load::memory(&parsed, Sharing::Private).ok();
+            if let Some(memory) = &private {
+                opening.make(memory, entry, options.cpu, &run.timings);
+            }
+        })?;
         run.timings.mark(Step::Chosen);
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
-        let memory = load::memory(&parsed, choice.backend.sharing()).map_err(not_loaded)?;
-        let entry = &parsed.facts().description().entry;
-        let backend = choice.backend.prepare(&memory, entry, options.cpu, &run.timings);
+        let backend = choice.backend;
+        let memory = match private.filter(|_| backend.sharing() == Sharing::Private) {
+            Some(memory) => memory,
+            None => load::memory(&parsed, backend.sharing()).map_err(not_loaded)?,
+        };
+        backend.prepare(&memory, entry, options.cpu, &run.timings);
         let free = free_memory().and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
         let over = || limit.filter(|(_, end)| *end <= Instant::now());
         let is_interrupted = || signals.outcome().is_some() || over().is_some();

@@ -15,11 +15,11 @@ use super::notice::Notice;
 use super::prepare::Prepared;
 use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
-use crate::diagnosis::{Hang, Last, Overwritten};
+use crate::diagnosis::Hang;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcome::{Outcome, Run, conclude, judge, sought, unseen};
-use crate::screen::{Screen, text_memory, write_png};
+use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
+use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
 use crate::timings::Step;
@@ -83,18 +83,29 @@ impl<'a> Session<'a> {
             Link {
                 ended,
                 output: Arc::clone(&console.output),
+                deadline: limit.map(|(_, end)| end),
                 observed: run.observed.clone(),
                 timings: run.timings.clone(),
             }
         };
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
-        let Begun { guest, machine } = begin((machine, start), &link, options, notify, run)?;
+        let Begun { guest, machine } =
+            begin((machine, start), &link, options, notify, run).map_err(|outcome| match limit {
+                Some((limit, end)) if end <= Instant::now() => Outcome::TimeLimit { limit, hang: None },
+                _ => outcome,
+            })?;
+        if let Some(line) = unconfined(&run.observed.lock().unconfined) {
+            notify(Notice::Information(&line));
+        }
         let screen = Screen::new(machine.memory, guest.adapter(), text_at_entry);
         let show = Show::new(options.screen, screen, console.hold.clone());
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
-        console.typing.begin(&route, console.events.clone()).map_err(Outcome::io("reading standard input"))?;
+        console
+            .typing
+            .begin(&route, console.events.clone())
+            .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
         let clock = Clock { started: Instant::now(), limit };
         Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
@@ -145,16 +156,7 @@ impl<'a> Session<'a> {
     /// Adds to a guest's failure what it has overwritten.
     fn tell_overwritten(&self, outcome: Outcome) -> Outcome {
         let Some(machine) = self.run.machine.as_ref().filter(|_| outcome.is_guests_failure()) else { return outcome };
-        let Findings { cpu, samples, .. } = &*self.run.observed.lock();
-        let last = match outcome {
-            Outcome::Exception(_) | Outcome::TripleFault(_) => Last::Fault,
-            Outcome::CatcherOverwritten(_) => Last::Catcher,
-            _ => Last::Other,
-        };
-        match Overwritten::find(machine, cpu.as_ref().or(samples.last()), last) {
-            Some(what) => outcome.with(what),
-            None => outcome,
-        }
+        with_overwritten(outcome, machine, &self.run.observed.lock())
     }
 
     /// What the guest's own ending means; if it is an exception, the CPU at the exception is the one that is told of.
@@ -220,14 +222,14 @@ impl<'a> Session<'a> {
 
     /// Shows what the screen shows at the end.
     fn show_the_end(&mut self, outcome: Outcome) -> Outcome {
-        let frame = self.view.show.frame();
-        self.run.screen = (!frame.text().is_empty()).then(|| frame.clone());
+        let frame = self.view.show.used_frame();
+        self.run.screen = frame.clone().filter(|frame| !frame.text().is_empty());
         if self.view.show.show_last(self.is_seen_on_serial()) && !outcome.is_success() {
             (self.notify)(Notice::Information(UNSEEN));
         }
         self.say_what_is_absent(&outcome);
         let Some(path) = &self.options.screen_png else { return outcome };
-        match write_png(&frame, path) {
+        match write_png(&frame.unwrap_or_else(Frame::blank), path) {
             Ok(()) => outcome,
             Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
         }

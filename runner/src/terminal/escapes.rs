@@ -70,10 +70,12 @@ impl<W: Write> Escapes<W> {
                 State::Text
             }
             State::C1 if (0x80..0xa0).contains(&byte) => self.escape(byte - 0x40, passed),
-            State::C1 => {
-                passed.extend([C1, byte]);
-                State::Text
+            State::C1 if (0xa0..0xc0).contains(&byte) => {
+                passed.push(C1);
+                self.take_as_text(byte, passed)
             }
+            // Without its other half it is left out: what comes next could become that.
+            State::C1 => self.take_as_text(byte, passed),
             // ST ends a string; any other sequence does, too.
             State::StringEscape if byte == b'\\' => State::Text,
             State::Escape | State::StringEscape => self.escape(byte, passed),
@@ -87,26 +89,41 @@ impl<W: Write> Escapes<W> {
     /// Takes what stands behind ESC.
     fn escape(&mut self, byte: u8, passed: &mut Vec<u8>) -> State {
         self.sequence.clear();
-        if STRINGS.contains(&byte) {
-            return State::String;
+        match byte {
+            _ if STRINGS.contains(&byte) => State::String,
+            // Between ESC and its last byte stand bytes up to 0x2F (ECMA-35, 13.2).
+            b'[' | 0x20..0x30 => {
+                self.sequence.extend([ESCAPE, byte]);
+                State::Sequence
+            }
+            0x30..0x7f => {
+                self.sequence.extend([ESCAPE, byte]);
+                self.pass(passed)
+            }
+            _ => self.take_as_text(byte, passed),
         }
-        self.sequence.extend([ESCAPE, byte]);
-        // Between ESC and its last byte stand bytes up to 0x2F (ECMA-35, 13.2).
-        if byte == b'[' || (0x20..0x30).contains(&byte) { State::Sequence } else { self.pass(passed) }
     }
 
     fn sequence(&mut self, byte: u8, passed: &mut Vec<u8>) -> State {
-        if byte == ESCAPE {
-            return State::Escape;
-        }
-        self.sequence.push(byte);
         // The last byte of a control sequence is at 0x40 or above (ECMA-48, 5.4), of others at 0x30 or above.
         let last = if self.sequence.get(1) == Some(&b'[') { 0x40 } else { 0x30 };
+        if !(0x20..0x7f).contains(&byte) {
+            return self.take_as_text(byte, passed);
+        }
+        self.sequence.push(byte);
         if byte >= last {
             self.note_modes();
             return self.pass(passed);
         }
         if self.sequence.len() < SEQUENCE_LIMIT { State::Sequence } else { State::Text }
+    }
+
+    /// Takes a byte that belongs to nothing that has begun. Terminals differ in what they make of a sequence with such a byte in it,
+    /// so that they get nothing of it.
+    fn take_as_text(&mut self, byte: u8, passed: &mut Vec<u8>) -> State {
+        self.state = State::Text;
+        self.take(byte, passed);
+        self.state
     }
 
     fn pass(&mut self, passed: &mut Vec<u8>) -> State {
@@ -204,8 +221,28 @@ mod tests {
             ("a\x1b]never ends", "a"),
             ("a\x1b]0;x\x1b[1mb", "a\x1b[1mb"),
             ("\u{9b}1m", "\x1b[1m"),
+            ("\x1b\x1b]0;x\x07a", "a"),
+            ("\x1b\x07]0;x", "\x07]0;x"),
+            ("\x1b[1\x18\u{9d}0;x\x07a", "\x18a"),
+            ("\x1b[1\u{9d}0;x\x07a", "a"),
+            ("\x1b(\u{9d}0;x\x07a", "a"),
         ] {
             assert_eq!(passed(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_cut_hides_nothing() {
+        for (bytes, expected) in [
+            (&b"\xc2\x1b]0;x\x07a"[..], &b"a"[..]),
+            (b"\xc2\xc2\x9d0;x\x07a", b"a"),
+            (b"\x1b[\xc2\x9d0;x\x07a", b"a"),
+            (b"\xc2\x1b\x9d0;x\x07a", b"\x9d0;x\x07a"),
+            (b"\xc2\n\xc2\xa9", b"\n\xc2\xa9"),
+        ] {
+            let mut escapes = Escapes::new(Vec::new());
+            escapes.write_all(bytes).unwrap();
+            assert_eq!(escapes.inner, expected, "{bytes:?}");
         }
     }
 

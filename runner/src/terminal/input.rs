@@ -1,6 +1,6 @@
 //! Standard input on its way to the guest's serial port, and the keys that are meant for the runner.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, TrySendError};
 use std::thread;
@@ -92,13 +92,17 @@ pub fn spawn_input(
 fn read(mut take: impl FnMut(&[u8]) -> bool) {
     let mut stdin = std::io::stdin().lock();
     let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = stdin.read(&mut buffer)
-        && take(&buffer[..count])
-    {}
+    loop {
+        match stdin.read(&mut buffer) {
+            Ok(count @ 1..) if take(&buffer[..count]) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Acts on the keys in `bytes` that are the runner's and returns the others.
-fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
+pub fn take_keys(escape: &mut Escape, bytes: &[u8], events: &Sender<impl From<Shortcut>>) -> Vec<u8> {
     let mut guest = Vec::with_capacity(bytes.len());
     for &byte in bytes {
         if escape.is_stuck(byte) {

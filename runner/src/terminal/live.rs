@@ -157,7 +157,7 @@ fn draw(screen: &Screen, commands: &Receiver<Command>) {
 
 /// Finds out what to send to a terminal for it to show a frame.
 #[derive(Debug, Default)]
-struct Renderer {
+pub struct Renderer {
     /// What it shows, as far as is known.
     shown: Option<Shown>,
     /// A line to show below the screen.
@@ -178,7 +178,7 @@ struct Shown {
 impl Renderer {
     /// The control sequences and characters that turn what a terminal of `size` shows into `frame`. A terminal with fewer
     /// rows shows the last ones in use.
-    fn render(&mut self, frame: Frame, size: (usize, usize)) -> String {
+    pub fn render(&mut self, frame: Frame, size: (usize, usize)) -> String {
         let (terminal_rows, terminal_columns) = size;
         let hidden_rows = frame.rows_in_use().saturating_sub(terminal_rows);
         let next = Shown { frame, size, hidden_rows, message: self.message.clone() };

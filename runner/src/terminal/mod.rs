@@ -14,8 +14,12 @@ mod typing;
 pub use escapes::Escapes;
 pub use guest_text::{GuestText, marked};
 pub use hold::{HeldWriter, Hold};
+#[cfg(feature = "fuzzing")]
+pub use input::take_keys;
 pub use input::{Escape, Shortcut, spawn_input};
 pub use keys::scan_codes;
+#[cfg(feature = "fuzzing")]
+pub use live::Renderer;
 pub use live::{LiveScreen, give_back};
 pub use raw::{Input, RawTerminal};
 pub use route::{KeyboardChoice, Route};

@@ -96,11 +96,6 @@ impl Show {
         self.screen.drawn()
     }
 
-    /// What the screen shows, blank if the guest has not used it.
-    pub fn frame(&self) -> Frame {
-        self.screen.frame().unwrap_or_else(Frame::blank)
-    }
-
     /// Prints what the screen shows once the guest has ended, if that is wanted; true when it is not, and there is something.
     pub fn show_last(&self, is_serial_used: bool) -> bool {
         let wanted = match self.mode {
@@ -108,7 +103,7 @@ impl Show {
             ScreenMode::Final | ScreenMode::Live => true,
             ScreenMode::Auto => !is_serial_used || self.has_been_live,
         };
-        let text = self.frame().text();
+        let text = self.used_frame().map(|frame| frame.text()).unwrap_or_default();
         if wanted && !text.is_empty() {
             // As with this program's own messages: a closed standard error is no reason to fail.
             let rows: Vec<String> = text.lines().map(marked).collect();

@@ -27,6 +27,8 @@ mod statistics;
 mod stopwatch;
 mod table;
 
+pub use code::GuestCode;
 pub use comparison::Comparison;
+pub use forms::Forms;
 pub use report::publish;
 pub use settings::Settings;

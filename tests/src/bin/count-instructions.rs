@@ -42,7 +42,7 @@ fn cases(pack: &Path, run: &Path, folder: &Path) -> Result<Vec<Case>, String> {
     let ministos = root().join("manifests/ministos.yaml").display().to_string();
     let elf = root().join("manifests/elf.yaml").display().to_string();
     write_modules(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let obstacle = choose(BackendChoice::Kvm).err().map(|none| Outcome::from(none).to_string());
+    let obstacle = choose(BackendChoice::Kvm, None, |_| {}).err().map(|none| Outcome::from(none).to_string());
     Ok(vec![
         case("pack ministos", pack, &[&ministos, "-o", "ministos.img"]),
         case("pack 200 modules", pack, &["modules.yaml", "-o", "modules.img"]),

@@ -1,4 +1,4 @@
-//! Takes cases through the library. This is the only file of the fuzzer that knows the library's interface.
+//! Takes cases through the whole of the packer.
 
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
@@ -10,9 +10,10 @@ use stos_pack::input::Inputs;
 use stos_pack::manifest::Initramfs::{Archive, Directory};
 use stos_pack::manifest::Manifest;
 use stos_pack::output::nobody;
-use stos_pack::plan;
+use stos_pack::{examine, plan};
 
 use super::case::{Case, DIRECTORY, FILES, Part};
+use super::plain::assert_plain;
 
 /// Most diagnostics of one case that are drawn, as many as the command prints.
 const DIAGNOSTICS_DRAWN: usize = 20;
@@ -76,6 +77,37 @@ impl Bench {
         match self.pack(&manifest) {
             Ok(outcome) => outcome,
             Err(found) => refused(&manifest.sources, &found),
+        }
+    }
+
+    /// The image that the case is packed into, where it is.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn image(&self, case: &Case) -> io::Result<Option<Vec<u8>>> {
+        (self.run(case) == Outcome::Packed).then(|| fs::read(&self.image)).transpose()
+    }
+
+    /// Asks what a kernel's file is, and draws the answer; true when it is one that can be packed.
+    ///
+    /// # Panics
+    /// When the answer makes no sense, or the folder can't be written to.
+    pub fn recognise(&self, file: &[u8]) -> bool {
+        let path = self.inputs.join(FILES[1].0);
+        write(&path, file);
+        match examine(&path) {
+            Ok(None) => false,
+            Ok(Some(report)) => {
+                assert_plain(&report.to_string());
+                serde_json::to_string(&report).unwrap_or_else(|error| panic!("the report is no JSON: {error}"));
+                let is_known = report.protocol.is_some();
+                assert_ne!(is_known, !report.missing.list.is_empty(), "known, or something is missing");
+                is_known
+            }
+            Err(error) => {
+                assert!(!error.render(&Sources::default(), false).is_empty());
+                false
+            }
         }
     }
 

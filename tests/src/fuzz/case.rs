@@ -1,5 +1,7 @@
 //! One input: a manifest and the four files that it can name, and how they are one string of bytes for a fuzzer.
 
+use super::parts;
+
 /// Names that a manifest of a case can use. Nothing else lies in its folder, but for [`DIRECTORY`].
 pub const FILES: [(&str, Part); 5] = [
     ("manifest.yaml", Part::Manifest),
@@ -56,28 +58,14 @@ impl Case {
         &mut self.parts[part as usize]
     }
 
-    /// Reads a case: each part behind its length, 32 bits with the low byte first. Every string of bytes is one: a part
-    /// ends with the bytes at the latest, and what follows the last part counts for nothing.
-    pub fn decode(mut bytes: &[u8]) -> Self {
-        let mut case = Self::default();
-        for part in &mut case.parts {
-            let Some((length, rest)) = bytes.split_first_chunk() else { break };
-            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX).min(rest.len());
-            let (content, rest) = rest.split_at(length);
-            *part = content.to_vec();
-            bytes = rest;
-        }
-        case
+    /// Reads a case; every string of bytes is one.
+    pub fn decode(bytes: &[u8]) -> Self {
+        Self { parts: parts::decode(bytes) }
     }
 
     /// The bytes that [`Case::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for part in &self.parts {
-            bytes.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            bytes.extend(part);
-        }
-        bytes
+        parts::encode(&self.parts)
     }
 }
 

@@ -6,8 +6,10 @@ use std::{fs, io};
 use cpio::newc::{Builder, trailer};
 
 use super::case::Case;
-use crate::elf::{Elf, Section, Segment, Symbol};
+use crate::bzimage::BzImage;
+use crate::elf::{Content, Elf, Section, Segment, Symbol};
 use crate::files::with_extension;
+use crate::multiboot::{self, FLAT_HEADER, HEADER};
 use crate::{fixtures, tools};
 
 /// Uses all files and every key.
@@ -59,6 +61,52 @@ profiles:
   grading: {cmdline: init.mode=tests, initramfs: ~, modules: ~, run: {timeout: 5s}}
 ";
 
+/// A Multiboot kernel with everything that it can be given.
+const MULTIBOOT: &str = "version: 1
+name: multiboot
+memory: 4MiB
+kernel: {path: kernel.elf, protocol: multiboot}
+modules: [{path: module.ko, cmdline: \"a b\"}, {path: archive.cpio, name: files}]
+cmdline: x=1
+segments: [{start: 3MiB, size: 4KiB, kind: reserved}]
+";
+
+/// Linux with a first program.
+const LINUX: &str = "version: 1
+name: linux
+memory: 64MiB
+kernel: {path: kernel.elf, protocol: linux}
+initramfs: {path: archive.cpio}
+cmdline: console=ttyS0
+";
+
+/// Without a boot protocol, and all that the manifest can then say.
+const ENTRY: &str = "version: 1
+name: entry
+memory: 2MiB
+kernel: {path: kernel.elf, protocol: elf}
+entry:
+  registers: {eax: 0x1234, ebx: 4KiB, ecx: 1, edx: 2, esi: 3, edi: 4, ebp: 5, esp: 0x180000}
+  eip: start
+  paging:
+    page_size: 4KiB
+    segments: virtual
+    map:
+      - {virtual: 0xB8000, physical: 0xB8000, size: 4KiB, write: true}
+      - {virtual: 0x180000, physical: 0x17F000, size: 8KiB, write: true, user: true}
+allow: [W0007]
+";
+
+/// The same with pages of the other size.
+const BIG_PAGES: &str = "version: 1
+name: big-pages
+memory: 8MiB
+kernel: {path: kernel.elf, protocol: elf}
+entry:
+  eip: 0x100004
+  paging: {page_size: 4MiB, segments: none, map: [{virtual: 0, physical: 0, size: 8MiB, write: true}]}
+";
+
 /// The cases to begin with.
 #[derive(Clone, Debug)]
 pub struct Corpus {
@@ -68,7 +116,7 @@ pub struct Corpus {
 
 impl Corpus {
     /// How many of the first cases have nothing wrong with them.
-    pub const RIGHT: usize = 3;
+    pub const RIGHT: usize = 8;
 
     /// Makes and reads them. Without `examples` it is the same on every machine; with them, kernels and modules of the
     /// examples take part as far as they are built.
@@ -79,7 +127,13 @@ impl Corpus {
         let (kernel, module, archive) = (Elf::kernel().to_bytes(), Elf::module("start").to_bytes(), archive()?);
         let with = |manifest: &[u8]| Case::new(manifest, kernel.clone(), module.clone(), archive.clone());
         let student = with(STUDENT.as_bytes()).on(BASE);
+        let other = |manifest: &str, kernel: Vec<u8>| Case::new(manifest, kernel, module.clone(), archive.clone());
         let mut cases = vec![with(FULL.as_bytes()), with(WITH_DIRECTORY.as_bytes()), student];
+        cases.push(other(MULTIBOOT, multiboot_kernel().to_bytes()));
+        cases.push(other(MULTIBOOT, flat_kernel()));
+        cases.push(other(LINUX, BzImage::kernel().to_bytes()));
+        cases.push(other(ENTRY, entered_kernel()));
+        cases.push(other(BIG_PAGES, entered_kernel()));
         let folder = fixtures::folder();
         let folders = [tools::root().join("manifests"), folder.join("golden"), folder.join("manifests")];
         for path in folders.iter().flat_map(|folder| with_extension(folder, "yaml")) {
@@ -143,6 +197,22 @@ fn own_names(manifest: &str) -> String {
         text.push_str(rest);
     }
     text
+}
+
+/// A Multiboot kernel as an ELF file.
+pub fn multiboot_kernel() -> Elf {
+    let header = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&HEADER) };
+    Elf { contents: vec![header], ..Elf::low_kernel() }
+}
+
+/// A Multiboot kernel that is no ELF file.
+pub fn flat_kernel() -> Vec<u8> {
+    [multiboot::bytes(&FLAT_HEADER), vec![0xf4; 32]].concat()
+}
+
+/// A kernel that is entered as a manifest says.
+pub fn entered_kernel() -> Vec<u8> {
+    Elf { symbols: vec![Symbol::function("start", 0x10_0004)], ..Elf::low_kernel() }.to_bytes()
 }
 
 /// Kernels beside the plain one: some that are refused, and some that come close to it.

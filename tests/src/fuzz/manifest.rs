@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use super::case::{DIRECTORY, FILES};
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 40] = [
     "version",
     "name",
     "memory",
@@ -32,10 +32,22 @@ const KEYS: [&str; 28] = [
     "segments+",
     "expect+",
     "initrmafs",
+    "entry",
+    "registers",
+    "eax",
+    "esp",
+    "eip",
+    "paging",
+    "page_size",
+    "map",
+    "virtual",
+    "physical",
+    "write",
+    "allow",
     "<<",
 ];
 
-const VALUES: [&str; 62] = [
+const VALUES: [&str; 74] = [
     "0",
     "1",
     "2",
@@ -88,6 +100,18 @@ const VALUES: [&str; 62] = [
     "stos",
     "sots",
     "multiboot",
+    "linux",
+    "elf",
+    "start",
+    "4MiB",
+    "2MiB",
+    "identity",
+    "none",
+    "false",
+    "W0007",
+    "0xfffff000",
+    "0xffc00000",
+    "0x200000",
     "reserved",
     "reservde",
     "\"\"",
@@ -167,7 +191,7 @@ pub fn change_text(bytes: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
 /// A word that a manifest could hold.
 fn word(rng: &mut Rng) -> String {
     let list = |item: String, rng: &mut Rng| vec![item; rng.usize(1..4)].join(", ");
-    match rng.u8(..13) {
+    match rng.u8(..15) {
         0 => rng.choice(KEYS).unwrap_or_default().to_owned(),
         1 | 2 => FILES.map(|(name, _)| name)[rng.usize(..FILES.len())].to_owned(),
         3 => {
@@ -178,6 +202,11 @@ fn word(rng: &mut Rng) -> String {
         6 => {
             let values = [rng.choice(VALUES).unwrap_or_default(), rng.choice(VALUES).unwrap_or_default()];
             format!("[{}]", list(format!("{{start: {}, size: {}, kind: reserved}}", values[0], values[1]), rng))
+        }
+        13 => {
+            let values = [(); 3].map(|()| *rng.choice(&VALUES).unwrap_or(&"0"));
+            let map = format!("{{virtual: {}, physical: {}, size: {}, write: true}}", values[0], values[1], values[2]);
+            format!("{{paging: {{map: [{}]}}}}", list(map, rng))
         }
         7 => "x".repeat(rng.usize(1..300)),
         8 => format!(

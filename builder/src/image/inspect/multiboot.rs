@@ -8,7 +8,7 @@ use crate::image::file::LoadedImage;
 use crate::protocol::multiboot::structures::info_flags;
 
 /// Most modules that are looked for, as many as a manifest may have: an image need not be ours.
-const MODULES_LIMIT: u32 = 256;
+const MODULES_LIMIT: u32 = 1000;
 /// Most memory ranges that are looked for.
 const RANGES_LIMIT: usize = 65536;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use stos_image::Digest;
 
-use crate::diagnostics::{STATUS_DATA, STATUS_NO_INPUT, describe};
+use crate::diagnostics::{STATUS_DATA, STATUS_IO, STATUS_NO_INPUT, describe};
 
 /// Why an image is not signed, or its signature is not good.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,14 @@ pub enum SignatureError {
     /// A secret key, and no password or a wrong one.
     #[error("the password is not that of the key `{}`", .0.display())]
     WrongPassword(PathBuf),
+    /// A key can't be written.
+    #[error("can't write the key `{}`: {}", path.display(), describe(source))]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A key or a signature can't be made.
     #[error("can't make it: {0}")]
     NotGenerated(String),
@@ -57,6 +65,7 @@ impl SignatureError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Unreadable { .. } | Self::NotSigned(_) => STATUS_NO_INPUT,
+            Self::NotWritten { .. } => STATUS_IO,
             _ => STATUS_DATA,
         }
     }

@@ -1,11 +1,14 @@
 //! Keys that sign, as minisign keeps them: in a file of two lines, with a password or without.
 
+use std::fs::remove_file;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ct_codecs::{Base64, Decoder};
 use minisign::{KeyPair as Pair, SecretKey, SecretKeyBox};
 
-use super::{SignatureError, read_text};
+use super::{SignatureError, public_key_path, read_text};
+use crate::output::{Existing, Interrupt, write_with_mode};
 
 /// Bytes of a secret key (<https://jedisct1.github.io/minisign/>, "Secret key format").
 const SIZE: usize = 158;
@@ -38,6 +41,29 @@ pub fn generate_key(password: Option<String>) -> Result<KeyPair, SignatureError>
         secret: sk.to_box(Some("minisign secret key")).map_err(failed)?.into_string(),
         public: pk.to_box().map_err(failed)?.into_string(),
     })
+}
+
+impl KeyPair {
+    /// Writes both to new files: the secret one to `path`, the public one beside it. Each is there whole or not at all, and neither is
+    /// when the other can't be written. A signal takes effect before or after that.
+    ///
+    /// # Errors
+    /// [`SignatureError::NotWritten`].
+    pub fn write(&self, path: &Path) -> Result<(), SignatureError> {
+        let interrupt = Interrupt::hold();
+        interrupt.settle(self.write_both(path, &public_key_path(path)))
+    }
+
+    fn write_both(&self, secret: &Path, public: &Path) -> Result<(), SignatureError> {
+        // In this order: whoever is killed in between has a public key that nobody needs, and no secret one without it.
+        write_new(public, &self.public, 0o644)?;
+        write_new(secret, &self.secret, 0o600).inspect_err(|_| drop(remove_file(public)))
+    }
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), SignatureError> {
+    write_with_mode(path, Existing::Keep, mode, |file| file.write_all(text.as_bytes()))
+        .map_err(|source| SignatureError::NotWritten { path: path.to_owned(), source })
 }
 
 impl SigningKey {

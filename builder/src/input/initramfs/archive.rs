@@ -6,9 +6,13 @@ use std::path::Path;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
+use super::super::content::{changed_meanwhile, has_changed};
 use super::tree::{Kind, Walk};
-use crate::diagnostics::{Code, Diagnostic, Diagnostics, printable_path, read_failure};
+use crate::diagnostics::{Diagnostic, Diagnostics, printable_path, read_failure};
 use crate::manifest::Fence;
+
+/// Bytes that a header and a name take at most, with what fills them up.
+const ROOM: usize = 8192;
 
 /// Archives everything below `directory`, whatever the time, the owner, the umask and the order in which the file system
 /// lists it: entries sorted by the bytes of their path, times 0, owner root, modes 0755 and 0644. `shown` is the
@@ -39,14 +43,17 @@ pub fn archive(directory: &Path, shown: &Path, limit: u64, fence: &Fence) -> Res
 }
 
 /// The archive `bytes` with one more entry.
-fn append(bytes: Vec<u8>, entry: Builder, content: &[u8]) -> std::io::Result<Vec<u8>> {
+fn append(mut bytes: Vec<u8>, entry: Builder, content: &[u8]) -> std::io::Result<Vec<u8>> {
+    // Where there is no memory for twice as much, there may be some for what is needed.
+    let size = content.len() + ROOM;
+    bytes.try_reserve(size).or_else(|_| bytes.try_reserve_exact(size)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     // The header's size is that of what was read, whatever the file system says about the file.
     let mut writer = entry.write(bytes, u32::try_from(content.len()).unwrap_or(u32::MAX));
     writer.write_all(content)?;
     writer.finish()
 }
 
-/// Writing to memory can't fail, but the library's interface is that of a file.
+/// There may be no memory.
 fn unwritable(shown: &Path, error: &std::io::Error) -> Diagnostic {
     read_failure(&format!("`{}`", printable_path(shown)), error)
 }
@@ -68,12 +75,10 @@ fn read(path: &Path, shown: &Path, limit: u64, fence: &Fence) -> Result<Vec<u8>,
         Ok((bytes, before, file.metadata()?))
     };
     let (bytes, before, after) = read().map_err(|error| read_failure(&what, &error))?;
-    let as_long = bytes.len() as u64 == before.len() && before.len() == after.len();
-    if as_long && before.modified().ok() == after.modified().ok() {
+    if bytes.len() as u64 == before.len() && !has_changed(&before, &after) {
         return Ok(bytes);
     }
-    let message = format!("can't read {what}: it changed while it was read");
-    Err(Diagnostic::new(Code::Unreadable, message).help("pack again when nothing writes to it"))
+    Err(changed_meanwhile(&what))
 }
 
 #[cfg(test)]

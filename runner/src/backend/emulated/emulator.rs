@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::exception_log::ExceptionLog;
+use super::exit_alarm::ProcessEnd;
 use super::process::Process;
 use super::qmp::{Message, Qmp};
 use crate::backend::NotBegun;
@@ -14,6 +15,8 @@ use crate::machine::History;
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Time that it has in any case: a limit on the run may be shorter, and where its guest is then is worth some seconds.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time for an answer from an emulator that is up.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the emulator's standard error that are kept: its last.
@@ -24,7 +27,7 @@ pub struct Emulator {
     pub qmp: Qmp,
     pub process: Process,
     /// They carry the guest's output and end with the process.
-    pub readers: Vec<JoinHandle<()>>,
+    pub readers: Vec<JoinHandle<io::Result<()>>>,
     /// Gives what of a CRTC the guest wanted, once it has ended.
     pub crtc: JoinHandle<BTreeSet<Absent>>,
     /// Gives its standard error, once it has ended.
@@ -40,12 +43,25 @@ pub struct Messages {
     pub history: History,
 }
 
+/// What `source` has next, which may be its end.
+///
+/// # Errors
+/// Those of reading, but for a signal that came meanwhile.
+pub fn read_next(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Collects the emulator's standard error.
 pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages>> {
     let body = move || {
         let (mut kept, mut log) = (Vec::new(), ExceptionLog::default());
         let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = source.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_next(&mut source, &mut buffer) {
             log.feed(&buffer[..count]);
             kept.extend_from_slice(&buffer[..count]);
             if kept.len() > 2 * MESSAGES_LIMIT {
@@ -61,7 +77,7 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
 pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeSet<Absent>>> {
     let body = move || {
         let (mut wanted, mut buffer) = (BTreeSet::new(), [0; 4096]);
-        while let Ok(count @ 1..) = source.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_next(&mut source, &mut buffer) {
             wanted.extend(buffer[..count].iter().filter_map(|index| Absent::of_crtc_index(*index)));
         }
         wanted
@@ -70,9 +86,11 @@ pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeS
 }
 
 impl Emulator {
-    /// Waits until the emulator is up, and lets the guest run.
-    pub fn begin(&mut self) -> Result<(), NotBegun> {
-        let deadline = Instant::now() + START_PATIENCE;
+    /// Waits until the emulator is up, but not for long after `deadline`, and lets the guest run.
+    pub fn begin(&mut self, deadline: Option<Instant>) -> Result<(), NotBegun> {
+        let now = Instant::now();
+        let deadline =
+            deadline.map_or(now + START_PATIENCE, |end| end.clamp(now + LEAST_PATIENCE, now + START_PATIENCE));
         while self.receive_until(deadline)? != Message::Greeting {}
         self.qmp.send("qmp_capabilities")?;
         loop {
@@ -88,16 +106,21 @@ impl Emulator {
     }
 
     fn receive_until(&mut self, deadline: Instant) -> io::Result<Message> {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Also of one that says much, but nothing that is of use.
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         self.qmp.receive(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }
 
-    /// Waits for an emulator that has ended or is about to, and gives what it complained about.
-    pub fn last_words(self) -> Option<String> {
-        // The status of an emulator that never ran a guest says nothing.
-        let _ = self.process.wait();
+    /// Waits for an emulator that has ended or is about to, and gives its end and what it complained about.
+    pub fn last_words(self) -> (Option<ProcessEnd>, Option<String>) {
+        let end = self.process.wait().ok().map(|(end, _)| end);
         let messages = self.messages.join().unwrap_or_default();
-        complaint(&messages.text).map(str::to_owned)
+        // What keeps it from being loaded, it does not tell itself.
+        let last = messages.text.lines().rfind(|line| !line.trim().is_empty());
+        (end, complaint(&messages.text).or(last).map(str::to_owned))
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones; `None` when it does not come.

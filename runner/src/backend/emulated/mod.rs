@@ -1,9 +1,14 @@
 //! QEMU's emulator as a backend: a child process whose firmware, memory and connections this process makes, so that no
 //! file is needed or left.
 
+mod activity;
 mod command;
+mod confinement;
 mod emulator;
 mod exception_log;
+mod exit_alarm;
+#[cfg(feature = "fuzzing")]
+pub mod hostile;
 mod interrupts;
 mod keyboard;
 #[allow(unsafe_code)]
@@ -14,7 +19,7 @@ mod rom;
 mod watch;
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +27,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Access, MemfdFlags, access, memfd_create};
+use rustix::fs::{Access, MemfdFlags, SealFlags, access, fcntl_add_seals, memfd_create};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
@@ -32,9 +37,11 @@ use crate::machine::{Configuration, Machine, kills_for_memory};
 pub use command::CpuLog;
 
 use command::Connections;
+use confinement::Confinement;
 use emulator::Emulator;
+use exit_alarm::ProcessEnd;
 use keyboard::EmulatedKeyboard;
-use process::Process;
+use process::{Process, can_filter};
 use qmp::Qmp;
 use watch::Watcher;
 
@@ -58,6 +65,8 @@ pub struct EmulatedGuest {
     keyboard: Arc<EmulatedKeyboard>,
     process: Process,
     requests: Arc<Requests>,
+    /// How many processes the kernel had killed for lack of memory before.
+    kills_before: Option<u64>,
     watcher: Option<JoinHandle<()>>,
 }
 
@@ -81,7 +90,8 @@ impl InputSink for SerialInput {
 }
 
 impl EmulatedGuest {
-    /// Starts `program` on `machine` and lets the guest run.
+    /// Starts `program` on `machine` and lets the guest run: as confined as can be, and once more with less of that where it does
+    /// not begin otherwise.
     pub(super) fn start(
         program: &Path,
         machine: &Machine,
@@ -89,6 +99,59 @@ impl EmulatedGuest {
         log: CpuLog,
         link: Link,
     ) -> Result<Self, StartError> {
+        let mut confinement = Confinement::new(configuration.is_confined);
+        loop {
+            let start = Start { program, machine, configuration, log, link: &link, confinement };
+            match start.start() {
+                Ok((mut guest, emulator)) => {
+                    guest.watch(emulator, link)?;
+                    return Ok(guest);
+                }
+                Err((error, end)) => match confinement.looser(&error, end) {
+                    Some(looser) => confinement = looser,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Has somebody watch over the `emulator`, whose guest runs.
+    fn watch(&mut self, emulator: Emulator, link: Link) -> Result<(), StartError> {
+        let watcher = Watcher { emulator, link, requests: Arc::clone(&self.requests), kills_before: self.kills_before };
+        let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
+        self.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
+        Ok(())
+    }
+}
+
+/// One attempt to start an emulator.
+struct Start<'a> {
+    program: &'a Path,
+    machine: &'a Machine,
+    configuration: Configuration,
+    log: CpuLog,
+    link: &'a Link,
+    confinement: Confinement,
+}
+
+impl Start<'_> {
+    /// Starts it and lets the guest run. When that fails, how the emulator has ended, if there was one.
+    fn start(self) -> Result<(EmulatedGuest, Emulator), (StartError, Option<ProcessEnd>)> {
+        let deadline = self.link.deadline;
+        let program = self.program.to_owned();
+        let (guest, mut emulator) = self.connect().map_err(|error| (error, None))?;
+        match emulator.begin(deadline) {
+            Ok(()) => Ok((guest, emulator)),
+            Err(why) => {
+                emulator.process.kill();
+                let (end, complaint) = emulator.last_words();
+                Err((StartError::NotBegun { program, complaint, why }, end))
+            }
+        }
+    }
+
+    fn connect(self) -> Result<(EmulatedGuest, Emulator), StartError> {
+        let Self { program, machine, configuration, log, link, confinement } = self;
         let description = machine.image.description();
         let rom = rom::build(&description.entry).map_err(StartError::EntryState)?;
         let rom = rom_file(&rom).map_err(failed(ProcessStep::Firmware))?;
@@ -110,19 +173,22 @@ impl EmulatedGuest {
             control: control_end.into(),
             keys: keys_end.into(),
         };
-        let arguments = command::arguments(&connections, description, configuration, log);
+        let mut arguments = command::arguments(&connections, description, configuration, log);
+        arguments.extend(confinement.arguments().into_iter().flatten().map(Into::into));
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
         let kills_before = kills_for_memory();
-        let process = Process::spawn(program, &arguments, streams, connections.into_files())
+        let files = connections.into_files();
+        let bonds = confinement.prepare(program, &files, can_filter());
+        link.observed.lock().unconfined.clone_from(&bonds.lacks);
+        let process = Process::spawn(program, (&arguments, confinement.environment()), streams, files, bonds)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
         let input = Arc::new(SerialInput(input));
         let keyboard = Arc::new(EmulatedKeyboard::new(keys));
         let requests = Arc::new(Requests::default());
         // From here on, dropping the guest ends the child.
-        let mut guest =
-            Self { input, keyboard, process: process.clone(), requests: Arc::clone(&requests), watcher: None };
+        let guest = EmulatedGuest { input, keyboard, process: process.clone(), requests, kills_before, watcher: None };
 
         let readers = vec![
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
@@ -130,16 +196,7 @@ impl EmulatedGuest {
         ];
         let crtc = emulator::spawn_crtc_reader(crtc).map_err(failed(ProcessStep::Reader))?;
         let messages = emulator::spawn_collector(messages).map_err(failed(ProcessStep::Watcher))?;
-        let mut emulator = Emulator { qmp: Qmp::new(control), process, readers, crtc, messages };
-        if let Err(why) = emulator.begin() {
-            emulator.process.kill();
-            let complaint = emulator.last_words();
-            return Err(StartError::NotBegun { program: program.to_owned(), complaint, why });
-        }
-        let watcher = Watcher { emulator, link, requests, kills_before };
-        let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
-        guest.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
-        Ok(guest)
+        Ok((guest, Emulator { qmp: Qmp::new(control), process, readers, crtc, messages }))
     }
 }
 
@@ -147,9 +204,11 @@ fn failed(step: ProcessStep) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Process(step, source)
 }
 
+/// A file of these bytes that nobody can change.
 fn rom_file(bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create("stos-run firmware", MemfdFlags::CLOEXEC)?);
+    let mut file = File::from(memfd_create("stos-run firmware", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     file.write_all(bytes)?;
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
     Ok(file)
 }
 
@@ -160,28 +219,26 @@ fn large_pipe() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((reader, writer))
 }
 
-/// Carries one pipe's bytes into `output` until the emulator closes it. Never waits for room there: a full pipe would cost
-/// bytes that sit in the emulated UART when the guest exits. [`Watcher`] pauses the guest instead.
+/// Carries one pipe's bytes into `output` until the emulator closes it. Waits for room there only for an emulator that does not stop
+/// when it is told to: a full pipe costs bytes that sit in the emulated UART when the guest exits. [`Watcher`] pauses the guest.
 fn spawn_reader(
     name: &str,
     mut connection: PipeReader,
     stream: Stream,
     output: &Arc<OutputPipe>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<JoinHandle<io::Result<()>>, StartError> {
     let output = Arc::clone(output);
     let body = move || {
         let mut buffer = vec![0; READ_SIZE];
         loop {
-            match connection.read(&mut buffer) {
-                Ok(count @ 1..) => {
-                    output.push_at_once(stream, &buffer[..count]);
-                    if count < READ_SIZE {
-                        // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
-                        thread::sleep(READ_PACE);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
+            let count = emulator::read_next(&mut connection, &mut buffer)?;
+            if count == 0 {
+                return Ok(());
+            }
+            output.push_at_once(stream, &buffer[..count]);
+            if count < READ_SIZE {
+                // The emulator writes byte by byte. To be woken for each costs it and us more than the byte.
+                thread::sleep(READ_PACE);
             }
         }
     };
@@ -235,5 +292,20 @@ impl Guest for EmulatedGuest {
 impl Drop for EmulatedGuest {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn nobody_can_change_the_firmware() {
+        let file = rom_file(b"jmp").unwrap();
+        for size in [0, 2, 4] {
+            assert_eq!(file.set_len(size).unwrap_err().kind(), io::ErrorKind::PermissionDenied, "{size}");
+        }
+        assert_eq!(file.write_at(b"hlt", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 }

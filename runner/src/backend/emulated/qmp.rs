@@ -9,6 +9,14 @@ use serde_json::{Value, json};
 
 use crate::channel::ScanCode;
 
+/// Most bytes of a line without its end. QEMU's are shorter than 8 KiB, that with all registers included.
+const LINE_LIMIT: usize = 256 * 1024;
+/// Most events that come before an answer: QEMU has a handful.
+const EVENTS_LIMIT: usize = 1024;
+/// What a connection is that exceeds them.
+const ENDLESS_LINE: &str = "it sends a line that has no end";
+const ENDLESS_EVENTS: &str = "it sends events without end and no answer";
+
 /// A message from QEMU.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -51,6 +59,8 @@ impl Message {
 #[derive(Debug)]
 pub struct Qmp {
     stream: UnixStream,
+    /// What it does that no QEMU does.
+    broken: Option<&'static str>,
     received: Vec<u8>,
     /// Events that came while an answer was waited for.
     passed_over: VecDeque<Message>,
@@ -59,13 +69,14 @@ pub struct Qmp {
 impl Qmp {
     /// A client on this end of a connection.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, received: Vec::new(), passed_over: VecDeque::new() }
+        Self { stream, broken: None, received: Vec::new(), passed_over: VecDeque::new() }
     }
 
     /// The next message, or `None` when none comes within `patience`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] when QEMU has gone.
+    /// [`io::ErrorKind::UnexpectedEof`] when QEMU has gone, [`io::ErrorKind::ConnectionAborted`] when the alarm rings, and
+    /// [`io::ErrorKind::InvalidData`] when what comes has no end.
     pub fn receive(&mut self, patience: Duration) -> io::Result<Option<Message>> {
         match self.passed_over.pop_front() {
             None => self.receive_new(patience),
@@ -76,9 +87,16 @@ impl Qmp {
     fn receive_new(&mut self, patience: Duration) -> io::Result<Option<Message>> {
         self.stream.set_read_timeout(Some(patience))?;
         loop {
+            if let Some(what) = self.broken {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
             if let Some(end) = self.received.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
                 return Ok(Some(Message::parse(&line)));
+            }
+            if self.received.len() > LINE_LIMIT {
+                (self.broken, self.received) = (Some(ENDLESS_LINE), Vec::new());
+                continue;
             }
             let mut buffer = [0; 4096];
             match self.stream.read(&mut buffer) {
@@ -129,10 +147,15 @@ impl Qmp {
         self.ask_for_text(command)?;
         let mut to_skip = outstanding;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // Also of one that says much, but not this.
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             match self.receive_new(left)?.ok_or(io::ErrorKind::TimedOut)? {
                 Message::Return(Value::String(text)) if to_skip == 0 => return Ok(text),
                 Message::Return(Value::String(_)) => to_skip -= 1,
+                Message::Event { .. } if self.passed_over.len() >= EVENTS_LIMIT => self.broken = Some(ENDLESS_EVENTS),
                 event @ Message::Event { .. } => self.passed_over.push_back(event),
                 _ => {}
             }
@@ -153,6 +176,7 @@ impl Qmp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn messages_are_told_apart() {
@@ -191,6 +215,37 @@ mod tests {
         }
         drop(theirs);
         assert!(qmp.text("info registers", 0, patience).is_err());
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_kept() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours);
+        let flood = thread::spawn(move || while theirs.write_all(&[b' '; 4096]).is_ok() {});
+        for _ in 0..2 {
+            let error = qmp.receive(Duration::from_secs(10)).unwrap_err();
+            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::InvalidData, ENDLESS_LINE.to_owned()));
+        }
+        assert!(qmp.received.capacity() <= 2 * LINE_LIMIT);
+        drop(qmp);
+        flood.join().unwrap();
+
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours);
+        let flood = thread::spawn(move || while theirs.write_all(b"{\"event\": \"STOP\"}\n").is_ok() {});
+        let error = qmp.text("info registers", 0, Duration::from_secs(10)).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::InvalidData, ENDLESS_EVENTS.to_owned()));
+        assert_eq!(qmp.passed_over.len(), EVENTS_LIMIT);
+        drop(qmp);
+        flood.join().unwrap();
+
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours);
+        let flood = thread::spawn(move || while theirs.write_all(b"{}\n").is_ok() {});
+        let error = qmp.text("info registers", 0, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "it says much, but never that");
+        drop(qmp);
+        flood.join().unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Watches the emulator while the guest runs, and finds out how the guest ended.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
@@ -12,8 +13,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stos_x86::registers::CpuState;
 
+use super::activity::Activity;
 use super::emulator::{Emulator, complaint};
 use super::exception_log::TRIPLE_FAULT;
+use super::exit_alarm::ProcessEnd;
 use super::interrupts::interrupts;
 use super::qmp::Message;
 use super::registers;
@@ -25,6 +28,8 @@ use crate::machine::kills_for_memory;
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
 const APIC: &str = "info lapic";
+/// The command that names the threads of the CPUs.
+const THREADS: &str = "query-cpus-fast";
 
 /// Follows one guest to its end.
 pub struct Watcher {
@@ -56,6 +61,7 @@ struct Progress {
     asked: VecDeque<Question>,
     /// The guest was stopped until there is room for its output.
     is_paused: bool,
+    activity: Activity,
     idle: Idle,
 }
 
@@ -68,10 +74,9 @@ impl Watcher {
             emulator.process.kill();
         }
         let end = emulator.process.wait();
-        for reader in emulator.readers {
-            // A reader that panicked has nothing more to give.
-            let _ = reader.join();
-        }
+        // A reader that panicked has nothing more to give.
+        let read = emulator.readers.into_iter().filter_map(|reader| reader.join().ok());
+        let lost = read.fold(Ok(()), io::Result::and).err();
         let absent = emulator.crtc.join().unwrap_or_default();
         let messages = emulator.messages.join().unwrap_or_default();
         {
@@ -84,16 +89,18 @@ impl Watcher {
         if requests.stop.load(Ordering::Acquire) {
             return;
         }
-        (link.ended)(match (seen, end) {
+        let ending = match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
-            (Ok(None), Ok((status, _))) => ending_of(status, &messages.text, kills_for_memory() > kills_before),
+            (Ok(None), Ok((end, _))) => ending_of(end, &messages.text, kills_for_memory() > kills_before),
             // The emulator's event is the same for both.
             (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
                 Ending::TripleFault
             }
             (Ok(Some(ending)), _) => ending,
-        });
+        };
+        // However it ended, what it printed is not whole.
+        (link.ended)(lost.map_or(ending, Ending::OutputLost));
     }
 
     /// Watches until the guest stops, and notes what its CPU is like then; `None` when the emulator ended by itself: its status
@@ -101,16 +108,19 @@ impl Watcher {
     /// connection ends.
     fn wait_for_an_ending(&mut self) -> Option<Ending> {
         let mut progress = Progress::default();
+        let _ = self.emulator.qmp.send(THREADS);
         let mut next_look = Instant::now() + TICK;
         loop {
             let left = next_look.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             match self.emulator.qmp.receive(left) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Some(Ending::Misbehaved(error)),
                 Err(_) => return None,
                 Ok(Some(Message::Return(Value::String(text)))) => {
                     if let Some(ending) = self.take_answer(&mut progress, &text) {
                         return Some(ending);
                     }
                 }
+                Ok(Some(Message::Return(Value::Array(cpus)))) => progress.activity.learn(&self.emulator.process, &cpus),
                 Ok(Some(Message::Event { name, data })) => match (&*name, data["reason"].as_str()) {
                     ("GUEST_PANICKED", _) => return Some(Ending::Panicked),
                     ("SHUTDOWN", Some("guest-reset")) => {
@@ -141,7 +151,10 @@ impl Watcher {
                 let _ = self.emulator.qmp.send(if crowded { "stop" } else { "cont" });
                 progress.is_paused = crowded;
             }
-            self.ask(&mut progress, Question::Glance, REGISTERS);
+            // One that seems to wait for nothing is looked at again and again until that is sure.
+            if progress.activity.is_look_due() || progress.idle.is_open() {
+                self.ask(&mut progress, Question::Glance, REGISTERS);
+            }
         }
     }
 
@@ -210,7 +223,12 @@ impl Watcher {
 }
 
 /// How a guest ended whose emulator ended by itself.
-fn ending_of(status: ExitStatus, messages: &str, has_killed: bool) -> Ending {
+fn ending_of(end: ProcessEnd, messages: &str, has_killed: bool) -> Ending {
+    let status = match end {
+        ProcessEnd::StatusTooLarge => return Ending::ExitAbove(EXIT_VALUE_MAXIMUM),
+        ProcessEnd::Forbidden => return Ending::Forbidden,
+        ProcessEnd::Status(status) => status,
+    };
     exit_value(status, messages).unwrap_or_else(|| Ending::Died {
         status,
         lacks_memory: has_killed && status.signal() == Some(libc::SIGKILL),
@@ -219,10 +237,7 @@ fn ending_of(status: ExitStatus, messages: &str, has_killed: bool) -> Ending {
 }
 
 /// The value that the guest wrote to an exit device, if that is why the emulator ended with `status`.
-fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
-    if status.signal() == Some(libc::SIGSYS) {
-        return Some(Ending::ExitAbove(EXIT_VALUE_MAXIMUM));
-    }
+pub fn exit_value(status: ExitStatus, messages: &str) -> Option<Ending> {
     // The device makes 2n + 1 of n, so an even status is never the guest's. An emulator that fails ends with 1, too, but
     // says why.
     let code = u32::try_from(status.code()?).ok()?;
@@ -237,8 +252,12 @@ const EXIT_VALUE_MAXIMUM: u32 = 127;
 mod tests {
     use super::*;
 
-    fn exited(code: i32) -> ExitStatus {
-        ExitStatus::from_raw(code << 8)
+    fn exited(code: i32) -> ProcessEnd {
+        ProcessEnd::Status(ExitStatus::from_raw(code << 8))
+    }
+
+    fn killed(signal: i32) -> ProcessEnd {
+        ProcessEnd::Status(ExitStatus::from_raw(signal))
     }
 
     #[test]
@@ -256,9 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_no_success() {
-        let status = ExitStatus::from_raw(libc::SIGSYS);
-        assert!(matches!(ending_of(status, "", false), Ending::ExitAbove(127)));
+    fn what_is_no_status_of_the_guest_is_no_success() {
+        assert!(matches!(ending_of(ProcessEnd::StatusTooLarge, "", false), Ending::ExitAbove(127)));
+        assert!(matches!(ending_of(ProcessEnd::Forbidden, "", false), Ending::Forbidden));
     }
 
     #[test]
@@ -274,16 +293,13 @@ mod tests {
 
     #[test]
     fn a_killed_emulator_is_no_exit_of_the_guest() {
-        assert!(matches!(
-            ending_of(ExitStatus::from_raw(libc::SIGABRT), "", true),
-            Ending::Died { complaint: None, .. }
-        ));
+        assert!(matches!(ending_of(killed(libc::SIGABRT), "", true), Ending::Died { complaint: None, .. }));
     }
 
     #[test]
     fn memory_is_to_blame_only_for_a_kill_while_the_kernel_has_killed() {
         let lacks_memory = |signal, has_killed| {
-            let ending = ending_of(ExitStatus::from_raw(signal), "", has_killed);
+            let ending = ending_of(killed(signal), "", has_killed);
             matches!(ending, Ending::Died { lacks_memory: true, .. })
         };
         assert!(lacks_memory(libc::SIGKILL, true));

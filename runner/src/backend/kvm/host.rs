@@ -28,6 +28,8 @@ pub enum KvmProblem {
     Refused,
     /// Opening `/dev/kvm` fails; the system's reason.
     NotOpened(io::Error),
+    /// What is at `/dev/kvm` does not answer as KVM does; the system's reason.
+    NotKvm(io::Error),
     /// It has another version of the interface.
     ApiVersion {
         /// Which.
@@ -56,7 +58,7 @@ pub fn open() -> Result<VmFd, KvmProblem> {
 
 /// Opens `/dev/kvm`.
 pub(super) fn open_device() -> Result<Kvm, KvmProblem> {
-    let kvm = Kvm::new().map_err(|error| match error.errno() {
+    let kvm = uninterrupted(Kvm::new).map_err(|error| match error.errno() {
         libc::ENOENT => KvmProblem::Missing,
         libc::ENODEV | libc::ENXIO => KvmProblem::NoDriver,
         // Of the device's permissions (path_resolution(7)); a container's rules for devices answer with the other.
@@ -67,6 +69,7 @@ pub(super) fn open_device() -> Result<Kvm, KvmProblem> {
     // KVM's api.rst, section 4.1: refuse to run with any other version.
     match kvm.get_api_version() {
         version if u32::try_from(version) == Ok(KVM_API_VERSION) => Ok(kvm),
+        ..0 => Err(KvmProblem::NotKvm(io::Error::last_os_error())),
         found => Err(KvmProblem::ApiVersion { found, wanted: KVM_API_VERSION }),
     }
 }
@@ -82,11 +85,15 @@ fn group_of(device: &Path, groups: &Path) -> Option<String> {
 
 /// A virtual machine without anything in it.
 pub(super) fn create_vm(kvm: &Kvm) -> Result<VmFd, KvmProblem> {
+    uninterrupted(|| kvm.create_vm()).map_err(|error| KvmProblem::NoVm(error.into()))
+}
+
+/// What `call` gives when no signal comes meanwhile.
+fn uninterrupted<T>(call: impl Fn() -> Result<T, kvm_ioctls::Error>) -> Result<T, kvm_ioctls::Error> {
     loop {
-        match kvm.create_vm() {
-            Ok(vm) => return Ok(vm),
+        match call() {
             Err(error) if error.errno() == libc::EINTR => {}
-            Err(error) => return Err(KvmProblem::NoVm(error.into())),
+            result => return result,
         }
     }
 }

@@ -1,15 +1,16 @@
-//! Puts a machine together on the thread that becomes its vCPU, while the image is still being read.
+//! Opens KVM and puts a machine together on the thread that becomes its vCPU, while arguments and image are still being read.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 
-use super::{cpuid, raw, registers};
+use super::host::KvmProblem;
+use super::{cpuid, host, raw, registers};
 use crate::backend::{KvmStep, StartError};
 use crate::machine::{CpuModel, GuestMemory};
 use crate::timings::{Step, Timings};
@@ -30,49 +31,53 @@ const MISCELLANEOUS_FEATURES: (u32, u64) = (0x1a0, 1);
 /// What is done with a CPU in its entry state, or without one.
 pub type Work = Box<dyn FnOnce(Result<VcpuFd, StartError>) + Send>;
 
-/// A machine on KVM that has no guest yet.
-#[derive(Debug)]
-pub enum KvmMachine {
-    /// It has nothing in it.
-    Empty(VmFd),
-    /// It is being put together.
-    InTheMaking(Maker),
+/// What a machine is made of besides a virtual machine without anything in it.
+struct Plan {
+    memory: Arc<GuestMemory>,
+    entry: EntryState,
+    cpu: CpuModel,
+    timings: Timings,
 }
 
-impl KvmMachine {
-    /// Begins to make it, if that was not done before.
-    pub(in crate::backend) fn make(
-        self,
-        memory: &Arc<GuestMemory>,
-        entry: &EntryState,
-        cpu: CpuModel,
-        timings: &Timings,
-    ) -> Maker {
-        match self {
-            Self::Empty(vm) => Maker::begin(vm, Arc::clone(memory), entry.clone(), cpu, timings.clone()),
-            Self::InTheMaking(maker) => maker,
-        }
-    }
-}
-
-/// A machine in the making. Dropping it drops the machine.
+/// Takes a plan and work to the thread that makes a machine. It looks at the first of each only.
 #[derive(Debug)]
-pub struct Maker {
-    /// The machine.
-    pub vm: Arc<VmFd>,
+struct Orders {
+    plan: Sender<Plan>,
     work: Sender<Work>,
+}
+
+/// The host's KVM while it is opened: nobody need know yet whether it is wanted. Dropping it drops what becomes of it.
+#[derive(Debug)]
+pub struct Opening {
+    opened: Receiver<Result<Arc<VmFd>, KvmProblem>>,
+    orders: Orders,
     thread: io::Result<JoinHandle<()>>,
 }
 
-impl Maker {
-    /// Begins to make a machine of `vm` with a CPU of this model, which is to enter `memory` at `entry`. What `memory` holds does not
-    /// matter yet.
-    pub fn begin(vm: VmFd, memory: Arc<GuestMemory>, entry: EntryState, cpu: CpuModel, timings: Timings) -> Self {
-        let vm = Arc::new(vm);
+/// A machine on KVM, empty or in the making. Dropping it drops the machine.
+#[derive(Debug)]
+pub struct KvmMachine {
+    /// The machine.
+    pub vm: Arc<VmFd>,
+    orders: Orders,
+    thread: io::Result<JoinHandle<()>>,
+}
+
+impl Opening {
+    /// Begins to open KVM, on the thread that will be the CPU's.
+    pub fn begin() -> Self {
+        let (tell, opened) = channel();
+        let (plan, planned) = channel::<Plan>();
         let (work, wanted) = channel::<Work>();
-        let made = Arc::clone(&vm);
         let body = move || {
-            let vcpu = assemble(&made, &memory, &entry, cpu);
+            let vm = match host::open() {
+                Ok(vm) => Arc::new(vm),
+                // Nobody listens where KVM turned out not to be wanted.
+                Err(problem) => return drop(tell.send(Err(problem))),
+            };
+            let _ = tell.send(Ok(Arc::clone(&vm)));
+            let Ok(Plan { memory, entry, cpu, timings }) = planned.recv() else { return };
+            let vcpu = assemble(&vm, &memory, &entry, cpu);
             timings.mark(Step::Assembled);
             // Nobody has work when the image turns out to be damaged.
             if let Ok(work) = wanted.recv() {
@@ -80,7 +85,39 @@ impl Maker {
             }
         };
         let thread = thread::Builder::new().name("vcpu".to_owned()).spawn(body);
-        Self { vm, work, thread }
+        Self { opened, orders: Orders { plan, work }, thread }
+    }
+
+    /// What [`KvmMachine::make`] does, before it is known whether there will be a machine.
+    pub fn make(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
+        self.orders.make(memory, entry, cpu, timings);
+    }
+
+    /// Waits until there is a machine.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn wait(self) -> Result<KvmMachine, KvmProblem> {
+        let Self { opened, orders, thread } = self;
+        // Without the thread, there is no CPU, but whoever asks for one is told that.
+        let vm = opened.recv().unwrap_or_else(|_| host::open().map(Arc::new))?;
+        Ok(KvmMachine { vm, orders, thread })
+    }
+}
+
+impl Orders {
+    fn make(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
+        let (memory, entry, timings) = (Arc::clone(memory), entry.clone(), timings.clone());
+        // Fails only when KVM could not be opened, or the thread has panicked.
+        let _ = self.plan.send(Plan { memory, entry, cpu, timings });
+    }
+}
+
+impl KvmMachine {
+    /// Begins to put the machine together, with a CPU of this model that is to enter `memory` at `entry`, unless that was begun
+    /// before. What `memory` holds does not matter yet.
+    pub fn make(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
+        self.orders.make(memory, entry, cpu, timings);
     }
 
     /// Has `work` done on the thread of the CPU, once that is there.
@@ -90,7 +127,7 @@ impl Maker {
     pub fn finish(self, work: Work) -> io::Result<JoinHandle<()>> {
         let thread = self.thread?;
         // Fails only when it has panicked, and then nobody tells of the work.
-        let _ = self.work.send(work);
+        let _ = self.orders.work.send(work);
         Ok(thread)
     }
 }

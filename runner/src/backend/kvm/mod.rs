@@ -30,8 +30,7 @@ use crate::devices::{
 };
 use crate::machine::{Configuration, GuestMemory, Machine};
 use crate::timings::{Step, Timings};
-pub use maker::KvmMachine;
-use maker::Maker;
+pub use maker::{KvmMachine, Opening};
 pub use remains::Remains;
 use vcpu::Vcpu;
 
@@ -72,15 +71,15 @@ impl InterruptLine for Irq {
 }
 
 impl KvmGuest {
-    /// Lets `machine`, which `maker` puts together, run.
+    /// Lets `machine` run, which is put together as `made`.
     pub(super) fn start(
-        maker: Maker,
+        made: KvmMachine,
         machine: &Machine,
         configuration: Configuration,
         link: Link,
     ) -> Result<Self, StartError> {
         let clock = configuration.clock;
-        let vm = Arc::clone(&maker.vm);
+        let vm = Arc::clone(&made.vm);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
@@ -103,7 +102,7 @@ impl KvmGuest {
         let (sender, entered) = channel();
         let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
         // Whoever has started this waits for what is sent.
-        let work = move |made: Result<VcpuFd, StartError>| match made {
+        let work = move |vcpu: Result<VcpuFd, StartError>| match vcpu {
             Ok(vcpu) => {
                 let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
                 drop(sender.send(Ok(())));
@@ -112,7 +111,7 @@ impl KvmGuest {
             Err(error) => drop(sender.send(Err(error))),
         };
         let thread =
-            maker.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
+            made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
         let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, requests, entered, thread };
         guest.wait_for_entry()?;

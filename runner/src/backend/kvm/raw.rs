@@ -132,7 +132,8 @@ pub fn leave_behind(vm: &VmFd) -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
-    let stack = Box::leak(vec![0_u8; STACK_SIZE].into_boxed_slice()).as_mut_ptr_range().end;
+    // Not filled with zeros: that would touch each of its pages.
+    let stack = Box::leak(Box::<[u8]>::new_uninit_slice(STACK_SIZE)).as_mut_ptr_range().end;
     // A signal handler must not run in two processes that share their memory.
     // SAFETY: all bit patterns are valid sets, and the calls write only to these.
     let before = unsafe {

@@ -35,8 +35,10 @@ impl Remains {
     /// The other shares this one's memory and holds the virtual machine. It waits until this one has gone, whatever becomes of it, then
     /// ends, and all is taken apart in its place. Where there can be no such process, this one does it when it ends.
     pub fn leave(self) {
-        if has_heir() && raw::leave_behind(&self.vm).is_ok() {
-            // Giving memory back is part of the work.
+        if has_heir() {
+            // When that fails, it may have failed half-way, and this thread then has no descriptors that it could close.
+            let _ = raw::leave_behind(&self.vm);
+            // Giving memory back is part of the work. All of it goes with this process in any case.
             mem::forget(self);
         }
     }
