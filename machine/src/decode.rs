@@ -4,14 +4,21 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, 
 
 use crate::cpu::operands::{Handler, Op};
 use crate::cpu::{
-    arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, moves, multiply, segments, shifts,
-    stack, strings, system,
+    arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, model_registers, moves, multiply,
+    segments, shifts, stack, strings, system,
 };
 use crate::state::core::Parts;
 use crate::state::fault::{Fault, Reason};
 
 /// The longest instruction (Intel SDM volume 2A, section 2.3.11).
 pub const LONGEST: usize = 15;
+
+/// This processor is older than TZCNT, LZCNT and WBNOINVD, which are BSF, BSR and WBINVD with a prefix that means nothing, and than
+/// what has become of the NOPs that were reserved for it.
+const OPTIONS: u32 = DecoderOptions::NO_MPFX_0FBC
+    | DecoderOptions::NO_MPFX_0FBD
+    | DecoderOptions::NO_WBNOINVD
+    | DecoderOptions::FORCE_RESERVED_NOP;
 
 /// An instruction, and whether something else than the next one may have to come after it.
 pub struct Decoded<P: Parts> {
@@ -24,7 +31,7 @@ pub struct Decoded<P: Parts> {
 /// Decodes the instruction that `bytes` begin with, in a code segment of 32 or 16 bits; `None` when there are too few bytes.
 pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     let window = bytes.get(..LONGEST).unwrap_or(bytes);
-    let mut decoder = Decoder::with_ip(if is_32 { 32 } else { 16 }, window, 0, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(if is_32 { 32 } else { 16 }, window, 0, OPTIONS);
     let instruction = decoder.decode();
     match decoder.last_error() {
         DecoderError::None => {}
@@ -47,7 +54,7 @@ fn unknown<P: Parts>() -> Decoded<P> {
 }
 
 fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
-    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 16] = [
+    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 17] = [
         segments::handler,
         system::handler,
         moves::handler,
@@ -64,6 +71,7 @@ fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         interrupts::handler,
         io::handler,
         decimal::handler,
+        model_registers::handler,
     ];
     chapters.iter().find_map(|chapter| chapter(instruction))
 }

@@ -4,6 +4,7 @@ use iced_x86::{Instruction, Mnemonic};
 
 use super::operands::{Handler, InMemory, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
+use crate::state::fault::Use;
 use crate::state::flags::{Flags, ZERO};
 use crate::state::word::Word;
 
@@ -138,7 +139,9 @@ fn compare_and_exchange<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &O
 
 fn compare_and_exchange_8<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let offset = op.offset(core);
-    core.linear_to_write(op.segment, offset, 8)?;
+    let (linear, is_user) = (core.linear_to_write(op.segment, offset, 8)?, core.cpl == 3);
+    // A page that is not there is told of by the first byte that is missing.
+    core.translate(linear, Use::Write, is_user)?;
     let high = InMemory::high_half(core, op, offset)?;
     let [eax, ecx, edx, ebx, ..] = core.general;
     let (mut found, mut is_equal) = (0, false);

@@ -54,6 +54,12 @@ struct ByNumber;
 
 impl Port for ByDx {
     fn of<P: Parts>(core: &Core<P>, _op: &Op<P>) -> u16 {
+        Self::number(core)
+    }
+}
+
+impl ByDx {
+    fn number<P: Parts>(core: &Core<P>) -> u16 {
         (u16::register(&core.general, EDX) & 0xffff) as u16
     }
 }
@@ -96,8 +102,12 @@ struct In;
 struct Out;
 
 impl Step for In {
+    fn check<P: Parts, W: Word>(core: &mut Core<P>) -> Result<(), Raised> {
+        core.check_port(ByDx::number(core), W::SIZE)
+    }
+
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {
-        let port = (u16::register(&core.general, EDX) & 0xffff) as u16;
+        let port = ByDx::number(core);
         core.check_port(port, W::SIZE)?;
         let offset = A::register(&core.general, EDI);
         // A byte that was read from a device is gone, so that it must be known that it can be written.
@@ -113,8 +123,12 @@ impl Step for In {
 }
 
 impl Step for Out {
+    fn check<P: Parts, W: Word>(core: &mut Core<P>) -> Result<(), Raised> {
+        core.check_port(ByDx::number(core), W::SIZE)
+    }
+
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
-        let port = (u16::register(&core.general, EDX) & 0xffff) as u16;
+        let port = ByDx::number(core);
         core.check_port(port, W::SIZE)?;
         let value = core.load::<W>(op.segment, A::register(&core.general, ESI))?;
         core.bus.write_port(port, W::SIZE as u8, value, core.count);

@@ -10,6 +10,7 @@ pub mod flag_control;
 pub mod interrupts;
 pub mod io;
 pub mod logic;
+pub mod model_registers;
 pub mod moves;
 pub mod multiply;
 pub mod operands;

@@ -19,9 +19,12 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Bswap if size(instruction) == 2 => swap_bytes_16,
         Mnemonic::Bswap => swap_bytes,
         Mnemonic::Xlatb => translate,
-        Mnemonic::Nop | Mnemonic::Prefetcht0 | Mnemonic::Prefetcht1 | Mnemonic::Prefetcht2 | Mnemonic::Prefetchnta => {
-            |_, _| Ok(())
-        }
+        Mnemonic::Nop
+        | Mnemonic::Reservednop
+        | Mnemonic::Prefetcht0
+        | Mnemonic::Prefetcht1
+        | Mnemonic::Prefetcht2
+        | Mnemonic::Prefetchnta => |_, _| Ok(()),
         // Mnemonics with a condition and two operands: CMOVcc.
         _ if condition(instruction).is_some() && instruction.op_count() == 2 => {
             let number = condition(instruction)?;

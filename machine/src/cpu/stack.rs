@@ -16,9 +16,10 @@ const EFLAGS_ID: u32 = 1 << 21;
 
 /// What executes an instruction of this chapter.
 pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
-    let is_general = instruction.op0_kind() != OpKind::Register || instruction.op0_register().is_gpr();
+    // Segment registers are another chapter's.
+    let is_segment = instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_segment_register();
     Some(match (instruction.mnemonic(), instruction.op0_kind(), operand_size(instruction)) {
-        _ if !is_general => return None,
+        _ if is_segment => return None,
         (Mnemonic::Push, OpKind::Register, 2) => push::<P, First, u16>,
         (Mnemonic::Push, OpKind::Register, _) => push::<P, First, u32>,
         (Mnemonic::Push, OpKind::Memory, 2) => push::<P, InMemory, u16>,

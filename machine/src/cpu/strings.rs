@@ -43,6 +43,14 @@ pub(crate) trait Step {
     /// REPE and REPNE look at ZF after it.
     const COMPARES: bool = false;
 
+    /// What is checked first, even when there is no element.
+    ///
+    /// # Errors
+    /// Those of ports.
+    fn check<P: Parts, W: Word>(_core: &mut Core<P>) -> Result<(), Raised> {
+        Ok(())
+    }
+
     /// # Errors
     /// Those of memory and ports.
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised>;
@@ -103,8 +111,9 @@ impl Step for Compare {
     const COMPARES: bool = true;
 
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
-        let left = core.load::<W>(op.segment, A::register(&core.general, ESI))?;
+        // In this order on processors of today, as their page faults show.
         let right = core.load::<W>(ES, A::register(&core.general, EDI))?;
+        let left = core.load::<W>(op.segment, A::register(&core.general, ESI))?;
         subtract::<W>(&mut core.flags, left, right, 0);
         advance::<P, W, A>(core, ESI);
         advance::<P, W, A>(core, EDI);
@@ -149,6 +158,7 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
     core: &mut Core<P>,
     op: &Op<P>,
 ) -> Result<(), Raised> {
+    S::check::<P, W>(core)?;
     let end = core.next;
     let mut count = A::register(&core.general, ECX);
     if count == 0 {

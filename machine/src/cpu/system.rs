@@ -3,8 +3,8 @@
 use iced_x86::{Instruction, Mnemonic, OpKind};
 use stos_x86::interrupts::{GENERAL_PROTECTION, NOT_PRESENT};
 use stos_x86::registers::{
-    CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_RESERVED, CR0_TS, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, CR4_TSD,
-    EFLAGS_VM, TableRegister,
+    CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_RESERVED, CR0_TS, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, EFLAGS_VM,
+    TableRegister,
 };
 use stos_x86::segments::{Refusal, Segment, Selector, SystemType, Table};
 
@@ -60,13 +60,6 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Cpuid => |core, _| {
             let [eax, ebx, ecx, edx] = cpuid::leaf(core.general[0]);
             [core.general[0], core.general[3], core.general[1], core.general[2]] = [eax, ebx, ecx, edx];
-            Ok(())
-        },
-        Mnemonic::Rdtsc => |core, _| {
-            if core.cr4 & CR4_TSD != 0 && core.cpl != 0 {
-                return Err(core.raise(Fault::protection(Reason::Privileged)));
-            }
-            core.set_pair(core.count);
             Ok(())
         },
         Mnemonic::Rdpmc => |core, _| {
@@ -314,25 +307,25 @@ impl<P: Parts> Core<P> {
     }
 
     fn system_enter(&mut self) -> Result<(), Raised> {
-        if self.cr0 & CR0_PE == 0 || self.system_entry.cs & 0xfffc == 0 {
+        if self.cr0 & CR0_PE == 0 || self.model.sysenter_cs & 0xfffc == 0 {
             return Err(self.raise(Fault::protection(Reason::NotHere)));
         }
-        let selector = (self.system_entry.cs & 0xfffc) as u16;
+        let selector = (self.model.sysenter_cs & 0xfffc) as u16;
         self.flags.set(EFLAGS_VM | stos_x86::registers::EFLAGS_IF, false);
         self.segments[usize::from(CS)] = Hidden::new(&Segment::flat(selector, Segment::CODE_ACCESS));
         self.segments[usize::from(SS)] = Hidden::new(&Segment::flat(selector + 8, Segment::DATA_ACCESS));
         self.cpl = 0;
-        self.general[ESP] = self.system_entry.esp;
-        self.next = self.system_entry.eip;
+        self.general[ESP] = self.model.sysenter_esp;
+        self.next = self.model.sysenter_eip;
         Ok(())
     }
 
     fn system_exit(&mut self) -> Result<(), Raised> {
-        if self.cr0 & CR0_PE == 0 || self.system_entry.cs & 0xfffc == 0 {
+        if self.cr0 & CR0_PE == 0 || self.model.sysenter_cs & 0xfffc == 0 {
             return Err(self.raise(Fault::protection(Reason::NotHere)));
         }
         self.check_privileged()?;
-        let selector = (self.system_entry.cs & 0xfffc) as u16;
+        let selector = (self.model.sysenter_cs & 0xfffc) as u16;
         let user = |access: u16| access | 3 << 5;
         self.segments[usize::from(CS)] = Hidden::new(&Segment::flat(selector + 16 | 3, user(Segment::CODE_ACCESS)));
         self.segments[usize::from(SS)] = Hidden::new(&Segment::flat(selector + 24 | 3, user(Segment::DATA_ACCESS)));

@@ -4,6 +4,7 @@ use stos_x86::registers::{CR0_ET, TableRegister};
 
 use super::fault::{Fault, Reason};
 use super::flags::Flags;
+use super::model_registers::ModelRegisters;
 use super::segment::Hidden;
 use super::tlb::Tlb;
 use crate::bus::Bus;
@@ -46,17 +47,6 @@ pub enum Halt {
     Unsupported(&'static str),
 }
 
-/// Registers that only RDMSR and WRMSR reach, and SYSENTER.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SystemEntry {
-    /// `IA32_SYSENTER_CS`.
-    pub cs: u32,
-    /// `IA32_SYSENTER_ESP`.
-    pub esp: u32,
-    /// `IA32_SYSENTER_EIP`.
-    pub eip: u32,
-}
-
 /// The CPU's state.
 pub struct Core<P: Parts> {
     /// EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI; then eight that are zero, so that an address without base or index needs no branch.
@@ -89,8 +79,8 @@ pub struct Core<P: Parts> {
     pub directories: [u64; 4],
     /// DR0 to DR7.
     pub debug: [u32; 8],
-    /// For SYSENTER.
-    pub system_entry: SystemEntry,
+    /// Those that have a number only.
+    pub model: ModelRegisters,
     /// The current privilege level, 0 to 3: that of SS, or 3 in virtual-8086 mode, or 0 in real mode.
     pub cpl: u8,
     /// Instructions executed since the start.
@@ -135,7 +125,7 @@ impl<P: Parts> Core<P> {
             directories: [0; 4],
             // The fixed bits after reset (Intel SDM volume 3A, table 9-1).
             debug: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
-            system_entry: SystemEntry::default(),
+            model: ModelRegisters::default(),
             cpl: 0,
             count: 0,
             due: 0,

@@ -5,6 +5,7 @@ pub mod core;
 pub mod descriptors;
 pub mod fault;
 pub mod flags;
+pub mod model_registers;
 pub mod segment;
 pub mod stack;
 pub(crate) mod tlb;

@@ -1,7 +1,9 @@
 //! Makes cases: random instructions that mostly find their operands.
 
 use fastrand::Rng;
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{
+    CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+};
 
 use super::case::{CODE, DATA, Given, Registers, WINDOW, WINDOW_SIZE};
 
@@ -12,6 +14,9 @@ const ORACLE: std::ops::Range<u32> = 0x2000_0000..0x3000_0000;
 /// CF, PF, AF, ZF, SF, DF and OF; interrupts are on in a process, and bit 1 is one.
 const FLAGS: u32 = 0xcd5;
 const ALWAYS: u32 = 0x202;
+
+/// Newer instructions that an older processor takes for others are left out.
+const OPTIONS: u32 = DecoderOptions::FORCE_RESERVED_NOP;
 
 /// A case, and its instruction as decoded.
 pub fn case(rng: &mut Rng) -> (Given, Instruction) {
@@ -24,7 +29,7 @@ pub fn case(rng: &mut Rng) -> (Given, Instruction) {
 
 fn attempt(rng: &mut Rng) -> Option<(Given, Instruction)> {
     let bytes = bytes(rng);
-    let mut decoder = Decoder::with_ip(32, &bytes, u64::from(CODE), DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(32, &bytes, u64::from(CODE), OPTIONS);
     let instruction = decoder.decode();
     if decoder.last_error() != DecoderError::None || !can_run(&instruction) {
         return None;
@@ -41,7 +46,7 @@ fn attempt(rng: &mut Rng) -> Option<(Given, Instruction)> {
     for byte in &mut data {
         *byte = rng.u8(..);
     }
-    let mut decoder = Decoder::with_ip(32, &code, u64::from(CODE), DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(32, &code, u64::from(CODE), OPTIONS);
     let instruction = decoder.decode();
     Some((Given { registers, code, data }, instruction))
 }
@@ -81,6 +86,8 @@ fn can_run(instruction: &Instruction) -> bool {
             register.is_segment_register() || register.is_cr() || register.is_dr() || register.is_tr()
         })
         || matches!(instruction.segment_prefix(), Register::FS | Register::GS)
+        // What this model lacks, newer processors have.
+        || instruction.cpuid_features().iter().any(|feature| !is_of_model(*feature))
         // What they answer is the kernel's and the host's.
         || matches!(
             instruction.mnemonic(),
@@ -92,6 +99,25 @@ fn can_run(instruction: &Instruction) -> bool {
         || instruction.op_kinds().any(|kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemorySegDI | OpKind::MemoryESDI))
         || has_memory(instruction) && has_short_address(instruction);
     !is_outside
+}
+
+fn is_of_model(feature: CpuidFeature) -> bool {
+    use CpuidFeature as F;
+    matches!(
+        feature,
+        F::INTEL8086
+            | F::INTEL8086_ONLY
+            | F::INTEL186
+            | F::INTEL286
+            | F::INTEL386
+            | F::INTEL486
+            | F::CMOV
+            | F::CPUID
+            | F::CX8
+            | F::MSR
+            | F::MULTIBYTENOP
+            | F::PAUSE
+    )
 }
 
 fn has_memory(instruction: &Instruction) -> bool {
@@ -139,7 +165,7 @@ fn place(registers: &mut Registers, code: &mut [u8], instruction: &Instruction, 
         let register = &mut registers.general[number_of(base)];
         *register = register.wrapping_add(missing);
     } else if instruction.memory_displ_size() == 4 {
-        let mut decoder = Decoder::with_ip(32, code, 0, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(32, code, 0, OPTIONS);
         let decoded = decoder.decode();
         let offsets = decoder.get_constant_offsets(&decoded);
         let at = offsets.displacement_offset();
@@ -160,7 +186,7 @@ fn address(registers: &Registers, instruction: &Instruction) -> u32 {
 
 /// Its memory is either among what is told, or where nothing is.
 fn stays(registers: &Registers, code: &[u8]) -> bool {
-    let mut decoder = Decoder::with_ip(32, code, u64::from(CODE), DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(32, code, u64::from(CODE), OPTIONS);
     let instruction = decoder.decode();
     let is_known = |address: u32| {
         let end = DATA + WINDOW + WINDOW_SIZE as u32;

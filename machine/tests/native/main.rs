@@ -13,10 +13,10 @@ mod undefined;
 
 use std::collections::BTreeMap;
 
-use fastrand::Rng;
-use iced_x86::Instruction;
 use case::{Found, Given, Registers};
+use fastrand::Rng;
 use generate::case as random_case;
+use iced_x86::Instruction;
 use machine::Embedded;
 use oracle::Oracle;
 use undefined::undefined_flags;
