@@ -6,6 +6,7 @@
 
 mod blocks;
 pub mod bus;
+pub mod chips;
 mod code_pages;
 pub mod cpu;
 mod decode;

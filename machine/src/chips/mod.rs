@@ -1,0 +1,7 @@
+//! The chips of the PC's board, each as its data sheet has it. They know no clock but the one that they are told.
+
+pub mod interrupt_controller;
+pub mod interrupt_controllers;
+pub mod time;
+pub mod timer;
+pub mod timer_counter;
