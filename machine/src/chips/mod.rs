@@ -2,6 +2,10 @@
 
 pub mod interrupt_controller;
 pub mod interrupt_controllers;
+pub mod io_apic;
+pub mod local_apic;
+pub mod local_timer;
 pub mod time;
 pub mod timer;
 pub mod timer_counter;
+pub mod vectors;
