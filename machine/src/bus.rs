@@ -30,19 +30,24 @@ pub trait Bus {
     fn has_ended(&self) -> bool;
 }
 
+/// What is read of so many bytes where nothing answers: ones.
+pub fn floating(width: u8) -> u32 {
+    u32::MAX >> (32 - 8 * u32::from(width.clamp(1, 4)))
+}
+
 /// No device at all: ports and addresses read as ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Empty;
 
 impl Bus for Empty {
     fn read_port(&mut self, _port: u16, width: u8, _now: u64) -> u32 {
-        u32::MAX >> (32 - 8 * u32::from(width.clamp(1, 4)))
+        floating(width)
     }
 
     fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
 
     fn read_memory(&mut self, _address: u64, width: u8, _now: u64) -> u32 {
-        u32::MAX >> (32 - 8 * u32::from(width.clamp(1, 4)))
+        floating(width)
     }
 
     fn write_memory(&mut self, _address: u64, _width: u8, _value: u32, _now: u64) {}
