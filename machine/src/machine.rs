@@ -1,6 +1,6 @@
 //! The machine: executes instructions in the order of time, with what the bus has to say in between.
 
-use stos_x86::registers::{EFLAGS_IF, EFLAGS_TF, EntryState};
+use stos_x86::registers::{CpuState, EFLAGS_IF, EFLAGS_TF, EntryState, GeneralRegisters, Selectors};
 
 use crate::blocks::{Blocks, REACH};
 use crate::bus::Bus;
@@ -65,6 +65,32 @@ impl<P: Parts> Machine<P> {
         Ok(())
     }
 
+    /// Addresses of the pages that may have been written to since the start.
+    pub fn written(&self) -> impl Iterator<Item = u64> + '_ {
+        self.core.code.written()
+    }
+
+    /// The CPU as the manual shows it.
+    pub fn cpu(&self) -> CpuState {
+        let core = &self.core;
+        let mut general = [0; 8];
+        general.copy_from_slice(&core.general[..8]);
+        let [es, cs, ss, ds, fs, gs] = core.segments.each_ref().map(|segment| segment.selector);
+        CpuState {
+            general: GeneralRegisters::from_numbers(general),
+            eip: core.eip,
+            eflags: core.flags.bits(),
+            selectors: Selectors { es, cs, ss, ds, fs, gs, ldtr: core.ldtr.selector, tr: core.tr.selector },
+            cr0: core.cr0,
+            cr2: core.cr2,
+            cr3: core.cr3,
+            cr4: core.cr4,
+            gdtr: core.gdtr,
+            idtr: core.idtr,
+            is_halted: core.is_halted,
+        }
+    }
+
     fn forget_changed(&mut self) {
         while let Some(frame) = self.core.code.changed.pop() {
             self.blocks.forget(frame);
@@ -117,7 +143,7 @@ impl<P: Parts> Machine<P> {
 
     /// HLT takes no instructions: time goes on to what the bus does next.
     fn wait(&mut self, count: u64) -> Option<Stop> {
-        if self.core.due == u64::MAX {
+        if self.core.due == u64::MAX || !self.core.flags.has(EFLAGS_IF) {
             return Some(Stop::HaltedForGood);
         }
         self.core.count = self.core.due.min(count);

@@ -74,6 +74,11 @@ impl<D: Devices> Board<D> {
         self.is_initialized
     }
 
+    /// True when an APIC may interrupt: its timer, or an input of the I/O APIC.
+    pub fn is_apic_used(&self) -> bool {
+        self.local_apic.has_open_timer() || self.io_apic.has_open_input()
+    }
+
     fn set_line(&mut self, input: u8, is_high: bool) {
         self.controllers.set_line(input, is_high);
         self.io_apic.set_line(input.into(), is_high, &mut self.local_apic);

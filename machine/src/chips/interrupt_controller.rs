@@ -65,6 +65,21 @@ impl InterruptController {
         }
     }
 
+    /// The input of the highest priority.
+    pub fn highest(&self) -> u8 {
+        (self.lowest + 1) & 7
+    }
+
+    /// Special mask mode.
+    pub fn is_special_mask(&self) -> bool {
+        self.special_mask
+    }
+
+    /// Special fully nested mode.
+    pub fn is_fully_nested(&self) -> bool {
+        self.nests_fully
+    }
+
     /// Inputs from the highest priority down.
     fn by_priority(&self) -> impl Iterator<Item = u8> + use<> {
         let lowest = self.lowest;

@@ -94,9 +94,9 @@ impl IoApic {
         }
     }
 
-    /// True when an input leads to the processor as an 8259's interrupt (delivery mode 7).
-    pub fn is_external(&self, input: usize) -> bool {
-        self.table.get(input).is_some_and(|entry| entry & (MASKED | 7 << 8) == 7 << 8)
+    /// True when an input is not masked.
+    pub fn has_open_input(&self) -> bool {
+        self.table.iter().any(|entry| entry & MASKED == 0)
     }
 }
 

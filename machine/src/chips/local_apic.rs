@@ -86,6 +86,11 @@ impl LocalApic {
         self.table[LINT0] & (MASKED | DELIVERY) == EXTERNAL
     }
 
+    /// True when its timer's interrupt is not masked.
+    pub fn has_open_timer(&self) -> bool {
+        self.table[TIMER] & MASKED == 0
+    }
+
     fn is_enabled(&self) -> bool {
         self.spurious & ENABLED != 0
     }

@@ -203,7 +203,10 @@ impl<P: Parts> Core<P> {
             Some(bytes) if !self.bus.has(address & !0xfff) => {
                 bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
             }
-            _ => self.bus.read_memory(address, u8::try_from(size).unwrap_or(4), self.count),
+            _ => {
+                self.due = self.count;
+                self.bus.read_memory(address, u8::try_from(size).unwrap_or(4), self.count)
+            }
         }
     }
 
@@ -211,6 +214,7 @@ impl<P: Parts> Core<P> {
         let bytes = value.to_le_bytes();
         let Some(bytes) = bytes.get(..size as usize) else { return };
         if self.bus.has(address & !0xfff) || self.memory.load(address, bytes).is_err() {
+            self.due = self.count;
             self.bus.write_memory(address, u8::try_from(size).unwrap_or(4), value, self.count);
         } else if let Ok(frame) = u32::try_from(address) {
             self.code.touch(frame);

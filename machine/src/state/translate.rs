@@ -104,7 +104,11 @@ impl<P: Parts> Core<P> {
         let page = physical & !0xfff;
         let Ok(frame) = u32::try_from(page) else { return };
         if page + 0x1000 <= self.memory.size() && !self.bus.has(page) {
-            self.tlb.put(linear, frame, is_user, is_writable && !self.code.has(frame), is_global);
+            let is_open = is_writable && !self.code.has(frame);
+            if is_open {
+                self.code.open(frame);
+            }
+            self.tlb.put(linear, frame, is_user, is_open, is_global);
         }
     }
 
