@@ -146,7 +146,8 @@ impl<P: Parts> Machine<P> {
         if self.core.due == u64::MAX || !self.core.flags.has(EFLAGS_IF) {
             return Some(Stop::HaltedForGood);
         }
-        self.core.count = self.core.due.min(count);
+        let end = self.core.due.min(count);
+        self.core.wait(end.saturating_sub(self.core.count));
         None
     }
 

@@ -5,6 +5,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 use super::operands::{Handler, Op};
 use super::strings::{Step, advance, handler_of};
 use crate::bus::Bus;
+use crate::chips::time::NANOSECONDS_PER_INSTRUCTION;
 use crate::state::core::{Core, ES, Parts, Raised};
 use crate::state::fault::Use;
 use crate::state::word::Word;
@@ -13,6 +14,10 @@ use crate::state::word::Word;
 const EDX: u8 = 2;
 const ESI: u8 = 6;
 const EDI: u8 = 7;
+
+/// An access to a port takes a microsecond, as on the bus that these devices were made for: kernels wait by writing to one that nobody
+/// listens to, or poll one until something is ready.
+const PORT_TIME: u64 = 1000 / NANOSECONDS_PER_INSTRUCTION;
 
 /// What executes an instruction of this chapter.
 pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
@@ -72,11 +77,13 @@ impl Port for ByNumber {
 
 impl<P: Parts> Core<P> {
     fn read_port<W: Word>(&mut self, port: u16) -> u32 {
+        self.wait(PORT_TIME);
         self.bus.read_port(port, W::SIZE as u8, self.count) & W::MASK
     }
 
     /// What a device has to say afterwards is asked at once.
     fn write_port<W: Word>(&mut self, port: u16, value: u32) {
+        self.wait(PORT_TIME);
         self.bus.write_port(port, W::SIZE as u8, value, self.count);
         self.due = self.count;
     }
@@ -131,8 +138,7 @@ impl Step for Out {
         let port = ByDx::number(core);
         core.check_port(port, W::SIZE)?;
         let value = core.load::<W>(op.segment, A::register(&core.general, ESI))?;
-        core.bus.write_port(port, W::SIZE as u8, value, core.count);
-        core.due = core.count;
+        core.write_port::<W>(port, value);
         advance::<P, W, A>(core, ESI);
         Ok(())
     }

@@ -83,8 +83,10 @@ pub struct Core<P: Parts> {
     pub model: ModelRegisters,
     /// The current privilege level, 0 to 3: that of SS, or 3 in virtual-8086 mode, or 0 in real mode.
     pub cpl: u8,
-    /// Instructions executed since the start.
+    /// The time since the start, in instructions: those that were executed, and what was spent otherwise.
     pub count: u64,
+    /// What of that was no instruction: HLT waits for its end, and a port is as slow as its bus.
+    pub waited: u64,
     /// The instruction at which the bus wants to be asked.
     pub due: u64,
     /// Interrupts wait until one more instruction is executed (STI, MOV SS).
@@ -128,6 +130,7 @@ impl<P: Parts> Core<P> {
             model: ModelRegisters::default(),
             cpl: 0,
             count: 0,
+            waited: 0,
             due: 0,
             is_shadowed: false,
             is_halted: false,
@@ -139,6 +142,17 @@ impl<P: Parts> Core<P> {
             code,
             raised: Fault::invalid(Reason::Asked),
         }
+    }
+
+    /// Lets time pass in which no instruction is executed.
+    pub(crate) fn wait(&mut self, time: u64) {
+        self.count = self.count.saturating_add(time);
+        self.waited = self.waited.saturating_add(time);
+    }
+
+    /// How many instructions were executed.
+    pub fn executed(&self) -> u64 {
+        self.count - self.waited
     }
 
     /// Raises an exception.
