@@ -23,6 +23,9 @@ pub trait Bus {
     /// Acknowledges the interrupt that waits, and gives its vector.
     fn acknowledge(&mut self, now: u64) -> Option<u8>;
 
+    /// FERR#: an x87 exception waits for its handler, and CR0.NE says that this is to be told by IRQ 13.
+    fn report_x87_error(&mut self, _now: u64) {}
+
     /// Lets time pass to `now`. Gives the instruction at which the bus wants to be asked next.
     fn advance(&mut self, now: u64) -> u64;
 

@@ -41,7 +41,9 @@ impl CodePages {
     /// Addresses of the pages that may have been written to.
     pub fn written(&self) -> impl Iterator<Item = u64> + '_ {
         let bits = |word: u64| (0..64_u64).filter(move |bit| word >> bit & 1 == 1);
-        (0_u64..).zip(&self.written).flat_map(move |(number, word)| bits(*word).map(move |bit| (number * 64 + bit) << 12))
+        (0_u64..)
+            .zip(&self.written)
+            .flat_map(move |(number, word)| bits(*word).map(move |bit| (number * 64 + bit) << 12))
     }
 
     /// The page at this address is written to.

@@ -5,7 +5,7 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, 
 use crate::cpu::operands::{Handler, Op};
 use crate::cpu::{
     arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, model_registers, moves, multiply,
-    segments, shifts, stack, strings, system,
+    segments, shifts, simd, stack, strings, system, x87,
 };
 use crate::state::core::Parts;
 use crate::state::fault::{Fault, Reason};
@@ -42,7 +42,9 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
         _ => return Some(unknown()),
     }
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
-    Some(Decoded { op: Op::new(&instruction, run), ends: ends(&instruction) })
+    let mut op = Op::new(&instruction, run);
+    op.opcode = x87::opcode(&window[..instruction.len()]);
+    Some(Decoded { op, ends: ends(&instruction) })
 }
 
 fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
@@ -54,7 +56,7 @@ fn unknown<P: Parts>() -> Decoded<P> {
 }
 
 fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
-    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 17] = [
+    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 19] = [
         segments::handler,
         system::handler,
         moves::handler,
@@ -72,6 +74,8 @@ fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         io::handler,
         decimal::handler,
         model_registers::handler,
+        x87::handler,
+        simd::handler,
     ];
     chapters.iter().find_map(|chapter| chapter(instruction))
 }

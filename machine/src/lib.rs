@@ -10,6 +10,7 @@ pub mod chips;
 mod code_pages;
 pub mod cpu;
 mod decode;
+mod float;
 pub mod machine;
 pub mod memory;
 pub mod observer;

@@ -161,6 +161,8 @@ impl<P: Parts> Machine<P> {
                 self.core.deliver(Event::Exception(Fault::debug()));
             }
             Ok(()) => {}
+            // The CPU stands still before this instruction until an interrupt comes.
+            Err(Raised) if self.core.is_halted => self.core.count += 1,
             Err(Raised) => {
                 let fault = self.core.raised.clone();
                 self.core.count += 1;

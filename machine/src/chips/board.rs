@@ -12,6 +12,9 @@ const LOCAL_APIC: u64 = 0xfee0_0000;
 const IO_APIC: u64 = 0xfec0_0000;
 /// The timer's input of the interrupt controllers. On the I/O APIC, too, inputs have these numbers.
 const TIMER: u8 = 0;
+/// The x87 FPU's input, where CR0.NE is clear, and the port that lowers it.
+const X87_ERROR: u8 = 13;
+const X87_CLEAR: u16 = 0xf0;
 /// Inputs of the first 8259s.
 const INPUTS: u8 = 16;
 
@@ -129,6 +132,7 @@ impl<D: Devices> Board<D> {
             0x40..0x44 => self.timer.write((port & 3) as u8, value, ticks(now)),
             0x61 => self.timer.write_control(value, ticks(now)),
             0x4d0 | 0x4d1 => self.controllers.set_levels(usize::from(port & 1), value),
+            X87_CLEAR => self.set_line(X87_ERROR, false),
             _ => match Self::controller(port) {
                 Some((chip, is_second)) => self.controllers.write(chip, is_second, value),
                 None => return false,
@@ -149,7 +153,7 @@ impl<D: Devices> Board<D> {
 
 /// True for a port of a chip on the board.
 fn is_of_board(port: u16) -> bool {
-    matches!(port, 0x20 | 0x21 | 0x40..0x44 | 0x61 | 0xa0 | 0xa1 | 0x4d0 | 0x4d1)
+    matches!(port, 0x20 | 0x21 | 0x40..0x44 | 0x61 | 0xa0 | 0xa1 | X87_CLEAR | 0x4d0 | 0x4d1)
 }
 
 /// The nanosecond of an instruction.
@@ -223,6 +227,11 @@ impl<D: Devices> Bus for Board<D> {
         vector
     }
 
+    fn report_x87_error(&mut self, _now: u64) {
+        self.set_line(X87_ERROR, true);
+        self.notice();
+    }
+
     fn advance(&mut self, now: u64) -> u64 {
         let next = self.devices.advance(now);
         let tick = ticks(now);
@@ -235,8 +244,11 @@ impl<D: Devices> Bus for Board<D> {
         self.local_apic.advance(nanosecond(now));
         self.settle();
         let by_timer = self.timer.next_look(tick).map_or(u64::MAX, instruction_of);
-        let by_apic =
-            self.local_apic.timer.next(nanosecond(now)).map_or(u64::MAX, |end| end.div_ceil(NANOSECONDS_PER_INSTRUCTION));
+        let by_apic = self
+            .local_apic
+            .timer
+            .next(nanosecond(now))
+            .map_or(u64::MAX, |end| end.div_ceil(NANOSECONDS_PER_INSTRUCTION));
         next.min(by_timer).min(by_apic).max(now + 1)
     }
 

@@ -34,6 +34,10 @@ pub struct Op<P: Parts> {
     pub is_short: bool,
     /// LGDT and LIDT have 16-bit operands.
     pub is_narrow: bool,
+    /// One of its operands is in memory.
+    pub has_memory: bool,
+    /// What the x87 FPU remembers of one of its instructions.
+    pub opcode: u16,
 }
 
 impl<P: Parts> Op<P> {
@@ -55,7 +59,11 @@ impl<P: Parts> Op<P> {
             },
             immediate: immediate(instruction),
             length: u8::try_from(instruction.len()).unwrap_or(0),
-            first: number(instruction.op0_register()),
+            first: match instruction.mnemonic() {
+                // The mask; the second is what it is of, and memory, which is implied, comes first.
+                Mnemonic::Maskmovq | Mnemonic::Maskmovdqu => number(instruction.op2_register()),
+                _ => number(instruction.op0_register()),
+            },
             second: match (instruction.op1_register(), instruction.mnemonic()) {
                 // The nesting level, its other immediate.
                 (_, Mnemonic::Enter) => instruction.immediate8_2nd(),
@@ -68,6 +76,8 @@ impl<P: Parts> Op<P> {
             scale: u8::try_from(instruction.memory_index_scale().trailing_zeros()).unwrap_or(0),
             is_short: has_short_address(instruction),
             is_narrow: matches!(instruction.code(), Code::Lgdt_m1632_16 | Code::Lidt_m1632_16),
+            has_memory: instruction.op_kinds().any(|kind| kind == OpKind::Memory),
+            opcode: 0,
         }
     }
 

@@ -70,12 +70,7 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         },
         Mnemonic::Sysenter => |core, _| core.system_enter(),
         Mnemonic::Sysexit => |core, _| core.system_exit(),
-        Mnemonic::Clflush
-        | Mnemonic::Mfence
-        | Mnemonic::Lfence
-        | Mnemonic::Sfence
-        | Mnemonic::Pause
-        | Mnemonic::Wait => |_, _| Ok(()),
+        Mnemonic::Mfence | Mnemonic::Lfence | Mnemonic::Sfence | Mnemonic::Pause => |_, _| Ok(()),
         Mnemonic::Rsm => |core, _| Err(core.raise(Fault::invalid(Reason::NotHere))),
         _ => return None,
     })

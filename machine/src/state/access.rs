@@ -56,7 +56,7 @@ impl<P: Parts> Core<P> {
 
     /// # Errors
     /// #AC.
-    fn check_alignment(&mut self, linear: u32, size: u32) -> Result<(), Raised> {
+    pub(super) fn check_alignment(&mut self, linear: u32, size: u32) -> Result<(), Raised> {
         if linear & (size - 1) != 0 && self.checks_alignment() {
             return Err(self.raise(Fault::alignment(linear, size)));
         }
@@ -166,7 +166,7 @@ impl<P: Parts> Core<P> {
     ///
     /// # Errors
     /// #PF of either.
-    fn pages(&mut self, linear: u32, size: u32, wanted: Use, is_user: bool) -> Result<[u64; 2], Raised> {
+    pub(super) fn pages(&mut self, linear: u32, size: u32, wanted: Use, is_user: bool) -> Result<[u64; 2], Raised> {
         let first = self.translate(linear, wanted, is_user)?;
         let last = linear.wrapping_add(size - 1);
         let next = last & !0xfff;
@@ -197,7 +197,7 @@ impl<P: Parts> Core<P> {
     }
 
     /// Up to four bytes of one page, of memory or of a device.
-    fn read_physical(&mut self, address: u64, size: u32) -> u32 {
+    pub(super) fn read_physical(&mut self, address: u64, size: u32) -> u32 {
         let bytes = self.memory.from(address);
         match bytes.get(..size as usize) {
             Some(bytes) if !self.bus.has(address & !0xfff) => {
@@ -210,7 +210,7 @@ impl<P: Parts> Core<P> {
         }
     }
 
-    fn write_bytes(&mut self, address: u64, size: u32, value: u32) {
+    pub(super) fn write_bytes(&mut self, address: u64, size: u32, value: u32) {
         let bytes = value.to_le_bytes();
         let Some(bytes) = bytes.get(..size as usize) else { return };
         if self.bus.has(address & !0xfff) || self.memory.load(address, bytes).is_err() {

@@ -6,7 +6,9 @@ use super::fault::{Fault, Reason};
 use super::flags::Flags;
 use super::model_registers::ModelRegisters;
 use super::segment::Hidden;
+use super::sse::Sse;
 use super::tlb::Tlb;
+use super::x87::X87;
 use crate::bus::Bus;
 use crate::code_pages::CodePages;
 use crate::memory::Memory;
@@ -79,6 +81,10 @@ pub struct Core<P: Parts> {
     pub directories: [u64; 4],
     /// DR0 to DR7.
     pub debug: [u32; 8],
+    /// The x87 FPU.
+    pub x87: X87,
+    /// The registers of SSE.
+    pub sse: Sse,
     /// Those that have a number only.
     pub model: ModelRegisters,
     /// The current privilege level, 0 to 3: that of SS, or 3 in virtual-8086 mode, or 0 in real mode.
@@ -127,6 +133,8 @@ impl<P: Parts> Core<P> {
             directories: [0; 4],
             // The fixed bits after reset (Intel SDM volume 3A, table 9-1).
             debug: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
+            x87: X87::default(),
+            sse: Sse::default(),
             model: ModelRegisters::default(),
             cpl: 0,
             count: 0,
