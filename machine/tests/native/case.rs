@@ -11,6 +11,11 @@ pub const WINDOW: u32 = 0x600;
 /// How many bytes of data are told.
 pub const WINDOW_SIZE: usize = 512;
 
+/// The x87 FPU and SSE, as FXSAVE shows them.
+pub type Floats = [u8; 512];
+/// In the length of an instruction: registers of this kind follow.
+const HAS_FLOATS: u32 = 0x100;
+
 /// The registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
@@ -29,6 +34,8 @@ pub struct Given {
     pub code: Vec<u8>,
     /// The data before.
     pub data: [u8; WINDOW_SIZE],
+    /// The floating-point registers before, where they matter.
+    pub floats: Option<Floats>,
 }
 
 /// An exception.
@@ -53,6 +60,8 @@ pub struct Found {
     pub trap: Option<Trap>,
     /// The data afterwards.
     pub data: [u8; WINDOW_SIZE],
+    /// The floating-point registers afterwards, where they matter.
+    pub floats: Option<Floats>,
 }
 
 impl Registers {
@@ -64,13 +73,15 @@ impl Registers {
 impl Given {
     /// As the oracle reads it.
     pub fn encode(&self, to: &mut Vec<u8>) {
-        let Self { registers, code, data } = self;
+        let Self { registers, code, data, floats } = self;
         registers.encode(to);
         let mut padded = [0x90; 16];
         padded[..code.len()].copy_from_slice(code);
-        to.extend(u32::try_from(code.len()).unwrap_or(0).to_ne_bytes());
+        let flag = if floats.is_some() { HAS_FLOATS } else { 0 };
+        to.extend((u32::try_from(code.len()).unwrap_or(0) | flag).to_ne_bytes());
         to.extend(padded);
         to.extend(data);
+        to.extend(floats.iter().flatten());
     }
 }
 
@@ -82,11 +93,11 @@ impl Given {
 }
 
 impl Found {
-    /// Reads what the oracle writes.
+    /// Reads what the oracle writes, with floating-point registers if they were given.
     ///
     /// # Errors
     /// When there is nothing more.
-    pub fn read(from: &mut impl Read) -> io::Result<Self> {
+    pub fn read(from: &mut impl Read, has_floats: bool) -> io::Result<Self> {
         let mut words = [0; 13];
         for word in &mut words {
             let mut bytes = [0; 4];
@@ -95,9 +106,13 @@ impl Found {
         }
         let mut data = [0; WINDOW_SIZE];
         from.read_exact(&mut data)?;
+        let mut floats = has_floats.then_some([0; 512]);
+        if let Some(floats) = &mut floats {
+            from.read_exact(floats)?;
+        }
         let [general @ .., eflags, eip, trap, error_code, cr2] = words;
         let trap =
             u8::try_from(trap).ok().map(|vector| Trap { vector, error_code, address: (vector == 14).then_some(cr2) });
-        Ok(Self { registers: Registers { general, eflags }, eip, trap, data })
+        Ok(Self { registers: Registers { general, eflags }, eip, trap, data, floats })
     }
 }

@@ -48,7 +48,7 @@ fn attempt(rng: &mut Rng) -> Option<(Given, Instruction)> {
     }
     let mut decoder = Decoder::with_ip(32, &code, u64::from(CODE), OPTIONS);
     let instruction = decoder.decode();
-    Some((Given { registers, code, data }, instruction))
+    Some((Given { registers, code, data, floats: None }, instruction))
 }
 
 /// A number that is likely to be at an edge.

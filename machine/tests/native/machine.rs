@@ -6,7 +6,7 @@ use stos_machine::memory::Memory;
 use stos_machine::observer::Observer;
 use stos_machine::state::fault::Fault;
 use stos_machine::state::flags::Flags;
-use stos_x86::registers::{CR0_PE, CR0_PG, EntryState};
+use stos_x86::registers::{CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR4_OSFXSR, CR4_OSXMMEXCPT, EntryState};
 use stos_x86::segments::{Segment, Segments};
 
 use super::case::{CODE, DATA, Found, Given, Registers, Trap, WINDOW, WINDOW_SIZE};
@@ -46,7 +46,8 @@ impl Default for Embedded {
         let segments =
             Segments::new(user(0x23, Segment::CODE_ACCESS), user(0x2b, Segment::DATA_ACCESS), Segment::default());
         let entry = EntryState {
-            cr0: CR0_PE | CR0_PG,
+            cr0: CR0_PE | CR0_MP | CR0_NE | CR0_PG,
+            cr4: CR4_OSFXSR | CR4_OSXMMEXCPT,
             cr3: DIRECTORY,
             segments,
             eip: CODE,
@@ -67,6 +68,9 @@ impl Embedded {
         machine.load((DATA_FRAME + WINDOW).into(), &given.data).expect("it is there");
         machine.core.general[..8].copy_from_slice(&given.registers.general);
         machine.core.flags = Flags::from_bits(given.registers.eflags);
+        if let Some(floats) = &given.floats {
+            machine.core.set_float_image(floats);
+        }
         machine.core.eip = CODE;
         machine.core.halt = None;
         machine.core.observer.0 = None;
@@ -88,7 +92,12 @@ impl Embedded {
         let mut data = [0; WINDOW_SIZE];
         let from = core.memory.from((DATA_FRAME + WINDOW).into());
         data.copy_from_slice(&from[..WINDOW_SIZE]);
+        let floats = given.floats.map(|before| {
+            let mut image = before;
+            core.write_float_image(&mut image);
+            image
+        });
         let eflags = core.flags.bits() | if trap.is_some() { RF } else { 0 };
-        Found { registers: Registers { general, eflags }, eip: core.eip.wrapping_sub(CODE), trap, data }
+        Found { registers: Registers { general, eflags }, eip: core.eip.wrapping_sub(CODE), trap, data, floats }
     }
 }

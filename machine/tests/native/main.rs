@@ -6,10 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod case;
+mod floating;
+mod floats;
 mod generate;
+mod lines;
 mod machine;
+mod numbers;
 mod oracle;
+mod record;
 mod undefined;
+mod undefined_floats;
 
 use std::collections::BTreeMap;
 

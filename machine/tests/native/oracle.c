@@ -22,6 +22,7 @@ enum {
     STATE = 0x10020000, /* the registers, and the code around the instruction */
     WINDOW = 0x600, /* the bytes of the data page that are told */
     WINDOW_SIZE = 512,
+    HAS_FLOATS = 0x100, /* in the length: a structure as FXSAVE writes it follows, of what is given and of what is found */
 };
 
 struct registers {
@@ -51,12 +52,15 @@ struct state {
     uint64_t rsp;
     uint32_t back[2]; /* far pointer to the 64-bit code */
     uint32_t spare[16];
+    uint8_t floats[512] __attribute__((aligned(16))); /* before, and then after the instruction */
+    uint8_t enter_with_floats[16], leave_with_floats[16];
     uint8_t enter[128]; /* loads the registers and goes to CODE */
     uint8_t leave[128]; /* saves them and goes back */
 };
 
 static struct state *const state = (struct state *)(uintptr_t)STATE;
 static volatile struct found found;
+static int has_floats;
 extern char back[]; /* in 64-bit code, below 4 GiB: this program is linked without -pie */
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t count) {
@@ -91,6 +95,10 @@ static void make_code(void) {
     at = with_address(at, "\xbc", 1, &state->out.eflags + 1); /* mov $, %esp */
     at = put(at, "\x9c", 1); /* pushf */
     with_address(at, "\xff\x2d", 2, &state->back); /* ljmp *back */
+    at = with_address(state->enter_with_floats, "\x0f\xae\x0d", 3, state->floats); /* fxrstor */
+    jump(at, (uintptr_t)state->enter);
+    at = with_address(state->leave_with_floats, "\x0f\xae\x05", 3, state->floats); /* fxsave */
+    jump(at, (uintptr_t)state->leave);
     state->back[0] = (uint32_t)(uintptr_t)back;
     state->back[1] = 0x33;
 }
@@ -109,6 +117,13 @@ static void on_signal(int number, siginfo_t *information, void *context) {
     found.error = (uint32_t)registers[REG_ERR];
     found.cr2 = (uint32_t)registers[REG_CR2];
     found.eip = (uint32_t)registers[REG_RIP] - CODE;
+    if (has_floats) {
+        struct _libc_fpstate *saved = ((ucontext_t *)context)->uc_mcontext.fpregs;
+        memcpy(state->floats, saved, sizeof state->floats);
+        saved->cwd = 0x37f;
+        saved->swd = 0;
+        saved->mxcsr = 0x1f80;
+    }
     registers[REG_RIP] = (greg_t)(uintptr_t)back;
     registers[REG_RSP] = (greg_t)state->rsp;
     registers[REG_EFL] = 2;
@@ -117,7 +132,7 @@ static void on_signal(int number, siginfo_t *information, void *context) {
 
 static void execute(void) {
     static uint32_t there[2];
-    there[0] = (uint32_t)(uintptr_t)state->enter;
+    there[0] = (uint32_t)(uintptr_t)(has_floats ? state->enter_with_floats : state->enter);
     there[1] = 0x23;
     /* Everything that may be changed is saved here; the compiler hears of all of it. */
     __asm__ volatile("push %%rbx\n push %%rbp\n"
@@ -129,7 +144,12 @@ static void execute(void) {
                      "cld\n pop %%rbp\n pop %%rbx\n"
                      :
                      : "S"(&state->rsp), "D"(there), "i"(STATE + offsetof(struct state, rsp))
-                     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+                     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+                       "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    if (has_floats) {
+        static const uint32_t masked = 0x1f80;
+        __asm__ volatile("fninit\n ldmxcsr %0" : : "m"(masked));
+    }
 }
 
 static void map(uintptr_t address, size_t size) {
@@ -160,13 +180,17 @@ int main(int count, char **arguments) {
     for (size_t at = 0; at < sizeof signals / sizeof *signals; at++)
         sigaction(signals[at], &action, NULL);
     while (fread(&given, sizeof given, 1, stdin) == 1) {
+        has_floats = (given.length & HAS_FLOATS) != 0;
+        given.length &= ~(uint32_t)HAS_FLOATS;
+        if (has_floats && fread(state->floats, sizeof state->floats, 1, stdin) != 1)
+            return 1;
         if (given.length == 0) { /* the end of a batch */
             if (fflush(stdout) != 0)
                 return 1;
             continue;
         }
         uint8_t *end = put((uint8_t *)(uintptr_t)CODE, given.code, given.length);
-        jump(end, (uintptr_t)state->leave);
+        jump(end, (uintptr_t)(has_floats ? state->leave_with_floats : state->leave));
         memset((void *)(uintptr_t)DATA, 0, 4096);
         memcpy((void *)(uintptr_t)(DATA + WINDOW), given.data, WINDOW_SIZE);
         state->in = given.registers;
@@ -177,6 +201,8 @@ int main(int count, char **arguments) {
         found.registers = state->out;
         memcpy((void *)found.data, (void *)(uintptr_t)(DATA + WINDOW), WINDOW_SIZE);
         if (fwrite((void *)&found, sizeof found, 1, stdout) != 1)
+            return 1;
+        if (has_floats && fwrite(state->floats, sizeof state->floats, 1, stdout) != 1)
             return 1;
     }
     return fflush(stdout) != 0;

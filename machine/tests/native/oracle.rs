@@ -44,7 +44,7 @@ impl Oracle {
         Given::encode_end(&mut bytes);
         let mut input = self.input.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let writer = thread::spawn(move || input.write_all(&bytes).map(|()| input));
-        let found = cases.iter().map(|_| Found::read(&mut self.output)).collect();
+        let found = cases.iter().map(|case| Found::read(&mut self.output, case.floats.is_some())).collect();
         self.input = Some(writer.join().map_err(|_| io::ErrorKind::BrokenPipe)??);
         found
     }
