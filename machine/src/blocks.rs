@@ -20,7 +20,7 @@ pub(crate) struct Block {
 }
 
 /// Where each instruction of a page that was entered begins, for code of 16 and of 32 bits.
-type Page = [Box<[Block; 4096]>; 2];
+type Page = [Box<[Block]>; 2];
 
 /// All that was decoded.
 pub(crate) struct Blocks<P: Parts> {
@@ -67,7 +67,7 @@ impl<P: Parts> Blocks<P> {
         let count = u16::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
         let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1) };
         let page = self.pages.get_mut(address >> 12)?;
-        let page = page.get_or_insert_with(|| [0, 1].map(|_| Box::new([Block::default(); 4096])));
+        let page = page.get_or_insert_with(|| [0, 1].map(|_| vec![Block::default(); 4096].into_boxed_slice()));
         page[usize::from(is_32)][address & 0xfff] = block;
         Some(block)
     }

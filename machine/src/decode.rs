@@ -55,8 +55,11 @@ fn unknown<P: Parts>() -> Decoded<P> {
     refused(|core, _| Err(core.raise(Fault::invalid(Reason::NoInstruction))))
 }
 
+/// Finds what executes an instruction of a chapter.
+type Chapter<P> = fn(&Instruction) -> Option<Handler<P>>;
+
 fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
-    let chapters: [fn(&Instruction) -> Option<Handler<P>>; 19] = [
+    let chapters: [Chapter<P>; 19] = [
         segments::handler,
         system::handler,
         moves::handler,

@@ -13,6 +13,7 @@ enum Expected {
 }
 
 /// An interrupt controller with eight inputs.
+#[allow(clippy::struct_excessive_bools, reason = "each is a bit of a command word")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterruptController {
     /// IRR: inputs that ask.
@@ -192,7 +193,7 @@ impl InterruptController {
             }
             Expected::Second => {
                 self.base = value & 0xf8;
-                if !self.is_single { Expected::Third } else { self.after_third() }
+                if self.is_single { self.after_third() } else { Expected::Third }
             }
             // Which inputs lead to others is how the board is wired.
             Expected::Third => self.after_third(),

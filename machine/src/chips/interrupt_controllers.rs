@@ -77,9 +77,9 @@ impl InterruptControllers {
     pub fn write(&mut self, chip: usize, is_second_port: bool, value: u8) {
         let controller = &mut self.chips[chip & 1];
         if is_second_port {
-            controller.data(value)
+            controller.data(value);
         } else {
-            controller.command(value)
+            controller.command(value);
         }
         self.cascade();
     }

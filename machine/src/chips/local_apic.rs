@@ -176,7 +176,7 @@ impl LocalApic {
             0x280 => self.shown_errors,
             0x300 => self.command[0],
             0x310 => self.command[1],
-            0x320..0x380 => self.table[(offset - 0x320 >> 4) as usize],
+            0x320..0x380 => self.table[((offset - 0x320) >> 4) as usize],
             0x380 => self.timer.initial(),
             0x390 => self.timer.current(now),
             0x3e0 => self.timer.divider(),
@@ -205,7 +205,7 @@ impl LocalApic {
             }
             0x310 => self.command[1] = value & 0xff00_0000,
             0x320..0x380 => {
-                let number = (offset - 0x320 >> 4) as usize;
+                let number = ((offset - 0x320) >> 4) as usize;
                 let forced = if self.is_enabled() { 0 } else { MASKED };
                 self.table[number] = value & WRITABLE[number] | forced;
             }

@@ -57,7 +57,7 @@ impl Timer {
 
     /// Reads port 0x61: what was written, the refresh of memory (it toggles every 15 microseconds, 18 ticks), and the output of the third counter.
     pub fn read_control(&mut self, now: u64) -> u8 {
-        let is_refreshing = now / 18 % 2 != 0;
+        let is_refreshing = !(now / 18).is_multiple_of(2);
         self.control | u8::from(is_refreshing) << 4 | u8::from(self.counters[SPEAKER].output(now)) << 5
     }
 

@@ -18,6 +18,7 @@ struct Latched {
 }
 
 /// A counter.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flip-flop of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerCounter {
     mode: u8,

@@ -24,6 +24,6 @@ impl Vectors {
     /// The highest vector whose bit is set.
     pub fn highest(&self) -> Option<u8> {
         let (number, word) = (0_u8..).zip(self.0).filter(|(_, word)| *word != 0).last()?;
-        Some(number << 5 | (31 - word.leading_zeros()) as u8)
+        Some(number << 5 | word.ilog2() as u8)
     }
 }

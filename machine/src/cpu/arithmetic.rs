@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(flags.overflow(), !(-128..=127).contains(&signed));
             assert_eq!(flags.adjust(), digit);
             assert_eq!((flags.zero(), flags.sign()), (byte == 0, byte > 127));
-            assert_eq!(flags.parity(), byte.count_ones() % 2 == 0);
+            assert_eq!(flags.parity(), byte.count_ones().is_multiple_of(2));
         };
         let signed = |value: i32| if value > 127 { value - 256 } else { value };
         for (left, right, carry) in (0..256).flat_map(|l| (0..256).flat_map(move |r| [(l, r, 0), (l, r, 1)])) {

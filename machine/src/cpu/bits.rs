@@ -118,7 +118,7 @@ fn scan<P: Parts, S: Source, W: Word, const FROM_TOP: bool>(core: &mut Core<P>, 
     let value = S::get::<P, W>(core, op)?;
     core.flags.set_status(ZERO, if value == 0 { ZERO } else { 0 });
     if value != 0 {
-        let number = if FROM_TOP { 31 - value.leading_zeros() } else { value.trailing_zeros() };
+        let number = if FROM_TOP { value.ilog2() } else { value.trailing_zeros() };
         W::set_register(&mut core.general, op.first, number);
     }
     Ok(())

@@ -183,9 +183,9 @@ impl<P: Parts> Core<P> {
         let base = if op.is_narrow { base & 0xff_ffff } else { base };
         let register = TableRegister { base, limit: (limit & 0xffff) as u16 };
         if table == Table::Idt {
-            self.idtr = register
+            self.idtr = register;
         } else {
-            self.gdtr = register
+            self.gdtr = register;
         }
         Ok(())
     }
@@ -322,8 +322,8 @@ impl<P: Parts> Core<P> {
         self.check_privileged()?;
         let selector = (self.model.sysenter_cs & 0xfffc) as u16;
         let user = |access: u16| access | 3 << 5;
-        self.segments[usize::from(CS)] = Hidden::new(&Segment::flat(selector + 16 | 3, user(Segment::CODE_ACCESS)));
-        self.segments[usize::from(SS)] = Hidden::new(&Segment::flat(selector + 24 | 3, user(Segment::DATA_ACCESS)));
+        self.segments[usize::from(CS)] = Hidden::new(&Segment::flat((selector + 16) | 3, user(Segment::CODE_ACCESS)));
+        self.segments[usize::from(SS)] = Hidden::new(&Segment::flat((selector + 24) | 3, user(Segment::DATA_ACCESS)));
         self.cpl = 3;
         self.general[ESP] = self.general[1];
         self.next = self.general[2];

@@ -84,14 +84,16 @@ impl ModelRegisters {
             0x17a => Place::Long(&mut self.check_status, |value| value <= 7),
             0x17b => Place::Long(&mut self.check_control, is_all_or_nothing),
             0x1a0 => Place::Long(&mut self.misc_enable, |_| true),
-            0x200..0x210 if number % 2 == 0 => Place::Long(&mut self.variable[offset(0x200)], is_variable_base),
+            0x200..0x210 if number.is_multiple_of(2) => {
+                Place::Long(&mut self.variable[offset(0x200)], is_variable_base)
+            }
             0x200..0x210 => Place::Long(&mut self.variable[offset(0x200)], is_variable_mask),
             0x250 => Place::Long(&mut self.fixed[0], are_range_types),
             0x258 | 0x259 => Place::Long(&mut self.fixed[1 + offset(0x258)], are_range_types),
             0x268..0x270 => Place::Long(&mut self.fixed[3 + offset(0x268)], are_range_types),
             0x277 => Place::Long(&mut self.pat, are_page_types),
             0x2ff => Place::Long(&mut self.default_type, is_default_type),
-            0x400..0x428 if number % 4 == 0 => Place::Long(&mut self.banks[offset(0x400)], is_all_or_nothing),
+            0x400..0x428 if number.is_multiple_of(4) => Place::Long(&mut self.banks[offset(0x400)], is_all_or_nothing),
             // The status can be cleared only (Intel SDM volume 3B, section 16.3.2.2).
             0x400..0x428 if number % 4 == 1 => Place::Long(&mut self.banks[offset(0x400)], |value| value == 0),
             0x400..0x428 => Place::Long(&mut self.banks[offset(0x400)], |_| true),
