@@ -164,7 +164,9 @@ fn on_the_board_it_is_interrupt_13_until_port_f0_is_written() {
     let second = [(0xa0, 0x11), (0xa1, 0x28), (0xa1, 2), (0xa1, 1), (0xa1, 0xdf)];
     let ends = [(0xa0, 0x20), (0x20, 0x20)];
     let write = |board: &mut Board<Nothing>, ports: &[(u16, u32)]| {
-        ports.iter().for_each(|(port, value)| board.write_port(*port, 1, *value, 0));
+        for (port, value) in ports {
+            board.write_port(*port, 1, *value, 0);
+        }
     };
     write(&mut board, &first);
     write(&mut board, &second);

@@ -90,7 +90,7 @@ impl<P: Parts> Core<P> {
     }
 
     /// A far jump or call that leads to something that is no code: a task, or a task gate. False when it is neither.
-    fn enter_task(&mut self, selector: u16, found: Found, way: Way) -> Result<bool, Raised> {
+    fn switch_if_task(&mut self, selector: u16, found: Found, way: Way) -> Result<bool, Raised> {
         let Some(kind) = found.descriptor.system_type() else { return Ok(false) };
         let target = match kind {
             SystemType::TaskGate => {
@@ -142,7 +142,7 @@ fn jump<P: Parts, A: Pointer, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result
         return Ok(());
     }
     let found = core.find(selector, Vectors::DATA)?;
-    if core.enter_task(selector, found, Way::Jump)? {
+    if core.switch_if_task(selector, found, Way::Jump)? {
         return Ok(());
     }
     let (code, offset) = if is_call_gate(found.descriptor.system_type()) {
@@ -165,7 +165,7 @@ fn call<P: Parts, A: Pointer, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result
     let (old, back) = (core.segments[usize::from(CS)].selector, core.next);
     let code = if core.is_protected() {
         let found = core.find(selector, Vectors::DATA)?;
-        if core.enter_task(selector, found, Way::Call)? {
+        if core.switch_if_task(selector, found, Way::Call)? {
             return Ok(());
         }
         match found.descriptor.system_type() {
