@@ -20,7 +20,7 @@ use crate::devices::{Clock, Controller, Interrupts, Pics};
 use crate::machine::{GuestMemory, Machine};
 
 /// How much virtual time passes between two looks outside.
-const SLICE: u64 = 2_000_000 / NANOSECONDS_PER_INSTRUCTION;
+const SLICE: u64 = 200_000 / NANOSECONDS_PER_INSTRUCTION;
 /// Memory that others see while the guest runs: that of display adapters.
 const SHOWN: std::ops::Range<u64> = 0xa_0000..0xc_0000;
 /// How much is copied at once from what the image has brought.
