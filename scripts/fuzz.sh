@@ -159,7 +159,7 @@ remove_bench() {
 }
 
 case $seconds in
-'' | *[!0-9]*) die "FUZZ_SECONDS is \`$seconds\`, it must be a number of seconds" ;;
+'' | 0 | *[!0-9]*) die "FUZZ_SECONDS is \`$seconds\`, it must be a number of seconds, 1 or more" ;;
 esac
 for target in "${targets[@]}"; do
     [[ " ${all[*]} " = *" $target "* ]] || die "FUZZ_TARGET is \`$target\`, it must be some of: ${all[*]}"

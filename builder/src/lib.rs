@@ -30,7 +30,7 @@ pub mod output;
 mod plan;
 pub mod protocol;
 
-pub use build::{Begun, Order, Packed, examine, init, pack};
+pub use build::{Begun, Created, Language, Order, Packed, Project, ProjectError, examine, init, pack};
 pub use input::lock::{Locked, lock};
-pub use plan::{OwnedChunk, Plan};
+pub use plan::{OwnedBytes, OwnedChunk, Plan};
 pub use protocol::plan;

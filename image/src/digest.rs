@@ -1,7 +1,7 @@
 //! SHA-256 digests: the type, its text form, and the digests of payload blocks.
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, iter};
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +9,10 @@ use wincode::{SchemaRead, SchemaWrite};
 
 /// Bytes of payload that one block digest covers; the last block of an image may be shorter.
 pub const BLOCK_SIZE: u64 = 64 * 1024;
+
+/// [`BLOCK_SIZE`] as lengths of slices are told.
+#[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
+const BLOCK: usize = BLOCK_SIZE as usize;
 
 /// Bytes in a SHA-256 digest (FIPS 180-4).
 pub const DIGEST_SIZE: usize = 32;
@@ -55,6 +59,22 @@ impl Serialize for Digest {
     }
 }
 
+/// Digests bytes that come one after another.
+#[derive(Clone, Debug, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// The text is not `sha256:` followed by 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not `sha256:` followed by 64 lower-case hexadecimal digits")]
@@ -85,9 +105,27 @@ impl FromStr for Digest {
 
 /// The digest of each [`BLOCK_SIZE`] run of `payload`.
 pub(crate) fn block_digests(payload: &[u8]) -> impl Iterator<Item = Digest> {
-    #[allow(clippy::cast_possible_truncation, reason = "64 KiB fits every usize that std supports")]
-    const SIZE: usize = BLOCK_SIZE as usize;
-    payload.chunks(SIZE).map(Digest::of)
+    payload.chunks(BLOCK).map(Digest::of)
+}
+
+/// The digest of each [`BLOCK_SIZE`] run of a payload that lies in `parts`.
+pub(crate) fn digests_across<'a>(mut parts: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Digest> {
+    let mut rest: &[u8] = &[];
+    iter::from_fn(move || {
+        let mut digest = Sha256::new();
+        let mut room = BLOCK;
+        while room > 0 {
+            if rest.is_empty() {
+                let Some(part) = parts.next() else { break };
+                rest = part;
+            }
+            let (bytes, later) = rest.split_at(room.min(rest.len()));
+            digest.update(bytes);
+            room -= bytes.len();
+            rest = later;
+        }
+        (room < BLOCK).then(|| Digest(digest.finalize().into()))
+    })
 }
 
 /// The block digests section: the digests, one after another.

@@ -161,3 +161,124 @@ impl Header {
         if has_feature == (size != 0) { Ok(()) } else { Err(ImageError::SectionFeature { section, has_feature, size }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::FromZeros;
+
+    /// The smallest header that is right: a page of metadata and nothing else.
+    fn header() -> Header {
+        let mut header = Header::new_zeroed();
+        header.magic = MAGIC;
+        header.format_version = FORMAT_VERSION.into();
+        header.header_size = HEADER_SIZE.into();
+        header.block_size = 65536.into();
+        header.metadata_size = 1.into();
+        header.file_size = 8192.into();
+        header
+    }
+
+    /// The error that a header gives once its digest is right.
+    fn check(mut header: Header) -> Result<Layout, String> {
+        header.image_id = header.compute_image_id().0;
+        Header::from_page(&header.to_page()).map(|(_, layout)| layout).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_byte_of_magic_or_of_what_is_reserved_has_one_value_of_256() {
+        for value in 0..=u8::MAX {
+            for (at, right) in MAGIC.into_iter().enumerate() {
+                let mut header = header();
+                header.magic[at] = value;
+                assert_eq!(check(header).is_ok(), value == right, "magic {at} {value}");
+            }
+            for at in 0..16 {
+                let mut header = header();
+                header.reserved1[at] = value;
+                assert_eq!(check(header).is_ok(), value == 0, "reserved1 {at} {value}");
+            }
+            for at in [256, 257, 4095] {
+                let mut page = header().to_page();
+                page[at] = value;
+                page[32..64].fill(0);
+                let id = Digest::of(&page).0;
+                page[32..64].copy_from_slice(&id);
+                assert_eq!(Header::from_page(&page).is_ok(), value == 0, "padding {at} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_bit_and_every_edge_of_a_word_is_taken_as_the_format_says() {
+        let edges =
+            (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit, (1 << bit) + 1]).chain([u32::MAX - 1, u32::MAX]);
+        for value in edges {
+            for (name, right, change) in [
+                ("format_version", 1, (|header, value| header.format_version = value) as fn(&mut Header, U32)),
+                ("header_size", 256, |header, value| header.header_size = value),
+                ("block_size", 65536, |header, value| header.block_size = value),
+                ("reserved0", 0, |header, value| header.reserved0 = value),
+            ] {
+                let mut header = header();
+                change(&mut header, value.into());
+                assert_eq!(check(header).is_ok(), value == right, "{name} {value:#x}");
+            }
+        }
+        for bit in 0..64 {
+            let mut incompatible = header();
+            incompatible.incompatible_features = (1_u64 << bit).into();
+            assert!(check(incompatible).is_err_and(|error| error.contains(&format!("{:#x}", 1_u64 << bit))), "{bit}");
+            // Those of sections that are not there are wrong; nobody knows the others.
+            let mut compatible = header();
+            compatible.compatible_features = (1_u64 << bit).into();
+            assert_eq!(check(compatible).is_ok(), bit > 1, "{bit}");
+        }
+    }
+
+    #[test]
+    fn at_every_edge_a_size_is_taken_exactly_when_it_keeps_the_rules() {
+        let around = |value: u64| {
+            [value.wrapping_sub(4096), value.wrapping_sub(1), value, value.wrapping_add(1), value.wrapping_add(4096)]
+        };
+        let sizes = (0..64)
+            .flat_map(|bit| around(1 << bit))
+            .chain(around(0))
+            .chain([METADATA_LIMIT, SYMBOLS_LIMIT, INPUTS_LIMIT, PAYLOAD_LIMIT].into_iter().flat_map(around));
+        for size in sizes {
+            for (name, limit, bit, change) in [
+                (
+                    "metadata_size",
+                    METADATA_LIMIT,
+                    0,
+                    (|header, value| header.metadata_size = value) as fn(&mut Header, U64),
+                ),
+                ("symbols_size", SYMBOLS_LIMIT, COMPATIBLE_SYMBOLS, |header, value| header.symbols_size = value),
+                ("inputs_size", INPUTS_LIMIT, COMPATIBLE_INPUTS, |header, value| header.inputs_size = value),
+                ("payload_size", PAYLOAD_LIMIT, 0, |header, value| header.payload_size = value),
+            ] {
+                let is_right = size <= limit && (name != "payload_size" || size.is_multiple_of(4096));
+                for bits in [0, bit] {
+                    let mut header = header();
+                    change(&mut header, size.into());
+                    header.compatible_features = bits.into();
+                    let [metadata, symbols, inputs, payload] =
+                        [&header.metadata_size, &header.symbols_size, &header.inputs_size, &header.payload_size]
+                            .map(|size| u128::from(size.get()));
+                    let up = |value: u128| value.div_ceil(4096) * 4096;
+                    let end =
+                        4096 + up(metadata) + up(symbols) + up(inputs) + up(payload.div_ceil(65536) * 32) + payload;
+                    let is_said = bit == 0 || (size != 0) == (bits != 0);
+                    // The size of the file is the sum of all, and nothing beside it is.
+                    for (step, is_sum) in [(0, true), (1, false), (4096, false), (u64::MAX, false)] {
+                        let end = u64::try_from(end).unwrap_or(u64::MAX).wrapping_add(step);
+                        header.file_size = end.into();
+                        let found = check(header.clone());
+                        let expected = is_right && is_said && is_sum;
+                        assert_eq!(found.is_ok(), expected, "{name} {size:#x} {bits} {step}: {found:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -102,7 +102,7 @@ mod writer;
 
 pub use address::{GuestRange, PAGE_SIZE, PhysAddr, align_up};
 pub use description::{DEFAULT_EXIT_PORT, Description, MapKind, MapRange, RunDefaults};
-pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError};
+pub use digest::{BLOCK_SIZE, DIGEST_SIZE, Digest, DigestTextError, Digester};
 pub use entry::CR4_ALLOWED;
 pub use error::{BlockOwners, HeaderValue, ImageError};
 pub use facts::{ImageFacts, VerifiedImage};
@@ -121,4 +121,4 @@ pub use metadata::Metadata;
 pub use reader::ParsedImage;
 pub use region::{Permissions, Region, RegionKind};
 pub use symbols::{Line, Symbol, Symbols};
-pub use writer::{Image, MemoryChunk};
+pub use writer::{Bytes, Chunk, Image, MemoryChunk, Outline, Stored};

@@ -79,6 +79,44 @@ pub(crate) fn each_run<T: Send, E>(
     })
 }
 
+/// Does `work` for each of `jobs`, which are of `size` bytes in all, on any core in any order; this thread takes part, and asks `go_on`
+/// before each of its own.
+///
+/// # Errors
+/// That of the first job that fails, else that of `go_on`. Jobs after it may not have been begun; those before it have ended.
+pub(crate) fn in_any_order<J: Send, E: Send>(
+    size: u64,
+    jobs: impl Iterator<Item = J> + Send,
+    work: &(impl Fn(J) -> Result<(), E> + Sync),
+    mut go_on: impl FnMut() -> Result<(), E>,
+) -> Result<(), E> {
+    let jobs = Mutex::new(jobs.enumerate());
+    let first: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    let lock = || first.lock().unwrap_or_else(PoisonError::into_inner);
+    let keep = |index: usize, error: E| {
+        let mut first = lock();
+        if first.as_ref().is_none_or(|(known, _)| index < *known) {
+            *first = Some((index, error));
+        }
+    };
+    let next = || if lock().is_some() { None } else { jobs.lock().unwrap_or_else(PoisonError::into_inner).next() };
+    let take_one = || {
+        let (index, job) = next()?;
+        work(job).map_err(|error| keep(index, error)).ok()
+    };
+    thread::scope(|scope| {
+        let others = wanted(size).saturating_sub(1);
+        for _ in 0..others {
+            // Where the system grants none, there is this one.
+            if thread::Builder::new().spawn_scoped(scope, || while take_one().is_some() {}).is_err() {
+                break;
+            }
+        }
+        while go_on().map_err(|error| keep(usize::MAX, error)).is_ok() && take_one().is_some() {}
+    });
+    first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
+}
+
 /// How many threads `size` bytes are worth here, beside the one that asks.
 fn wanted(size: u64) -> usize {
     match usize::try_from(size / SHARE).unwrap_or(usize::MAX) {
@@ -147,5 +185,31 @@ mod tests {
         assert_eq!(fails_from(3 * RUN_SIZE, 4 * RUN_SIZE), Err(3 * RUN_SIZE), "read later");
         assert_eq!(fails_from(size, 4 * RUN_SIZE), Err(4 * RUN_SIZE));
         assert_eq!(fails_from(0, 0), Err(0));
+    }
+
+    #[test]
+    fn jobs_are_all_done_and_the_first_that_fails_is_told() {
+        for size in [0, 2 * SHARE, 9 * SHARE] {
+            let done = Mutex::new(Vec::new());
+            let work = |job: u64| {
+                done.lock().unwrap().push(job);
+                Ok::<_, u64>(())
+            };
+            assert_eq!(in_any_order(size, 0..1000, &work, || Ok(())), Ok(()));
+            let mut done = done.into_inner().unwrap();
+            done.sort_unstable();
+            assert!(done.iter().copied().eq(0..1000), "{size}");
+        }
+        for _ in 0..100 {
+            let work = |job: u64| if job % 7 == 5 { Err(job) } else { Ok(()) };
+            assert_eq!(in_any_order(9 * SHARE, 0..1000, &work, || Ok(())), Err(5));
+        }
+        let begun = Mutex::new(0);
+        let work = |_| {
+            *begun.lock().unwrap() += 1;
+            Ok(())
+        };
+        assert_eq!(in_any_order(SHARE, 0..1000, &work, || Err("enough")), Err("enough"));
+        assert_eq!(begun.into_inner().unwrap(), 0);
     }
 }

@@ -16,7 +16,7 @@ use crate::options::Options;
     subcommand_negates_reqs = true,
     disable_help_subcommand = true,
     after_help = "Exit status: 0 success; 1-63 the guest's own status; 64-69 the run could not start; 70 a mistake in \
-stos-run; 74 reading or writing failed; 100-105 the guest crashed, hung or did not print what was expected; 106 it asked \
+stos-run; 74 reading or writing failed; 77 its sandbox ended it; 100-105 the guest crashed, hung or did not print what was expected; 106 it asked \
 for a reset; 107 it printed more than allowed; 108 its emulator left the sandbox; 124 time limit; \
 129-152 ended by a signal, 130 from the keyboard."
 )]

@@ -3,10 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, OFlags, access, fcntl_setfl};
-use stos_pack::output::{Existing, folder_of, followed, is_special, write_atomically};
+use stos_pack::output::{Existing, Staged, folder_of, followed, is_special};
+
+use crate::outlet::Outlet;
 
 /// True when both paths lead to one file, or would if it were there.
 pub fn is_same(one: &Path, other: &Path) -> bool {
@@ -17,11 +18,21 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     place(one).is_some_and(|one| place(other) == Some(one))
 }
 
-/// Finds out whether a file can be written to `path` later, without a trace.
+/// A file that is to be written later, when nothing can be opened any more. Nothing has its name until then.
+pub struct Output(Target);
+
+enum Target {
+    /// A device or a pipe.
+    Special(File),
+    /// A file that is to take the name.
+    Staged(Box<Staged>),
+}
+
+/// Opens what is to be written to `path` later.
 ///
 /// # Errors
-/// Why it can't.
-pub fn check(path: &Path) -> io::Result<()> {
+/// Why it can't be.
+pub fn open(path: &Path) -> io::Result<Output> {
     if path == Path::new("-") {
         return Err(io::Error::other("standard output is the guest's serial port; name a file, or `./-`"));
     }
@@ -29,35 +40,41 @@ pub fn check(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if is_special(path) {
-        return open_special(path).map(drop);
+        return Ok(Output(Target::Special(open_special(path)?)));
     }
-    Ok(access(folder_of(path), Access::WRITE_OK)?)
+    // A symbolic link stays one.
+    let staged = Staged::new(&followed(path), Existing::Replace)?;
+    Ok(Output(Target::Staged(Box::new(staged))))
+}
+
+/// The folder in which a file at `path` is made and gets its name.
+pub fn folder(path: &Path) -> Option<PathBuf> {
+    (!is_special(path)).then(|| folder_of(&followed(path)).to_owned())
 }
 
 /// Opens what is no regular file, without waiting for somebody who reads it.
 fn open_special(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|error| {
         // ENXIO: there is nobody at the other end (fifo(7)).
         let nobody = error.raw_os_error() == Some(libc::ENXIO);
         if nobody { io::Error::other("nobody reads from there; start the reader first") } else { error }
-    })?;
-    fcntl_setfl(&file, OFlags::empty())?;
-    Ok(file)
+    })
 }
 
-/// Writes what `content` writes to the file `path`, which appears under that name once all of it is there.
-///
-/// # Errors
-/// Those of writing; then what was at `path` before still is.
-pub fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if is_special(path) {
-        return fill(&open_special(path)?, content);
+impl Output {
+    /// Writes what `content` writes; a file appears under its name once all of it is there.
+    ///
+    /// # Errors
+    /// Those of writing; then what was there before still is.
+    pub fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        match self.0 {
+            Target::Special(file) => fill(Outlet(file), content),
+            Target::Staged(staged) => staged.finish(|file| fill(file, content)),
+        }
     }
-    // A symbolic link stays one.
-    write_atomically(&followed(path), Existing::Replace, |file| fill(file, content))
 }
 
-fn fill(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn fill(file: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(file);
     content(&mut writer)?;
     writer.flush()
@@ -67,6 +84,14 @@ fn fill(file: &File, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
 mod tests {
     use super::*;
     use std::fs;
+
+    fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        open(path)?.write(content)
+    }
+
+    fn check(path: &Path) -> io::Result<()> {
+        open(path).map(drop)
+    }
 
     #[test]
     fn what_was_there_stays_when_writing_fails() {

@@ -3,9 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -13,15 +11,15 @@ use clap::Parser;
 use stos_pack::diagnostics::printable_lines;
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
-use stos_run::{Notice, Opening, Outcome, Step, Timings, report};
+use stos_run::{Early, Notice, Outcome, Step, Timings, report, tell};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
     let is_timed = env::args_os().any(|argument| argument == "--timings");
     let timings = if is_timed { Timings::begin() } else { Timings::default() };
-    let opening = may_be_on_kvm().then(Opening::begin);
+    let early = Early::begin(env::args_os().skip(1));
     // Rust's status for a panic, 101, is that of a guest's panic here.
-    let status = catch_unwind(AssertUnwindSafe(|| run(&timings, opening))).unwrap_or_else(|_| {
+    let status = catch_unwind(AssertUnwindSafe(|| run(&timings, early))).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
         say(&outcome.to_string());
         outcome.status()
@@ -29,17 +27,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// True when the arguments look like those of a run on KVM, which takes longer to open than they take to be understood. Where they
-/// turn out to be others, there was an empty machine for a moment.
-fn may_be_on_kvm() -> bool {
-    let is_of_another = |word: &OsStr| {
-        matches!(word.as_bytes(), b"-h" | b"--help" | b"-V" | b"--version" | b"schema")
-            || word.as_bytes().ends_with(b"emulated")
-    };
-    env::args_os().len() > 1 && !env::args_os().skip(1).any(|word| is_of_another(&word))
-}
-
-fn run(timings: &Timings, opening: Option<Opening>) -> u8 {
+fn run(timings: &Timings, early: Early) -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -58,11 +46,11 @@ fn run(timings: &Timings, opening: Option<Opening>) -> u8 {
         _ => {}
     };
     timings.mark(Step::Arguments);
-    let (outcome, remains) = stos_run::run(&options, &notify, timings, opening);
+    let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
     if quiet < 2 {
         say(&outcome.to_string());
         if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
-            print_error(&printable_lines(details));
+            tell(&printable_lines(details));
         }
     }
     // Asked for, so that nothing keeps it quiet.
@@ -91,10 +79,5 @@ fn answered(action: &str, printed: io::Result<()>) -> u8 {
 
 /// Prints one line. It may tell what an image or a guest says, which must not become another line, or command a terminal.
 fn say(line: &str) {
-    print_error(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
-}
-
-/// Prints to standard error. When that is full or closed, the exit status still tells.
-fn print_error(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    tell(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
 }

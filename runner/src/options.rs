@@ -112,6 +112,10 @@ pub struct Options {
     #[arg(long)]
     pub explain: bool,
 
+    /// Keep all rights of this process while the guest runs; for looking into stos-run itself with tools that need them
+    #[arg(long)]
+    pub no_sandbox: bool,
+
     /// Print at the end how long each step of the run took
     #[arg(long)]
     pub timings: bool,
@@ -120,7 +124,7 @@ pub struct Options {
 impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
-        Configuration { clock: self.rtc, cpu: self.cpu, is_confined: true }
+        Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
     }
 
     /// The exit status of a run that ended with `outcome`.

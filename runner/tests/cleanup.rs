@@ -16,13 +16,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{self, exit, print, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
-use stos_tests::process::{children_of, is_alive, started_with, wait_until};
+use stos_tests::process::{children_of, emulators_of, is_alive, started_with, wait_until};
 use tempfile::TempDir;
 
 /// A guest that has said `up`, and its surroundings.
 struct Running {
     runner: Child,
     /// The emulator, on the backend that has one.
+    emulators: Vec<u32>,
+    /// All that the runner has started.
     children: Vec<u32>,
     folder: TempDir,
     image: ImageFile,
@@ -41,8 +43,8 @@ impl Running {
     fn start(backend: &str) -> Self {
         let image = ImageFile::new(&BareGuest::new(&[say("up\n"), code::SPIN.to_vec()].concat()).image());
         let running = Self::from_command(command(&["--backend", backend, "--timeout", "120s"], &image.path()), image);
-        let children = &running.children;
-        assert_eq!(children.len(), usize::from(backend == "emulated"), "{backend}: {children:?}");
+        let emulators = &running.emulators;
+        assert_eq!(emulators.len(), usize::from(backend == "emulated"), "{backend}: {emulators:?}");
         running
     }
 
@@ -54,8 +56,9 @@ impl Running {
         let mut stdout = BufReader::new(runner.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         runner.stdout = Some(stdout.into_inner());
-        let children = children_of(runner.id());
-        let running = Self { runner, children, folder, image };
+        let emulators = emulators_of(runner.id());
+        let children = [&children_of(runner.id())[..], &emulators].concat();
+        let running = Self { runner, emulators, children, folder, image };
         assert_eq!(line, "up\n");
         running
     }
@@ -68,7 +71,7 @@ impl Running {
     fn end(mut self) -> ExitStatus {
         let status = wait_for_end(&mut self.runner);
         for &child in &self.children {
-            wait_until(|| !is_alive(child), "the emulator lives on");
+            wait_until(|| !is_alive(child), "something lives on");
         }
         assert_eq!(fs::read_dir(self.folder.path()).unwrap().count(), 0, "a file is left");
         status
@@ -85,13 +88,15 @@ fn wait_for_end(child: &mut Child) -> ExitStatus {
     status.unwrap()
 }
 
-/// The files that a process has open, but for devices and for memory that only looks like a file.
+/// The files that a process has open, but for devices and for what only looks like a file.
 fn open_files(id: u32) -> Vec<PathBuf> {
     let links =
         fs::read_dir(format!("/proc/{id}/fd")).unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     let is_file = |path: &Path| {
         path.is_absolute()
             && !path.to_string_lossy().starts_with("/memfd:stos-run ")
+            // What the kernel tells of the emulator.
+            && !path.starts_with("/proc")
             && path.parent() != Some("/dev".as_ref())
     };
     links.filter(|path| is_file(path)).collect()
@@ -120,7 +125,7 @@ fn a_runner_that_is_killed_takes_its_emulator_along() {
 #[test]
 fn an_emulator_that_is_killed_is_an_outcome() {
     let running = Running::start("emulated");
-    let emulator = Pid::from_raw(i32::try_from(running.children[0]).unwrap()).unwrap();
+    let emulator = Pid::from_raw(i32::try_from(running.emulators[0]).unwrap()).unwrap();
     kill_process(emulator, Signal::KILL).unwrap();
     assert_eq!(running.end().code(), Some(103));
 }
@@ -173,7 +178,7 @@ fn a_runner_whose_parent_is_killed_goes_on_to_its_end() {
         stdout.read_line(&mut line).unwrap();
         let runners = children_of(shell.id());
         let [runner] = runners[..] else { panic!("{runners:?}") };
-        let emulators = children_of(runner);
+        let emulators = emulators_of(runner);
         shell.kill().unwrap();
         shell.wait().unwrap();
         assert!(is_alive(runner), "{backend}: there is no terminal that could have gone");

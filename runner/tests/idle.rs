@@ -13,7 +13,9 @@ use stos_tests::process::wait_until;
 /// How often the thread `name` of this process has begun to wait.
 fn waits(process: u32, name: &str) -> u64 {
     let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|entry| entry.unwrap().path());
-    let is_it = |thread: &std::path::PathBuf| fs::read_to_string(thread.join("comm")).unwrap().trim() == name;
+    // One that has just ended is none of those.
+    let is_it =
+        |thread: &std::path::PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim() == name);
     let status = fs::read_to_string(threads.into_iter().find(is_it).unwrap().join("status")).unwrap();
     let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     waits.unwrap().trim().parse().unwrap()

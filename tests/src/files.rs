@@ -1,8 +1,10 @@
-//! Folders and paths.
+//! Folders and paths, and pipes that are full.
 
 use std::fs;
+use std::io::{PipeReader, Write, pipe};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::tools::run;
 
@@ -30,4 +32,19 @@ pub fn copy_tree(from: &Path, to: &Path) {
 /// `path` as one word of a shell.
 pub fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+/// Fills `writer` until it takes nothing more.
+pub fn fill(mut writer: impl Write + AsFd) {
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    while writer.write(b"x").is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+}
+
+/// A pipe that takes nothing more, and its reader, who does not read.
+pub fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, writer) = pipe().unwrap();
+    fill(&writer);
+    (reader, writer.into())
 }

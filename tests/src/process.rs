@@ -49,6 +49,13 @@ pub fn started_with(argument: &Path) -> Vec<u32> {
     ids.filter(has_it).collect()
 }
 
+/// The emulators that `runner` has started, itself or through the process that does so for it, and that have not gone.
+pub fn emulators_of(runner: u32) -> Vec<u32> {
+    let children = children_of(runner);
+    let all = children.iter().flat_map(|&child| [vec![child], children_of(child)].concat());
+    all.filter(|id| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.starts_with("qemu"))).collect()
+}
+
 /// The processes that `parent` has started and that have not gone.
 pub fn children_of(parent: u32) -> Vec<u32> {
     let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

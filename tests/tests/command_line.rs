@@ -112,7 +112,8 @@ fn without_manifest_and_verb_there_is_nothing_to_do() {
 fn help_of_a_verb_has_only_options_that_go_with_it() {
     for verb in verbs() {
         let help = run(tool("stos-pack").args([&*verb, "--help"])).stdout;
-        let quiet = ["verify", "lock", "init", "extract", "export", "inspect", "sign", "keygen"].contains(&&*verb);
+        let quiet =
+            ["verify", "lock", "init", "new", "extract", "export", "inspect", "sign", "keygen"].contains(&&*verb);
         let verbose = ["verify", "lock"].contains(&&*verb);
         assert_eq!((help.contains("--quiet"), help.contains("--verbose")), (quiet, verbose), "{verb}: {help}");
         assert!(help.contains("Exit status"), "{help}");

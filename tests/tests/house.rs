@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use stos_tests::tools::root;
+use stos_tests::tools::{root, run};
 
 /// The crates that keep the rules, by their folders.
 const CRATES: [&str; 5] = ["image", "builder", "runner", "x86", "tests"];
@@ -263,5 +263,21 @@ fn no_folder_has_one_file() {
             assert!(inside.len() > 1, "{} has one file", folder.display());
             folders.extend(inside.into_iter().filter(|path| path.is_dir()));
         }
+    }
+}
+
+#[test]
+fn released_programs_check_sums_of_what_strangers_gave() {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    // What cargo is about to do is told by none but its unstable options.
+    cargo.current_dir(root()).env("RUSTC_BOOTSTRAP", "1").args(["build", "--release", "--offline", "--locked"]);
+    let told = run(cargo.args(["-p", "stos-pack", "-p", "stos-run", "--unit-graph", "-Zunstable-options"]));
+    assert_eq!(told.status, Some(0), "{}", told.stderr);
+    let graph: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    let checked = |unit: &serde_json::Value| unit["profile"]["overflow_checks"] == true;
+    for name in ["stos_image", "stos_pack", "stos-pack"] {
+        let mut units =
+            graph["units"].as_array().unwrap().iter().filter(|unit| unit["target"]["name"] == name).peekable();
+        assert!(units.peek().is_some() && units.all(checked), "{name} is built without overflow checks");
     }
 }

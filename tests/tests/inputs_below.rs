@@ -212,3 +212,38 @@ fn folders_and_links_that_change_places_meanwhile_lead_nowhere() {
     });
     assert!(ends.iter().all(|status| matches!(status, Some(0 | 65 | 66))), "{ends:?}");
 }
+
+#[test]
+fn a_lock_file_is_made_of_what_lies_below_and_of_nothing_else() {
+    let top = tempfile::tempdir().unwrap();
+    // Of a profile that is not the one that would be built, too.
+    let lines = format!("{KERNEL}\nprofiles:\n  other: {{modules: [{{path: words}}]}}");
+    course(top.path(), &lines);
+    symlink("../secret/words", top.path().join("student/words")).unwrap();
+    let lock = |folders: &[&str]| {
+        let folders: Vec<&str> = folders.iter().flat_map(|folder| ["--inputs-below", folder]).collect();
+        pack_in(top.path(), &[&["lock", "student/kernel.yaml"][..], &folders].concat())
+    };
+    let file = top.path().join("student/kernel.lock");
+    let refused = lock(&["student"]);
+    assert_eq!((refused.status, &*refused.stdout), (Some(65), ""), "{}", refused.stderr);
+    assert!(
+        refused.stderr.starts_with("error[E0073]: ") && refused.stderr.contains("secret/words"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!refused.stderr.contains(SECRET) && !file.exists(), "{}", refused.stderr);
+    assert_eq!(lock(&["student", "missing"]).status, Some(66));
+    // It says nothing about where the lock file goes, and changes none of its bytes.
+    for folders in [&[][..], &["."], &["student", "secret"]] {
+        let locked = lock(folders);
+        assert_eq!((locked.status, &*locked.stderr), (Some(0), ""), "{folders:?}");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(lock(&[]).status, Some(0));
+        assert_eq!(text, fs::read_to_string(&file).unwrap(), "{folders:?}");
+    }
+    // The option of a build is none of a verb.
+    let before = pack_in(top.path(), &["--inputs-below", "student", "lock", "student/kernel.yaml"]);
+    assert_eq!(before.status, Some(64), "{}", before.stderr);
+}

@@ -7,23 +7,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use stos_tests::elf::{Content, Elf, Section, Segment};
+use stos_tests::elf::Elf;
 use stos_tests::memory::GuestMemory;
-use stos_tests::multiboot::{self, HEADER};
+use stos_tests::multiboot::{self, HEADER, kernel};
 use stos_tests::tools::{Run, pack_in};
-
-/// A kernel linked at `vaddr` and loaded at 1 MiB, with a header in a section that no segment loads.
-fn kernel(vaddr: u32) -> Elf {
-    let code = Segment { paddr: 0x10_0000, ..Segment::new(vaddr, 5, &[0xf4; 16]) };
-    let header = Content { name: ".multiboot", kind: 1, flags: 0, info: 0, bytes: multiboot::bytes(&HEADER) };
-    Elf {
-        entry: vaddr + 4,
-        segments: vec![code],
-        sections: vec![Section::text(0, vaddr, 16), Section::bss(vaddr + 16, 0)],
-        contents: vec![header],
-        ..Elf::kernel()
-    }
-}
 
 fn pack_kernel_in(folder: &Path, kernel: &[u8], memory: &str, lines: &str) -> Run {
     fs::write(folder.join("kernel"), kernel).unwrap();

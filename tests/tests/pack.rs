@@ -56,6 +56,30 @@ fn a_dash_writes_the_image_to_standard_output() {
 }
 
 #[test]
+fn an_image_is_not_written_to_a_standard_output_that_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_shell = |redirection: &str| {
+        let script = format!("exec \"$0\" \"$1\" -o - {redirection}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(tool_path("stos-pack")).arg(golden_manifest()).env("NO_COLOR", "1");
+        run(shell.current_dir(folder.path()))
+    };
+    for closed in [">&-", "<&- >&-"] {
+        let result = at_shell(closed);
+        assert_eq!((result.status, &*result.stdout), (Some(74), ""), "{closed}");
+        let told = "error[E0060]: can't write the image to standard output: it is closed\n";
+        assert!(result.stderr.starts_with(told), "{closed}: {}", result.stderr);
+    }
+    // Nobody is left to be told.
+    assert_eq!(at_shell(">&- 2>&-").status, Some(74));
+    for open in [">/dev/null", "<&- >/dev/null", "2>&- | cat >copy"] {
+        let result = at_shell(open);
+        assert_eq!(result.status, Some(0), "{open}: {}", result.stderr);
+    }
+    assert!(fs::read(folder.path().join("copy")).unwrap() == fs::read(golden_image(folder.path())).unwrap());
+}
+
+#[test]
 fn an_image_replaces_the_old_one_and_has_the_usual_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

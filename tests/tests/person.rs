@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
 use stos_tests::guests::Guest;
-use stos_tests::process::{children_of, is_alive, is_stopped, wait_until};
+use stos_tests::process::{children_of, emulators_of, is_alive, is_stopped, wait_until};
 use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{root, run, tool, tool_path};
 
@@ -148,7 +148,7 @@ fn a_window_that_is_closed_takes_the_run_along() {
         }
         let runners = children_of(session.id());
         let [runner] = runners[..] else { panic!("{runners:?}") };
-        let emulators = children_of(runner);
+        let emulators = emulators_of(runner);
         assert_eq!(emulators.len(), 1, "{emulators:?}");
         signal(session.id(), Signal::KILL);
         for process in [runner, emulators[0]] {

@@ -9,7 +9,7 @@ use rustix::termios::{LocalModes, OutputModes};
 use stos_tests::bare::code::{exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
 use stos_tests::guests::Guest;
-use stos_tests::process::{children_of, wait_until};
+use stos_tests::process::{emulators_of, wait_until};
 use stos_tests::terminal::{self, Session, row};
 use stos_tests::tools::{run, tool_path};
 
@@ -173,7 +173,7 @@ fn a_terminal_that_the_guest_does_not_read_keeps_its_keys() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = start_with(folder.path(), "echo", &["--serial", "off", "--expect", "never"]);
     // Once there is an emulator, signals are taken care of.
-    wait_until(|| !children_of(session.id()).is_empty(), "no emulator was started");
+    wait_until(|| !emulators_of(session.id()).is_empty(), "no emulator was started");
     assert!(session.settings().local_modes.contains(LocalModes::ISIG | LocalModes::ICANON), "raw");
     session.type_keys(b"\x03");
     session.ends_with(130);

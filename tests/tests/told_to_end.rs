@@ -3,32 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
-use std::io::{PipeReader, Write, pipe};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use stos_tests::bare::code::{SPIN, print, say};
+use stos_tests::bare::code::{SPIN, exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
+use stos_tests::files::{fill, full_pipe};
 use stos_tests::fixtures::{copy_golden, golden_id, golden_manifest};
-use stos_tests::process::{children_of, is_alive, wait_until};
+use stos_tests::process::{emulators_of, is_alive, wait_until};
 use stos_tests::terminal::Session;
 use stos_tests::tools::{Run, pack_in, run, tool};
 
 /// Within this time a process must have ended that nobody reads from.
 const SOON: Duration = Duration::from_secs(20);
-
-/// A pipe that takes nothing more, and its reader, who does not read.
-fn full_pipe() -> (PipeReader, Stdio) {
-    let (reader, mut writer) = pipe().unwrap();
-    rustix::io::ioctl_fionbio(&writer, true).unwrap();
-    while writer.write(&[b'x'; 4096]).is_ok() {}
-    while writer.write(b"x").is_ok() {}
-    rustix::io::ioctl_fionbio(&writer, false).unwrap();
-    (reader, writer.into())
-}
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
@@ -111,12 +101,11 @@ fn a_command_whose_messages_nobody_reads_ends_with_a_signal() {
     let mut pack = tool("stos-pack");
     pack.current_dir(folder.path()).arg("missing.yaml");
     let runner = command(&["--backend", "emulated", "--timeout", "120s"], &image.path());
-    let late = command(&["--backend", "emulated", "-q", "--timeout", "100ms"], &image.path());
-    for (mut command, status) in [(pack, None), (runner, Some(143)), (late, Some(143))] {
+    for (mut command, status) in [(pack, None), (runner, Some(143))] {
         let (reader, full) = full_pipe();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().unwrap();
         wait_until_asleep(&child);
-        let emulators = children_of(child.id());
+        let emulators = emulators_of(child.id());
         signal(&child, Signal::TERM);
         let ended = end(child);
         assert_eq!((ended.code(), ended.signal()), (status, status.is_none().then_some(15)), "{command:?}");
@@ -178,13 +167,13 @@ fn a_fifo_that_nobody_uses_does_not_keep_a_command() {
     let silent = File::options().read(true).write(true).open(&fifo).unwrap();
     limited();
     drop(silent);
-    // Nobody reads what is written: a report larger than what a pipe holds.
+    // Nobody reads what is written, and there is no limit.
     let keeper = File::options().read(true).write(true).open(&fifo).unwrap();
-    rustix::pipe::fcntl_setpipe_size(&keeper, 4096).unwrap();
-    let image = ImageFile::new(&BareGuest::new(&[print(0xe9, &[b'x'; 4000]), SPIN.to_vec()].concat()).image());
-    let report = ["--backend", "emulated", "--timeout", "500ms", "--report", fifo.to_str().unwrap()];
-    let child = command(&report, &image.path()).stdin(Stdio::null()).spawn().unwrap();
-    wait_until(|| rustix::io::ioctl_fionread(&keeper).unwrap() > 0, "no report comes");
+    fill(&keeper);
+    let image = ImageFile::new(&BareGuest::new(&exit(0)).image());
+    let mut runner = command(&["--backend", "emulated", "-q", "--report", fifo.to_str().unwrap()], &image.path());
+    let child = runner.stdin(Stdio::null()).spawn().unwrap();
+    wait_until_asleep(&child);
     signal(&child, Signal::TERM);
     assert_eq!(end(child).code(), Some(143));
 }

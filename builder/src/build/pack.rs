@@ -75,9 +75,11 @@ fn build(
     observer(&Event::Step(Step::Plan));
     let plan = plan(manifest, &inputs)?;
     observer(&Event::Planned(plan.description.regions.len()));
-    let image = plan.render().map_err(|error| limit_reached(&error, manifest))?;
-    order.output.write(&image, observer)?;
-    let (id, file_size) = (image.id(), image.file_size());
+    let image = plan.outline().map_err(|error| limit_reached(&error, manifest))?;
+    // When an input can't be read again, that is what there is to say.
+    let failed = |error| inputs.all().find_map(|loaded| loaded.file.failure()).unwrap_or(error);
+    let id = order.output.write(&image, observer).map_err(failed)?;
+    let file_size = image.file_size();
     let mut warnings = plan.warnings;
     warnings.list.retain(|warning| !manifest.allow.contains(&warning.code));
     Ok((id, file_size, warnings))

@@ -3,11 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use stos_pack::Language;
 use stos_pack::diagnostics::nearest;
 use stos_pack::image::Form;
+use stos_pack::manifest::Protocol;
 
 /// The two forms of a command line.
 const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";
@@ -18,7 +21,7 @@ const STATUSES: &str = "Exit status: 0 done; 64 wrong usage; 65 wrong input; 66 
 /// Those of `diff`.
 const STATUSES_OF_DIFF: &str = "Exit status of diff: 0 same; 1 different; 2 trouble; 64 wrong usage.";
 /// The verbs that `--quiet` and `--verbose` go with; `check` tells what of `inspect` it is.
-const QUIET_VERBS: [&str; 8] = ["verify", "lock", "init", "extract", "export", "inspect", "sign", "keygen"];
+const QUIET_VERBS: [&str; 9] = ["verify", "lock", "init", "new", "extract", "export", "inspect", "sign", "keygen"];
 const VERBOSE_VERBS: [&str; 2] = ["verify", "lock"];
 
 /// The description of the command line. Options that a verb refuses are not in its help.
@@ -131,6 +134,7 @@ impl Arguments {
             verb,
             Some(
                 Verb::Init { .. }
+                    | Verb::New { .. }
                     | Verb::Extract { .. }
                     | Verb::Sign { .. }
                     | Verb::Keygen { .. }
@@ -203,6 +207,14 @@ fn no_such_verb(word: &Path) -> Option<String> {
         Some(verb) => format!("there is no verb `{text}`; did you mean `{verb}`?"),
         None => format!("there is no verb `{text}`, nor a manifest of that name; the verbs are {}", verbs.join(", ")),
     })
+}
+
+/// Boot protocols by their names.
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    let named = |name: String| {
+        Protocol::ALL.iter().find(|(known, _)| *known == name).map(|(_, found)| *found).unwrap_or_default()
+    };
+    PossibleValuesParser::new(Protocol::ALL.iter().map(|(name, _)| *name)).map(named)
 }
 
 /// How to talk, whatever is being done.
@@ -309,12 +321,30 @@ pub enum Verb {
         /// The manifest
         #[arg(value_name = "MANIFEST.yaml")]
         manifest: PathBuf,
+        /// Refuse inputs that do not lie below this folder, also by way of links; may be given several times
+        #[arg(long, value_name = "DIR")]
+        inputs_below: Vec<PathBuf>,
     },
     /// Write a manifest for the kernel and modules in a folder, and the schema that editors check it with
     Init {
         /// The folder
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
+    },
+    /// Begin a project: a kernel of a few lines that builds and runs, with tests and settings for editors
+    New {
+        /// The folder; it is made, or must be empty
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// The boot protocol
+        #[arg(long, value_name = "PROTOCOL", default_value = Protocol::Stos.name(), value_parser = protocols())]
+        protocol: Protocol,
+        /// The language
+        #[arg(long, value_name = "LANGUAGE", default_value = "c")]
+        language: Language,
+        /// The project's name [default: the folder's]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
     },
     /// Print the JSON Schema of manifests, with which editors complete and check them
     Schema,

@@ -12,9 +12,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Verb, Work};
-use stos_pack::Order;
 use stos_pack::diagnostics::{STATUS_IO, describe};
 use stos_pack::output::{Output, end_cleanly};
+use stos_pack::{Order, Project};
 
 /// Gives the terminal back.
 fn leave() {
@@ -58,8 +58,11 @@ pub fn run() -> ExitCode {
             Verb::Diff { first, second } => verbs::diff(manner, &first, &second),
             Verb::Extract { image, folder } => verbs::extract(manner, &image, &folder),
             Verb::Export { image, to, output } => verbs::export(manner, &image, to, &output),
-            Verb::Lock { manifest } => verbs::lock(manner, &manifest),
+            Verb::Lock { manifest, inputs_below } => verbs::lock(manner, &manifest, &inputs_below),
             Verb::Init { folder } => verbs::init(manner, &folder),
+            Verb::New { folder, protocol, language, name } => {
+                verbs::new(manner, &Project { folder: &folder, name: name.as_deref(), protocol, language })
+            }
             Verb::Schema => verbs::schema(manner),
             Verb::Completions { shell } => verbs::completions(manner, shell),
             Verb::Man { folder } => verbs::man(manner, folder.as_deref()),

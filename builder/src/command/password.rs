@@ -9,7 +9,10 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use stos_pack::diagnostics::describe;
 
 /// Longest password in bytes, as for minisign.
-const LIMIT: u64 = 1024;
+const LIMIT: usize = 1024;
+/// So much is read of a line: all that a terminal gives of one (4096 bytes, termios(3)), so that nothing of a password is left there
+/// for the shell.
+const LINE_LIMIT: u64 = 8192;
 
 /// The terminal that a password is typed at, and how it was before.
 static ASKED: Mutex<Option<(File, Termios)>> = Mutex::new(None);
@@ -30,22 +33,19 @@ pub fn show_again() {
 /// # Errors
 /// Why there is none, as a sentence.
 pub fn get(file: Option<&Path>, prompt: &str) -> Result<String, String> {
-    match file {
-        Some(path) => {
-            let line = File::open(path).and_then(first_line);
-            line.map_err(|error| format!("can't read the password from `{}`: {}", path.display(), describe(&error)))
-        }
-        None => ask(prompt).map_err(|error| {
-            format!(
-                "there is no terminal to ask for the password ({}); name a file with `--password-file`",
-                describe(&error)
-            )
-        }),
+    if let Some(path) = file {
+        let line = File::open(path).and_then(first_line);
+        return line
+            .map_err(|error| format!("can't read the password from `{}`: {}", path.display(), describe(&error)));
     }
+    let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(|error| {
+        let why = describe(&error);
+        format!("there is no terminal to ask for the password ({why}); name a file with `--password-file`")
+    })?;
+    ask(terminal, prompt).map_err(|error| format!("can't read the password from the terminal: {}", describe(&error)))
 }
 
-fn ask(prompt: &str) -> io::Result<String> {
-    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+fn ask(mut terminal: File, prompt: &str) -> io::Result<String> {
     let before = tcgetattr(&terminal)?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
@@ -61,9 +61,9 @@ fn ask(prompt: &str) -> io::Result<String> {
 
 fn first_line(source: impl Read) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(source.take(LIMIT + 2)).read_line(&mut line)?;
+    BufReader::new(source.take(LINE_LIMIT)).read_line(&mut line)?;
     let password = line.trim_end_matches(['\n', '\r']);
-    if password.len() as u64 > LIMIT {
+    if password.len() > LIMIT {
         return Err(io::Error::other(format!("it has more than {LIMIT} bytes")));
     }
     Ok(password.to_owned())

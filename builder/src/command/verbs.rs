@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use stos_pack::diagnostics::{Code, STATUS_DATA, STATUS_IO, Sources, describe, fo
 use stos_pack::image::{Difference, ExportError, Exported, Form, ImageFileError, LoadedImage, Report};
 use stos_pack::kernel::KernelReport;
 use stos_pack::output::Output;
-use stos_pack::{Locked, Order};
+use stos_pack::{Locked, Order, Project, ProjectError};
 
 use super::arguments::Manner;
 use super::manual;
@@ -53,9 +53,9 @@ pub fn build(manner: Manner, order: &Order<'_>) -> u8 {
 }
 
 /// Writes a manifest's lock file.
-pub fn lock(manner: Manner, manifest: &Path) -> u8 {
+pub fn lock(manner: Manner, manifest: &Path, inputs_below: &[PathBuf]) -> u8 {
     let progress = Progress::start(manner);
-    let result = stos_pack::lock(manifest, &|event| progress.observe(event));
+    let result = stos_pack::lock(manifest, inputs_below, &|event| progress.observe(event));
     progress.end(result.is_ok());
     match result {
         Ok(_) if manner.quiet => 0,
@@ -73,6 +73,18 @@ pub fn init(manner: Manner, folder: &Path) -> u8 {
         Ok(_) if manner.quiet => 0,
         Ok(begun) => answer_lines(manner, &begun.to_string()),
         Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+    }
+}
+
+/// Begins a project.
+pub fn new(manner: Manner, project: &Project<'_>) -> u8 {
+    match project.create() {
+        Ok(_) if manner.quiet => 0,
+        Ok(created) => answer_lines(manner, &created.to_string()),
+        Err(error) => {
+            let status = if matches!(error, ProjectError::Name { .. }) { STATUS_USAGE } else { STATUS_IO };
+            complain(manner, &error.to_string(), status)
+        }
     }
 }
 

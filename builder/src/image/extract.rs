@@ -10,7 +10,7 @@ use stos_image::{Description, ImageError, Input};
 use super::file::{ImageFileError, LoadedImage};
 use crate::diagnostics::{STATUS_DATA, STATUS_IO, describe};
 use crate::manifest::{MANIFEST_NAME, check_carried};
-use crate::output::{Interrupt, Interruptible, folder_of, temporary_folder};
+use crate::output::{FolderError, Interrupt, Interruptible, fill_folder};
 
 /// Why an image's manifest and inputs can't be written to a folder.
 #[derive(Debug, thiserror::Error)]
@@ -124,50 +124,37 @@ fn plan(inputs: &[Input]) -> Result<BTreeMap<&str, &Input>, ExtractError> {
     Ok(files)
 }
 
-/// Writes everything to a temporary folder, and puts it in its place once it is complete.
+/// Writes everything to `folder` once it is complete.
 fn write(
     loaded: &LoadedImage,
     files: &BTreeMap<&str, &Input>,
     folder: &Path,
     interrupt: &Interrupt,
 ) -> Result<(), ExtractError> {
-    let failed = |source| ExtractError::Write { path: folder.to_path_buf(), source };
-    let exists = match fs::read_dir(folder) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(ExtractError::Occupied { folder: folder.to_path_buf() });
-            }
-            true
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed(error)),
-    };
-    // Beside a folder that is still to be made; within one that exists, which may be a mount point or somebody's current
-    // directory and so can't be replaced.
-    let staging = temporary_folder(if exists { folder } else { folder_of(folder) }).map_err(failed)?;
-
     let named = |path: &str| {
         let path = folder.join(path);
         move |source| ExtractError::Write { path, source }
     };
-    let create = |path: &str| create_file(&staging.item.path().join(path), interrupt).map_err(named(path));
-    let manifest = loaded.image.description().manifest.as_bytes();
-    create(MANIFEST_NAME)?.write_all(manifest).map_err(named(MANIFEST_NAME))?;
-    for (path, input) in files {
-        loaded.write_input(input, create(path)?).map_err(|error| match error {
-            ImageError::Io(source) => named(path)(source),
-            error => ExtractError::Input(error),
-        })?;
-    }
-    interrupt.check().map_err(failed)?;
-    let placed =
-        if exists { move_entries(staging.item.path(), folder) } else { fs::rename(staging.item.path(), folder) };
-    placed.map_err(failed)?;
-    if !exists {
-        // Nothing is left under that name to be removed.
-        let _ = staging.item.keep();
-    }
-    Ok(())
+    let fill = |staging: &Path| {
+        let create = |path: &str| create_file(&staging.join(path), interrupt).map_err(named(path));
+        let manifest = loaded.image.description().manifest.as_bytes();
+        create(MANIFEST_NAME)?.write_all(manifest).map_err(named(MANIFEST_NAME))?;
+        for (path, input) in files {
+            loaded.write_input(input, create(path)?).map_err(|error| match error {
+                ImageError::Io(source) => named(path)(source),
+                error => ExtractError::Input(error),
+            })?;
+        }
+        Ok(())
+    };
+    fill_folder(folder, &[], interrupt, fill).map_err(|error| {
+        let folder = folder.to_path_buf();
+        match error {
+            FolderError::Fill(error) => error,
+            FolderError::Occupied(_) => ExtractError::Occupied { folder },
+            FolderError::System(source) => ExtractError::Write { path: folder, source },
+        }
+    })
 }
 
 /// A new file, and the folders that it lies in.
@@ -176,21 +163,6 @@ fn create_file<'a>(path: &Path, interrupt: &'a Interrupt) -> io::Result<Interrup
         fs::create_dir_all(parent)?;
     }
     Ok(Interruptible { inner: File::create_new(path)?, interrupt })
-}
-
-/// Moves all that is in `from` to `to`, or nothing.
-fn move_entries(from: &Path, to: &Path) -> io::Result<()> {
-    let names = fs::read_dir(from)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
-    for (index, name) in names.iter().enumerate() {
-        if let Err(error) = fs::rename(from.join(name), to.join(name)) {
-            for name in &names[..index] {
-                // The first failure is the one to be told.
-                let _ = fs::rename(to.join(name), from.join(name));
-            }
-            return Err(error);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

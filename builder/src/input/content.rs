@@ -2,10 +2,11 @@
 
 use std::fs::Metadata;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use stos_image::Digest;
+use stos_image::{Digest, Digester};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::output::{Observer, Watched};
@@ -14,6 +15,8 @@ use crate::output::{Observer, Watched};
 const PART: usize = 1 << 20;
 /// Files of so many bytes are digested by another thread while they are read.
 const LARGE: usize = 4 * PART;
+/// Parts that are in memory at a time, when the file is not.
+const PARTS: usize = 4;
 
 /// All that `file` has, which is probably `size` bytes, and the digest of it.
 ///
@@ -58,15 +61,86 @@ pub fn read_digested(file: impl Read, size: u64, observer: Observer<'_>) -> io::
     Ok((bytes, digest))
 }
 
+/// Reads all of `file`, which probably has `size` bytes: `see` gets its bytes in order. Returns how many there are, and their
+/// digest. Memory does not depend on `size`.
+///
+/// # Errors
+/// Those of reading.
+pub fn digest_parts(
+    file: impl Read,
+    size: u64,
+    observer: Observer<'_>,
+    mut see: impl FnMut(&[u8]),
+) -> io::Result<(u64, Digest)> {
+    let mut file = Watched::new(file, observer);
+    thread::scope(|scope| {
+        let (filled, taken) = channel::<Vec<u8>>();
+        let (emptied, spare) = channel();
+        let digest = move || {
+            let mut digest = Digester::default();
+            for part in taken {
+                digest.update(&part);
+                // Nobody reads any more once there was an error.
+                let _ = emptied.send(part);
+            }
+            digest
+        };
+        let worker = if size < LARGE as u64 { None } else { thread::Builder::new().spawn_scoped(scope, digest).ok() };
+        let mut here = Digester::default();
+        let (mut total, mut parts) = (0, 0);
+        let mut part = Vec::new();
+        loop {
+            part.resize(PART.min(usize::try_from(size).unwrap_or(PART).max(4096)), 0);
+            let found = fill(&mut file, &mut part)?;
+            part.truncate(found);
+            if found == 0 {
+                break;
+            }
+            total += found as u64;
+            see(&part);
+            if worker.is_none() {
+                here.update(&part);
+                continue;
+            }
+            // It ends when this does.
+            let _ = filled.send(part);
+            parts += 1;
+            part = if parts < PARTS { Vec::new() } else { spare.recv().unwrap_or_default() };
+        }
+        drop(filled);
+        let digest = worker.map_or(Some(here), |worker| worker.join().ok());
+        let digest = digest.ok_or_else(|| io::Error::other("the thread that digests it has failed"))?;
+        Ok((total, digest.finish()))
+    })
+}
+
 /// The error about `what`, which was written to meanwhile.
 pub fn changed_meanwhile(what: &str) -> Diagnostic {
     Diagnostic::new(Code::Unreadable, format!("can't read {what}: it changed while it was read"))
         .help("pack again when nothing writes to it")
 }
 
-/// Whether somebody has written to a file between both, as far as its size and time tell.
-pub fn has_changed(before: &Metadata, after: &Metadata) -> bool {
-    before.len() != after.len() || before.modified().ok() != after.modified().ok()
+/// What tells whether a file is the one that it was: the inode, its size, and when it was last changed. Whoever writes to a file can
+/// set its modification time back, but not that of its status (inode(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    inode: (u64, u64),
+    /// Bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    /// That of the file with this `metadata`.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// Reads until `part` is full or there is no more; returns how much there was.

@@ -3,15 +3,22 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use stos_image::Digest;
 
-use super::content::{changed_meanwhile, has_changed, read_digested};
+use super::content::{Identity, changed_meanwhile, digest_parts, read_digested};
 use super::file::InputFile;
 use super::initramfs;
+use super::stored::{StoredFile, Survey};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Located, read_failure, with_home_help};
 use crate::manifest::{INPUT_LIMIT, Initramfs, MEMORY_LIMIT, Manifest, NamedInput, Protocol, Refusal};
 use crate::output::{Event, Observer};
+
+/// Files of so many bytes stay where they are, if they can: a thousand smaller ones are 32 MiB.
+const STORED_FROM: u64 = 32 << 10;
+/// First bytes of those that are in memory, which tell whether they are compressed.
+const START: usize = 16;
 
 /// The content of one input of a manifest.
 #[derive(Clone, Debug)]
@@ -54,9 +61,9 @@ impl Inputs {
         let initramfs = next();
         if let (Some(Initramfs::Archive(_)), Some(loaded)) = (&manifest.initramfs, &initramfs)
             && !(manifest.kernel.protocol.value == Protocol::Linux && initramfs::linux_unpacks(&loaded.file.bytes))
-            && let Err(reason) = initramfs::check_newc(&loaded.file.bytes)
+            && let Err(reason) = initramfs::check_newc(&loaded.file)
         {
-            found.push(not_newc(&loaded.file, &reason));
+            found.push(loaded.file.failure().unwrap_or_else(|| not_newc(&loaded.file, &reason)));
         }
         match kernel {
             Some(kernel) => found.finish(Self { kernel, modules, initramfs }),
@@ -124,9 +131,12 @@ fn load_file(
         return Err(too_large());
     }
     let file = File::open(held.path()).map_err(failed)?;
+    if stays_stored(manifest, key, metadata.len()) {
+        return store(manifest, key, path, &file, what, observer);
+    }
     let before = file.metadata().map_err(failed)?;
     let (bytes, digest) = read_digested((&file).take(limit + 1), before.len(), observer).map_err(failed)?;
-    if has_changed(&before, &file.metadata().map_err(failed)?) {
+    if Identity::of(&before) != Identity::of(&file.metadata().map_err(failed)?) {
         return Err(changed_meanwhile(&what).at(path.span, "named here"));
     }
     // It has grown meanwhile.
@@ -134,6 +144,51 @@ fn load_file(
         return Err(too_large());
     }
     Ok(loaded(key, path, bytes, digest))
+}
+
+/// Whether the content of the input `key`, which has `size` bytes, is not held in memory: it goes into the image as it is, on pages
+/// of guest memory.
+fn stays_stored(manifest: &Manifest, key: &str, size: u64) -> bool {
+    let is_content = match manifest.kernel.protocol.value {
+        Protocol::Multiboot => key.starts_with("modules["),
+        Protocol::Linux => key == "initramfs",
+        Protocol::Stos | Protocol::Elf => false,
+    };
+    is_content && size >= STORED_FROM
+}
+
+/// Digests `file` and looks at its pages.
+fn store(
+    manifest: &Manifest,
+    key: &str,
+    path: &Located<String>,
+    file: &File,
+    what: String,
+    observer: Observer<'_>,
+) -> Result<Loaded, Diagnostic> {
+    let failed =
+        |error: io::Error| with_home_help(read_failure(&what, &error).at(path.span, "named here"), &path.value);
+    let identity = Identity::of(&file.metadata().map_err(failed)?);
+    let (mut survey, mut start) = (Survey::default(), Vec::new());
+    let digest = digest_parts(file.take(identity.size + 1), identity.size, observer, |part| {
+        if start.is_empty() {
+            start.extend(part.iter().take(START));
+        }
+        survey.see(part);
+    });
+    let (size, digest) = digest.map_err(failed)?;
+    if size != identity.size || Identity::of(&file.metadata().map_err(failed)?) != identity {
+        return Err(changed_meanwhile(&what).at(path.span, "named here"));
+    }
+    let resolved = manifest.resolve(path);
+    let stored = StoredFile::new(what, Some(path.span), resolved, manifest.fence.clone(), (identity, survey));
+    let file = InputFile {
+        path: path.value.clone(),
+        bytes: start.into(),
+        stored: Some(Arc::new(stored)),
+        place: Some(path.span),
+    };
+    Ok(Loaded { key: key.to_owned(), file, digest })
 }
 
 /// Most bytes that the input `key` may have. Linux finds an initramfs anywhere in memory, and a Multiboot kernel its modules, so
@@ -193,7 +248,7 @@ fn no_directory(what: &str, error: &io::Error) -> Diagnostic {
 }
 
 fn loaded(key: &str, path: &Located<String>, bytes: Vec<u8>, digest: Digest) -> Loaded {
-    let file = InputFile { path: path.value.clone(), bytes: bytes.into(), place: Some(path.span) };
+    let file = InputFile { path: path.value.clone(), bytes: bytes.into(), stored: None, place: Some(path.span) };
     Loaded { key: key.to_owned(), file, digest }
 }
 

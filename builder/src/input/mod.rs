@@ -7,8 +7,10 @@ mod inputs;
 pub(crate) mod lock;
 mod overwrite;
 mod recipe;
+mod stored;
 
 pub use file::InputFile;
 pub use inputs::{Inputs, Loaded};
 pub(crate) use overwrite::check_output;
 pub(crate) use recipe::{Load, recipes};
+pub use stored::StoredFile;

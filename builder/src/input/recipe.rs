@@ -55,7 +55,7 @@ fn recipe(bytes: &[u8], mut loads: Vec<&Load>, kept: &mut Vec<u8>) -> Vec<Conten
         if load.file.end <= from {
             continue;
         }
-        keep(&bytes[done..from], &mut content);
+        keep(bytes.get(done..from).unwrap_or_default(), &mut content);
         let start = u64::from(load.start) + (from - load.file.start) as u64;
         let size = (load.file.end - from) as u64;
         match content.last_mut() {
@@ -64,7 +64,8 @@ fn recipe(bytes: &[u8], mut loads: Vec<&Load>, kept: &mut Vec<u8>) -> Vec<Conten
         }
         done = load.file.end;
     }
-    keep(&bytes[done..], &mut content);
+    // All of what is not in memory is loaded.
+    keep(bytes.get(done..).unwrap_or_default(), &mut content);
     content
 }
 

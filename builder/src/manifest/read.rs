@@ -51,12 +51,12 @@ pub struct Variants {
 }
 
 impl Variants {
-    /// Every variant of the manifest at `path`; the default one is chosen.
+    /// Every variant of the manifest at `path`; the default one is chosen. Nothing is read that lies outside `fence`.
     ///
     /// # Errors
     /// As for [`Manifest::load`].
-    pub fn load(path: &Path) -> Result<Self, Failure> {
-        Self::from_source(&source_of(path, &Fence::default())?, None)
+    pub fn load_inside(path: &Path, fence: &Fence) -> Result<Self, Failure> {
+        Self::read(&source_of(path, fence)?, None, fence)
     }
 
     /// Every variant of the manifest that `source` is, with the profile `profile` chosen, or the default one.

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::temporary::temporary_file;
+use tempfile::NamedTempFile;
+
+use super::temporary::{Temporary, temporary_file};
 
 /// What becomes of a file that is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +43,50 @@ pub fn write_with_mode(
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::Error::other("it is a directory"));
+    Staged::with_mode(path, existing, mode)?.finish(fill)
+}
+
+/// A file that does not have its name yet. Dropping it leaves nothing behind.
+pub struct Staged {
+    path: PathBuf,
+    existing: Existing,
+    file: Temporary<NamedTempFile>,
+    /// Opened before, as whoever finishes it may be able to open nothing more by then.
+    folder: File,
+}
+
+impl Staged {
+    /// A new file that is to be called `path`, for which [`write_atomically`] says how.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(path: &Path, existing: Existing) -> io::Result<Self> {
+        Self::with_mode(path, existing, MODE)
     }
-    let folder = folder_of(path);
-    let mut file = temporary_file(folder, mode)?;
-    fill(file.item.as_file_mut())?;
-    file.item.as_file().sync_all()?;
-    let persisted = match existing {
-        Existing::Replace => file.item.persist(path),
-        Existing::Keep => file.item.persist_noclobber(path),
-    };
-    persisted.map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+
+    fn with_mode(path: &Path, existing: Existing, mode: u32) -> io::Result<Self> {
+        if path.is_dir() {
+            return Err(io::Error::other("it is a directory"));
+        }
+        let (path, folder) = (path.to_owned(), folder_of(path));
+        Ok(Self { path, existing, file: temporary_file(folder, mode)?, folder: File::open(folder)? })
+    }
+
+    /// Gives it its name when all that `fill` writes is on disk.
+    ///
+    /// # Errors
+    /// Those of the system and of `fill`; what was at the path is as it was.
+    pub fn finish(self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        let Self { path, existing, mut file, folder } = self;
+        fill(file.item.as_file_mut())?;
+        file.item.as_file().sync_all()?;
+        let persisted = match existing {
+            Existing::Replace => file.item.persist(path),
+            Existing::Keep => file.item.persist_noclobber(path),
+        };
+        persisted.map_err(|error| error.error)?;
+        folder.sync_all()
+    }
 }
 
 /// The file that `path` leads to when it is a symbolic link that the kernel follows, or `path` itself.

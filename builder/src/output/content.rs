@@ -1,7 +1,7 @@
 //! What becomes a file, what messages call it, and what they say when it does not.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
 use super::atomic::{Existing, folder_of, is_special, write_atomically};
@@ -12,6 +12,14 @@ use crate::diagnostics::{Code, Diagnostic, describe};
 
 /// Writes all of something to a sink.
 pub type WriteTo<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+/// A file that is written in whatever order.
+pub trait Places: Write + Seek {}
+
+impl<T: Write + Seek> Places for T {}
+
+/// Writes all of something to a new file, not from its first byte to its last.
+pub type WriteInPlaces<'a> = &'a dyn Fn(&mut dyn Places) -> io::Result<()>;
 
 /// What becomes a file.
 pub struct Content<'a> {
@@ -25,12 +33,14 @@ pub struct Content<'a> {
     pub holes: bool,
     /// Writes all of it.
     pub write_to: WriteTo<'a>,
+    /// A faster way to write all of it to a file.
+    pub in_places: Option<WriteInPlaces<'a>>,
 }
 
 impl<'a> Content<'a> {
     /// What becomes a file without holes, in the place of one that is there.
     pub fn new(name: &'static str, option: Option<&'static str>, write_to: WriteTo<'a>) -> Self {
-        Self { name, option, existing: Existing::Replace, holes: false, write_to }
+        Self { name, option, existing: Existing::Replace, holes: false, write_to, in_places: None }
     }
 
     /// Writes the file at `path`. It appears under its name when all of it is on disk, or what was there stays.
@@ -104,6 +114,11 @@ fn write_held(content: &Content, path: &Path, observer: Observer<'_>) -> io::Res
             let inner = Watched::new(&mut sparse, observer);
             write_through(content, Interruptible { inner, interrupt: &interrupt })?;
             file.set_len(sparse.size())?;
+        } else if let Some(write) = content.in_places {
+            let inner = Watched::new(&*file, observer);
+            let mut sink = BufWriter::new(Interruptible { inner, interrupt: &interrupt });
+            write(&mut sink)?;
+            sink.flush()?;
         } else {
             let inner = Watched::new(&*file, observer);
             write_through(content, Interruptible { inner, interrupt: &interrupt })?;

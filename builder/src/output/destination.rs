@@ -1,12 +1,14 @@
 //! Where the image, or what is made of it, goes: standard output or a file.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use stos_image::Image;
+use rustix::fs::{OFlags, fcntl_getfl, fstat, makedev};
+use stos_image::{Digest, Outline};
 
 use super::atomic::{followed, is_special};
-use super::content::{Content, WriteTo, write_through};
+use super::content::{Content, Places, WriteTo, write_through};
 use super::observer::{Event, Observer, Step, Watched, nobody};
 use crate::diagnostics::{Code, Diagnostic};
 
@@ -33,16 +35,22 @@ impl Output {
         Self::File(followed(path))
     }
 
-    /// Writes `image`. A file appears under its name when all of it is on disk, or stays as it was.
+    /// Writes `image`; returns its id. A file appears under its name when all of it is on disk, or stays as it was.
     ///
     /// # Errors
     /// [`Code::OutputFailed`] names the file and the reason; nothing is left behind.
-    pub fn write(&self, image: &Image<'_>, observer: Observer<'_>) -> Result<(), Diagnostic> {
+    pub fn write(&self, image: &Outline<'_>, observer: Observer<'_>) -> Result<Digest, Diagnostic> {
         observer(&Event::Step(Step::Write));
         observer(&Event::Expect(image.file_size()));
         self.refuse_terminal("an image", "img.bin")?;
-        let write_to = |sink: &mut dyn Write| image.write_to(sink);
-        self.write_content(&Content::new("image", Some("-o"), &write_to), observer)
+        let id = Cell::new(None);
+        let known = |written: Digest| id.set(Some(written));
+        let write_to = |sink: &mut dyn Write| image.write_to(sink).map(known);
+        let in_places = |sink: &mut dyn Places| image.write_payload_first(sink).map(known);
+        let content = Content { in_places: Some(&in_places), ..Content::new("image", Some("-o"), &write_to) };
+        self.write_content(&content, observer)?;
+        let nothing = || io::Error::other("nothing was written");
+        id.get().ok_or_else(|| content.failed("its file", &nothing()))
     }
 
     /// Writes `svg`, a picture of the image in the file `image`, as [`Output::write`] writes an image.
@@ -118,9 +126,23 @@ impl Output {
 
     fn write_content(&self, content: &Content, observer: Observer<'_>) -> Result<(), Diagnostic> {
         match self {
+            Self::Stdout if is_closed(&io::stdout()) => {
+                let message = format!("can't write the {} to standard output: it is closed", content.name);
+                Err(Diagnostic::new(Code::OutputFailed, message)
+                    .note("for a program that starts without one, it is /dev/null, open for reading and writing")
+                    .help("redirect it to a file or a pipe, or name a file instead of `-`"))
+            }
             Self::Stdout => write_through(content, Watched::new(io::stdout().lock(), observer))
                 .map_err(|error| content.failed("standard output", &error)),
             Self::File(path) => content.write_file(path, observer),
         }
     }
+}
+
+/// Whether `output` was closed when the program began. The standard library has then opened /dev/null in its place, for reading and
+/// writing; who does not want the bytes opens it for writing.
+fn is_closed(output: &io::Stdout) -> bool {
+    // The device's numbers are in null(4).
+    let is_null = fstat(output).is_ok_and(|status| status.st_rdev == makedev(1, 3));
+    is_null && fcntl_getfl(output).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }

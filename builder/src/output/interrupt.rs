@@ -1,6 +1,6 @@
 //! Signals that end the program: what is half done is undone first, and nothing that waits can keep the program from ending.
 
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -91,6 +91,12 @@ pub struct Interruptible<'a, W> {
     pub inner: W,
     /// What it looks at before each write.
     pub interrupt: &'a Interrupt,
+}
+
+impl<S: Seek> Seek for Interruptible<'_, S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
 }
 
 impl<W: Write> Write for Interruptible<'_, W> {

@@ -3,6 +3,7 @@
 mod atomic;
 mod content;
 mod destination;
+mod folder;
 mod interrupt;
 mod observer;
 mod screen;
@@ -11,9 +12,10 @@ mod sparse;
 mod temporary;
 
 pub(crate) use atomic::write_with_mode;
-pub use atomic::{Existing, folder_of, followed, is_special, write_atomically};
+pub use atomic::{Existing, Staged, folder_of, followed, is_special, write_atomically};
 pub(crate) use content::Content;
 pub use destination::Output;
+pub(crate) use folder::{FolderError, fill_folder};
 pub use interrupt::end_cleanly;
 pub(crate) use interrupt::{Interrupt, Interruptible};
 pub(crate) use observer::Watched;
@@ -21,4 +23,4 @@ pub use observer::{Event, Observer, Step, nobody};
 pub use screen::can_draw;
 pub use signals::{Ender, watch_signals};
 pub use temporary::Leftover;
-pub(crate) use temporary::{is_temporary, temporary_folder};
+pub(crate) use temporary::is_temporary;

@@ -1,6 +1,6 @@
 //! What a build or a check tells about itself while it runs. The library shows nothing of it: an observer may.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use stos_image::Digest;
 
@@ -73,6 +73,12 @@ impl<R: Read> Read for Watched<'_, R> {
         let size = self.inner.read(buffer)?;
         (self.observer)(&Event::Advance(size as u64));
         Ok(size)
+    }
+}
+
+impl<S: Seek> Seek for Watched<'_, S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
     }
 }
 

@@ -22,6 +22,9 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Knows how a program ends by a signal.
 pub trait Ender: Send + Sync + 'static {
+    /// Called on the thread that takes the signals, before it does.
+    fn begin(&self) {}
+
     /// A signal asks for the end: how long the program may take for that by itself.
     fn asked(&self, signal: i32) -> Duration;
 
@@ -48,6 +51,7 @@ pub fn watch_signals(ender: impl Ender) -> io::Result<()> {
 }
 
 fn obey(mut signals: Signals, ender: impl Ender) {
+    ender.begin();
     let signal = loop {
         if let Some(signal) = next(signals.wait(), &ender) {
             break signal;

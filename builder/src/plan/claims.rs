@@ -227,3 +227,46 @@ fn help(claim: &Claim, others: &[&Claim], all: &Claims) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A range of the 32-bit space; it may pass its end, as a claim that is told to do so.
+    fn any_range() -> impl Strategy<Value = GuestRange> {
+        let start = prop_oneof![any::<u32>(), 0..0x2_0000_u32, u32::MAX - 0x2_0000..=u32::MAX];
+        let size = prop_oneof![1..0x1_0000_u64, 1..=1_u64 << 32];
+        (start, size).prop_map(|(start, size)| GuestRange::new(start.into(), size))
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_free_pages_are_free_and_none_before_them_are(
+            ranges in proptest::collection::vec(any_range(), 1..8),
+            (start, end) in (any_range(), any_range()),
+            size in prop_oneof![0..0x1_0000_u64, 0..=1_u64 << 32],
+        ) {
+            let (start, end) = (start.start.0, end.end().min(1 << 32));
+            let mut claims = Claims::default();
+            for range in &ranges[1..] {
+                let first = u32::try_from(range.start.0).unwrap();
+                claims.add(first, range.size, RegionKind::Kernel, Permissions::all(), "kernel", None);
+            }
+            // What is first free begins at the start or behind something that is taken.
+            let mut starts: Vec<u64> = ranges.iter().map(|range| range.end()).filter(|end| *end > start).collect();
+            starts.push(start);
+            let free = |at: &u64| {
+                at + size <= end && !ranges.iter().any(|range| size > 0 && range.overlaps(GuestRange::new(*at, size)))
+            };
+            let expected = starts.iter().map(|start| start.next_multiple_of(PAGE_SIZE)).filter(free).min();
+            let found = claims.first_free(start, end, size, ranges[0]);
+            if size > 0 {
+                prop_assert_eq!(found, expected);
+            } else {
+                // Nothing lies anywhere.
+                prop_assert!(found.is_none_or(|found| found >= start && found <= end));
+            }
+        }
+    }
+}

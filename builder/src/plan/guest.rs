@@ -1,9 +1,12 @@
 //! The plan of a guest's memory: who owns which bytes, and what they hold.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use stos_image::{Description, Image, ImageError, MemoryChunk, Symbols};
+use stos_image::{Chunk, Description, GuestRange, Image, ImageError, Outline, Symbols};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::input::StoredFile;
 use crate::manifest::Manifest;
 
 /// Everything that the image will say, with the memory that it will hold.
@@ -26,8 +29,32 @@ pub struct Plan {
 pub struct OwnedChunk {
     /// Guest-physical address.
     pub start: u32,
-    /// The bytes: those of an input are shared with it, not copied.
-    pub bytes: Bytes,
+    /// The bytes.
+    pub bytes: OwnedBytes,
+}
+
+impl OwnedChunk {
+    /// Where the bytes lie in guest memory.
+    pub fn range(&self) -> GuestRange {
+        self.borrowed().range()
+    }
+
+    fn borrowed(&self) -> Chunk<'_> {
+        let bytes = match &self.bytes {
+            OwnedBytes::Here(bytes) => stos_image::Bytes::Here(bytes),
+            OwnedBytes::Stored(file) => stos_image::Bytes::Stored(&**file),
+        };
+        Chunk { start: self.start.into(), bytes }
+    }
+}
+
+/// Bytes in memory or in a file.
+#[derive(Debug)]
+pub enum OwnedBytes {
+    /// In memory: those of an input are shared with it, not copied.
+    Here(Bytes),
+    /// All bytes of a file.
+    Stored(Arc<StoredFile>),
 }
 
 impl Plan {
@@ -36,8 +63,16 @@ impl Plan {
     /// # Errors
     /// When the plan breaks a limit of the format.
     pub fn render(&self) -> Result<Image<'_>, ImageError> {
-        let chunks = self.chunks.iter().map(|chunk| MemoryChunk { start: chunk.start.into(), bytes: &chunk.bytes });
-        Image::assemble(self.description.clone(), &self.symbols, &self.kept, &chunks.collect::<Vec<_>>())
+        Image::of(self.outline()?)
+    }
+
+    /// As [`Plan::render`], without reading what is not in memory yet.
+    ///
+    /// # Errors
+    /// As [`Plan::render`].
+    pub fn outline(&self) -> Result<Outline<'_>, ImageError> {
+        let chunks: Vec<Chunk<'_>> = self.chunks.iter().map(OwnedChunk::borrowed).collect();
+        Outline::new(self.description.clone(), &self.symbols, &self.kept, &chunks)
     }
 }
 

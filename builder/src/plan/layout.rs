@@ -149,4 +149,30 @@ mod tests {
         }
         assert_eq!(place_beside(&[(0x1000, 0x9_e000), (0x10_0000, 0x10_0000)], 2 << 20), 0x1000);
     }
+
+    #[test]
+    fn wherever_a_kernel_lies_the_boot_pages_are_the_first_that_can_map_themselves_beside_it() {
+        let hole = GuestRange::new(0x9_fc00, 0x6_0400);
+        let can_map = |first: u32| {
+            // Four entries of 4 bytes, between the tables of the page that they are in.
+            let (from, to) = (first / 0x400, first / 0x400 + 16);
+            let tables = [(0, 4), (0x40, 0x100), (0x180, 0x300), (0x400, 0x600)];
+            to <= 0x1000 && tables.iter().all(|(start, end)| to <= *start || *end <= from)
+        };
+        for memory_size in [1_u64 << 20, 2 << 20, 0x3f_f000, 4 << 20, 1 << 30] {
+            for first in (0..=0x44_u32).chain([0x80, 0x9b, 0x9f, 0x100, 0x17f, 0x3fb, 0x3ff, 0xf_ffff]) {
+                for pages in [1_u32, 2, 5, 12, 0x40, 0x9b, 0x100, 0x400] {
+                    let kernel = GuestRange::new(u64::from(first) << 12, u64::from(pages) << 12);
+                    let is_free = |start: &u32| {
+                        let range = GuestRange::new((*start).into(), 0x4000);
+                        range.end() <= memory_size && !range.overlaps(hole) && !range.overlaps(kernel)
+                    };
+                    let places = (1..0x400_u32).map(|page| page << 12);
+                    let expected = places.filter(|start| can_map(*start)).find(is_free).unwrap_or(0x1000);
+                    let found = place_beside(&[(first << 12, kernel.size)], memory_size);
+                    assert_eq!(found, expected, "{kernel} of {memory_size:#x}");
+                }
+            }
+        }
+    }
 }

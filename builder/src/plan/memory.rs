@@ -1,12 +1,13 @@
 //! Guest memory while it is being filled: the bytes, who claims them, and which of them come from a file.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use stos_image::{GuestRange, Permissions, RegionKind};
 
 use super::claims::{Claim, Claims};
-use super::guest::OwnedChunk;
+use super::guest::{OwnedBytes, OwnedChunk};
 use crate::input::{Load, Loaded};
 use crate::kernel::HIGH_MEMORY;
 use crate::kernel::elf::{KernelElf, at_addresses_of};
@@ -43,7 +44,7 @@ impl Memory {
 
     /// Puts `bytes` at `start`, which somebody claims.
     pub fn put(&mut self, start: u32, bytes: impl Into<Bytes>) {
-        self.chunks.push(OwnedChunk { start, bytes: bytes.into() });
+        self.chunks.push(OwnedChunk { start, bytes: OwnedBytes::Here(bytes.into()) });
     }
 
     /// Puts `bytes` at `start` and claims what they take.
@@ -52,11 +53,12 @@ impl Memory {
         self.put(start, bytes);
     }
 
-    /// Puts bytes of a file at `start`, and remembers that they are there.
+    /// Puts bytes of a file at `start`, and remembers that they are there. What stays in its file is put there whole, on a page.
     pub fn put_file(&mut self, start: u32, loaded: &Loaded, file: Range<usize>) {
-        let bytes =
-            loaded.file.bytes.get(file.clone()).map_or_else(Bytes::new, |part| loaded.file.bytes.slice_ref(part));
-        self.put(start, bytes);
+        let part = || loaded.file.bytes.get(file.clone());
+        let here = || OwnedBytes::Here(part().map_or_else(Bytes::new, |part| loaded.file.bytes.slice_ref(part)));
+        let bytes = loaded.file.stored.as_ref().map_or_else(here, |stored| OwnedBytes::Stored(Arc::clone(stored)));
+        self.chunks.push(OwnedChunk { start, bytes });
         self.loads.push(Load { key: loaded.key.clone(), file, start });
     }
 
@@ -69,8 +71,9 @@ impl Memory {
         permissions: Permissions,
         name: &str,
     ) {
-        self.claims.add(start, loaded.file.bytes.len() as u64, kind, permissions, name, None);
-        self.put_file(start, loaded, 0..loaded.file.bytes.len());
+        let size = loaded.file.size();
+        self.claims.add(start, size, kind, permissions, name, None);
+        self.put_file(start, loaded, 0..usize::try_from(size).unwrap_or(usize::MAX));
     }
 
     /// Loads every segment of an ELF kernel to its physical address; returns the end of the last, at least 1 MiB.

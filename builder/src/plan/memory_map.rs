@@ -52,3 +52,54 @@ pub fn reserve(ranges: &mut Vec<MapRange>, taken: GuestRange) {
         })
         .collect();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An address of the 32-bit space or its end, often one of a few, so that ranges touch.
+    fn any_address() -> impl Strategy<Value = u64> {
+        prop_oneof![0..=1_u64 << 32, (0..=16_u64).prop_map(|part| part << 28)]
+    }
+
+    fn kind_at(ranges: &[MapRange], address: u64) -> Option<MapKind> {
+        ranges.iter().find(|map| map.range.contains(address)).map(|map| map.kind)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_becomes_reserved_and_all_else_stays_what_it_was(
+            mut edges in proptest::collection::btree_set(any_address(), 2..10),
+            kinds in any::<[u8; 10]>(),
+            taken in proptest::collection::vec((any_address(), any_address()), 1..6),
+        ) {
+            edges.insert(1 << 32);
+            let edges: Vec<u64> = edges.into_iter().collect();
+            // Some of the space is in no range, as the PC's video memory.
+            let map: Vec<MapRange> = edges.windows(2).zip(kinds).filter(|(_, kind)| kind % 4 != 0).map(|(edges, kind)| {
+                let kind = if kind % 4 == 1 { MapKind::Reserved } else { MapKind::Available };
+                MapRange { range: GuestRange::new(edges[0], edges[1] - edges[0]), kind }
+            }).collect();
+            let taken: Vec<GuestRange> =
+                taken.iter().map(|(one, other)| GuestRange::new(*one.min(other), one.abs_diff(*other))).collect();
+            let mut found = map.clone();
+            for taken in &taken {
+                reserve(&mut found, *taken);
+            }
+            let is_sorted = found.windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start.0);
+            prop_assert!(is_sorted && found.iter().all(|map| map.range.size > 0), "{:?}", found);
+            // A kind can change only at an edge.
+            let edges = edges.into_iter().chain(taken.iter().flat_map(|taken| [taken.start.0, taken.end()]));
+            for address in edges.flat_map(|edge| [edge.saturating_sub(1), edge, edge + 1]) {
+                let expected = match kind_at(&map, address) {
+                    Some(MapKind::Available) if taken.iter().any(|taken| taken.contains(address)) => {
+                        Some(MapKind::Reserved)
+                    }
+                    kind => kind,
+                };
+                prop_assert_eq!(kind_at(&found, address), expected, "{:#x}", address);
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod placer;
 pub use claims::Claim;
 #[cfg(test)]
 pub use claims::Claims;
-pub use guest::{OwnedChunk, Plan, limit_reached};
+pub use guest::{OwnedBytes, OwnedChunk, Plan, limit_reached};
 pub use memory::Memory;
 pub use memory_map::{declared_map, reserve};
 pub use placer::Placer;

@@ -88,34 +88,47 @@ mod tests {
         prop_oneof![0..=1_u64 << 32, (1_u64 << 32) - 0x2000..=1 << 32, 0..0x2000_u64]
     }
 
+    /// The lowest place from `next` on, by trying each that can be the lowest.
+    fn lowest(taken: &[GuestRange], next: u64, end: u64, size: u64, alignment: u64) -> Option<u32> {
+        let starts = taken.iter().map(|taken| taken.end()).filter(|end| *end > next).chain([next]);
+        let starts = starts.map(|start| start.next_multiple_of(alignment));
+        // Where nothing is to lie, a byte is free.
+        let is_free = |start: &u64| !taken.iter().any(|taken| taken.overlaps(GuestRange::new(*start, size.max(1))));
+        let lowest = starts.filter(is_free).min()?;
+        u32::try_from(lowest).ok().filter(|_| lowest + size <= end)
+    }
+
     proptest! {
         #[test]
-        fn what_is_placed_anywhere_is_aligned_free_and_within_memory(
+        fn what_is_placed_anywhere_is_at_the_lowest_address_that_is_aligned_free_and_within_memory(
             (end, kernel_end) in (any_end(), any::<u32>()),
-            taken in proptest::collection::vec((any::<u32>(), any_end()), 0..6),
-            (size, shift) in (any_end(), 0..32_u32),
+            taken in proptest::collection::vec((prop_oneof![any::<u32>(), 0..0xc_0000_u32], prop_oneof![any_end(), 1..0x4_0000_u64]), 0..6),
+            asked in proptest::collection::vec((prop_oneof![any_end(), 0..0x8_0000_u64], 0..32_u32, any::<bool>()), 1..6),
         ) {
-            let alignment = 1_u32 << shift;
-            let reserved: Vec<GuestRange> =
-                taken.into_iter().map(|(start, size)| GuestRange::new(start.into(), size)).collect();
+            // Claims and what a manifest reserves are never empty.
+            let taken: Vec<GuestRange> =
+                taken.into_iter().map(|(start, size)| GuestRange::new(start.into(), size.max(1))).collect();
             let placer = Placer {
                 low: BOOT_STACK_END.into(),
                 high: kernel_end.into(),
                 end: Located::new(end, Span::default()),
                 reserved: Vec::new(),
             };
-            let mut placer = placer.around(reserved.clone());
-            let Ok(size) = usize::try_from(size) else { return Ok(()) };
-            if let Ok(start) = placer.high(size, alignment, "it") {
-                let place = GuestRange::new(start.into(), size as u64);
-                prop_assert!(start.is_multiple_of(alignment) && start >= kernel_end && place.ends_within(end));
-                prop_assert!(size == 0 || !reserved.iter().any(|taken| taken.size > 0 && taken.overlaps(place)));
-                prop_assert_eq!(placer.high, place.end());
-            } else {
-                // Nor would the first byte behind everything have done.
-                let last = reserved.iter().map(|taken| taken.end()).fold(kernel_end.into(), u64::max);
-                let start = align_up(last, alignment.into()).unwrap();
-                prop_assert!(u32::try_from(start).is_err() || !GuestRange::new(start, size as u64).ends_within(end));
+            let mut placer = placer.around(taken.clone());
+            let (mut low, mut high) = (u64::from(BOOT_STACK_END), u64::from(kernel_end));
+            for (size, shift, is_low) in asked {
+                let Ok(length) = usize::try_from(size) else { return Ok(()) };
+                let alignment = 1_u32 << shift;
+                let in_low = lowest(&taken, low, LOW_MEMORY_END.into(), size, alignment.into()).filter(|_| is_low);
+                let expected = in_low.or_else(|| lowest(&taken, high, end, size, alignment.into()));
+                let found = if is_low { placer.low(length, alignment, "it") } else { placer.high(length, alignment, "it") };
+                prop_assert_eq!(found.ok(), expected);
+                match (in_low, expected) {
+                    (Some(start), _) => low = u64::from(start) + size,
+                    (None, Some(start)) => high = u64::from(start) + size,
+                    (None, None) => {}
+                }
+                prop_assert_eq!((placer.low, placer.high), (low, high), "what was placed is not given out again");
             }
         }
     }

@@ -212,6 +212,19 @@ fn inputs_that_nobody_wants_are_passed_over_and_can_not_be_had() {
     }
 }
 
+/// Reads at an offset, not always as much as there is room for, as `read_at` may.
+fn some_of(file: &[u8], offset: u64, bytes: &mut [u8]) -> usize {
+    let rest = file.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+    let size = rest.len().min(bytes.len()).min(100_000);
+    bytes[..size].copy_from_slice(&rest[..size]);
+    size
+}
+
+/// What is said of a file that is read from its first byte to its last.
+fn in_order(file: &[u8]) -> String {
+    ParsedImage::parse(file).unwrap().verify(|_, _| Ok(())).unwrap_err().to_string()
+}
+
 #[test]
 fn of_a_large_payload_the_first_damaged_block_is_told_however_it_is_read() {
     let content: Vec<u8> = (0..6_u32 << 20).map(|index| u8::try_from(index % 251).unwrap() | 1).collect();
@@ -229,12 +242,34 @@ fn of_a_large_payload_the_first_damaged_block_is_told_however_it_is_read() {
     };
     ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(place, || Ok(())).unwrap();
     assert!(memory.lock().unwrap()[0x10_0800..][..content.len()] == content);
+    let in_place = |image: &[u8], memory: &mut [u8], go_on: &dyn Fn() -> io::Result<()>| {
+        let read = |offset, bytes: &mut [u8]| Ok(some_of(image, offset, bytes));
+        ParsedImage::parse(image).unwrap().verify_in_place(memory, read, go_on)
+    };
+    let mut memory = vec![0; 16 << 20];
+    in_place(&image, &mut memory, &|| Ok(())).unwrap();
+    assert!(memory[0x10_0800..][..content.len()] == content);
+    assert!(memory[..0x10_0800].iter().chain(&memory[0x10_0800 + content.len()..]).all(|byte| *byte == 0));
+    let short = in_place(&image, &mut memory[..2 << 20], &|| Ok(()));
+    assert!(
+        matches!(short, Err(ImageError::Io(error)) if error.to_string() == "there is less memory than the image fills")
+    );
+    for (file, said) in [
+        ([&image[..], b"!"].concat(), in_order(&[&image[..], b"!"].concat())),
+        (image[..image.len() - 5000].to_vec(), in_order(&image[..image.len() - 5000])),
+    ] {
+        assert_eq!(in_place(&file, &mut memory, &|| Ok(())).unwrap_err().to_string(), said);
+    }
 
     let mut damaged = image.clone();
     for block in [90, 71, 17] {
         damaged[payload + block * 0x1_0000 + 5] ^= 0x80;
         let parse = || ParsedImage::parse(&damaged[..]).unwrap();
-        let errors = [parse().verify(|_, _| Ok(())), parse().verify_in_any_order(|_, _| Ok(()), || Ok(()))];
+        let errors = [
+            parse().verify(|_, _| Ok(())),
+            parse().verify_in_any_order(|_, _| Ok(()), || Ok(())),
+            in_place(&damaged, &mut memory, &|| Ok(())),
+        ];
         for error in errors {
             let message = error.unwrap_err().to_string();
             assert!(message.starts_with(&format!("payload block {block} is damaged")), "{message}");
@@ -246,6 +281,7 @@ fn of_a_large_payload_the_first_damaged_block_is_told_however_it_is_read() {
         ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(|_, _| Ok(()), stop),
         ParsedImage::parse(&image[..]).unwrap().verify_in_any_order(|_, _| stop(), || Ok(())),
         ParsedImage::parse(&image[..]).unwrap().verify(|_, _| stop()),
+        in_place(&image, &mut memory, &stop),
     ];
     assert!(
         errors.into_iter().all(|error| matches!(error, Err(ImageError::Io(error)) if error.to_string() == "enough"))

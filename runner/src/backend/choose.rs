@@ -1,5 +1,6 @@
 //! Decides which backend executes a guest, before the guest has printed anything.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use stos_x86::registers::EntryState;
 
 use super::embedded::EmbeddedGuest;
-use super::emulated::{self, CpuLog, EmulatedGuest};
+use super::emulated::{self, CpuLog, EmulatedGuest, starter};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
 use super::kvm::{KvmGuest, KvmMachine, Opening};
@@ -143,6 +144,14 @@ pub fn with_exception_log() -> Option<Backend> {
     emulator(CpuLog::Exceptions)
 }
 
+/// Makes the process that starts emulators, if there is one to start. To be called while this process has one thread.
+///
+/// # Errors
+/// Those of fork.
+pub fn prepare_emulators() -> io::Result<()> {
+    emulated::find_program().map_or(Ok(()), |program| starter::make(&program))
+}
+
 fn emulator(log: CpuLog) -> Option<Backend> {
     emulated::find_program().map(|program| Backend::Emulated(program, log))
 }
@@ -158,7 +167,10 @@ fn usable_kvm(opening: Opening, foresee: impl FnOnce(&Opening)) -> Result<(KvmMa
         VendorModule::Hardware(name) => Ok((machine, Reason::VendorModule(name))),
         VendorModule::Doubtful(module) => match probe() {
             Ok(()) => Ok((machine, Reason::Probed(module))),
-            Err(why) => Err(NoKvm::NoPaging { module, why }),
+            Err(why) => {
+                machine.dismiss();
+                Err(NoKvm::NoPaging { module, why })
+            }
         },
     }
 }

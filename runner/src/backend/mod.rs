@@ -24,11 +24,13 @@ mod observed;
 mod start;
 
 pub use choose::{
-    Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, with_exception_log,
+    Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, prepare_emulators,
+    with_exception_log,
 };
 pub use emulated::CpuLog;
 #[cfg(feature = "fuzzing")]
 pub use emulated::hostile;
+pub use emulated::starter::let_go;
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;

@@ -1,8 +1,10 @@
 //! What the guest is sent: bytes on its serial port, keys on its keyboard.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::{io, thread};
+
+use crate::sandbox::{self, Role};
 
 /// Byte before the code of a key that the first PC did not have.
 const EXTENDED: u8 = 0xe0;
@@ -26,7 +28,7 @@ const QUEUE: usize = 64;
 pub fn feed(sink: Arc<dyn InputSink>) -> io::Result<SyncSender<Vec<u8>>> {
     let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
     let body = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
-    thread::Builder::new().name("feed".to_owned()).spawn(body)?;
+    sandbox::spawn(Role::Input, "feed", body)?;
     Ok(sender)
 }
 

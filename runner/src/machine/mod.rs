@@ -7,6 +7,8 @@ mod exceptions;
 mod host;
 mod linear;
 pub mod load;
+#[allow(unsafe_code)]
+mod mapping;
 mod memory;
 
 pub use changes::Change;

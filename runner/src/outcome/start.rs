@@ -285,6 +285,16 @@ impl Outcome {
         }
     }
 
+    /// The same for an image that was loaded before.
+    pub fn not_loaded_again(path: &Path, error: LoadError) -> Self {
+        match error {
+            LoadError::Rejected(source) if !matches!(source, ImageError::Io(_)) => {
+                Self::ImageRejected { path: path.to_owned(), source }
+            }
+            other => Self::not_loaded(path, other),
+        }
+    }
+
     /// The outcome of a run whose guest, `machine`, could not be started.
     pub fn not_started(error: StartError, machine: &Machine) -> Self {
         match error {

@@ -1,9 +1,10 @@
 //! The screen as a PNG file.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use ibm437::{CHARS_PER_ROW, IBM437_9X14_REGULAR_DATA, char_offset_impl};
+
+use crate::file::Output;
 
 use super::{COLUMNS, Cell, Frame, ROWS};
 
@@ -20,15 +21,15 @@ const PALETTE: [u8; 48] = [
     0x55, 0xff, 0x55, 0xff, 0xff, 0xff, 0x55, 0xff, 0xff, 0xff,
 ];
 
-/// Draws `frame`, without its cursor, into the file `path`.
+/// Draws `frame`, without its cursor, into `file`.
 ///
 /// # Errors
 /// Those of writing the file.
-pub fn write_png(frame: &Frame, path: &Path) -> io::Result<()> {
+pub fn write_png(frame: &Frame, file: Output) -> io::Result<()> {
     // Drawn before it is written: the encoder hides the system's reasons.
     let mut picture = Vec::new();
     encode(frame, &mut picture)?;
-    crate::file::write(path, |file| file.write_all(&picture))
+    file.write(|file| file.write_all(&picture))
 }
 
 fn encode(frame: &Frame, file: impl Write) -> io::Result<()> {

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::backlog::Backlog;
 use super::output::SerialOutput;
 use crate::channel::{InputSink, feed};
+use crate::sandbox::{self, Role};
 
 /// How often an endpoint is looked at for what does not show by itself.
 pub const PACE: Duration = Duration::from_millis(20);
@@ -57,9 +58,9 @@ impl Clients {
     pub fn serve(&self, sink: Arc<dyn InputSink>) -> io::Result<()> {
         let sender = feed(sink)?;
         let backlog = Arc::clone(&self.backlog);
-        thread::Builder::new().name("com1-output".to_owned()).spawn(move || backlog.send())?;
+        sandbox::spawn(Role::Clients, "com1-output", move || backlog.send())?;
         let this = self.clone();
-        thread::Builder::new().name("com1-input".to_owned()).spawn(move || this.receive(&sender)).map(drop)
+        sandbox::spawn(Role::Clients, "com1-input", move || this.receive(&sender)).map(drop)
     }
 
     /// Bytes of output that nobody has been sent.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{io, thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::clients::{Endpoint, PACE, has_hung_up};
@@ -49,8 +48,9 @@ impl Pty {
     }
 
     fn terminal(&self) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        Ok(File::from(open(&self.path, flags, Mode::empty())?))
+        // Not by its path: nothing can be opened by that once the guest runs.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        Ok(File::from(ioctl_tiocgptpeer(&self.master, flags)?))
     }
 
     /// True when nothing waits to be read.

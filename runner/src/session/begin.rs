@@ -54,11 +54,11 @@ fn fall_back(
     let Some(backend) = alternative(options.backend).filter(|_| is_of_kvm) else { return Err(failure) };
     let reason = reason_to_fall_back(&backend, &failure);
     notify(Notice::Information(&reason));
-    let id = machine.image.id();
     // Both at once may be more than there is.
+    let source = machine.source();
     drop(machine);
     (run.machine, *run.observed.lock()) = (None, Findings::default());
-    let again = load_again(&options.image, id, &backend, &|| false).map_err(|why| {
+    let again = load_again(&options.image, &source, &backend, &|| false).map_err(|why| {
         Outcome::NoBackend(format!("{}; it can't be run on the emulator, either: {why}", without_advice(&failure)))
     })?;
     run.machine = Some(again.clone());
@@ -74,6 +74,8 @@ mod tests {
     use crate::machine::{Sharing, load};
     use clap::{Args, FromArgMatches};
     use std::cell::RefCell;
+    use std::fs;
+    use std::path::Path;
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::{Duration, Instant};
@@ -94,6 +96,11 @@ mod tests {
 
     /// Begins a guest where the first backend refuses paging.
     fn begin_refused(backend: &str) -> Tried {
+        begin_refused_after(backend, |_| {})
+    }
+
+    /// The same, with the image's file changed meanwhile.
+    fn begin_refused_after(backend: &str, change: impl FnOnce(&Path)) -> Tried {
         let image = ImageFile::new(&BareGuest::new(&[say("shown once\n"), exit(7)].concat()).image());
         let arguments = ["test", "--backend", backend, &image.path().display().to_string()].map(str::to_owned);
         let matches = Options::augment_args(clap::Command::new("test")).get_matches_from(arguments);
@@ -111,6 +118,7 @@ mod tests {
             Link { ended, output: Arc::clone(&output), deadline: None, observed, timings }
         };
         let refuses = |_: &Machine, link: Link| {
+            change(&image.path());
             link.observed.lock().exits = Some(Exits::default());
             Err(StartError::NotEntered(CpuFailure::PagingRefused))
         };
@@ -138,6 +146,32 @@ mod tests {
         assert!(backend.reason.starts_with("running on qemu-system-"), "{}", backend.reason);
         assert!(backend.reason.ends_with(&format!(" instead of KVM: {SENTENCE}")), "{}", backend.reason);
         assert!(run.observed.lock().exits.is_none(), "counted by the one that failed");
+    }
+
+    #[test]
+    fn what_is_loaded_again_is_the_image_that_was_checked_or_nothing() {
+        let other = BareGuest::new(&[say("other\n"), exit(7)].concat()).image();
+        let written_over = begin_refused_after("auto", |path| fs::write(path, &other).unwrap());
+        let outcome = written_over.begun.err().unwrap();
+        assert!(outcome.to_string().ends_with("` is another image by now"), "{outcome}");
+        assert_eq!(outcome.status(), 69);
+        // The file that was checked is still open, whatever is at its path.
+        let replaced = begin_refused_after("auto", |path| {
+            fs::remove_file(path).unwrap();
+            fs::write(path, &other).unwrap();
+        });
+        let mut guest = replaced.begun.map_or_else(|outcome| panic!("{outcome}"), |begun| begun.guest);
+        assert!(matches!(replaced.ended.recv_timeout(Duration::from_secs(60)), Ok(Ending::Exit(7))));
+        guest.stop();
+        replaced.output.finish();
+        let printed = replaced.output.take(Instant::now()).unwrap().into_iter().flat_map(|(_, bytes)| bytes);
+        assert_eq!(printed.collect::<Vec<u8>>(), b"shown once\n");
+        let damaged = begin_refused_after("auto", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(path, bytes).unwrap();
+        });
+        assert_eq!(damaged.begun.err().unwrap().status(), 69);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::thread;
 
 use super::event::Event;
 use super::notice::Notice;
 use crate::channel::OutputPipe;
 use crate::options::Options;
 use crate::outcome::Outcome;
+use crate::sandbox::{self, Role};
 use crate::serial::{Com1, SerialOutput, SerialTarget};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
 use crate::timings::Timings;
@@ -91,5 +91,5 @@ fn start_pump(
         let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
         pump(&output, allowance, &mut *serial, &mut debug, matcher, (&seen.0, &seen.1), &events);
     };
-    thread::Builder::new().name("output".to_owned()).spawn(body).map(drop)
+    sandbox::spawn(Role::Output, "output", body).map(drop)
 }

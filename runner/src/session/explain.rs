@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::event::Event;
@@ -15,6 +14,7 @@ use crate::diagnosis::TripleFault;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{HOW_TO_INSTALL_EMULATOR, Outcome, Run, conclude};
+use crate::sandbox::{self, Role};
 use crate::terminal::Shortcut;
 use crate::timings::Timings;
 
@@ -87,8 +87,7 @@ impl Repetition<'_> {
 
     /// The guest as it was at the beginning.
     fn load_again(&self, backend: &Backend) -> Result<Machine, String> {
-        let image = &self.machine.image;
-        load_again(&self.options.image, image.id(), backend, &|| is_interrupted(self.events))
+        load_again(&self.options.image, &self.machine.source(), backend, &|| is_interrupted(self.events))
     }
 
     /// Runs the guest to its end, sends it what the first was sent, and drops what it prints.
@@ -134,7 +133,7 @@ impl Repetition<'_> {
         let (serial, keyboard) = (guest.input(), guest.keyboard());
         let Recording { serial: bytes, keys, is_cut: _ } = self.input.clone();
         let start = |body: Box<dyn FnOnce() + Send>| {
-            let thread = thread::Builder::new().name("input".to_owned()).spawn(body);
+            let thread = sandbox::spawn(Role::Input, "input", body);
             thread.map(drop).map_err(|error| error.to_string())
         };
         if !bytes.is_empty() {

@@ -1,31 +1,64 @@
 //! The files that a run leaves besides the guest's output: the report, and the picture of the screen.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use stos_pack::output::folder_of;
 
 use super::notice::Notice;
-use crate::file;
+use crate::file::{self, Output};
 use crate::options::Options;
 use crate::outcome::{Outcome, Run};
 use crate::serial::SerialTarget;
 
-/// Refuses files for the report and the picture that can't be written, or that are needed for something else.
-pub fn check_files(options: &Options) -> Result<(), Outcome> {
-    let outputs = [("writing the report", &options.report), ("writing the picture of the screen", &options.screen_png)];
+/// The files for the report and the picture, each until it is written.
+#[derive(Default)]
+pub struct Files {
+    report: Mutex<Option<Output>>,
+    picture: Mutex<Option<Output>>,
+}
+
+impl Files {
+    /// The one for the picture.
+    pub fn take_picture(&self) -> Option<Output> {
+        self.picture.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_report(&self) -> Option<Output> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Folders in which files are made, renamed or removed at the end of a run.
+pub fn folders(options: &Options) -> Vec<PathBuf> {
+    let socket = if let SerialTarget::Unix(path) = &options.serial { Some(folder_of(path).to_owned()) } else { None };
+    let outputs = [&options.report, &options.screen_png].into_iter().flatten().filter_map(|path| file::folder(path));
+    outputs.chain(socket).collect()
+}
+
+/// Opens the files for the report and the picture; refuses those that can't be written, or that are needed for something else.
+pub fn open_files(options: &Options) -> Result<Files, Outcome> {
+    let files = Files::default();
+    let outputs = [
+        ("writing the report", &options.report, &files.report),
+        ("writing the picture of the screen", &options.screen_png, &files.picture),
+    ];
     let mut taken = vec![("the image", options.image.as_path())];
     if let SerialTarget::File(path) | SerialTarget::Unix(path) = &options.serial {
         taken.push(("where the serial port leads", path));
     }
-    for (action, path) in outputs {
+    for (action, path, place) in outputs {
         let Some(path) = path else { continue };
-        let checked = match taken.iter().find(|(_, other)| file::is_same(path, other)) {
+        let opened = match taken.iter().find(|(_, other)| file::is_same(path, other)) {
             Some((what, _)) => Err(io::Error::other(format!("it is {what}; name another file"))),
-            None => file::check(path),
+            None => file::open(path),
         };
-        checked.map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
+        let opened = opened.map_err(|source| Outcome::Io { action: action_on(action, path), source })?;
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         taken.push(("the file for the report", path));
     }
-    Ok(())
+    Ok(files)
 }
 
 /// What a run ends with when something that was asked for could not be written: a failure of the guest says more.
@@ -44,10 +77,15 @@ pub fn action_on(action: &str, path: &Path) -> String {
 }
 
 /// Writes the report of `run`, which has come to `outcome`, if one is asked for; gives what it ends with.
-pub fn write_report(run: &Run, outcome: Outcome, options: &Options, notify: &dyn Fn(Notice<'_>)) -> Outcome {
-    let Some(path) = &options.report else { return outcome };
+pub fn write_report(
+    run: &Run,
+    outcome: Outcome,
+    (options, files): (&Options, &Files),
+    notify: &dyn Fn(Notice<'_>),
+) -> Outcome {
+    let Some((path, file)) = options.report.as_ref().zip(files.take_report()) else { return outcome };
     let report = run.report(&options.image, &outcome, options.status(&outcome));
-    let written = file::write(path, |file| {
+    let written = file.write(|file| {
         serde_json::to_writer_pretty(&mut *file, &report)?;
         writeln!(file)
     });

@@ -3,6 +3,7 @@
 
 mod begin;
 mod console;
+mod early;
 mod event;
 mod explain;
 mod files;
@@ -15,45 +16,74 @@ mod view;
 mod waiting;
 mod wishes;
 
+pub use early::Early;
 pub use notice::Notice;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use crate::backend::{Opening, Remains};
-use crate::options::Options;
+use crate::backend::{Opening, Remains, let_go};
+use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
+use crate::outlet;
+use crate::sandbox;
+use crate::terminal::give_back;
 use crate::timings::{Step, Timings};
-use files::{check_files, write_report};
+use files::{folders, open_files, write_report};
 use prepare::Prepared;
 use signals::Signals;
 use supervise::Session;
 use waiting::Waiting;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
-/// left of its machine is given back, if taking that apart takes time. If `opening` has begun to open KVM, a guest on KVM gets that one.
+/// left of its machine is given back, if taking that apart takes time. It goes on with what was begun `early`.
 pub fn run(
     options: &Options,
     notify: &dyn Fn(Notice<'_>),
     timings: &Timings,
-    opening: Option<Opening>,
+    early: Early,
 ) -> (Outcome, Option<Remains>) {
     let began = Instant::now();
+    if let Some(TimeLimit::After(limit)) = options.time_limit {
+        outlet::wait_until(Some(began + limit));
+    }
+    let Early { opening, sandbox } = early;
+    if sandbox.is_some() == options.no_sandbox {
+        return (Outcome::Bug("it was not clear from the arguments whether there is to be a sandbox".to_owned()), None);
+    }
+    if let Some(Err(source)) = sandbox.map(|begun| begun.and_then(|()| sandbox::begin(&folders(options), give_back))) {
+        return (Outcome::io("preparing the sandbox")(source), None);
+    }
+    let (outcome, remains) = run_carefully((options, opening), notify, timings, began);
+    let_go();
+    (outcome, remains)
+}
+
+fn run_carefully(
+    (options, opening): (&Options, Option<Opening>),
+    notify: &dyn Fn(Notice<'_>),
+    timings: &Timings,
+    began: Instant,
+) -> (Outcome, Option<Remains>) {
     let (events, receiver) = channel();
-    // Before anything is opened: whatever waits can be ended.
-    let signals = match Signals::watch(&events) {
-        Ok(signals) => signals,
-        Err(source) => return (Outcome::io("watching for signals")(source), None),
-    };
-    // Known before the guest runs for nothing.
-    if let Err(outcome) = check_files(options) {
+    let signals = Signals::new(events.clone());
+    // Before anything is opened that may be waited for, or is to be removed in the end; else once there is time for that.
+    let is_at_hand = folders(options).is_empty() && options.image.metadata().is_ok_and(|metadata| metadata.is_file());
+    if !is_at_hand && let Err(outcome) = signals.watch() {
         return (outcome, None);
     }
+    // Known before the guest runs for nothing.
+    let files = match open_files(options) {
+        Ok(files) => Arc::new(files),
+        Err(outcome) => return (outcome, None),
+    };
     let mut run = Run { timings: timings.clone(), ..Run::default() };
-    let waiting = Waiting::begin(options, began);
+    let waiting = Waiting::begin(options, &files, began);
     let prepared = Prepared::new((options, opening), notify, &mut run, &signals, began);
     drop(waiting);
-    let started = prepared.and_then(|prepared| Session::start(options, notify, &mut run, prepared, (events, receiver)));
+    let started =
+        prepared.and_then(|prepared| Session::start((options, &files), notify, &mut run, prepared, (events, receiver)));
     let (outcome, remains) = match started {
         Ok(session) => {
             signals.are_heard();
@@ -62,5 +92,5 @@ pub fn run(
         Err(outcome) => (signals.outcome().unwrap_or(outcome), None),
     };
     timings.mark(Step::Concluded);
-    (write_report(&run, outcome, options, notify), remains)
+    (write_report(&run, outcome, (options, &files), notify), remains)
 }

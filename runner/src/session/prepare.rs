@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stos_image::Digest;
-
 use super::notice::Notice;
 use super::signals::Signals;
 use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
 use crate::backend::{Backend, Opening, choose};
-use crate::machine::{Machine, Sharing, free_memory, load};
+use crate::machine::load::{self, Source};
+use crate::machine::{Machine, Sharing, free_memory};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
+use crate::outlet;
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
 use crate::timings::Step;
@@ -52,6 +52,7 @@ impl Prepared {
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
         let limit = limit.map(|limit| (limit, began + limit));
+        outlet::wait_until(limit.map(|(_, end)| end));
         run.expected = expected;
         let entry = &parsed.facts().description().entry;
         let mut private = None;
@@ -61,7 +62,10 @@ impl Prepared {
             if let Some(memory) = &private {
                 opening.make(memory, entry, options.cpu, &run.timings);
             }
+            // While the machine is made. That it has failed is told when it fails once more.
+            let _ = signals.watch();
         })?;
+        signals.watch()?;
         run.timings.mark(Step::Chosen);
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
@@ -88,19 +92,20 @@ impl Prepared {
     }
 }
 
-/// Loads the image at `path` once more, for `backend`.
+/// Loads the image that is `source` once more, which is at `path`, for `backend`.
 ///
 /// # Errors
 /// Why that can't be done, as a clause; also when it is another than `id` by now.
 pub fn load_again(
     path: &Path,
-    id: Digest,
+    source: &Source,
     backend: &Backend,
     is_interrupted: &dyn Fn() -> bool,
 ) -> Result<Machine, String> {
-    let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
-    let parsed = load::open(path).map_err(not_loaded)?;
-    if parsed.facts().id() != id {
+    // What is at the path by now is not asked: nothing can be opened any more.
+    let not_loaded = |error| Outcome::not_loaded_again(path, error).to_string();
+    let parsed = load::open_again(source).map_err(not_loaded)?;
+    if parsed.facts().id() != source.id {
         return Err(format!("`{}` is another image by now", path.display()));
     }
     let memory = load::memory(&parsed, backend.sharing()).map_err(not_loaded)?;

@@ -1,6 +1,6 @@
 //! Signals: events while somebody takes these, and the end of this process when nobody does, or not fast enough.
 
-use std::io::{self, Write, stderr};
+use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::Sender;
@@ -10,6 +10,7 @@ use stos_pack::output::{Ender, watch_signals};
 
 use super::event::Event;
 use crate::outcome::Outcome;
+use crate::sandbox::{self, Role};
 use crate::terminal::give_back;
 
 /// How long a run that takes events may go on after a signal: to stop the guest, to write what it has printed, and to report.
@@ -18,11 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The signals that end a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Signals(Arc<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Takes what came.
+    events: Sender<Event>,
+    /// There is somebody who waits for them.
+    is_watched: AtomicBool,
     /// The first that came, or 0.
     came: AtomicI32,
     /// Somebody takes events.
@@ -30,14 +35,24 @@ struct State {
 }
 
 impl Signals {
-    /// Watches for signals from now on, and tells them to `events`.
+    /// Those that are told to `events` once they are watched for. Until then each has its usual effect.
+    pub fn new(events: Sender<Event>) -> Self {
+        let (is_watched, is_heard) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(State { events, is_watched, came: AtomicI32::new(0), is_heard }))
+    }
+
+    /// Watches for them from now on, unless that is done already.
     ///
     /// # Errors
     /// When the system grants no thread or no signal handler.
-    pub fn watch(events: &Sender<Event>) -> io::Result<Self> {
-        let signals = Self::default();
-        watch_signals(Teller { events: events.clone(), signals: signals.clone() })?;
-        Ok(signals)
+    pub fn watch(&self) -> Result<(), Outcome> {
+        if self.0.is_watched.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        watch_signals(Teller(self.clone())).map_err(|source| {
+            self.0.is_watched.store(false, Ordering::Release);
+            Outcome::io("watching for signals")(source)
+        })
     }
 
     /// Events are taken from now on.
@@ -55,21 +70,23 @@ impl Signals {
 }
 
 /// Ends a run.
-struct Teller {
-    events: Sender<Event>,
-    signals: Signals,
-}
+struct Teller(Signals);
 
 impl Ender for Teller {
+    fn begin(&self) {
+        // It has all that it needs, long before the guest is there.
+        sandbox::enter(Role::Signals);
+    }
+
     fn asked(&self, signal: i32) -> Duration {
-        self.signals.0.came.store(signal, Ordering::Release);
-        let is_told = self.events.send(Event::Signal(signal)).is_ok();
-        if is_told && self.signals.0.is_heard.load(Ordering::Acquire) { PATIENCE } else { LITTLE_PATIENCE }
+        self.0.0.came.store(signal, Ordering::Release);
+        let is_told = self.0.0.events.send(Event::Signal(signal)).is_ok();
+        if is_told && self.0.0.is_heard.load(Ordering::Acquire) { PATIENCE } else { LITTLE_PATIENCE }
     }
 
     fn continued(&self) {
         // Nobody cares when the run is over.
-        let _ = self.events.send(Event::Continued);
+        let _ = self.0.0.events.send(Event::Continued);
     }
 
     fn leave(&self, signal: i32) {

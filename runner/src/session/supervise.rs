@@ -10,7 +10,7 @@ use super::begin::{Begun, begin};
 use super::console::Console;
 use super::event::Event;
 use super::explain::explain;
-use super::files::{action_on, left_out};
+use super::files::{Files, action_on, left_out};
 use super::notice::Notice;
 use super::prepare::Prepared;
 use super::view::View;
@@ -19,6 +19,7 @@ use crate::diagnosis::Hang;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
+use crate::sandbox::{self, Role};
 use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
@@ -33,12 +34,15 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const UNSEEN: &str = "the guest has also written to its screen; --screen final shows that";
 /// Said at the beginning of a run that takes the keyboard, and below a screen that is drawn.
 const HOW_TO_LEAVE: &str = "Ctrl-A X leaves, Ctrl-A H lists the keys";
+/// Said of a run that was asked to be one without.
+const NO_SANDBOX: &str = "no sandbox: whoever breaks out of the guest has all rights of this user";
 /// The keys, for Ctrl-A H.
 const KEYS: &str = "Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H shows this line";
 
 /// A guest that runs, and everything that is heard about it.
 pub struct Session<'a> {
     options: &'a Options,
+    files: &'a Files,
     notify: &'a dyn Fn(Notice<'_>),
     run: &'a mut Run,
     guest: Box<dyn Guest>,
@@ -61,7 +65,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What a run ends with that can't begin.
     pub fn start(
-        options: &'a Options,
+        (options, files): (&'a Options, &'a Files),
         notify: &'a dyn Fn(Notice<'_>),
         run: &'a mut Run,
         prepared: Prepared,
@@ -75,6 +79,7 @@ impl<'a> Session<'a> {
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
         }
+        // Before anything is given up: it opens what tells which memory was touched.
         let text_at_entry = text_memory(&machine.memory);
         let link = |run: &Run| {
             let events = console.events.clone();
@@ -88,6 +93,14 @@ impl<'a> Session<'a> {
                 timings: run.timings.clone(),
             }
         };
+        if options.no_sandbox {
+            notify(Notice::Information(NO_SANDBOX));
+        }
+        // All is open. From here on, a guest may be at work.
+        sandbox::enter(Role::Main);
+        if let Some(line) = sandbox::shortcoming() {
+            notify(Notice::Information(&line));
+        }
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
         let Begun { guest, machine } =
             begin((machine, start), &link, options, notify, run).map_err(|outcome| match limit {
@@ -108,7 +121,7 @@ impl<'a> Session<'a> {
             .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
         let clock = Clock { started: Instant::now(), limit };
-        Ok(Self { options, notify, run, guest, view: View { show, rows }, route, clock, console })
+        Ok(Self { options, files, notify, run, guest, view: View { show, rows }, route, clock, console })
     }
 
     /// Watches until the outcome is known. What is left of the machine is not taken apart yet.
@@ -228,8 +241,10 @@ impl<'a> Session<'a> {
             (self.notify)(Notice::Information(UNSEEN));
         }
         self.say_what_is_absent(&outcome);
-        let Some(path) = &self.options.screen_png else { return outcome };
-        match write_png(&frame.unwrap_or_else(Frame::blank), path) {
+        let Some((path, file)) = self.options.screen_png.as_ref().zip(self.files.take_picture()) else {
+            return outcome;
+        };
+        match write_png(&frame.unwrap_or_else(Frame::blank), file) {
             Ok(()) => outcome,
             Err(source) => left_out(outcome, action_on("writing the picture of the screen", path), source, self.notify),
         }

@@ -1,17 +1,21 @@
 //! The time limit while an image is waited for: a pipe may never bring one.
 
-use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::files::write_report;
+use super::files::{Files, write_report};
 use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
+use crate::outlet::tell;
 
 /// As long as it is there, the limit of the command line ends this process.
 pub struct Waiting {
+    /// Tells the thread that it is not needed any more.
+    done: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
     /// Set by whoever is first: the end of this, or that of the process.
     is_over: Arc<AtomicBool>,
 }
@@ -19,22 +23,24 @@ pub struct Waiting {
 impl Waiting {
     /// Begins at `began` if `options` name a limit, and as the image what is no regular file: these are there, so no thread is needed
     /// for them.
-    pub fn begin(options: &Options, began: Instant) -> Option<Self> {
+    pub fn begin(options: &Options, files: &Arc<Files>, began: Instant) -> Option<Self> {
         let Some(TimeLimit::After(limit)) = options.time_limit else { return None };
         if options.image.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return None;
         }
         let is_over = Arc::new(AtomicBool::new(false));
-        let (options, over) = (options.clone(), Arc::clone(&is_over));
+        let (options, files, over) = (options.clone(), Arc::clone(files), Arc::clone(&is_over));
+        let (done, told) = channel::<()>();
         let body = move || {
-            thread::sleep((began + limit).saturating_duration_since(Instant::now()));
-            if !over.swap(true, Ordering::AcqRel) {
-                end(&options, limit);
+            let left = (began + limit).saturating_duration_since(Instant::now());
+            let is_late = told.recv_timeout(left) == Err(RecvTimeoutError::Timeout);
+            if is_late && !over.swap(true, Ordering::AcqRel) {
+                end((&options, &files), limit);
             }
         };
         // Without it, the limit is asked about between two reads.
-        thread::Builder::new().name("waiting".to_owned()).spawn(body).ok()?;
-        Some(Self { is_over })
+        let thread = thread::Builder::new().name("waiting".to_owned()).spawn(body).ok()?;
+        Some(Self { done: Some(done), thread: Some(thread), is_over })
     }
 }
 
@@ -44,13 +50,15 @@ impl Drop for Waiting {
             // The process is about to end.
             thread::park();
         }
+        // It has all rights that this process ever had, so it has gone before the guest comes.
+        self.done = None;
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
 /// Ends this process, which waits for the image.
-fn end(options: &Options, limit: Duration) {
-    let outcome = write_report(&Run::default(), Outcome::TimeLimit { limit, hang: None }, options, &|_| {});
-    // A closed standard error is no reason for anything else.
-    let _ = writeln!(stderr(), "stos-run: {outcome}");
+fn end((options, files): (&Options, &Files), limit: Duration) {
+    let outcome = write_report(&Run::default(), Outcome::TimeLimit { limit, hang: None }, (options, files), &|_| {});
+    tell(&format!("stos-run: {outcome}\n"));
     signal_hook::low_level::exit(options.status(&outcome).into());
 }

@@ -3,9 +3,9 @@
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, TrySendError};
-use std::thread;
 
 use crate::channel::{InputSink, feed};
+use crate::sandbox::{self, Role};
 
 /// Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
@@ -75,17 +75,17 @@ pub fn spawn_input(
     escape: Option<Escape>,
     events: Sender<impl From<Shortcut> + Send + 'static>,
 ) -> std::io::Result<()> {
-    let thread = thread::Builder::new().name("stdin".to_owned());
+    const NAME: &str = "stdin";
     let Some(mut escape) = escape else {
         // Nothing in it is for us, so that it may wait for the guest.
-        return thread.spawn(move || read(|bytes| sink.push(bytes))).map(drop);
+        return sandbox::spawn(Role::Input, NAME, move || read(|bytes| sink.push(bytes))).map(drop);
     };
     let sender = feed(sink)?;
     let take = move |bytes: &[u8]| {
         let guest = take_keys(&mut escape, bytes, &events);
         !matches!(sender.try_send(guest), Err(TrySendError::Disconnected(_)))
     };
-    thread.spawn(move || read(take)).map(drop)
+    sandbox::spawn(Role::Input, NAME, move || read(take)).map(drop)
 }
 
 /// Reads standard input until it ends, or until nothing is taken from it any more.

@@ -3,13 +3,13 @@
 use std::io::{self, Stderr, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 use stos_pack::output::can_draw;
 
 use super::raw;
+use crate::sandbox::{self, Role};
 use crate::screen::{COLUMNS, Cell, Frame, ROWS, Screen};
 
 /// Time between two frames.
@@ -62,7 +62,7 @@ impl LiveScreen {
             // Nobody waits for this when the terminal was too slow.
             let _ = finished.send(());
         };
-        thread::Builder::new().name("screen".to_owned()).spawn(body)?;
+        sandbox::spawn(Role::Screen, "screen", body)?;
         Ok(Self { commands: Some(commands), done })
     }
 
@@ -100,11 +100,12 @@ impl Drop for LiveScreen {
 /// The screen is on the terminal.
 static IS_DRAWN: AtomicBool = AtomicBool::new(false);
 
-/// Gives back a terminal that is in use. For a process that ends without returning: it need not come to its end.
+/// Gives back a terminal that is in use. For a process that ends without returning, also in a signal's handler: it takes no locks and need
+/// not come to its end.
 pub fn give_back() {
     raw::restore();
     if IS_DRAWN.swap(false, Ordering::AcqRel) {
-        let _ = io::stderr().write_all(LEAVE.as_bytes());
+        let _ = rustix::io::write(rustix::stdio::stderr(), LEAVE.as_bytes());
     }
 }
 

@@ -1,9 +1,10 @@
 //! Puts the terminal into raw mode for as long as a guest runs.
 
 use std::io::{self, Stdin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rustix::process::getpgrp;
+use rustix::stdio::stdin;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetpgrp,
     tcsetattr,
@@ -16,11 +17,17 @@ fn before() -> MutexGuard<'static, Option<Termios>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Restores a terminal that is in raw mode. For a process that ends without returning.
+/// Restores a terminal that is in raw mode. For a process that ends without returning, also in a signal's handler: it does not wait for whoever
+/// is just entering or leaving that mode.
 pub fn restore() {
-    if let Some(before) = &*before() {
+    let before = match BEFORE.try_lock() {
+        Ok(before) => before,
+        Err(TryLockError::Poisoned(before)) => before.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+    };
+    if let Some(before) = &*before {
         // Fails only when the terminal has gone. At once: a terminal that takes no output must not hold the process.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        let _ = tcsetattr(stdin(), OptionalActions::Now, before);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Decides what of the screen is shown to a person, and when.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
 use super::{Hold, LiveScreen, marked};
+use crate::outlet::tell;
 use crate::screen::{Drawn, Frame, Screen};
 
 /// How long a guest that has written to its screen may take to print on its serial port as well.
@@ -105,10 +106,9 @@ impl Show {
         };
         let text = self.used_frame().map(|frame| frame.text()).unwrap_or_default();
         if wanted && !text.is_empty() {
-            // As with this program's own messages: a closed standard error is no reason to fail.
             let rows: Vec<String> = text.lines().map(marked).collect();
             let text = rows.join("\n");
-            let _ = io::stderr().write_all(format!("{SCREEN_BEGIN}\n{text}\n{SCREEN_END}\n").as_bytes());
+            tell(&format!("{SCREEN_BEGIN}\n{text}\n{SCREEN_END}\n"));
         }
         !wanted && !text.is_empty()
     }

@@ -2,11 +2,10 @@
 
 use stos_pack::manifest::EXPRESSIONS_LIMIT;
 
+use super::lines;
 use super::pattern::Pattern;
 use crate::channel::Stream;
 
-/// A line longer than this many bytes is taken as several.
-const LINE_LIMIT: usize = 64 * 1024;
 /// Most characters of a line that are shown.
 const SHOWN_LIMIT: usize = 160;
 
@@ -142,13 +141,7 @@ impl Matcher {
         let before = self.state();
         let number = stream.index();
         let Progress { mut next, mut line } = std::mem::take(&mut self.progress[number]);
-        for chunk in bytes.split_inclusive(|&byte| byte == b'\n') {
-            line.extend(chunk.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
-            if chunk.ends_with(b"\n") || line.len() >= LINE_LIMIT {
-                self.end_line(number, &mut next, &line);
-                line.clear();
-            }
-        }
+        lines::split(&mut line, bytes, |line| self.end_line(number, &mut next, line));
         if !line.is_empty() {
             let fresh = self.rejected.is_none();
             self.look_at_open_line(&mut next, &mut line);

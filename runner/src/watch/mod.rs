@@ -1,6 +1,7 @@
 //! What a guest prints, watched: carried to where it leads, searched for what is expected, and summed up.
 
 mod allowance;
+mod lines;
 mod matcher;
 mod pattern;
 mod pump;

@@ -6,8 +6,12 @@ use super::native::floor;
 use super::settings::Settings;
 use crate::tools::tool_path;
 
-/// The backends of `stos-run`: what `--backend` takes, what tables say, and whether it is KVM.
-const BACKENDS: [(&str, &str, bool); 2] = [("kvm", "KVM", true), ("emulated", "QEMU", false)];
+/// The backends of `stos-run`: options for them, what tables say, and whether it is KVM.
+const BACKENDS: [(&[&str], &str, bool); 3] = [
+    (&["--backend", "kvm"], "KVM", true),
+    (&["--backend", "kvm", "--no-sandbox"], "KVM, no sandbox", true),
+    (&["--backend", "emulated"], "QEMU", false),
+];
 
 /// Name of the floor, against which things are compared.
 pub const FLOOR: &str = "floor";
@@ -41,14 +45,15 @@ pub fn own(settings: &Settings, forms: Forms<'_>) -> Vec<Contestant> {
             .map(|path| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path.clone())),
     );
     let mut contestants = Vec::new();
-    for (backend, machine, is_kvm) in BACKENDS {
+    for (options, machine, is_kvm) in BACKENDS {
         for (build, program) in &builds {
             let name = format!("{build} on {machine}");
             contestants.push(match kvm() {
                 Err(reason) if is_kvm => Contestant::absent(name, Team::Own, reason),
                 _ => {
                     let mut command = vec![program.into()];
-                    command.extend(words(&["--quiet", "--backend", backend]));
+                    command.extend(words(&["--quiet"]));
+                    command.extend(words(options));
                     command.push(image.clone().into());
                     Contestant::ready(name, Team::Own, command, 0)
                 }

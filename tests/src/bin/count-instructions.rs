@@ -49,8 +49,8 @@ fn cases(pack: &Path, run: &Path, folder: &Path) -> Result<Vec<Case>, String> {
         case("verify ministos", pack, &["verify", "ministos.img"]),
         // A guest that prints a line and exits, without paging.
         case("pack hello", pack, &[&elf, "-o", "hello.img"]),
-        case("run on QEMU", run, &["--backend", "emulated", "hello.img"]),
-        Case { obstacle, ..case("run on KVM", run, &["--backend", "kvm", "hello.img"]) },
+        case("run on QEMU", run, &["--no-sandbox", "--backend", "emulated", "hello.img"]),
+        Case { obstacle, ..case("run on KVM", run, &["--no-sandbox", "--backend", "kvm", "hello.img"]) },
     ])
 }
 

@@ -13,6 +13,7 @@
  * AFTER   the name of a call: only it and those that come later count; `-` for all
  * NTH     which of those it is, from 1; 0 for none, to count them
  * ACTION  errno:NUMBER    it fails, and nothing is done
+ *         errnos:NUMBER   all of them fail, whatever NTH is
  *         short           a read or a write takes half of the bytes
  *         kill            the command is killed with SIGKILL before it
  *         run:COMMAND     a shell does this before it
@@ -260,7 +261,7 @@ static void answer_one(int listener, const char *list, const char **after, long 
                       (number == SYS_clock_nanosleep && strncmp(action, "errno:", 6) == 0);
     if (counts && !*after && !is_runtimes && is_in(list, name)) {
         *count += 1;
-        int percent = 0;
+        int percent = 0, error = 0;
         if (sscanf(action, "storm:%d", &percent) == 1) {
             seed = seed ? seed : (unsigned)nth + 1;
             /* A folder is opened without waiting. */
@@ -276,10 +277,12 @@ static void answer_one(int listener, const char *list, const char **after, long 
             if (has_chance(&seed, percent)) {
                 halve(&asked, &answer);
             }
+        } else if (sscanf(action, "errnos:%d", &error) == 1) {
+            answer.flags = 0;
+            answer.error = -error;
         } else if (*count == nth) {
             fprintf(log_file, "hit %s %#llx %#llx %#llx\n", name, (unsigned long long)asked.data.args[0],
                     (unsigned long long)asked.data.args[1], (unsigned long long)asked.data.args[2]);
-            int error;
             if (sscanf(action, "errno:%d", &error) == 1) {
                 answer.flags = 0;
                 answer.error = -error;

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::tools::{Run, root, run};
+use super::build;
+use crate::tools::{Run, run};
 
 /// Seconds within which every run must have ended by itself.
 const LIMIT: u32 = 60;
@@ -24,6 +25,8 @@ pub struct Injector {
 pub enum Action {
     /// It fails with this number of errno(3).
     Fail(i32),
+    /// All of them fail with this number; `nth` does not count.
+    FailAll(i32),
     /// It reads or writes half of the bytes.
     Halve,
     /// Before it, the command is killed.
@@ -65,11 +68,7 @@ pub struct Injected {
 impl Injector {
     /// Builds it. Where it can't work, that is printed.
     pub fn new() -> Option<Self> {
-        let this = Self { folder: tempfile::tempdir().unwrap() };
-        let source = root().join("tests/src/faults/inject.c");
-        let built =
-            run(Command::new("gcc").args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(this.path()).arg(source));
-        assert_eq!(built.status, Some(0), "{}", built.stderr);
+        let this = Self { folder: build("inject") };
         let mut probe =
             this.command(&Command::new("/bin/true"), &Injection::count("all"), &this.folder.path().join("log"));
         let probed = run(&mut probe);
@@ -104,6 +103,7 @@ impl Injector {
         let Injection { calls, after, nth, action } = injection;
         let action = match action {
             Action::Fail(error) => format!("errno:{error}"),
+            Action::FailAll(error) => format!("errnos:{error}"),
             Action::Halve => "short".to_owned(),
             Action::Kill => "kill".to_owned(),
             Action::Shell(line) => format!("run:{line}"),

@@ -1,9 +1,13 @@
 //! Faults that are put into runs of the commands: system calls that fail, kills at any moment, and the like.
 
+mod bombard;
+mod build;
 mod inject;
 
 use std::env;
 
+pub use bombard::{Bombarded, Bombardier};
+use build::build;
 pub use inject::{Action, Injected, Injection, Injector};
 
 /// Whether the variable FAULTS asks for all that there is to try, and not for a sample.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use stos_image::ParsedImage;
 use stos_tests::backends::unpaged;
 use stos_tests::bare::code::{CRASH, exit, say};
 use stos_tests::bare::{BareGuest, ImageFile, command};
@@ -66,6 +67,56 @@ fn an_input_that_changes_is_packed_as_it_was_or_as_it_is_or_refused() {
         }
     }
     assert!(packed > 0 && refused > 0, "{packed} and {refused}");
+}
+
+#[test]
+fn an_image_that_is_swapped_for_one_that_is_not_trusted_is_never_run() {
+    let Some(injector) = Injector::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Of a triple fault, the image is loaded a second time.
+    fs::write(at("mine"), BareGuest::new(&[say("mine"), CRASH.to_vec()].concat()).image()).unwrap();
+    fs::write(at("other"), BareGuest::new(&[say("other"), exit(3)].concat()).image()).unwrap();
+    fs::copy(at("mine"), at("image")).unwrap();
+    for arguments in [&["keygen", "--no-password", "key"][..], &["sign", "image", "--key", "key"]] {
+        assert_eq!(pack_in(folder.path(), arguments).status, Some(0));
+    }
+    let id = ParsedImage::parse(&*fs::read(at("mine")).unwrap()).unwrap().facts().id().to_string();
+    let digest = ["--digest", &id];
+    let (key, image) = (at("key.pub").display().to_string(), at("image"));
+    for trust in [&digest, &["--trust", &key]] {
+        for backend in unpaged() {
+            let run = |nth, action| {
+                fs::copy(at("mine"), &image).unwrap();
+                let options = [&["--timeout=60s", "--explain", "--backend", backend][..], trust].concat();
+                let injection = Injection { calls: "all", after: Some(BEGIN), nth, action };
+                injector.run(&command(&options, &image), &injection)
+            };
+            let whole = run(0, Action::Kill);
+            assert_eq!((whole.run.status, &*whole.run.stdout), (Some(100), "mine"), "{whole:?}");
+            assert!(whole.run.stderr.contains("the above was seen in a second run"), "{}", whole.run.stderr);
+            let line = format!("cp {0}/other {0}/new && mv {0}/new {0}/image", folder.path().display());
+            let (mut run_again, mut refused) = (0, 0);
+            for nth in every(whole.calls, 12) {
+                let done = run(nth, Action::Shell(line.clone()));
+                let what = format!("{trust:?} on {backend} at call {nth}, {:?}: {:?}", done.hit, done.run);
+                assert!(!done.is_late && !done.run.stderr.contains("panicked"), "{what}");
+                match done.run.status {
+                    Some(65) => {
+                        assert_eq!(done.run.stdout, "", "{what}");
+                        refused += 1;
+                    }
+                    ended => {
+                        assert_eq!((ended, &*done.run.stdout), (Some(100), "mine"), "{what}");
+                        // From the file that was checked, which is open, whatever has its name by now.
+                        assert!(done.run.stderr.contains("the above was seen in a second run"), "{what}");
+                        run_again += 1;
+                    }
+                }
+            }
+            assert!(refused > 0 && run_again > 0, "{refused}, {run_again}");
+        }
+    }
 }
 
 #[test]

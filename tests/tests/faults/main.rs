@@ -9,3 +9,4 @@ mod changes;
 mod packer;
 mod places;
 mod runner;
+mod signals;

@@ -3,7 +3,10 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
 
+use fastrand::Rng;
 use stos_tests::faults::{Action, Injected, Injection, Injector, each, every};
 use stos_tests::files::{copy_tree, names_in};
 use stos_tests::fixtures::copy_golden;
@@ -28,11 +31,12 @@ struct Work {
 }
 
 const PACK: Work = Work { arguments: &["golden.yaml"], makes: &["golden.img"], replaces: true };
-const WORKS: [Work; 6] = [
+const WORKS: [Work; 7] = [
     PACK,
     Work { arguments: &["lock", "golden.yaml"], makes: &["golden.lock"], replaces: true },
     Work { arguments: &["keygen", "--no-password", "new"], makes: &["new", "new.pub"], replaces: false },
     Work { arguments: &["sign", "made.img", "--key", "key"], makes: &["made.img.minisig"], replaces: true },
+    Work { arguments: &["new", "project"], makes: &["project"], replaces: false },
     Work { arguments: &["extract", "made.img", "parts"], makes: &["parts"], replaces: false },
     Work {
         arguments: &["export", "--to", "multiboot", "made.img", "-o", "made.elf"],
@@ -88,7 +92,8 @@ impl Stage {
             let what = format!("{:?}, {action:?} at call {nth}, {:?}", work.arguments, met.hit);
             let check = || {
                 if *action == Action::Kill {
-                    self.check_killed(work, (folder.path(), whole.path()), &met, &what);
+                    assert!(!met.is_late && met.run.status.is_none(), "{what}: {met:?}");
+                    self.check_killed(work, (folder.path(), whole.path()), &what);
                 } else {
                     self.check_failed(work, (folder.path(), whole.path()), &met, &what);
                 }
@@ -117,8 +122,7 @@ impl Stage {
     }
 
     /// Asserts that nothing is half there, and that the command repeated finds nothing in its way and takes away what was left.
-    fn check_killed(&self, work: &Work, (folder, whole): (&Path, &Path), met: &Injected, what: &str) {
-        assert!(!met.is_late && met.run.status.is_none(), "{what}: {met:?}");
+    fn check_killed(&self, work: &Work, (folder, whole): (&Path, &Path), what: &str) {
         let is_made = check_made(work, (folder, whole), what);
         let left = self.left(work, folder);
         assert!(left.len() <= 1 && left.iter().all(|name| name.starts_with(".stos-pack-")), "{what}: {left:?}");
@@ -196,6 +200,30 @@ fn a_kill_at_any_call_leaves_nothing_half_done_and_nothing_in_the_way() {
     for work in &WORKS[1..] {
         stage.meet(work, "all", &Action::Kill, 5);
     }
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_nothing_half_done_and_nothing_in_the_way() {
+    let Some(stage) = Stage::new() else { return };
+    let whole = stage.folder(&PACK);
+    let pack = |folder: &TempDir| {
+        let mut pack = tool("stos-pack");
+        pack.current_dir(folder.path()).args(PACK.arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        pack.spawn().unwrap()
+    };
+    let begin = Instant::now();
+    assert!(pack(&whole).wait().unwrap().success());
+    let takes = begin.elapsed();
+    let (mut rng, mut killed) = (Rng::with_seed(1), 0);
+    for number in 0..50 {
+        let folder = stage.folder(&PACK);
+        let mut child = pack(&folder);
+        std::thread::sleep(takes.mul_f64(rng.f64()));
+        child.kill().unwrap();
+        killed += u32::from(child.wait().unwrap().code().is_none());
+        stage.check_killed(&PACK, (folder.path(), whole.path()), &format!("kill {number}"));
+    }
+    assert!(killed > 0, "all had ended before");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn writers(image: &ImageFile) -> Vec<Command> {
         &["keygen", "--no-password", "there/new"],
         &["sign", "made.img", "--key", "key", "--signature", "there/new.minisig"],
         &["extract", "made.img", "there/parts"],
+        &["new", "there/project"],
         &["export", "--to", "multiboot", "made.img", "-o", "there/new.elf"],
         &["export", "--to", "raw", "made.img", "-o", "there/new.bin"],
         &["inspect", "--svg", "there/new.svg", "made.img"],
@@ -185,8 +186,8 @@ fn with_address_space(size: u32, command: &Command) -> Run {
     run(&mut shell)
 }
 
-#[test]
-fn too_little_memory_is_an_error_like_others() {
+/// A folder with a manifest of Linux and an initramfs of 24 MiB.
+fn large_linux() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("tree")).unwrap();
@@ -194,6 +195,12 @@ fn too_little_memory_is_an_error_like_others() {
     fs::write(at("kernel"), BzImage::kernel().to_bytes()).unwrap();
     let lines = "memory: 256MiB\nkernel: {path: kernel, protocol: linux}\ninitramfs: {directory: tree}\n";
     fs::write(at("manifest.yaml"), format!("version: 1\nname: x\n{lines}")).unwrap();
+    folder
+}
+
+#[test]
+fn too_little_memory_is_an_error_like_others() {
+    let folder = large_linux();
     let image = ImageFile::new(&BareGuest::new(&[say("x\n"), exit(0)].concat()).image());
     let mut pack = tool("stos-pack");
     pack.current_dir(folder.path()).arg("manifest.yaml");
@@ -244,7 +251,8 @@ impl MemoryGroup {
         });
         let mut why = "there is no hierarchy".to_owned();
         for (parent, file) in paths {
-            let group = Path::new(&parent).join(format!("stos-tests-{}", std::process::id()));
+            // Tests have groups of different sizes.
+            let group = Path::new(&parent).join(format!("stos-tests-{}-{limit}", std::process::id()));
             let made = fs::create_dir(&group).and_then(|()| {
                 let this = Self(group.clone());
                 // Some make any file there.
@@ -262,6 +270,9 @@ impl MemoryGroup {
     fn run(&self, command: &Command) -> Run {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", self.0.display())]);
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
         run(shell.arg(command.get_program()).args(command.get_args()))
     }
 }
@@ -286,4 +297,20 @@ fn an_emulator_that_lacks_memory_is_killed_and_told() {
     assert!(ended.stderr.contains("the system has run out of memory"), "{}", ended.stderr);
     assert!(ended.stderr.contains("but only "), "it is said before: {}", ended.stderr);
     wait_until(|| started_with(&image.path()).is_empty(), "a process is left");
+}
+
+#[test]
+fn a_packer_that_lacks_memory_leaves_what_was_there_and_nothing_in_the_way() {
+    let Some(group) = MemoryGroup::new(24 << 20) else { return };
+    let folder = large_linux();
+    let image = folder.path().join("manifest.img");
+    fs::write(&image, "old").unwrap();
+    let mut pack = tool("stos-pack");
+    pack.current_dir(folder.path()).arg("manifest.yaml");
+    let ended = group.run(&pack);
+    // The kernel kills it, or tells it so.
+    assert!(matches!(ended.status, None | Some(65 | 66 | 74)), "{ended:?}");
+    assert_eq!(fs::read(&image).unwrap(), b"old");
+    assert_eq!(run(&mut pack).status, Some(0));
+    assert!(!names_in(folder.path()).iter().any(|name| name.starts_with(".stos-pack-")));
 }

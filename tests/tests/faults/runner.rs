@@ -33,6 +33,7 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const ENOSYS: i32 = 38;
+const EOPNOTSUPP: i32 = 95;
 
 /// A run with everything that it can leave.
 struct Stage {
@@ -50,6 +51,13 @@ impl Stage {
         let mut run = command(&options, &image.path());
         run.current_dir(folder.path()).env("TMPDIR", folder.path());
         Some(Self { injector, folder, _image: image, run })
+    }
+
+    /// The same run, to be changed.
+    fn again(&self) -> Command {
+        let mut again = Command::new(self.run.get_program());
+        again.args(self.run.get_args()).current_dir(self.folder.path()).env("TMPDIR", self.folder.path());
+        again
     }
 
     /// Lets each of the `calls`, or some of them, meet `action`.
@@ -163,20 +171,71 @@ fn signals_interrupt_a_run_everywhere_and_change_nothing() {
 const INTERRUPTIBLE: &str = "openat,read,pread64,readv,write,pwrite64,writev,accept4,connect,ppoll,poll,wait4,waitid,recvmsg,sendmsg,\
                              flock,recvfrom,sendto,epoll_pwait,epoll_wait,clock_nanosleep,fsync";
 
+/// Runs the guest where these calls fail with `error`, and tries `attempt` within it. Gives what was said and the status.
+fn run_without(stage: &Stage, calls: &str, error: i32, attempt: Option<&str>) -> Injected {
+    let injection = Injection { calls, after: Some(BEGIN), nth: 0, action: Action::FailAll(error) };
+    let mut run = stage.again();
+    run.envs(attempt.map(|attempt| ("STOS_RUN_ATTEMPT", attempt)));
+    let injected = stage.injector.run(&run, &injection);
+    assert!(injected.calls > 0, "{injected:?}");
+    injected
+}
+
+/// What is missing of both sandboxes where a container forbids some calls, and what is said of that.
+const WITHOUT: [(&str, &str, &str); 2] = [
+    (
+        "seccomp",
+        "stos-run: the sandbox is incomplete, as this kernel or container lacks something: system calls are not restricted (seccomp); \
+         files are out of reach, though\n",
+        "stos-run: the emulator's sandbox goes without a filter of system calls, which this system refuses\n",
+    ),
+    (
+        "landlock_create_ruleset",
+        "stos-run: the sandbox is incomplete, as this kernel or container lacks something: files are not kept out of reach (Landlock); \
+         system calls are restricted, though\n",
+        "stos-run: the emulator's sandbox goes without a limit on files, for which this kernel needs Landlock\n",
+    ),
+];
+
 #[test]
-fn where_a_container_forbids_filters_the_emulator_runs_without_and_that_is_said() {
-    if !unpaged().contains(&"emulated") {
-        return;
+fn where_a_container_forbids_parts_of_the_sandboxes_a_run_goes_without_and_that_is_said() {
+    for backend in unpaged() {
+        let Some(stage) = Stage::new(backend) else { return };
+        for (calls, own, emulators) in WITHOUT {
+            for error in each(&[EPERM, ENOSYS, EOPNOTSUPP]) {
+                let injected = run_without(&stage, calls, error, None);
+                stage.check(&injected, calls);
+                let run = &injected.run;
+                assert_eq!(run.status, Some(STATUS), "{backend} {run:?}");
+                assert_eq!(run.stderr.matches(own).count(), 1, "{backend} {calls} {run:?}");
+                assert_eq!(run.stderr.contains(emulators), backend == "emulated", "{backend} {calls} {run:?}");
+            }
+        }
     }
-    let Some(stage) = Stage::new("emulated") else { return };
-    for error in [EPERM, ENOSYS] {
-        let injection = Injection { calls: "seccomp", after: Some(BEGIN), nth: 1, action: Action::Fail(error) };
-        let injected = stage.injector.run(&stage.run, &injection);
-        stage.check(&injected, "no filters");
-        let run = &injected.run;
-        assert_eq!(run.status, Some(STATUS), "{run:?}");
-        let line =
-            "stos-run: the emulator's sandbox goes without a filter of system calls, which this system refuses\n";
-        assert!(run.stderr.contains(line), "{run:?}");
+}
+
+/// Debug builds have a hook that tries from within what may not be done.
+#[cfg(debug_assertions)]
+#[test]
+fn where_a_part_of_the_sandbox_is_missing_the_other_is_on() {
+    for backend in unpaged() {
+        let Some(stage) = Stage::new(backend) else { return };
+        for role in ["main", "output", if backend == "kvm" { "vcpu" } else { "emulator" }] {
+            let attempt = |what: &str| format!("{role}:{what}");
+            for what in ["open", "execve"] {
+                let without = run_without(&stage, "seccomp", EPERM, Some(&attempt(what))).run;
+                let refused = format!("attempt: {role}:{what} came back with: Permission denied");
+                assert!(without.stderr.contains(&refused), "{backend} {without:?}");
+                assert_eq!(without.status, Some(STATUS), "{backend} {without:?}");
+            }
+            for what in ["open", "socket"] {
+                let without = run_without(&stage, "landlock_create_ruleset", ENOSYS, Some(&attempt(what))).run;
+                assert_eq!(without.status, Some(77), "{backend} {without:?}");
+                assert!(!without.stderr.contains("came back"), "{backend} {without:?}");
+            }
+            for name in names_in(stage.folder.path()) {
+                fs::remove_file(stage.folder.path().join(name)).unwrap();
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
-use stos_tests::process::children_of;
+use stos_tests::process::emulators_of;
 
 use super::StandIn;
 
@@ -57,7 +57,7 @@ fn told() -> Told {
         };
         assert!(lines.entry(what.to_owned()).or_default().insert(value.to_owned()), "{line}: twice");
     }
-    let emulators = children_of(child.id());
+    let emulators = emulators_of(child.id());
     let [emulator] = emulators[..] else { panic!("{emulators:?}") };
     let of = |file: &str| fs::read_to_string(format!("/proc/{emulator}/{file}")).unwrap();
     let (oom_score_adj, status) = (of("oom_score_adj"), of("status"));

@@ -30,11 +30,25 @@ impl TableRegister {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_pseudo_descriptor_is_limit_and_base() {
         let register = TableRegister { base: 0xc000_2000, limit: 0x2f };
         assert_eq!(register.pseudo_descriptor(), [0x2f, 0, 0, 0x20, 0, 0xc0]);
+    }
+
+    proptest! {
+        /// Over all bases and limits: counted in 64 bits, an entry is there when its last byte is within the limit, and its address wraps
+        /// with the address space.
+        #[test]
+        fn entries_are_where_wider_numbers_say(base: u32, limit: u16, near in 0_u32..0x2010, any: u32, is_near: bool) {
+            let index = if is_near { near } else { any };
+            let last = u64::from(index) * 8 + 7;
+            let wanted = (last <= u64::from(limit)).then(|| (u64::from(base) + u64::from(index) * 8) % (1 << 32));
+            let found = TableRegister { base, limit }.entry(index);
+            prop_assert_eq!(found.map(u64::from), wanted);
+        }
     }
 
     #[test]

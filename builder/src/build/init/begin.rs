@@ -95,7 +95,8 @@ impl fmt::Display for Begun {
                 writeln!(f, "next: type `stos-pack {typed}` to see what keeps the kernel from being packed")
             }
             (None, _) => {
-                writeln!(f, "next: build the kernel, name it in the manifest, then type `stos-pack {typed}`")
+                writeln!(f, "next: build the kernel, name it in the manifest, then type `stos-pack {typed}`")?;
+                writeln!(f, "or begin with a kernel that works, in a folder of its own: `stos-pack new DIR`")
             }
         }
     }

@@ -7,3 +7,4 @@ mod survey;
 mod text;
 
 pub use begin::{Begun, init};
+pub use choice::SCHEMA;

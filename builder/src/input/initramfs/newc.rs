@@ -1,8 +1,11 @@
 //! Finished archives: whether one is what a kernel can read, and what to do when it is not.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Seek};
+use std::ops::Range;
 
-use cpio::newc::Reader;
+use cpio::newc::{Entry, Reader};
+
+use super::super::file::{FileReader, InputFile};
 
 /// Most entries in an archive, against directories that nobody meant.
 pub const ENTRIES_LIMIT: usize = 1 << 20;
@@ -11,29 +14,83 @@ pub const ENTRIES_LIMIT: usize = 1 << 20;
 ///
 /// # Errors
 /// Says where and why it is not.
-pub fn check_newc(archive: &[u8]) -> Result<(), String> {
-    if archive.is_empty() {
+pub fn check_newc(archive: &InputFile) -> Result<(), String> {
+    let size = archive.size();
+    if size == 0 {
         return Err("it is empty".to_owned());
     }
-    let mut rest = archive;
+    let mut entries = Entries::of(archive);
     for number in 0..ENTRIES_LIMIT {
-        let offset = archive.len() - rest.len();
+        let offset = entries.at;
         let place = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                format!("the file ends at byte {:#x}, within entry {number} or before the trailer", archive.len())
+                format!("the file ends at byte {size:#x}, within entry {number} or before the trailer")
             }
             _ => format!("entry {number} at byte {offset:#x}: {error}"),
         };
-        let reader = Reader::new(&mut rest).map_err(place)?;
-        if reader.entry().is_trailer() {
+        let (entry, content) = entries.next().map_err(place)?;
+        if entry.is_trailer() {
             return Ok(());
         }
-        let declared = u64::from(reader.entry().file_size());
-        reader
-            .finish()
-            .map_err(|_| format!("entry {number} at byte {offset:#x} has {declared} bytes, but the file ends"))?;
+        if !content.end.is_multiple_of(4) && content.end.next_multiple_of(4) > size {
+            let declared = entry.file_size();
+            return Err(format!("entry {number} at byte {offset:#x} has {declared} bytes, but the file ends"));
+        }
     }
     Err(format!("it has more than {ENTRIES_LIMIT} entries"))
+}
+
+/// Goes through the entries of an archive, from header to header.
+pub struct Entries<'a> {
+    reader: BufReader<FileReader<'a>>,
+    size: u64,
+    /// Where the next entry begins, if one does.
+    pub at: u64,
+}
+
+impl<'a> Entries<'a> {
+    /// Those of `archive`, from its first byte on.
+    pub fn of(archive: &'a InputFile) -> Self {
+        Self { reader: archive.reader(), size: archive.size(), at: 0 }
+    }
+
+    /// The next entry, and where its content is.
+    ///
+    /// # Errors
+    /// Those of reading, and of what is no header.
+    pub fn next(&mut self) -> io::Result<(Entry, Range<u64>)> {
+        let mut reader = Reader::new(&mut self.reader)?;
+        let (entry, start) = (reader.entry().clone(), reader.offset()?);
+        let end = start + u64::from(entry.file_size());
+        self.skip_to(end.next_multiple_of(4))?;
+        Ok((entry, start..end))
+    }
+
+    /// Passes by zeros; whether that was all.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn skip_zeros(&mut self) -> io::Result<bool> {
+        loop {
+            let buffer = self.reader.fill_buf()?;
+            let zeros = buffer.iter().take_while(|byte| **byte == 0).count();
+            let (is_end, is_over) = (buffer.is_empty(), zeros < buffer.len());
+            self.reader.consume(zeros);
+            self.at += zeros as u64;
+            if is_end || is_over {
+                return Ok(is_end);
+            }
+        }
+    }
+
+    fn skip_to(&mut self, place: u64) -> io::Result<()> {
+        // What is in the buffer stays there.
+        let here = self.reader.stream_position()?;
+        let place = place.min(self.size);
+        self.reader.seek_relative(place.saturating_sub(here).cast_signed())?;
+        self.at = place;
+        Ok(())
+    }
 }
 
 /// First bytes of compressed files, the command that decompresses them, and whether Linux does it itself (Linux,

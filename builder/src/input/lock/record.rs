@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use stos_image::is_plain;
 
 use super::entry::{Content, Name, VERSION, bases, name_of, names_of, path_for};
-use crate::diagnostics::{Diagnostics, Failure, for_shell};
+use crate::diagnostics::{Diagnostics, Failure, Sources, for_shell};
 use crate::input::inputs;
 use crate::input::overwrite::check_output;
-use crate::manifest::{Manifest, NamedInput, Variants, quoted};
+use crate::manifest::{Fence, Manifest, NamedInput, Variants, quoted};
 use crate::output::{Event, Observer, Output, Step, followed};
 
 /// A lock file that was written.
@@ -21,13 +21,16 @@ pub struct Locked {
     pub inputs: usize,
 }
 
-/// Writes the lock file of the manifest at `path`: every input of every profile, and the manifests that it extends.
+/// Writes the lock file of the manifest at `path`: every input of every profile, and the manifests that it extends. All of them must
+/// lie below one of the folders `inputs_below`, if there are any.
 ///
 /// # Errors
 /// What is wrong with the manifest, every input that can't be read, or why the lock file can't be written.
-pub fn lock(path: &Path, observer: Observer<'_>) -> Result<Locked, Failure> {
+pub fn lock(path: &Path, inputs_below: &[PathBuf], observer: Observer<'_>) -> Result<Locked, Failure> {
     observer(&Event::Step(Step::Manifests));
-    let variants = Variants::load(path)?;
+    let fence = Fence::new(inputs_below)
+        .map_err(|diagnostic| Failure { sources: Sources::default(), diagnostics: diagnostic.into() })?;
+    let variants = Variants::load_inside(path, &fence)?;
     let sources = &variants.chosen.sources;
     sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
     take(&variants, path, observer).map_err(|diagnostics| Failure { sources: sources.clone(), diagnostics })

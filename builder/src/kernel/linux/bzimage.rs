@@ -223,3 +223,138 @@ fn nowhere(input: &InputFile, start: u64) -> Diagnostic {
         .note(format!("code32_start is at {CODE32_START:#x} of the file, pref_address at {PREF_ADDRESS:#x}"))
         .help("the file is probably damaged; copy or build it again")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel with a setup sector more and 64 bytes of code, of protocol 2.15, whose header ends at 0x26c.
+    fn file() -> Vec<u8> {
+        let mut file = vec![0; 0x400];
+        for (at, bytes) in [
+            (0x1f1, &[1_u8][..]),
+            (0x1f4, &[4]),
+            (0x1fe, &[0x55, 0xaa]),
+            (0x200, &[0xeb, 0x6a]),
+            (0x202, b"HdrS"),
+            (0x206, &[0x0f, 0x02]),
+            (0x211, &[0x81]),
+            (0x214, &[0, 0, 0x10, 0]),
+            (0x22c, &[0xff, 0xff, 0xff, 0x7f]),
+            (0x234, &[1]),
+            (0x238, &[0xff, 0x07]),
+            (0x25b, &[1]),
+            (0x262, &[0x20]),
+        ] {
+            file[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        // It calls itself `6.1`, where `kernel_version` leads to; the rest of the file is code.
+        file.resize(0x440, 0x90);
+        file
+    }
+
+    fn read(change: impl Fn(&mut [u8])) -> Result<BzImage, Code> {
+        let mut file = file();
+        change(&mut file);
+        BzImage::read(&InputFile::new("kernel", file)).map_err(|diagnostic| diagnostic.code)
+    }
+
+    fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    #[test]
+    fn every_value_of_every_byte_of_the_setup_header_means_what_the_protocol_says() {
+        for value in 0..=u8::MAX {
+            // 64 bytes of code lie behind two sectors; elsewhere, the code that `syssize` tells of is cut off.
+            let sects = read(|file| file[SETUP_SECTS] = value);
+            let expected = if value < 2 { Ok(0x400..0x440) } else { Err(Code::TruncatedKernel) };
+            let expected = if value == 0 { Err(Code::TruncatedKernel) } else { expected };
+            assert_eq!(sects.map(|kernel| kernel.code), expected, "setup_sects {value}");
+
+            // The header ends where the jump leads to. `pref_address` and `init_size` need 0x264 - 0x202 of it.
+            let jump = read(|file| file[JUMP_OPERAND] = value).unwrap();
+            let end = (0x202 + usize::from(value)).min(SETUP_HEADER_LIMIT);
+            assert_eq!(jump.header.len(), end - SETUP_HEADER, "jump {value:#x}");
+            let has = |field: usize| end >= field + 4;
+            assert_eq!(jump.needed.size, if has(INIT_SIZE) { 0x20_0000 } else { 64 }, "jump {value:#x}");
+            assert_eq!(jump.cmdline_size, if has(CMDLINE_SIZE) { 0x7ff } else { 0 }, "jump {value:#x}");
+            assert_eq!(jump.initrd_addr_max, if has(INITRD_ADDR_MAX) { 0x7fff_ffff } else { 0 }, "jump {value:#x}");
+
+            let flags = read(|file| file[LOADFLAGS] = value);
+            assert_eq!(flags.err(), (value & 1 == 0).then_some(Code::LoadedLow), "loadflags {value:#x}");
+
+            let relocatable = read(|file| file[RELOCATABLE_KERNEL] = value).unwrap();
+            let start = if value == 0 { 0x10_0000 } else { 0x100_0000 };
+            assert_eq!((relocatable.start, relocatable.needed.start.0), (start, 0x100_0000), "relocatable {value}");
+        }
+    }
+
+    #[test]
+    fn every_value_of_every_half_word_of_the_setup_header_means_what_the_protocol_says() {
+        for value in 0..=u16::MAX {
+            let bytes = value.to_le_bytes();
+            let flag = read(|file| put(file, BOOT_FLAG, &bytes));
+            assert_eq!(flag.err(), (value != 0xaa55).then_some(Code::NotBzImage), "boot_flag {value:#x}");
+
+            let version = read(|file| put(file, VERSION, &bytes));
+            match version {
+                Err(code) => assert_eq!((code, value < 0x206), (Code::OldBootProtocol, true), "version {value:#x}"),
+                // Without `pref_address`, it is where `code32_start` says.
+                Ok(kernel) => {
+                    let start = if value < 0x20a { 0x10_0000 } else { 0x100_0000 };
+                    let size = if value < 0x20a { 64 } else { 0x20_0000 };
+                    assert_eq!((kernel.start, kernel.needed.size), (start, size), "version {value:#x}");
+                    assert!(value >= 0x206);
+                }
+            }
+
+            let xloadflags = read(|file| put(file, XLOADFLAGS, &bytes));
+            assert_eq!(xloadflags.err(), (value & 1 != 0).then_some(Code::Kernel64), "xloadflags {value:#x}");
+
+            // A name can stand anywhere in the file, and nowhere else.
+            let named = read(|file| {
+                put(file, KERNEL_VERSION, &bytes);
+                put(file, 0x43c, b"6.1 ");
+            });
+            let at = usize::from(value) + 0x200;
+            let expected = match at {
+                0x43c => Some("6.1"),
+                0x43d => Some(".1"),
+                0x43e => Some("1"),
+                _ => None,
+            };
+            let found = named.unwrap().version;
+            assert!(expected.is_none() || found.as_deref() == expected, "kernel_version {value:#x}: {found:?}");
+            assert!(at < 0x440 && value != 0 || found.is_none(), "kernel_version {value:#x}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn at_every_edge_of_an_address_the_kernel_lies_where_it_says_or_is_refused() {
+        let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]).chain([u64::MAX]);
+        for value in edges {
+            let preferred = read(|file| put(file, PREF_ADDRESS, &value.to_le_bytes()));
+            let is_right = (0x10_0000..1 << 32).contains(&value);
+            let expected = if is_right { Ok(value) } else { Err(Code::KernelDoesNotFit) };
+            assert_eq!(preferred.map(|kernel| kernel.start.into()), expected, "pref_address {value:#x}");
+            let Ok(word) = u32::try_from(value) else { continue };
+            let start = read(|file| {
+                file[RELOCATABLE_KERNEL] = 0;
+                put(file, CODE32_START, &word.to_le_bytes());
+            });
+            let expected = match word {
+                0 => Err(Code::OtherProtocol),
+                1..0x10_0000 => Err(Code::KernelDoesNotFit),
+                _ => Ok(word),
+            };
+            assert_eq!(start.map(|kernel| kernel.start), expected, "code32_start {word:#x}");
+            let size = read(|file| put(file, INIT_SIZE, &word.to_le_bytes())).unwrap();
+            // No sum of both passes 64 bits.
+            assert_eq!(size.end(), 0x100_0000 + u64::from(word.max(64)), "init_size {word:#x}");
+            let paragraphs = read(|file| put(file, SYSSIZE, &word.to_le_bytes()));
+            let expected = if word <= 4 { Ok(0x400..0x400 + 16 * word as usize) } else { Err(Code::TruncatedKernel) };
+            assert_eq!(paragraphs.map(|kernel| kernel.code), expected, "syssize {word:#x}");
+        }
+    }
+}

@@ -28,7 +28,7 @@ struct Refusal {
 pub fn check(initramfs: &Loaded, cmdline: &str) -> Option<Diagnostic> {
     let words = || cmdline.split_ascii_whitespace();
     let path = words().filter_map(|word| word.strip_prefix("rdinit=")).next_back().unwrap_or(FIRST);
-    let contents = Contents::read(&initramfs.file.bytes);
+    let contents = Contents::read(&initramfs.file);
     let found = contents.find(path);
     let path = &*shown(path);
     let refusal = match found {
@@ -63,7 +63,7 @@ fn missing_at(path: &str, missing: &str) -> String {
 }
 
 /// Why Linux can't start the file `member`, if it surely can't. `depth` scripts have led to it.
-fn refusal(contents: &Contents<'_>, path: &str, member: Member<'_>, depth: usize) -> Option<Refusal> {
+fn refusal(contents: &Contents<'_>, path: &str, member: &Member, depth: usize) -> Option<Refusal> {
     let refuse = |error, reason: String, help: &str| Some(Refusal { reason, help: help.to_owned(), error });
     if member.is_directory() {
         return refuse(13, format!("`{path}` is a directory"), "put a program or a script there");
@@ -72,7 +72,7 @@ fn refusal(contents: &Contents<'_>, path: &str, member: Member<'_>, depth: usize
         let reason = format!("`{path}` is not executable, its mode is {:04o}", member.mode & 0o7777);
         return refuse(13, reason, "make it executable, `chmod +x`, and pack again");
     }
-    let bytes = member.content;
+    let bytes = &*contents.bytes(member);
     if bytes.starts_with(b"#!") {
         return script(contents, path, bytes, depth);
     }

@@ -164,19 +164,23 @@ fn check_cmdline(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Resu
 fn place_initramfs(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Result<u32, Diagnostic> {
     let size = loaded.file.size();
     let (memory, limit) = (manifest.memory.value, u64::from(kernel.initrd_addr_max) + 1);
-    let mut taken: Vec<GuestRange> = manifest.segments.iter().map(|segment| segment.value).collect();
-    taken.extend([kernel.loaded(), kernel.needed]);
+    let segments = manifest.segments.iter().map(|segment| segment.value);
+    let taken = segments.chain([kernel.loaded(), kernel.needed]).collect();
+    let start = highest_pages(taken, memory.min(limit), size);
+    let start = start.filter(|start| *start >= HIGH_MEMORY.into()).and_then(|start| u32::try_from(start).ok());
+    start.ok_or_else(|| initramfs_does_not_fit(manifest, loaded, kernel))
+}
+
+/// The highest whole page from which `size` bytes end before `end` and clear of all that is `taken`.
+fn highest_pages(mut taken: Vec<GuestRange>, mut end: u64, size: u64) -> Option<u64> {
     taken.sort_by_key(|range| std::cmp::Reverse(range.end()));
-    let mut end = memory.min(limit);
     for range in taken {
         if range.end() <= end.saturating_sub(size) / PAGE_SIZE * PAGE_SIZE {
             break;
         }
         end = end.min(range.start.0);
     }
-    let start = end.checked_sub(size).map(|start| start / PAGE_SIZE * PAGE_SIZE);
-    let start = start.filter(|start| *start >= HIGH_MEMORY.into()).and_then(|start| u32::try_from(start).ok());
-    start.ok_or_else(|| initramfs_does_not_fit(manifest, loaded, kernel))
+    end.checked_sub(size).map(|start| start / PAGE_SIZE * PAGE_SIZE)
 }
 
 fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage) -> Diagnostic {
@@ -198,4 +202,30 @@ fn initramfs_does_not_fit(manifest: &Manifest, loaded: &Loaded, kernel: &BzImage
             kernel.needed
         ))
         .help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_highest_pages_are_free_and_none_above_them_are(
+            taken in proptest::collection::vec((any::<u32>(), prop_oneof![1..0x1_0000_u64, 1..=1_u64 << 32]), 0..6),
+            end in 0..=1_u64 << 32,
+            size in prop_oneof![1..0x1_0000_u64, 1..=1_u64 << 32],
+        ) {
+            let taken: Vec<GuestRange> =
+                taken.into_iter().map(|(start, size)| GuestRange::new(start.into(), size)).collect();
+            // What is highest ends as near as it can to the end or to something that is taken.
+            let ends = taken.iter().map(|range| range.start.0).chain([end]);
+            let starts = ends.filter_map(|end| Some(end.checked_sub(size)? / PAGE_SIZE * PAGE_SIZE));
+            let is_free = |start: &u64| {
+                let range = GuestRange::new(*start, size);
+                range.ends_within(end) && !taken.iter().any(|taken| taken.overlaps(range))
+            };
+            prop_assert_eq!(highest_pages(taken.clone(), end, size), starts.filter(is_free).max());
+        }
+    }
 }

@@ -139,7 +139,7 @@ impl Loader {
         let mut found = Diagnostics::default();
         for (module, loaded) in manifest.modules.iter().zip(&inputs.modules) {
             let name = format!("module {}", module.name);
-            let size = loaded.file.bytes.len();
+            let size = usize::try_from(loaded.file.size()).unwrap_or(usize::MAX);
             let room = self.placer.high(size, MODULE_ALIGNMENT, &format!("`{name}`"));
             let room = room.map_err(|diagnostic| diagnostic.and_at(loaded.file.place, "this file"));
             let Some(start) = found.take(room) else { continue };

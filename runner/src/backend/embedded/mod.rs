@@ -22,6 +22,7 @@ use crate::devices::{
     Vga,
 };
 use crate::machine::{Configuration, Machine};
+use crate::sandbox::{self, Role};
 
 /// A guest on the embedded machine.
 #[derive(Debug)]
@@ -58,7 +59,9 @@ impl EmbeddedGuest {
         let body = move || {
             let run = || {
                 let peripherals = Peripherals::new(bus, lines, time);
-                Runner::new(&machine, peripherals, wanted, link.observed).run()
+                let runner = Runner::new(&machine, peripherals, wanted, link.observed);
+                sandbox::enter(Role::Vcpu);
+                runner.run()
             };
             let ending = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Some(Ending::ThreadPanicked));
             if let Some(ending) = ending {

@@ -1,16 +1,18 @@
 //! Whether the emulated CPU is worth a look: the kernel tells whether the emulator's thread for it has run since. To ask the monitor
 //! at every tick costs several times as much as a guest that only waits for its timer.
 
-use std::io;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use serde_json::Value;
 
-use super::process::Process;
+use super::starter::Running;
 
 /// The most ticks from one look to the next while the CPU goes on running: a timer that its interrupt controller hears wakes the thread
 /// of a CPU, too, that takes no interrupts.
 const MOST_TICKS: u32 = 20;
+/// Bytes that are read at once: what the kernel tells of a thread has 1 to 2 KiB.
+const STATUS_SIZE: usize = 8192;
 
 /// What the kernel tells of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ struct Thread {
 #[derive(Debug)]
 pub struct Activity {
     /// Where the kernel tells of the thread (`man 5 proc_pid_status`); `None` while it is not known which it is.
-    status: Option<PathBuf>,
+    status: Option<File>,
     /// At the last tick.
     before: Option<Thread>,
     /// At the last look.
@@ -43,14 +45,14 @@ impl Default for Activity {
 
 impl Activity {
     /// Takes the monitor's answer that names the threads of the CPUs of `process`.
-    pub fn learn(&mut self, process: &Process, cpus: &[Value]) {
+    pub fn learn(&mut self, process: &Running, cpus: &[Value]) {
         let thread = cpus.first().and_then(|cpu| cpu["thread-id"].as_u64());
-        self.status = thread.map(|thread| format!("/proc/{}/task/{thread}/status", process.id()).into());
+        self.status = thread.and_then(|thread| process.status_of(thread));
     }
 
     /// Whether to look now, once each tick. What can't be known is looked at.
     pub fn is_look_due(&mut self) -> bool {
-        let now = self.status.as_ref().and_then(|path| read(path).ok().flatten());
+        let now = self.status.as_ref().and_then(read);
         self.decide(now)
     }
 
@@ -75,8 +77,12 @@ impl Activity {
     }
 }
 
-fn read(path: &PathBuf) -> io::Result<Option<Thread>> {
-    Ok(parse(&std::fs::read_to_string(path)?))
+/// What `status` says now: the kernel makes its text anew at each read from the beginning.
+fn read(status: &File) -> Option<Thread> {
+    let mut text = vec![0; STATUS_SIZE];
+    let size = status.read_at(&mut text, 0).ok()?;
+    // The name of a thread may be any bytes.
+    parse(&String::from_utf8_lossy(&text[..size]))
 }
 
 fn parse(status: &str) -> Option<Thread> {
@@ -121,6 +127,8 @@ mod tests {
     fn a_status_of_the_kernel_is_understood() {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(parse(&status).is_some_and(|thread| !thread.sleeps), "{status}");
+        let file = File::open("/proc/thread-self/status").unwrap();
+        assert!((0..2).all(|_| read(&file).is_some_and(|thread| !thread.sleeps)), "each time");
         let asleep =
             "Name:\tqemu\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
         assert_eq!(parse(asleep), ASLEEP(150));

@@ -33,6 +33,24 @@ pub enum CpuLog {
     Exceptions,
 }
 
+/// Ports that depend on the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// By which the guest ends.
+    pub exit: u16,
+    /// The fault catcher's, where it is another.
+    pub fault: Option<u16>,
+}
+
+impl Ports {
+    /// Those of an image.
+    pub fn of(description: &Description) -> Self {
+        let exit = description.run.exit_port;
+        let fault = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit);
+        Self { exit, fault }
+    }
+}
+
 /// What the emulator inherits.
 pub struct Connections {
     /// Guest memory.
@@ -56,19 +74,18 @@ impl Connections {
     pub fn into_files(self) -> Vec<OwnedFd> {
         vec![self.memory, self.rom, self.debug, self.crtc, self.control, self.keys]
     }
+
+    /// The same, in the same order.
+    pub fn files(&self) -> [&OwnedFd; 6] {
+        [&self.memory, &self.rom, &self.debug, &self.crtc, &self.control, &self.keys]
+    }
 }
 
-/// The arguments for a guest as `description` says, in a machine of this `configuration`, whose CPU logs `log`.
-pub fn arguments(
-    connections: &Connections,
-    description: &Description,
-    configuration: Configuration,
-    log: CpuLog,
-) -> Vec<OsString> {
+/// The arguments for a guest with these `ports`, in a machine of this `configuration`, whose CPU logs `log`.
+pub fn arguments(connections: &Connections, ports: Ports, configuration: Configuration, log: CpuLog) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, crtc, control, keys } = connections;
     let path = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd());
-    let exit_port = description.run.exit_port;
-    let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port).filter(|port| *port != exit_port);
+    let Ports { exit: exit_port, fault: fault_port } = ports;
 
     let mut arguments = Arguments::default();
     // Nothing from configuration files, and no device that is not named here.

@@ -161,6 +161,16 @@ impl Confinement {
         }
     }
 
+    /// Whether somebody may have it who need not be believed, when the last emulator could not be executed like `failed`: only then
+    /// does one without any limit on files make sense.
+    pub fn is_granted_after(self, failed: Option<Self>) -> bool {
+        let files = |confinement| match confinement {
+            Self::On { files, .. } => files,
+            Self::Off => Files::Unlimited,
+        };
+        files(self) != Files::Unlimited || self != Self::Off && failed.map(files) == Some(Files::All)
+    }
+
     /// Arguments for QEMU.
     pub fn arguments(self) -> Option<[&'static str; 2]> {
         matches!(self, Self::On { has_own_filter: true, .. }).then_some(FILTER_OF_ITS_OWN)
@@ -301,4 +311,20 @@ fn filter() -> Result<BpfProgram, BackendError> {
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_namespace])?]);
     let refuse = SeccompAction::Errno(libc::ENOSYS as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, refuse, ARCH.try_into()?)?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_are_had_only_where_less_could_not_be_executed() {
+        let with = |files| Confinement::On { has_own_filter: true, files };
+        for failed in [None, Some(with(Files::Programs)), Some(with(Files::All)), Some(with(Files::Unlimited))] {
+            assert!(with(Files::Programs).is_granted_after(failed) && with(Files::All).is_granted_after(failed));
+            let is_next = failed == Some(with(Files::All));
+            assert_eq!(with(Files::Unlimited).is_granted_after(failed), is_next, "{failed:?}");
+            assert!(!Confinement::Off.is_granted_after(failed));
+        }
+    }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, PipeReader, Read};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::exception_log::ExceptionLog;
 use super::exit_alarm::ProcessEnd;
-use super::process::Process;
 use super::qmp::{Message, Qmp};
+use super::starter::Running;
 use crate::backend::NotBegun;
 use crate::devices::Absent;
 use crate::machine::History;
+use crate::sandbox::{self, Role};
 
 /// Longest time for the emulator to come up, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -25,7 +26,7 @@ const MESSAGES_LIMIT: usize = 64 * 1024;
 /// The process and the connections to it.
 pub struct Emulator {
     pub qmp: Qmp,
-    pub process: Process,
+    pub process: Running,
     /// They carry the guest's output and end with the process.
     pub readers: Vec<JoinHandle<io::Result<()>>>,
     /// Gives what of a CRTC the guest wanted, once it has ended.
@@ -70,7 +71,7 @@ pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages
         }
         Messages { text: String::from_utf8_lossy(&kept).into_owned(), history: log.into_history() }
     };
-    thread::Builder::new().name("qemu-stderr".to_owned()).spawn(body)
+    sandbox::spawn(Role::Emulator, "qemu-stderr", body)
 }
 
 /// Reads which registers of a CRTC the guest selects.
@@ -82,7 +83,7 @@ pub fn spawn_crtc_reader(mut source: PipeReader) -> io::Result<JoinHandle<BTreeS
         }
         wanted
     };
-    thread::Builder::new().name("crtc".to_owned()).spawn(body)
+    sandbox::spawn(Role::Emulator, "crtc", body)
 }
 
 impl Emulator {
@@ -116,7 +117,7 @@ impl Emulator {
 
     /// Waits for an emulator that has ended or is about to, and gives its end and what it complained about.
     pub fn last_words(self) -> (Option<ProcessEnd>, Option<String>) {
-        let end = self.process.wait().ok().map(|(end, _)| end);
+        let end = self.process.wait().ok().map(|told| told.end);
         let messages = self.messages.join().unwrap_or_default();
         // What keeps it from being loaded, it does not tell itself.
         let last = messages.text.lines().rfind(|line| !line.trim().is_empty());

@@ -16,14 +16,16 @@ mod process;
 mod qmp;
 mod registers;
 mod rom;
+pub mod starter;
 mod watch;
+mod wire;
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -33,23 +35,30 @@ use rustix::pipe::fcntl_setpipe_size;
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
 use super::{Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
-use crate::machine::{Configuration, Machine, kills_for_memory};
+use crate::machine::{Configuration, Machine};
+use crate::sandbox::{self, Role};
 pub use command::CpuLog;
 
-use command::Connections;
+use command::{Connections, Ports};
 use confinement::Confinement;
 use emulator::Emulator;
 use exit_alarm::ProcessEnd;
 use keyboard::EmulatedKeyboard;
-use process::{Process, can_filter};
 use qmp::Qmp;
+use starter::Running;
 use watch::Watcher;
+use wire::Wanted;
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
 
-/// The emulator, if it is installed.
+/// The emulator, if it is installed: it is looked for once.
 pub fn find_program() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(look_for_program).clone()
+}
+
+fn look_for_program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     PROGRAMS.iter().find_map(|program| {
         std::env::split_paths(&path)
@@ -63,10 +72,8 @@ pub fn find_program() -> Option<PathBuf> {
 pub struct EmulatedGuest {
     input: Arc<SerialInput>,
     keyboard: Arc<EmulatedKeyboard>,
-    process: Process,
+    process: Running,
     requests: Arc<Requests>,
-    /// How many processes the kernel had killed for lack of memory before.
-    kills_before: Option<u64>,
     watcher: Option<JoinHandle<()>>,
 }
 
@@ -117,8 +124,8 @@ impl EmulatedGuest {
 
     /// Has somebody watch over the `emulator`, whose guest runs.
     fn watch(&mut self, emulator: Emulator, link: Link) -> Result<(), StartError> {
-        let watcher = Watcher { emulator, link, requests: Arc::clone(&self.requests), kills_before: self.kills_before };
-        let thread = thread::Builder::new().name("emulator".to_owned()).spawn(move || watcher.watch());
+        let watcher = Watcher { emulator, link, requests: Arc::clone(&self.requests) };
+        let thread = sandbox::spawn(Role::Emulator, "emulator", move || watcher.watch());
         self.watcher = Some(thread.map_err(failed(ProcessStep::Watcher))?);
         Ok(())
     }
@@ -173,22 +180,17 @@ impl Start<'_> {
             control: control_end.into(),
             keys: keys_end.into(),
         };
-        let mut arguments = command::arguments(&connections, description, configuration, log);
-        arguments.extend(confinement.arguments().into_iter().flatten().map(Into::into));
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
-        let kills_before = kills_for_memory();
-        let files = connections.into_files();
-        let bonds = confinement.prepare(program, &files, can_filter());
-        link.observed.lock().unconfined.clone_from(&bonds.lacks);
-        let process = Process::spawn(program, (&arguments, confinement.environment()), streams, files, bonds)
+        let wanted = Wanted { ports: Ports::of(description), log, configuration, confinement };
+        let (process, lacks) = Running::start(program, wanted, streams, connections)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 
         let input = Arc::new(SerialInput(input));
         let keyboard = Arc::new(EmulatedKeyboard::new(keys));
         let requests = Arc::new(Requests::default());
         // From here on, dropping the guest ends the child.
-        let guest = EmulatedGuest { input, keyboard, process: process.clone(), requests, kills_before, watcher: None };
+        let guest = EmulatedGuest { input, keyboard, process: process.clone(), requests, watcher: None };
 
         let readers = vec![
             spawn_reader("com1", serial, Stream::Serial, &link.output)?,
@@ -196,6 +198,7 @@ impl Start<'_> {
         ];
         let crtc = emulator::spawn_crtc_reader(crtc).map_err(failed(ProcessStep::Reader))?;
         let messages = emulator::spawn_collector(messages).map_err(failed(ProcessStep::Watcher))?;
+        link.observed.lock().unconfined = lacks;
         Ok((guest, Emulator { qmp: Qmp::new(control), process, readers, crtc, messages }))
     }
 }
@@ -242,7 +245,7 @@ fn spawn_reader(
             }
         }
     };
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(failed(ProcessStep::Reader))
+    sandbox::spawn(Role::Emulator, name, body).map_err(failed(ProcessStep::Reader))
 }
 
 impl Guest for EmulatedGuest {

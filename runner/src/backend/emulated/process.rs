@@ -1,6 +1,7 @@
 //! The emulator's process: a child that can't outlive this process and leaves nothing behind.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -124,9 +125,16 @@ impl Process {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its number.
-    pub fn id(&self) -> u32 {
-        self.state().child.id()
+    /// What the kernel tells of its thread with this number (`man 5 proc_pid_status`).
+    ///
+    /// # Errors
+    /// Those of open, and when it has ended.
+    pub fn status_of(&self, thread: u64) -> io::Result<File> {
+        let state = self.state();
+        if state.is_gone {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        File::open(format!("/proc/{}/task/{thread}/status", state.child.id()))
     }
 
     /// Ends it, and all that it has started.

@@ -22,7 +22,6 @@ use super::qmp::Message;
 use super::registers;
 use crate::backend::guest::{Requests, SAMPLE_GAP};
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
-use crate::machine::kills_for_memory;
 
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
@@ -36,8 +35,6 @@ pub struct Watcher {
     pub emulator: Emulator,
     pub link: Link,
     pub requests: Arc<Requests>,
-    /// How many processes the kernel had killed for lack of memory before.
-    pub kills_before: Option<u64>,
 }
 
 /// Why the monitor was asked for something.
@@ -69,7 +66,7 @@ impl Watcher {
     /// Watches, cleans up, and tells how the guest ended, unless it was ended from outside.
     pub fn watch(mut self) {
         let seen = catch_unwind(AssertUnwindSafe(|| self.wait_for_an_ending()));
-        let Self { emulator, link, requests, kills_before } = self;
+        let Self { emulator, link, requests } = self;
         if !matches!(seen, Ok(None)) {
             emulator.process.kill();
         }
@@ -82,7 +79,7 @@ impl Watcher {
         {
             let mut findings = link.observed.lock();
             findings.cpu = findings.cpu.take().or_else(|| findings.samples.last().cloned());
-            findings.cpu_time = end.as_ref().ok().and_then(|(_, time)| *time);
+            findings.cpu_time = end.as_ref().ok().and_then(|end| end.time);
             findings.history = messages.history;
             findings.absent = absent;
         }
@@ -92,7 +89,7 @@ impl Watcher {
         let ending = match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
-            (Ok(None), Ok((end, _))) => ending_of(end, &messages.text, kills_for_memory() > kills_before),
+            (Ok(None), Ok(end)) => ending_of(end.end, &messages.text, end.lacks_memory),
             // The emulator's event is the same for both.
             (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
                 Ending::TripleFault

@@ -10,9 +10,11 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 
 use super::host::KvmProblem;
+use super::remains::Heir;
 use super::{cpuid, host, raw, registers};
 use crate::backend::{KvmStep, StartError};
 use crate::machine::{CpuModel, GuestMemory};
+use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
 
 /// Three pages that Intel's KVM needs for itself, in the guest's address space (KVM's api.rst, section 4.42). Here they
@@ -59,8 +61,12 @@ pub struct Opening {
 pub struct KvmMachine {
     /// The machine.
     pub vm: Arc<VmFd>,
+    /// Who takes care of what is left of it.
+    pub heir: Heir,
     orders: Orders,
     thread: io::Result<JoinHandle<()>>,
+    /// Gone when the thread has nothing to tell any more.
+    opened: Receiver<Result<Arc<VmFd>, KvmProblem>>,
 }
 
 impl Opening {
@@ -76,7 +82,10 @@ impl Opening {
                 Err(problem) => return drop(tell.send(Err(problem))),
             };
             let _ = tell.send(Ok(Arc::clone(&vm)));
-            let Ok(Plan { memory, entry, cpu, timings }) = planned.recv() else { return };
+            let Ok(Plan { memory, entry, cpu, timings }) = planned.recv() else {
+                sandbox::enter(Role::Vcpu);
+                return drop(tell);
+            };
             let vcpu = assemble(&vm, &memory, &entry, cpu);
             timings.mark(Step::Assembled);
             // Nobody has work when the image turns out to be damaged.
@@ -99,9 +108,11 @@ impl Opening {
     /// What stands in the way.
     pub fn wait(self) -> Result<KvmMachine, KvmProblem> {
         let Self { opened, orders, thread } = self;
+        // Here, where this thread would wait for that one.
+        let heir = Heir::find();
         // Without the thread, there is no CPU, but whoever asks for one is told that.
         let vm = opened.recv().unwrap_or_else(|_| host::open().map(Arc::new))?;
-        Ok(KvmMachine { vm, orders, thread })
+        Ok(KvmMachine { vm, heir, orders, thread, opened })
     }
 }
 
@@ -118,6 +129,12 @@ impl KvmMachine {
     /// before. What `memory` holds does not matter yet.
     pub fn make(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
         self.orders.make(memory, entry, cpu, timings);
+    }
+
+    /// Takes it apart, as nobody wants it. That takes a while, but the thread that does so has no rights to speak of from now on.
+    pub fn dismiss(self) {
+        drop(self.orders);
+        let _ = self.opened.recv();
     }
 
     /// Has `work` done on the thread of the CPU, once that is there.

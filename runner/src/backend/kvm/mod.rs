@@ -29,8 +29,10 @@ use crate::devices::{
     RtcPort, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, GuestMemory, Machine};
+use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
 pub use maker::{KvmMachine, Opening};
+use remains::Heir;
 pub use remains::Remains;
 use vcpu::Vcpu;
 
@@ -49,6 +51,7 @@ pub struct KvmGuest {
     /// The timer has been told what to do with ticks that the guest does not take.
     is_timer_told: bool,
     memory: Arc<GuestMemory>,
+    heir: Heir,
     requests: Arc<Requests>,
     /// Told when the machine is put together, and then whether the guest could be entered. The vCPU's thread lets go of the other end
     /// when it ends.
@@ -79,7 +82,7 @@ impl KvmGuest {
         link: Link,
     ) -> Result<Self, StartError> {
         let clock = configuration.clock;
-        let vm = Arc::clone(&made.vm);
+        let (vm, heir) = (Arc::clone(&made.vm), made.heir);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
         let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
         let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
@@ -102,18 +105,22 @@ impl KvmGuest {
         let (sender, entered) = channel();
         let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
         // Whoever has started this waits for what is sent.
-        let work = move |vcpu: Result<VcpuFd, StartError>| match vcpu {
-            Ok(vcpu) => {
-                let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
-                drop(sender.send(Ok(())));
-                run(vcpu, &entering, (&sender, &timings), link.ended);
+        let work = move |vcpu: Result<VcpuFd, StartError>| {
+            // The machine is put together, or will be none: from here on, the thread needs next to nothing.
+            sandbox::enter(Role::Vcpu);
+            match vcpu {
+                Ok(vcpu) => {
+                    let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
+                    drop(sender.send(Ok(())));
+                    run(vcpu, &entering, (&sender, &timings), link.ended);
+                }
+                Err(error) => drop(sender.send(Err(error))),
             }
-            Err(error) => drop(sender.send(Err(error))),
         };
         let thread =
             made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
-        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, requests, entered, thread };
+        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, heir, requests, entered, thread };
         guest.wait_for_entry()?;
         Ok(guest)
     }
@@ -253,7 +260,7 @@ impl Guest for KvmGuest {
     }
 
     fn remains(&self) -> Option<Remains> {
-        Some(Remains::new(&self.vm, &self.memory))
+        Some(Remains::new(&self.vm, &self.memory, self.heir))
     }
 }
 

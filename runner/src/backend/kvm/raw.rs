@@ -42,7 +42,7 @@ pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Err
         userspace_addr: memory.host_address(),
     };
     // SAFETY: the range is a mapping that `memory` owns. The guest can only run through a vCPU, which does not outlast
-    // `memory`; no reference into the mapping is ever made, only copies in and out.
+    // `memory`; references into the mapping are made before the guest is entered only, then copies in and out.
     unsafe { vm.set_user_memory_region(slot) }
 }
 

@@ -21,13 +21,14 @@ const UNCARED: usize = 64;
 #[derive(Debug)]
 pub struct Remains {
     vm: Arc<VmFd>,
+    heir: Heir,
     _memory: Arc<GuestMemory>,
 }
 
 impl Remains {
     /// Of this machine with this memory.
-    pub(super) fn new(vm: &Arc<VmFd>, memory: &Arc<GuestMemory>) -> Self {
-        Self { vm: Arc::clone(vm), _memory: Arc::clone(memory) }
+    pub(super) fn new(vm: &Arc<VmFd>, memory: &Arc<GuestMemory>, heir: Heir) -> Self {
+        Self { vm: Arc::clone(vm), heir, _memory: Arc::clone(memory) }
     }
 
     /// Leaves it to another process where that can be done without a trace; for the last moments of this one, which must end soon.
@@ -35,12 +36,25 @@ impl Remains {
     /// The other shares this one's memory and holds the virtual machine. It waits until this one has gone, whatever becomes of it, then
     /// ends, and all is taken apart in its place. Where there can be no such process, this one does it when it ends.
     pub fn leave(self) {
-        if has_heir() {
+        if self.heir.is_there {
             // When that fails, it may have failed half-way, and this thread then has no descriptors that it could close.
             let _ = raw::leave_behind(&self.vm);
             // Giving memory back is part of the work. All of it goes with this process in any case.
             mem::forget(self);
         }
+    }
+}
+
+/// Who takes care of a process that this one leaves behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir {
+    is_there: bool,
+}
+
+impl Heir {
+    /// Looks for one, while files can be opened.
+    pub fn find() -> Self {
+        Self { is_there: has_heir() }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The clock with somebody who looks at the time for it: its interrupts come while the guest does something else.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Clock, Rtc};
 use crate::devices::line::InterruptLine;
+use crate::sandbox::{self, Role};
 
 /// The clock, and once the guest wants interrupts of it, a thread that raises them. The thread ends with it.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl<L: InterruptLine, C: Clock> RtcPort<L, C> {
             if self.thread.is_none() && !self.is_polled {
                 let shared = Arc::clone(&self.shared);
                 // Without a thread, a kernel that waits for an interrupt waits; the next access tries again.
-                self.thread = thread::Builder::new().name("rtc".to_owned()).spawn(move || watch(&shared)).ok();
+                self.thread = sandbox::spawn(Role::Vcpu, "rtc", move || watch(&shared)).ok();
             }
         }
         result

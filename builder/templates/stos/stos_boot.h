@@ -1,0 +1,1 @@
+../../../examples/include/stos_boot.h

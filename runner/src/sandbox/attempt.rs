@@ -1,0 +1,38 @@
+//! What tests of the sandbox have a thread do that it may not: only in debug builds.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::UdpSocket;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{getpid, test_kill_process};
+use signal_hook::low_level::exit;
+
+use super::{Role, raw};
+
+/// Names a role and what its threads try, as in `vcpu:open`.
+const VARIABLE: &str = "STOS_RUN_ATTEMPT";
+
+/// Does what the environment names for this `role`, and tells how that went.
+pub fn attempt(role: Role) {
+    let Ok(wanted) = env::var(VARIABLE) else { return };
+    let Some(what) = wanted.strip_prefix(role.name()).and_then(|rest| rest.strip_prefix(':')) else { return };
+    let error = match what {
+        "open" => File::open("/etc/passwd").err(),
+        "socket" => UdpSocket::bind("127.0.0.1:0").err(),
+        "execve" => Some(Command::new("/bin/echo").arg(format!("attempt: {wanted} came back")).exec()),
+        "ptrace" => raw::trace().err(),
+        "kill" => test_kill_process(getpid()).err().map(Into::into),
+        "fork" => match raw::fork() {
+            Ok(Some(_)) => None,
+            Ok(None) => exit(0),
+            Err(error) => Some(error),
+        },
+        other => Some(io::Error::other(format!("nobody knows how to {other}"))),
+    };
+    let how = error.map_or_else(|| "without an error".to_owned(), |error| format!("with: {error}"));
+    // In one piece: others write to the same place.
+    let _ = io::stderr().write_all(format!("attempt: {wanted} came back {how}\n").as_bytes());
+}
