@@ -55,22 +55,15 @@ impl EmbeddedGuest {
             fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
         });
         let requests = Arc::new(Requests::default());
-        let (wanted, machine) = (Arc::clone(&requests), machine.clone());
+        let peripherals = Peripherals::new(bus, lines, time);
+        let runner = Runner::new(machine, peripherals, Arc::clone(&requests), link.observed);
         let body = move || {
-            let run = || {
-                let peripherals = Peripherals::new(bus, lines, time);
-                let runner = Runner::new(&machine, peripherals, wanted, link.observed);
-                sandbox::enter(Role::Vcpu);
-                runner.run()
-            };
-            let ending = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Some(Ending::ThreadPanicked));
+            let ending = catch_unwind(AssertUnwindSafe(|| runner.run())).unwrap_or(Some(Ending::ThreadPanicked));
             if let Some(ending) = ending {
                 (link.ended)(ending);
             }
         };
-        let thread = thread::Builder::new()
-            .name("machine".to_owned())
-            .spawn(body)
+        let thread = sandbox::spawn(Role::Vcpu, "vcpu", body)
             .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         Ok(Self { serial, keyboard, vga, requests, thread: Some(thread) })
     }
