@@ -137,22 +137,28 @@ fn paths_behind(base: &[String], tokens: &[TokenTree]) -> Vec<Module> {
 
 /// Every source file of a crate, by its path below `src`; programs in `bin` are crates of their own.
 fn files(crate_name: &str) -> Vec<String> {
-    let source = root().join(crate_name).join("src");
+    let mut found = rust_files(crate_name, "src");
+    found.retain(|file| !file.starts_with("bin/"));
+    assert!(found.len() > 1, "{crate_name} has no sources");
+    found
+}
+
+/// The Rust files below the folder `part` of a crate, by their paths in it.
+fn rust_files(crate_name: &str, part: &str) -> Vec<String> {
+    let top = root().join(crate_name).join(part);
     let mut found = Vec::new();
-    let mut folders = vec![source.clone()];
+    let mut folders: Vec<_> = Some(top.clone()).filter(|top| top.is_dir()).into_iter().collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned());
+                found.push(path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
-    found.retain(|file| !file.starts_with("bin/"));
     found.sort();
-    assert!(found.len() > 1, "{crate_name} has no sources");
     found
 }
 
@@ -240,14 +246,17 @@ fn no_two_files_need_each_other() {
 fn files_are_short_and_say_what_they_own() {
     let mut mistakes = Vec::new();
     for crate_name in CRATES {
-        for file in files(crate_name) {
-            let text = fs::read_to_string(root().join(crate_name).join("src").join(&file)).unwrap();
-            if !text.starts_with("//! ") {
-                mistakes.push(format!("{crate_name}/src/{file} does not say what it owns"));
-            }
-            let lines = text.lines().count();
-            if lines > LONGEST {
-                mistakes.push(format!("{crate_name}/src/{file} has {lines} lines, more than {LONGEST}"));
+        for part in ["src", "tests", "benches"] {
+            for file in rust_files(crate_name, part) {
+                let path = format!("{crate_name}/{part}/{file}");
+                let text = fs::read_to_string(root().join(&path)).unwrap();
+                if !text.starts_with("//! ") {
+                    mistakes.push(format!("{path} does not say what it owns"));
+                }
+                let lines = text.lines().count();
+                if lines > LONGEST {
+                    mistakes.push(format!("{path} has {lines} lines, more than {LONGEST}"));
+                }
             }
         }
     }

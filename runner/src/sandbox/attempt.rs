@@ -22,7 +22,11 @@ pub fn attempt(role: Role) {
     let error = match what {
         "open" => File::open("/etc/passwd").err(),
         "socket" => UdpSocket::bind("127.0.0.1:0").err(),
-        "execve" => Some(Command::new("/bin/echo").arg(format!("attempt: {wanted} came back")).exec()),
+        // Of what is not there: while a thread executes what is, the kernel refuses new threads to the others (EAGAIN, clone(2) with
+        // CLONE_FS), and the run would end by that.
+        "execve" => Some(Command::new("/nowhere/at/all").exec()),
+        // Of what is there, for who asks whether files are out of reach where calls are not restricted.
+        "execute" => Some(Command::new("/bin/echo").arg(format!("attempt: {wanted} came back")).exec()),
         "ptrace" => raw::trace().err(),
         "kill" => test_kill_process(getpid()).err().map(Into::into),
         "fork" => match raw::fork() {

@@ -49,7 +49,7 @@ impl Signals {
         if self.0.is_watched.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        watch_signals(Teller(self.clone())).map_err(|source| {
+        watch_signals(self.clone()).map_err(|source| {
             self.0.is_watched.store(false, Ordering::Release);
             Outcome::io("watching for signals")(source)
         })
@@ -69,24 +69,21 @@ impl Signals {
     }
 }
 
-/// Ends a run.
-struct Teller(Signals);
-
-impl Ender for Teller {
+impl Ender for Signals {
     fn begin(&self) {
         // It has all that it needs, long before the guest is there.
         sandbox::enter(Role::Signals);
     }
 
     fn asked(&self, signal: i32) -> Duration {
-        self.0.0.came.store(signal, Ordering::Release);
-        let is_told = self.0.0.events.send(Event::Signal(signal)).is_ok();
-        if is_told && self.0.0.is_heard.load(Ordering::Acquire) { PATIENCE } else { LITTLE_PATIENCE }
+        self.0.came.store(signal, Ordering::Release);
+        let is_told = self.0.events.send(Event::Signal(signal)).is_ok();
+        if is_told && self.0.is_heard.load(Ordering::Acquire) { PATIENCE } else { LITTLE_PATIENCE }
     }
 
     fn continued(&self) {
         // Nobody cares when the run is over.
-        let _ = self.0.0.events.send(Event::Continued);
+        let _ = self.0.events.send(Event::Continued);
     }
 
     fn leave(&self, signal: i32) {

@@ -222,7 +222,7 @@ fn where_a_part_of_the_sandbox_is_missing_the_other_is_on() {
         let Some(stage) = Stage::new(backend) else { return };
         for role in ["main", "output", if backend == "kvm" { "vcpu" } else { "emulator" }] {
             let attempt = |what: &str| format!("{role}:{what}");
-            for what in ["open", "execve"] {
+            for what in ["open", "execute"] {
                 let without = run_without(&stage, "seccomp", EPERM, Some(&attempt(what))).run;
                 let refused = format!("attempt: {role}:{what} came back with: Permission denied");
                 assert!(without.stderr.contains(&refused), "{backend} {without:?}");

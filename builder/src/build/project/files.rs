@@ -90,7 +90,7 @@ fn sources(protocol: Protocol, language: Language) -> Vec<File<'static>> {
         ],
         (Protocol::Stos, Language::Rust) => vec![
             text("src/main.rs", template!("stos/main.rs")),
-            text("src/start.rs", template!("stos/start.rs")),
+            text("src/start.rs", template!("rust/start.rs")),
             text("src/boot.rs", template!("stos/boot.rs")),
             text("src/console.rs", template!("rust/console.rs")),
             text("src/runtime.rs", template!("rust/runtime.rs")),
@@ -127,7 +127,7 @@ fn sources(protocol: Protocol, language: Language) -> Vec<File<'static>> {
         }
         (Protocol::Elf, Language::Rust) => vec![
             text("src/main.rs", template!("elf/main.rs")),
-            text("src/start.rs", template!("elf/start.rs")),
+            text("src/start.rs", template!("rust/start.rs")),
             text("src/console.rs", template!("rust/console.rs")),
             text("src/runtime.rs", template!("rust/runtime.rs")),
         ],

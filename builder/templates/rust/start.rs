@@ -1,4 +1,4 @@
-//! The first instructions. The manifest's `entry` says what is in the registers; there is a stack, and paging is off.
+//! The first instructions. What the kernel is handed is in EAX, and there is a stack.
 
 use core::arch::global_asm;
 
