@@ -19,20 +19,26 @@ pub(crate) struct Block {
     pub bytes: u16,
 }
 
+/// Pages of memory that are looked up together: little is spent on memory without instructions.
+const GROUP: usize = 1024;
+
 /// Where each instruction of a page that was entered begins, for code of 16 and of 32 bits.
-type Page = [Box<[Block]>; 2];
+type Page = [Option<Box<[Block]>>; 2];
+
+/// Pages side by side.
+type Group = Option<Box<[Page]>>;
 
 /// All that was decoded.
 pub(crate) struct Blocks<P: Parts> {
     ops: Vec<Op<P>>,
-    pages: Vec<Option<Page>>,
+    groups: Vec<Group>,
 }
 
 impl<P: Parts> Blocks<P> {
     /// None, of a memory of so many bytes.
     pub fn new(size: u64) -> Self {
-        let count = usize::try_from(size.div_ceil(0x1000)).unwrap_or(0);
-        Self { ops: Vec::new(), pages: (0..count).map(|_| None).collect() }
+        let count = usize::try_from(size.div_ceil(GROUP as u64 * 0x1000)).unwrap_or(0);
+        Self { ops: Vec::new(), groups: (0..count).map(|_| None).collect() }
     }
 
     /// The instructions of a block.
@@ -44,8 +50,8 @@ impl<P: Parts> Blocks<P> {
     /// The block at a guest-physical address, if it was decoded.
     #[inline]
     pub fn find(&self, address: usize, is_32: bool) -> Option<Block> {
-        let page = self.pages.get(address >> 12)?.as_ref()?;
-        let block = page[usize::from(is_32)][address & 0xfff];
+        let group = self.groups.get((address >> 12) / GROUP)?.as_ref()?;
+        let block = group[(address >> 12) % GROUP][usize::from(is_32)].as_ref()?[address & 0xfff];
         (block.count != 0).then_some(block)
     }
 
@@ -53,7 +59,7 @@ impl<P: Parts> Blocks<P> {
     pub fn decode(&mut self, address: usize, bytes: &[u8], is_32: bool) -> Option<Block> {
         if self.ops.len() + LONGEST_BLOCK > MOST {
             self.ops.clear();
-            self.pages.iter_mut().for_each(|page| *page = None);
+            self.groups.iter_mut().for_each(|group| *group = None);
         }
         let (start, mut at) = (self.ops.len(), 0);
         while self.ops.len() < start + LONGEST_BLOCK {
@@ -66,16 +72,19 @@ impl<P: Parts> Blocks<P> {
         }
         let count = u16::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
         let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1) };
-        let page = self.pages.get_mut(address >> 12)?;
-        let page = page.get_or_insert_with(|| [0, 1].map(|_| vec![Block::default(); 4096].into_boxed_slice()));
-        page[usize::from(is_32)][address & 0xfff] = block;
+        let group = self.groups.get_mut((address >> 12) / GROUP)?;
+        let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());
+        let page = group[(address >> 12) % GROUP][usize::from(is_32)]
+            .get_or_insert_with(|| vec![Block::default(); 4096].into_boxed_slice());
+        page[address & 0xfff] = block;
         Some(block)
     }
 
     /// Drops what was decoded from a page.
     pub fn forget(&mut self, frame: u32) {
-        if let Some(page) = self.pages.get_mut(frame as usize >> 12) {
-            *page = None;
+        let page = frame as usize >> 12;
+        if let Some(Some(group)) = self.groups.get_mut(page / GROUP) {
+            group[page % GROUP] = [None, None];
         }
     }
 }

@@ -23,6 +23,16 @@ pub trait Bus {
     /// Acknowledges the interrupt that waits, and gives its vector.
     fn acknowledge(&mut self, now: u64) -> Option<u8>;
 
+    /// Takes an interrupt that can't be masked, if one waits for the CPU.
+    fn take_nmi(&mut self) -> bool {
+        false
+    }
+
+    /// True when such an interrupt may come by itself.
+    fn may_send_nmi(&self) -> bool {
+        false
+    }
+
     /// FERR#: an x87 exception waits for its handler, and CR0.NE says that this is to be told by IRQ 13.
     fn report_x87_error(&mut self, _now: u64) {}
 

@@ -110,3 +110,68 @@ fn ends(instruction: &Instruction) -> bool {
                 | Mnemonic::Lss
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::CpuidFeature;
+    use std::collections::BTreeSet;
+
+    /// True for an instruction that every processor like this one has, or that CPUID announces.
+    fn is_announced(instruction: &Instruction) -> bool {
+        instruction.cpuid_features().iter().all(|feature| ANNOUNCED.contains(feature))
+    }
+
+    /// What CPUID announces, and what is older than it.
+    const ANNOUNCED: [CpuidFeature; 20] = [
+        CpuidFeature::INTEL8086,
+        CpuidFeature::INTEL186,
+        CpuidFeature::INTEL286,
+        CpuidFeature::INTEL386,
+        CpuidFeature::INTEL486,
+        CpuidFeature::CPUID,
+        CpuidFeature::CX8,
+        CpuidFeature::CLFSH,
+        CpuidFeature::CMOV,
+        CpuidFeature::FPU,
+        CpuidFeature::FPU287,
+        CpuidFeature::FPU387,
+        CpuidFeature::FXSR,
+        CpuidFeature::MMX,
+        CpuidFeature::MSR,
+        CpuidFeature::RDPMC,
+        CpuidFeature::SEP,
+        CpuidFeature::SSE,
+        CpuidFeature::SSE2,
+        CpuidFeature::TSC,
+    ];
+
+    #[test]
+    fn whatever_cpuid_announces_is_there() {
+        let mut missing = BTreeSet::new();
+        let mut count = 0;
+        for prefix in [&[][..], &[0x66], &[0xf2], &[0xf3], &[0x9b]] {
+            for escape in [&[][..], &[0x0f]] {
+                for opcode in 0..=0xff_u8 {
+                    for form in 0..=0xff_u8 {
+                        let mut bytes = [prefix, escape, &[opcode, form]].concat();
+                        bytes.resize(LONGEST, 0);
+                        for bits in [16, 32] {
+                            let mut decoder = Decoder::with_ip(bits, &bytes, 0, OPTIONS);
+                            let instruction = decoder.decode();
+                            if instruction.is_invalid() || !is_announced(&instruction) {
+                                continue;
+                            }
+                            count += 1;
+                            if handler::<(crate::bus::Empty, ())>(&instruction).is_none() {
+                                missing.insert(format!("{:?}", instruction.mnemonic()));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(count > 100_000, "only {count} instructions");
+        assert_eq!(missing, BTreeSet::new());
+    }
+}

@@ -1,25 +1,26 @@
 //! The machine: executes instructions in the order of time, with what the bus has to say in between.
 
-use stos_x86::registers::{CpuState, EFLAGS_IF, EFLAGS_TF, EntryState, GeneralRegisters, Selectors};
+use stos_x86::registers::{EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EntryState};
 
 use crate::blocks::{Blocks, REACH};
 use crate::bus::Bus;
-use crate::cpu::interrupts::Event;
+use crate::cpu::delivery::Event;
+use crate::crossings::Crossings;
 use crate::decode::decode;
 use crate::memory::Memory;
-use crate::observer::Observer;
-use crate::state::core::{CS, Core, Halt, Parts, Raised};
+use crate::state::core::{Activity, CS, Core, Parts, Raised, Shadow};
 use crate::state::fault::{Fault, Reason, SegmentName, Use};
 use crate::state::flags::Flags;
+use crate::state::observer::Observer;
 use crate::state::segment::Hidden;
 
 /// Why [`Machine::run`] has come back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// As many instructions were executed as were asked for.
     Count,
-    /// The CPU can't go on.
-    Halt(Halt),
+    /// The CPU has given up.
+    TripleFault,
     /// HLT, and no interrupt can ever end it.
     HaltedForGood,
     /// The bus has ended it.
@@ -31,6 +32,7 @@ pub struct Machine<P: Parts> {
     /// The CPU, and all that it reaches.
     pub core: Core<P>,
     blocks: Blocks<P>,
+    crossings: Crossings<P>,
 }
 
 impl<P: Parts> Machine<P> {
@@ -48,7 +50,7 @@ impl<P: Parts> Machine<P> {
             [&segments.es, &segments.cs, &segments.ss, &segments.ds, &segments.fs, &segments.gs].map(Hidden::new);
         core.tr = Hidden::new(&segments.tr);
         core.cpl = core.segments[2].dpl();
-        Self { core, blocks }
+        Self { core, blocks, crossings: Crossings::default() }
     }
 
     /// Copies bytes into memory, from outside.
@@ -57,38 +59,10 @@ impl<P: Parts> Machine<P> {
     /// Gives back how many bytes of memory there are when they don't fit; then nothing is copied.
     pub fn load(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
         self.core.memory.load(address, bytes)?;
-        let last = address + (bytes.len() as u64).saturating_sub(1);
-        for page in address >> 12..=last >> 12 {
-            self.core.code.touch((page << 12) as u32);
-        }
+        // What does not fit was refused.
+        self.core.code.touch(address as u32, bytes.len() as u32);
         self.forget_changed();
         Ok(())
-    }
-
-    /// Addresses of the pages that may have been written to since the start.
-    pub fn written(&self) -> impl Iterator<Item = u64> + '_ {
-        self.core.code.written()
-    }
-
-    /// The CPU as the manual shows it.
-    pub fn cpu(&self) -> CpuState {
-        let core = &self.core;
-        let mut general = [0; 8];
-        general.copy_from_slice(&core.general[..8]);
-        let [es, cs, ss, ds, fs, gs] = core.segments.each_ref().map(|segment| segment.selector);
-        CpuState {
-            general: GeneralRegisters::from_numbers(general),
-            eip: core.eip,
-            eflags: core.flags.bits(),
-            selectors: Selectors { es, cs, ss, ds, fs, gs, ldtr: core.ldtr.selector, tr: core.tr.selector },
-            cr0: core.cr0,
-            cr2: core.cr2,
-            cr3: core.cr3,
-            cr4: core.cr4,
-            gdtr: core.gdtr,
-            idtr: core.idtr,
-            is_halted: core.is_halted,
-        }
     }
 
     fn forget_changed(&mut self) {
@@ -100,8 +74,8 @@ impl<P: Parts> Machine<P> {
     /// Executes instructions until `count` of them have been executed since the start, or something else ends it.
     pub fn run(&mut self, count: u64) -> Stop {
         loop {
-            if let Some(halt) = &self.core.halt {
-                return Stop::Halt(halt.clone());
+            if self.core.activity == Activity::ShutDown {
+                return Stop::TripleFault;
             }
             if self.core.count >= count {
                 return Stop::Count;
@@ -112,38 +86,52 @@ impl<P: Parts> Machine<P> {
                     return Stop::Ended;
                 }
             }
-            let is_shadowed = std::mem::take(&mut self.core.is_shadowed);
-            if !is_shadowed && self.core.bus.is_interrupting() && self.core.flags.has(EFLAGS_IF) {
-                self.interrupt();
+            let shadow = std::mem::take(&mut self.core.shadow);
+            if shadow == Shadow::None && self.interrupt() {
                 continue;
             }
-            if self.core.is_halted {
+            if self.core.activity == Activity::Halted {
                 if let Some(stop) = self.wait(count) {
                     return stop;
                 }
                 continue;
             }
-            let traps = self.core.flags.has(EFLAGS_TF);
-            let most = if is_shadowed || traps {
-                1
+            let flags = &self.core.flags;
+            let is_one = shadow != Shadow::None
+                || flags.has(EFLAGS_TF)
+                || flags.has(EFLAGS_RF)
+                || self.core.watched.is_any()
+                || self.core.met != 0;
+            if is_one {
+                self.step_carefully(shadow);
             } else {
-                count.min(self.core.due.max(self.core.count + 1)) - self.core.count
-            };
-            self.step(most, traps && !is_shadowed);
+                let most = count.min(self.core.due.max(self.core.count + 1)) - self.core.count;
+                self.step(most, false);
+            }
         }
     }
 
-    fn interrupt(&mut self) {
+    /// Delivers what interrupts the CPU, if anything does.
+    fn interrupt(&mut self) -> bool {
+        if !self.core.is_nmi_blocked && self.core.bus.take_nmi() {
+            self.core.deliver(Event::Nmi);
+            return true;
+        }
+        if !self.core.bus.is_interrupting() || !self.core.flags.has(EFLAGS_IF) {
+            return false;
+        }
         let now = self.core.count;
         if let Some(vector) = self.core.bus.acknowledge(now) {
-            self.core.is_halted = false;
             self.core.deliver(Event::External(vector));
         }
+        true
     }
 
     /// HLT takes no instructions: time goes on to what the bus does next.
     fn wait(&mut self, count: u64) -> Option<Stop> {
-        if self.core.due == u64::MAX || !self.core.flags.has(EFLAGS_IF) {
+        let core = &self.core;
+        let can_end = core.flags.has(EFLAGS_IF) || !core.is_nmi_blocked && core.bus.may_send_nmi();
+        if core.due == u64::MAX || !can_end {
             return Some(Stop::HaltedForGood);
         }
         let end = self.core.due.min(count);
@@ -151,31 +139,47 @@ impl<P: Parts> Machine<P> {
         None
     }
 
-    /// Executes up to `most` instructions of the block at EIP.
-    fn step(&mut self, most: u64, traps: bool) {
-        let result = self.enter(most);
-        match result {
-            Ok(()) if traps => {
-                // Single step (Intel SDM volume 3B, section 17.3.1.4).
-                self.core.debug[6] |= 1 << 14;
-                self.core.deliver(Event::Exception(Fault::debug()));
-            }
+    /// Executes one instruction, with what the debug registers, TF and RF ask for (Intel SDM volume 3B, section 17.3).
+    fn step_carefully(&mut self, shadow: Shadow) {
+        let core = &mut self.core;
+        core.is_stepping = core.flags.has(EFLAGS_TF);
+        let checks = core.watched.code != 0 && !core.flags.has(EFLAGS_RF) && shadow != Shadow::All;
+        core.flags.set(EFLAGS_RF, false);
+        self.step(1, checks);
+        // After a load of SS it waits for the instruction that loads ESP.
+        if self.core.shadow != Shadow::All
+            && self.core.activity != Activity::ShutDown
+            && let Some(fault) = self.core.take_trap()
+        {
+            self.core.deliver(Event::Exception(fault));
+        }
+    }
+
+    /// Executes up to `most` instructions of the block at EIP, the first of which may be watched.
+    fn step(&mut self, most: u64, checks: bool) {
+        match self.enter(most, checks) {
             Ok(()) => {}
             // The CPU stands still before this instruction until an interrupt comes.
-            Err(Raised) if self.core.is_halted => self.core.count += 1,
+            Err(Raised) if self.core.activity == Activity::Halted => self.core.count += 1,
             Err(Raised) => {
                 let fault = self.core.raised.clone();
                 self.core.count += 1;
+                // It was not executed.
+                self.core.is_stepping = false;
                 self.core.deliver(Event::Exception(fault));
             }
         }
         self.forget_changed();
     }
 
-    fn enter(&mut self, most: u64) -> Result<(), Raised> {
+    fn enter(&mut self, most: u64, checks: bool) -> Result<(), Raised> {
         let eip = self.core.eip;
         let code = &self.core.segments[usize::from(CS)];
         let (is_32, linear) = (code.is_32_bit(), code.base.wrapping_add(eip));
+        if checks {
+            self.core.check_breakpoint(linear)?;
+        }
+        let code = &self.core.segments[usize::from(CS)];
         if !code.holds(eip, 1) {
             let reason = Reason::Limit { segment: SegmentName::Cs, offset: eip, size: 1 };
             return Err(self.core.raise(Fault::protection(reason)));
@@ -216,37 +220,63 @@ impl<P: Parts> Machine<P> {
         let block = self.blocks.decode(address, bytes, is_32)?;
         let frame = u32::try_from(address & !0xfff).ok()?;
         if !self.core.code.has(frame) {
-            self.core.code.mark(frame);
             self.core.tlb.guard(frame);
         }
+        self.core.code.mark(u32::try_from(address).ok()?, block.bytes.into());
         Some(block)
     }
 
-    /// One instruction that lies in two pages, in no memory, or at the end of the code segment: it is decoded each time.
+    /// One instruction that lies in two pages, in no memory, or at the end of the code segment.
     fn single(&mut self, linear: u32, is_32: bool, is_user: bool) -> Result<(), Raised> {
         let mut bytes = [0_u8; REACH];
-        let mut count = 0;
-        let decoded = loop {
-            let at = linear.wrapping_add(u32::try_from(count).unwrap_or(0));
-            let offset = self.core.eip.wrapping_add(u32::try_from(count).unwrap_or(0));
-            if !self.core.segments[usize::from(CS)].holds(offset, 1) {
-                let reason = Reason::Limit { segment: SegmentName::Cs, offset, size: 1 };
-                return Err(self.core.raise(Fault::protection(reason)));
-            }
-            let address = self.core.translate(at, Use::Fetch, is_user)?;
-            bytes[count] = self.core.fetch(address);
-            count += 1;
-            if let Some(decoded) = decode::<P>(&bytes[..count], is_32) {
-                break decoded;
-            }
+        let known = self.fetch_known(&mut bytes, linear, is_32, is_user).unwrap_or(0);
+        let op = if known > 0
+            && let Some(op) = self.crossings.find(linear, &bytes[..known])
+        {
+            op
+        } else {
+            let mut count = 0;
+            // A byte more each time: what comes after an instruction need not be there.
+            let decoded = loop {
+                bytes[count] = self.fetch(linear, count, is_user)?;
+                count += 1;
+                if let Some(decoded) = decode::<P>(&bytes[..count], is_32) {
+                    break decoded;
+                }
+            };
+            self.crossings.keep(linear, is_32, bytes, decoded)
         };
         if P::Observer::SEES_INSTRUCTIONS {
             self.core.observer.instruction(self.core.eip);
         }
-        self.core.next = self.core.eip.wrapping_add(decoded.op.length.into());
-        (decoded.op.run)(&mut self.core, &decoded.op)?;
+        self.core.next = self.core.eip.wrapping_add(op.length.into());
+        (op.run)(&mut self.core, op)?;
         self.core.eip = self.core.next;
         self.core.count += 1;
         Ok(())
+    }
+
+    /// As many bytes as the instruction had that was here before; `None` when they are not all there.
+    fn fetch_known(&mut self, bytes: &mut [u8], linear: u32, is_32: bool, is_user: bool) -> Option<usize> {
+        let known = usize::from(self.crossings.length(linear, is_32)?);
+        for (number, byte) in bytes.iter_mut().enumerate().take(known) {
+            *byte = self.fetch(linear, number, is_user).ok()?;
+        }
+        Some(known)
+    }
+
+    /// A byte of the instruction at EIP, which is at this linear address.
+    fn fetch(&mut self, linear: u32, number: usize, is_user: bool) -> Result<u8, Raised> {
+        let core = &mut self.core;
+        let [at, offset] = [linear, core.eip].map(|first| first.wrapping_add(number as u32));
+        if !core.segments[usize::from(CS)].holds(offset, 1) {
+            let reason = Reason::Limit { segment: SegmentName::Cs, offset, size: 1 };
+            return Err(core.raise(Fault::protection(reason)));
+        }
+        let address = match core.tlb.to_read(at, 1, is_user) {
+            Some(address) => address as u64,
+            None => core.translate(at, Use::Fetch, is_user)?,
+        };
+        Ok(core.fetch(address))
     }
 }

@@ -6,8 +6,8 @@ use stos_machine::bus::{Bus, Empty};
 use stos_machine::chips::board::{Board, Devices};
 use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
-use stos_machine::observer::Observer;
 use stos_machine::state::fault::Fault;
+use stos_machine::state::observer::Observer;
 use stos_x86::registers::{CR0_EM, CR0_MP, CR0_NE, CR0_PE, CR0_TS, CR4_OSFXSR, CR4_OSXMMEXCPT, EntryState};
 use stos_x86::segments::{Segment, Segments};
 

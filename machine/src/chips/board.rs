@@ -3,9 +3,9 @@
 use super::interrupt_controllers::InterruptControllers;
 use super::io_apic::IoApic;
 use super::local_apic::{Effect, LocalApic};
-use super::time::{NANOSECONDS_PER_INSTRUCTION, instruction_of, ticks};
 use super::timer::Timer;
 use crate::bus::{Bus, floating};
+use crate::time::{NANOSECONDS_PER_INSTRUCTION, instruction_of, ticks};
 
 /// Where the APICs are.
 const LOCAL_APIC: u64 = 0xfee0_0000;
@@ -36,6 +36,28 @@ pub trait Devices {
     fn has_ended(&self) -> bool;
 }
 
+impl<D: Devices + ?Sized> Devices for Box<D> {
+    fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32 {
+        (**self).read_port(port, width, now)
+    }
+
+    fn write_port(&mut self, port: u16, width: u8, value: u32, now: u64) {
+        (**self).write_port(port, width, value, now);
+    }
+
+    fn advance(&mut self, now: u64) -> u64 {
+        (**self).advance(now)
+    }
+
+    fn lines(&self) -> u16 {
+        (**self).lines()
+    }
+
+    fn has_ended(&self) -> bool {
+        (**self).has_ended()
+    }
+}
+
 /// A board with these devices.
 #[derive(Clone, Debug)]
 pub struct Board<D> {
@@ -53,8 +75,17 @@ pub struct Board<D> {
     lines: u16,
     /// The CPU is interrupted.
     is_interrupting: bool,
-    /// INIT was sent to the CPU.
-    is_initialized: bool,
+    /// The 8259s' output is high.
+    is_high: bool,
+    sent: Sent,
+}
+
+/// What was sent to the CPU besides interrupts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    /// An NMI waits for it.
+    nmi: bool,
+    init: bool,
 }
 
 impl<D: Devices> Board<D> {
@@ -68,13 +99,14 @@ impl<D: Devices> Board<D> {
             io_apic: IoApic::default(),
             lines: 0,
             is_interrupting: false,
-            is_initialized: false,
+            is_high: false,
+            sent: Sent::default(),
         }
     }
 
     /// True when the CPU has sent INIT to itself.
     pub fn is_initialized(&self) -> bool {
-        self.is_initialized
+        self.sent.init
     }
 
     /// True when an APIC may interrupt: its timer, or an input of the I/O APIC.
@@ -99,6 +131,10 @@ impl<D: Devices> Board<D> {
     }
 
     fn notice(&mut self) {
+        // LINT0 is the first 8259's output.
+        let is_high = self.controllers.is_interrupting();
+        self.sent.nmi |= is_high && !self.is_high && self.local_apic.takes_controllers_for_nmi();
+        self.is_high = is_high;
         self.is_interrupting = self.local_apic.pending().is_some() || self.is_external();
     }
 
@@ -144,9 +180,9 @@ impl<D: Devices> Board<D> {
     fn apply(&mut self, effect: Option<Effect>) {
         match effect {
             Some(Effect::Ended(vector)) => self.io_apic.end(vector, &mut self.local_apic),
-            Some(Effect::Init) => self.is_initialized = true,
-            // Nothing here takes it.
-            Some(Effect::Nmi) | None => {}
+            Some(Effect::Init) => self.sent.init = true,
+            Some(Effect::Nmi) => self.sent.nmi = true,
+            None => {}
         }
     }
 }
@@ -227,6 +263,14 @@ impl<D: Devices> Bus for Board<D> {
         vector
     }
 
+    fn take_nmi(&mut self) -> bool {
+        std::mem::take(&mut self.sent.nmi)
+    }
+
+    fn may_send_nmi(&self) -> bool {
+        self.sent.nmi || self.local_apic.takes_controllers_for_nmi()
+    }
+
     fn report_x87_error(&mut self, _now: u64) {
         self.set_line(X87_ERROR, true);
         self.notice();
@@ -253,6 +297,6 @@ impl<D: Devices> Bus for Board<D> {
     }
 
     fn has_ended(&self) -> bool {
-        self.is_initialized || self.devices.has_ended()
+        self.sent.init || self.devices.has_ended()
     }
 }

@@ -86,6 +86,11 @@ impl LocalApic {
         self.table[LINT0] & (MASKED | DELIVERY) == EXTERNAL
     }
 
+    /// True when that is an NMI for it.
+    pub fn takes_controllers_for_nmi(&self) -> bool {
+        self.table[LINT0] & (MASKED | DELIVERY) == NMI
+    }
+
     /// True when its timer's interrupt is not masked.
     pub fn has_open_timer(&self) -> bool {
         self.table[TIMER] & MASKED == 0

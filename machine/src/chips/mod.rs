@@ -6,7 +6,6 @@ pub mod interrupt_controllers;
 pub mod io_apic;
 pub mod local_apic;
 pub mod local_timer;
-pub mod time;
 pub mod timer;
 pub mod timer_counter;
 pub mod vectors;

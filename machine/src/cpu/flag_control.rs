@@ -4,7 +4,7 @@ use iced_x86::{Instruction, Mnemonic};
 use stos_x86::registers::{EFLAGS_DF, EFLAGS_IF};
 
 use super::operands::Handler;
-use crate::state::core::{Core, Parts, Raised};
+use crate::state::core::{Core, Parts, Raised, Shadow};
 use crate::state::fault::{Fault, Reason};
 use crate::state::flags::{OVERFLOW, STATUS};
 use crate::state::word::Word;
@@ -44,7 +44,9 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Sti => |core, _| {
             core.check_io_privilege()?;
             // Interrupts come after the next instruction, if they did not come before this one (volume 2B, "STI").
-            core.is_shadowed |= !core.flags.has(EFLAGS_IF);
+            if !core.flags.has(EFLAGS_IF) {
+                core.shadow = Shadow::Interrupts;
+            }
             change(core, |core| core.flags.set(EFLAGS_IF, true))
         },
         _ => return None,

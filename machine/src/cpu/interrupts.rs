@@ -1,15 +1,12 @@
 //! Interrupts and exceptions (Intel SDM volume 3A, chapter 6; volume 2A, "INT n" and "IRET"): gates, frames, and the way back.
 
 use iced_x86::{Code, Instruction, Mnemonic};
-use stos_x86::interrupts::{
-    ExceptionClass, GENERAL_PROTECTION, Gate, GateKind, INVALID_TSS, NOT_PRESENT, PAGE_FAULT, STACK_FAULT, exception,
-};
+use stos_x86::interrupts::{GENERAL_PROTECTION, Gate, GateKind, INVALID_TSS, NOT_PRESENT, STACK_FAULT};
 use stos_x86::registers::{CR0_PE, EFLAGS_AC, EFLAGS_IF, EFLAGS_IOPL, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM};
 use stos_x86::segments::{Descriptor, DescriptorKind, Load, Refusal, Selector};
 
 use super::operands::{Handler, Op};
-use crate::observer::Observer;
-use crate::state::core::{CS, Core, Halt, Parts, Raised, SS};
+use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::descriptors::Vectors;
 use crate::state::fault::{Fault, Reason, SegmentName, SelectorProblem};
 use crate::state::flags::Flags;
@@ -53,24 +50,15 @@ fn bound<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised
     Ok(())
 }
 
-/// What is to be delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// An exception, by what has raised it.
-    Exception(Fault),
-    /// An interrupt of a device.
-    External(u8),
-}
-
 /// How an event came about: what the manual's pseudocode asks.
 #[derive(Clone, Copy)]
-struct Origin {
-    vector: u8,
-    error_code: Option<u32>,
+pub(super) struct Origin {
+    pub vector: u8,
+    pub error_code: Option<u32>,
     /// INT n, INT3 or INTO: the gate's privilege counts.
-    is_software: bool,
+    pub is_software: bool,
     /// The EXT bit of error codes of exceptions that the delivery raises.
-    external: u32,
+    pub external: u32,
 }
 
 impl Origin {
@@ -88,64 +76,9 @@ struct Frame {
     code: u32,
 }
 
-/// Exceptions that are classes of their own for double faults (volume 3A, table 6-4).
-const fn is_contributory(vector: u8) -> bool {
-    matches!(vector, 0 | 10..=13)
-}
-
 impl<P: Parts> Core<P> {
-    /// Delivers an event; what goes wrong is delivered in its place, up to the triple fault.
-    pub fn deliver(&mut self, event: Event) {
-        let mut current = match event {
-            Event::Exception(fault) => fault,
-            Event::External(vector) => {
-                let origin = Origin { vector, error_code: None, is_software: false, external: 1 };
-                let (eip, before) = (self.eip, self.flags);
-                if self.enter(origin, eip, before.bits()).is_ok() {
-                    self.observer.delivered(vector, None, eip);
-                    return;
-                }
-                self.raised.clone()
-            }
-        };
-        loop {
-            let Fault { vector, error_code, .. } = current;
-            let is_fault = matches!(exception(vector).class, ExceptionClass::Fault);
-            // So that the instruction is not stopped again where a debug register has stopped it (volume 3A, section 17.3.1.1).
-            let pushed = self.flags.bits() | if is_fault { EFLAGS_RF } else { 0 };
-            let origin = Origin { vector, error_code, is_software: false, external: 1 };
-            let eip = self.eip;
-            self.observer.raised(&current, eip);
-            if self.enter(origin, eip, pushed).is_ok() {
-                self.observer.delivered(vector, error_code, eip);
-                return;
-            }
-            let second = self.raised.clone();
-            if vector == 8 {
-                self.halt = Some(Halt::TripleFault);
-                return;
-            }
-            let is_double = is_contributory(vector) && is_contributory(second.vector)
-                || vector == PAGE_FAULT && (second.vector == PAGE_FAULT || is_contributory(second.vector));
-            current = if is_double { Fault::double(vector, second.vector) } else { second };
-        }
-    }
-
-    /// INT n, INT3, INTO: goes through the gate at once.
-    fn software_interrupt(&mut self, vector: u8, checks_iopl: bool) -> Result<(), Raised> {
-        if checks_iopl && self.flags.has(EFLAGS_VM) && self.flags.iopl() < 3 {
-            return Err(self.raise(Fault::protection(Reason::Io(None))));
-        }
-        let origin = Origin { vector, error_code: None, is_software: true, external: 0 };
-        let (eip, back) = (self.eip, self.next);
-        self.enter(origin, back, self.flags.bits())?;
-        self.next = self.eip;
-        self.observer.delivered(vector, None, eip);
-        Ok(())
-    }
-
     /// Goes to the handler of an event: EIP is its first instruction then. A fault leaves all registers as they were.
-    fn enter(&mut self, origin: Origin, back: u32, pushed_flags: u32) -> Result<(), Raised> {
+    pub(super) fn enter(&mut self, origin: Origin, back: u32, pushed_flags: u32) -> Result<(), Raised> {
         if self.cr0 & CR0_PE == 0 {
             return self.enter_real(origin, back, pushed_flags);
         }
@@ -277,6 +210,8 @@ impl<P: Parts> Core<P> {
 }
 
 fn iret<P: Parts, W: Word>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {
+    // Whether it succeeds or not (volume 3A, section 6.7.1).
+    core.is_nmi_blocked = false;
     let is_v86 = core.flags.has(EFLAGS_VM);
     if core.cr0 & CR0_PE == 0 || is_v86 {
         return iret_real::<P, W>(core, is_v86);

@@ -5,10 +5,10 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 use super::operands::{Handler, Op};
 use super::strings::{Step, advance, handler_of};
 use crate::bus::Bus;
-use crate::chips::time::NANOSECONDS_PER_INSTRUCTION;
 use crate::state::core::{Core, ES, Parts, Raised};
 use crate::state::fault::Use;
 use crate::state::word::Word;
+use crate::time::NANOSECONDS_PER_INSTRUCTION;
 
 /// Numbers of EDX, ESI and EDI.
 const EDX: u8 = 2;
@@ -78,12 +78,14 @@ impl Port for ByNumber {
 impl<P: Parts> Core<P> {
     fn read_port<W: Word>(&mut self, port: u16) -> u32 {
         self.wait(PORT_TIME);
+        self.note_port(port, W::SIZE);
         self.bus.read_port(port, W::SIZE as u8, self.count) & W::MASK
     }
 
     /// What a device has to say afterwards is asked at once.
     fn write_port<W: Word>(&mut self, port: u16, value: u32) {
         self.wait(PORT_TIME);
+        self.note_port(port, W::SIZE);
         self.bus.write_port(port, W::SIZE as u8, value, self.count);
         self.due = self.count;
     }

@@ -5,6 +5,7 @@ pub mod bits;
 pub mod branches;
 pub mod cpuid;
 pub mod decimal;
+pub mod delivery;
 pub mod far;
 pub mod flag_control;
 pub mod interrupts;

@@ -6,7 +6,7 @@ use stos_x86::registers::EFLAGS_VM;
 use stos_x86::segments::{Descriptor, DescriptorKind, Selector, SystemType};
 
 use super::operands::{First, Form, Handler, InMemory, Op, Second, Source, Target, size};
-use crate::state::core::{CS, Core, DS, ES, Parts, Raised, SS};
+use crate::state::core::{CS, Core, DS, ES, Parts, Raised, SS, Shadow};
 use crate::state::descriptors::Vectors;
 use crate::state::fault::{Fault, Reason};
 use crate::state::flags::ZERO;
@@ -61,9 +61,17 @@ fn load<P: Parts, S: Source>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raise
     }
     let selector = S::get::<P, u16>(core, op)?;
     core.load_segment(op.first, selector as u16)?;
-    // The instruction after a load of SS is to load ESP, and nothing comes between (volume 3A, section 6.8.3).
-    core.is_shadowed |= op.first == SS;
+    core.shadow_stack(op.first);
     Ok(())
+}
+
+impl<P: Parts> Core<P> {
+    /// The instruction after a load of SS is to load ESP, and nothing comes between (volume 3A, section 6.8.3).
+    fn shadow_stack(&mut self, segment: u8) {
+        if segment == SS {
+            self.shadow = Shadow::All;
+        }
+    }
 }
 
 fn store<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
@@ -81,7 +89,7 @@ fn pop<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> 
     let selector = core.peek::<W>(0)? as u16;
     core.drop_bytes(W::SIZE);
     core.load_segment(op.first, selector).inspect_err(|_| core.general[ESP] = before)?;
-    core.is_shadowed |= op.first == SS;
+    core.shadow_stack(op.first);
     Ok(())
 }
 
@@ -95,7 +103,6 @@ fn pointer<P: Parts, W: Word, const SEGMENT: u8>(core: &mut Core<P>, op: &Op<P>)
     let selector = core.load::<u16>(op.segment, offset.wrapping_add(W::SIZE))?;
     core.load_segment(SEGMENT, selector as u16)?;
     W::set_register(&mut core.general, op.first, value);
-    core.is_shadowed |= SEGMENT == SS;
     Ok(())
 }
 

@@ -174,7 +174,7 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
             core.next = end;
             return Ok(());
         }
-        if core.count + 1 >= core.due {
+        if core.count + 1 >= core.due || core.is_stepping || core.met != 0 {
             return Ok(());
         }
         core.count += 1;

@@ -3,14 +3,14 @@
 use iced_x86::{Instruction, Mnemonic, OpKind};
 use stos_x86::interrupts::{GENERAL_PROTECTION, NOT_PRESENT};
 use stos_x86::registers::{
-    CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_RESERVED, CR0_TS, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, EFLAGS_VM,
-    TableRegister,
+    CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_RESERVED, CR0_TS, CR4_DE, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE,
+    EFLAGS_VM, TableRegister,
 };
 use stos_x86::segments::{Refusal, Segment, Selector, SystemType, Table};
 
 use super::cpuid;
 use super::operands::{First, Handler, InMemory, Op, Source, Target, size};
-use crate::state::core::{CS, Core, Halt, Parts, Raised, SS};
+use crate::state::core::{Activity, CS, Core, Parts, Raised, SS};
 use crate::state::descriptors::{Found, Vectors};
 use crate::state::fault::{Fault, Reason, SelectorProblem};
 use crate::state::segment::Hidden;
@@ -53,7 +53,7 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Invd | Mnemonic::Wbinvd => |core, _| core.check_privileged(),
         Mnemonic::Hlt => |core, _| {
             core.check_privileged()?;
-            core.is_halted = true;
+            core.activity = Activity::Halted;
             core.due = core.count;
             Ok(())
         },
@@ -264,6 +264,9 @@ impl<P: Parts> Core<P> {
             self.directories = directories;
         }
         self.cr4 = value;
+        if changed & CR4_DE != 0 {
+            self.follow_debug();
+        }
         if changed & (CR4_PAE | CR4_PGE | CR4_PSE) != 0 {
             self.tlb.flush(true);
         }
@@ -273,8 +276,9 @@ impl<P: Parts> Core<P> {
     /// The number of a debug register: 4 and 5 are 6 and 7 unless CR4.DE forbids it (volume 3B, section 17.2.2).
     fn debug_number(&mut self, number: u8) -> Result<usize, Raised> {
         self.check_privileged()?;
+        self.check_debug_access()?;
         match number {
-            4 | 5 if self.cr4 & 1 << 3 != 0 => Err(self.raise(Fault::invalid(Reason::NoRegister))),
+            4 | 5 if self.cr4 & CR4_DE != 0 => Err(self.raise(Fault::invalid(Reason::NoRegister))),
             4 | 5 => Ok(usize::from(number) + 2),
             _ => Ok(usize::from(number) % 8),
         }
@@ -295,8 +299,8 @@ impl<P: Parts> Core<P> {
             7 => value & 0xffff_23ff | 0x400,
             _ => value,
         };
-        if number == 7 && self.debug[7] & 0xff != 0 {
-            self.halt = Some(Halt::Unsupported("breakpoints in debug registers"));
+        if number != 6 {
+            self.follow_debug();
         }
         Ok(())
     }

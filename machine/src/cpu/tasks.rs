@@ -280,11 +280,8 @@ impl<P: Parts> Core<P> {
                 }
             }
         }
-        if task.traps {
-            self.debug[6] |= 1 << 15;
-            return Err(self.raise(Fault::debug()));
-        }
-        self.go(task.eip)
+        self.go(task.eip)?;
+        self.debug_task(task.traps)
     }
 
     /// Loads LDTR of a new task.

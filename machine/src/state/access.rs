@@ -171,6 +171,7 @@ impl<P: Parts> Core<P> {
         let last = linear.wrapping_add(size - 1);
         let next = last & !0xfff;
         let second = if next == linear & !0xfff { first } else { self.translate(next, wanted, is_user)? };
+        self.note_data(linear, size, wanted);
         Ok([first, second])
     }
 
@@ -217,7 +218,7 @@ impl<P: Parts> Core<P> {
             self.due = self.count;
             self.bus.write_memory(address, u8::try_from(size).unwrap_or(4), value, self.count);
         } else if let Ok(frame) = u32::try_from(address) {
-            self.code.touch(frame);
+            self.code.touch(frame, size);
         }
     }
 }

@@ -1,18 +1,19 @@
 //! The state of the CPU with all that it reaches.
 
-use stos_x86::registers::{CR0_ET, TableRegister};
+use stos_x86::registers::{CR0_ET, CpuState, GeneralRegisters, Selectors, TableRegister};
 
 use super::fault::{Fault, Reason};
 use super::flags::Flags;
 use super::model_registers::ModelRegisters;
+use super::observer::Observer;
 use super::segment::Hidden;
 use super::sse::Sse;
 use super::tlb::Tlb;
+use super::watched::Watched;
 use super::x87::X87;
 use crate::bus::Bus;
 use crate::code_pages::CodePages;
 use crate::memory::Memory;
-use crate::observer::Observer;
 
 /// What a machine is made of.
 pub trait Parts {
@@ -27,7 +28,7 @@ impl<B: Bus, O: Observer> Parts for (B, O) {
     type Observer = O;
 }
 
-/// An exception was raised: [`Core::raised`] has it. Small, so that it is handed on quickly.
+/// An exception was raised, and the core has it. Small, so that it is handed on quickly.
 #[derive(Clone, Copy, Debug)]
 pub struct Raised;
 
@@ -40,13 +41,28 @@ pub const SS: u8 = 2;
 /// DS.
 pub const DS: u8 = 3;
 
-/// Why the CPU can't go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Halt {
-    /// A third exception while a double fault was delivered.
-    TripleFault,
-    /// An instruction, or a mode, that this machine does not have.
-    Unsupported(&'static str),
+/// What the CPU does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activity {
+    /// It executes instructions.
+    #[default]
+    Running,
+    /// It waits for an interrupt.
+    Halted,
+    /// It has given up: a third exception has come while a double fault was delivered.
+    ShutDown,
+}
+
+/// What waits until one more instruction was executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shadow {
+    /// Nothing.
+    #[default]
+    None,
+    /// Interrupts (STI).
+    Interrupts,
+    /// Interrupts, and what the debug registers and TF ask for (MOV SS, POP SS).
+    All,
 }
 
 /// The CPU's state.
@@ -95,12 +111,18 @@ pub struct Core<P: Parts> {
     pub waited: u64,
     /// The instruction at which the bus wants to be asked.
     pub due: u64,
-    /// Interrupts wait until one more instruction is executed (STI, MOV SS).
-    pub is_shadowed: bool,
-    /// HLT was executed, and nothing has ended it.
-    pub is_halted: bool,
-    /// Why it can't go on.
-    pub halt: Option<Halt>,
+    /// What waits until one more instruction is executed.
+    pub shadow: Shadow,
+    /// NMIs wait until IRET.
+    pub is_nmi_blocked: bool,
+    /// The instruction that is executed is to be followed by a trap, as TF was set before it.
+    pub is_stepping: bool,
+    /// What is watched by debug registers.
+    pub watched: Watched,
+    /// Debug registers whose data or ports were used, as the low bits of DR6.
+    pub met: u32,
+    /// What it does.
+    pub activity: Activity,
     /// Guest-physical memory.
     pub memory: Memory,
     /// Everything else.
@@ -140,15 +162,38 @@ impl<P: Parts> Core<P> {
             count: 0,
             waited: 0,
             due: 0,
-            is_shadowed: false,
-            is_halted: false,
-            halt: None,
+            shadow: Shadow::None,
+            is_nmi_blocked: false,
+            is_stepping: false,
+            watched: Watched::default(),
+            met: 0,
+            activity: Activity::Running,
             memory,
             bus,
             observer,
             tlb: Tlb::default(),
             code,
             raised: Fault::invalid(Reason::Asked),
+        }
+    }
+
+    /// As the manual shows it.
+    pub fn cpu(&self) -> CpuState {
+        let mut general = [0; 8];
+        general.copy_from_slice(&self.general[..8]);
+        let [es, cs, ss, ds, fs, gs] = self.segments.each_ref().map(|segment| segment.selector);
+        CpuState {
+            general: GeneralRegisters::from_numbers(general),
+            eip: self.eip,
+            eflags: self.flags.bits(),
+            selectors: Selectors { es, cs, ss, ds, fs, gs, ldtr: self.ldtr.selector, tr: self.tr.selector },
+            cr0: self.cr0,
+            cr2: self.cr2,
+            cr3: self.cr3,
+            cr4: self.cr4,
+            gdtr: self.gdtr,
+            idtr: self.idtr,
+            is_halted: self.activity == Activity::Halted,
         }
     }
 

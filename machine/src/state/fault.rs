@@ -1,8 +1,8 @@
 //! Exceptions, each with the check that failed.
 
 use stos_x86::interrupts::{
-    ALIGNMENT, BOUND, BREAKPOINT, DEBUG, DEVICE_NOT_AVAILABLE, DIVIDE, DOUBLE_FAULT, GENERAL_PROTECTION,
-    INVALID_OPCODE, INVALID_TSS, MATH_FAULT, NOT_PRESENT, OVERFLOW, PAGE_FAULT, PageFaultCode, SIMD_FAULT, STACK_FAULT,
+    ALIGNMENT, BOUND, DEBUG, DEVICE_NOT_AVAILABLE, DIVIDE, DOUBLE_FAULT, GENERAL_PROTECTION, INVALID_OPCODE,
+    INVALID_TSS, MATH_FAULT, NOT_PRESENT, OVERFLOW, PAGE_FAULT, PageFaultCode, SIMD_FAULT, STACK_FAULT,
 };
 use stos_x86::segments::{Descriptor, Refusal};
 
@@ -153,8 +153,10 @@ pub enum Reason {
     FpuException,
     /// An SSE exception that is not masked.
     SseException,
-    /// A debug register, the trap flag, or a task switch asked for this.
+    /// A debug register that watches data, the trap flag, or a task switch asked for this, after the instruction.
     Debug,
+    /// A debug register asked for this, before the instruction.
+    Breakpoint,
     /// The second of two exceptions that can't both be delivered.
     Double {
         /// Vector of the first.
@@ -209,9 +211,9 @@ impl Fault {
         Self::without(DEBUG, Reason::Debug)
     }
 
-    /// #BP.
+    /// #DB that comes before an instruction.
     pub const fn breakpoint() -> Self {
-        Self::without(BREAKPOINT, Reason::Asked)
+        Self::without(DEBUG, Reason::Breakpoint)
     }
 
     /// #OF.

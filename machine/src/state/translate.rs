@@ -95,7 +95,7 @@ impl<P: Parts> Core<P> {
     fn write_physical(&mut self, address: u64, word: u32) {
         self.memory.put_word(address, word);
         if let Ok(frame) = u32::try_from(address) {
-            self.code.touch(frame);
+            self.code.touch(frame, 4);
         }
     }
 
@@ -103,7 +103,7 @@ impl<P: Parts> Core<P> {
     fn keep(&mut self, linear: u32, physical: u64, is_user: bool, is_writable: bool, is_global: bool) {
         let page = physical & !0xfff;
         let Ok(frame) = u32::try_from(page) else { return };
-        if page + 0x1000 <= self.memory.size() && !self.bus.has(page) {
+        if page + 0x1000 <= self.memory.size() && !self.bus.has(page) && !self.has_watched(linear) {
             let is_open = is_writable && !self.code.has(frame);
             if is_open {
                 self.code.open(frame);

@@ -218,7 +218,7 @@ fn stays(registers: &Registers, code: &[u8]) -> bool {
         {
             let register = instruction.op1_register();
             let value = registers.general[number_of(register)];
-            let bits = if register.size() == 2 { i32::from((value & 0xffff) as u16 as i16) } else { value as i32 };
+            let bits = if register.size() == 2 { i32::from((value as u16).cast_signed()) } else { value.cast_signed() };
             addresses.push(address(registers, &instruction).wrapping_add_signed(bits >> 3));
         }
         _ if has_memory(&instruction) => {

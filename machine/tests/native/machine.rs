@@ -3,9 +3,10 @@
 use stos_machine::bus::Empty;
 use stos_machine::machine::Machine;
 use stos_machine::memory::Memory;
-use stos_machine::observer::Observer;
+use stos_machine::state::core::Activity;
 use stos_machine::state::fault::Fault;
 use stos_machine::state::flags::Flags;
+use stos_machine::state::observer::Observer;
 use stos_x86::registers::{CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR4_OSFXSR, CR4_OSXMMEXCPT, EntryState};
 use stos_x86::segments::{Segment, Segments};
 
@@ -72,7 +73,7 @@ impl Embedded {
             machine.core.set_float_image(floats);
         }
         machine.core.eip = CODE;
-        machine.core.halt = None;
+        machine.core.activity = Activity::Running;
         machine.core.observer.0 = None;
         // A string instruction is as many as it has elements.
         for _ in 0..256 {

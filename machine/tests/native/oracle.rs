@@ -40,7 +40,9 @@ impl Oracle {
     /// When it has died.
     pub fn execute(&mut self, cases: &[Given]) -> io::Result<Vec<Found>> {
         let mut bytes = Vec::new();
-        cases.iter().for_each(|case| case.encode(&mut bytes));
+        for case in cases {
+            case.encode(&mut bytes);
+        }
         Given::encode_end(&mut bytes);
         let mut input = self.input.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let writer = thread::spawn(move || input.write_all(&bytes).map(|()| input));

@@ -4,6 +4,8 @@
 pub const DIVIDE: u8 = 0;
 /// #DB.
 pub const DEBUG: u8 = 1;
+/// The interrupt that can't be masked.
+pub const NMI: u8 = 2;
 /// #BP.
 pub const BREAKPOINT: u8 = 3;
 /// #OF.

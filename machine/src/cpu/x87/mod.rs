@@ -16,7 +16,7 @@ use crate::bus::Bus;
 use crate::float::exact::Rounded;
 use crate::float::extended::Extended;
 use crate::float::format::BEFORE;
-use crate::state::core::{CS, Core, Parts, Raised};
+use crate::state::core::{Activity, CS, Core, Parts, Raised};
 use crate::state::fault::Fault;
 use crate::state::x87::{C1, Pointer};
 
@@ -82,7 +82,7 @@ impl<P: Parts> Core<P> {
             return Err(self.raise(Fault::math()));
         }
         self.bus.report_x87_error(self.count);
-        self.is_halted = true;
+        self.activity = Activity::Halted;
         self.due = self.count;
         Err(Raised)
     }

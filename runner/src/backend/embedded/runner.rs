@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use stos_image::PhysAddr;
-use stos_machine::chips::board::Board;
-use stos_machine::chips::time::NANOSECONDS_PER_INSTRUCTION;
-use stos_machine::machine::{Machine as Embedded, Stop};
+use stos_machine::machine::Stop;
 use stos_machine::memory::Memory;
-use stos_machine::state::core::Halt;
+use stos_machine::pc::{Pc, Watch};
+use stos_machine::time::NANOSECONDS_PER_INSTRUCTION;
 
 use super::peripherals::Peripherals;
 use crate::backend::guest::{Requests, TICK};
@@ -28,7 +27,8 @@ const CHUNK: u64 = 64 << 10;
 
 /// The machine, and those who want something of it.
 pub struct Runner<C: Clock> {
-    machine: Embedded<(Board<Peripherals<C>>, ())>,
+    pc: Pc,
+    devices: Peripherals<C>,
     /// What others see of its memory.
     memory: Arc<GuestMemory>,
     requests: Arc<Requests>,
@@ -40,8 +40,8 @@ impl<C: Clock> Runner<C> {
     /// A machine that is about to execute its first instruction.
     pub fn new(machine: &Machine, devices: Peripherals<C>, requests: Arc<Requests>, observed: Observed) -> Self {
         let memory = copy(&machine.memory);
-        let embedded = Embedded::new(&machine.image.description().entry, memory, Board::new(devices), ());
-        Self { machine: embedded, memory: Arc::clone(&machine.memory), requests, observed, idle: Idle::default() }
+        let pc = Pc::new(&machine.image.description().entry, memory, devices.clone(), Watch::default());
+        Self { pc, devices, memory: Arc::clone(&machine.memory), requests, observed, idle: Idle::default() }
     }
 
     /// Runs it until it stops, for its ending; `None` when it was asked to stop before.
@@ -52,21 +52,21 @@ impl<C: Clock> Runner<C> {
             if self.requests.stop.load(Ordering::Acquire) {
                 break None;
             }
-            let stop = self.machine.run(self.machine.core.count + SLICE);
+            let stop = self.pc.run(self.pc.core().count + SLICE);
             if let Some(ending) = self.ending(stop) {
                 break Some(ending);
             }
             if self.requests.sample.load(Ordering::Acquire) {
                 self.sample();
             }
-            if self.machine.core.is_halted {
+            if self.pc.is_halted() {
                 self.pace(began);
             }
             if Instant::now() >= next_look {
                 next_look = Instant::now() + TICK;
                 self.show(SHOWN);
-                let interrupts = self.machine.core.is_halted.then(|| self.interrupts());
-                if let Some(ending) = self.idle.sample(&self.machine.cpu(), interrupts) {
+                let interrupts = self.pc.is_halted().then(|| self.interrupts());
+                if let Some(ending) = self.idle.sample(&self.pc.cpu(), interrupts) {
                     break Some(ending);
                 }
             }
@@ -78,10 +78,9 @@ impl<C: Clock> Runner<C> {
     fn ending(&mut self, stop: Stop) -> Option<Ending> {
         Some(match stop {
             Stop::Count => return None,
-            Stop::HaltedForGood => Ending::Halted(self.machine.cpu()),
-            Stop::Halt(Halt::TripleFault) => Ending::TripleFault,
-            Stop::Halt(Halt::Unsupported(what)) => Ending::CpuFailed(CpuFailure::UnexpectedExit(what.to_owned())),
-            Stop::Ended => match self.machine.core.bus.devices.request {
+            Stop::HaltedForGood => Ending::Halted(self.pc.cpu()),
+            Stop::TripleFault => Ending::TripleFault,
+            Stop::Ended => match self.devices.lock().request {
                 Some(request) => request.into(),
                 None => Ending::CpuFailed(CpuFailure::UnexpectedExit("INIT".to_owned())),
             },
@@ -90,7 +89,7 @@ impl<C: Clock> Runner<C> {
 
     /// A guest that waits does so in real time.
     fn pace(&self, began: Instant) {
-        let virtual_time = Duration::from_nanos(self.machine.core.count.saturating_mul(NANOSECONDS_PER_INSTRUCTION));
+        let virtual_time = Duration::from_nanos(self.pc.core().count.saturating_mul(NANOSECONDS_PER_INSTRUCTION));
         thread::sleep((began + virtual_time).saturating_duration_since(Instant::now()).min(TICK));
     }
 
@@ -98,14 +97,14 @@ impl<C: Clock> Runner<C> {
         let interrupts = self.interrupts();
         self.show(0..self.memory.size());
         let mut findings = self.observed.lock();
-        findings.samples.push(self.machine.cpu());
+        findings.samples.push(self.pc.cpu());
         findings.interrupts = Some(interrupts);
         // Not before: whoever has asked looks at the findings then.
         self.requests.sample.store(false, Ordering::Release);
     }
 
     fn interrupts(&self) -> Interrupts {
-        let board = &self.machine.core.bus;
+        let board = &self.pc.core().bus;
         let [first, second] = board.controllers.chips.each_ref().map(|chip| Controller {
             requested: chip.requests,
             masked: chip.mask,
@@ -119,8 +118,8 @@ impl<C: Clock> Runner<C> {
 
     /// Hands on what has been written to a part of memory.
     fn show(&self, part: std::ops::Range<u64>) {
-        for page in self.machine.written().filter(|page| part.contains(page)) {
-            let bytes = self.machine.core.memory.from(page);
+        for page in self.pc.written(part) {
+            let bytes = self.pc.core().memory.from(page);
             let bytes = bytes.get(..0x1000).unwrap_or(bytes);
             // There is as much memory on both sides.
             let _ = self.memory.write(PhysAddr(page), bytes);
@@ -129,13 +128,13 @@ impl<C: Clock> Runner<C> {
 
     fn report(&mut self) {
         self.show(0..self.memory.size());
-        let devices = &self.machine.core.bus.devices;
+        let plugs = self.devices.lock();
         let time = clock_gettime(ClockId::ThreadCPUTime);
         let mut findings = self.observed.lock();
-        findings.cpu = Some(self.machine.cpu());
-        findings.exits = Some(devices.exits);
-        findings.ports = Some(devices.bus().log());
-        findings.absent = devices.bus().absent();
+        findings.cpu = Some(self.pc.cpu());
+        findings.exits = Some(plugs.exits);
+        findings.ports = Some(plugs.bus.log());
+        findings.absent = plugs.bus.absent();
         findings.cpu_time = Duration::try_from(time).ok();
     }
 }
