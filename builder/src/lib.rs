@@ -30,7 +30,9 @@ pub mod output;
 mod plan;
 pub mod protocol;
 
-pub use build::{Begun, Created, Language, Order, Packed, Project, ProjectError, examine, init, pack};
+pub use build::{
+    Begun, Changes, Created, Language, Order, Packed, Project, ProjectError, Spared, Subject, examine, init, pack,
+};
 pub use input::lock::{Locked, lock};
 pub use plan::{OwnedBytes, OwnedChunk, Plan};
 pub use protocol::plan;

@@ -1,7 +1,7 @@
 //! Instructions that were decoded, in the order in which they follow each other, kept by the page of memory that they lie in.
 
 use crate::cpu::operands::Op;
-use crate::decode::{LONGEST, decode};
+use crate::decode::decode;
 use crate::state::core::Parts;
 
 /// The most instructions of a block.
@@ -88,6 +88,3 @@ impl<P: Parts> Blocks<P> {
         }
     }
 }
-
-/// An instruction may begin so near the end of its page that it goes on in the next.
-pub(crate) const REACH: usize = LONGEST;

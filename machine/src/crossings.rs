@@ -1,9 +1,9 @@
 //! Instructions that lie in two pages, in no memory or at the end of the code segment, kept with their bytes. These are read anew each
 //! time, as no page tells when they have changed.
 
-use crate::blocks::REACH;
 use crate::cpu::operands::Op;
 use crate::decode::Decoded;
+use crate::decode::LONGEST;
 use crate::state::core::Parts;
 
 /// How many are kept.
@@ -13,7 +13,7 @@ const PLACES: usize = 64;
 struct Kept<P: Parts> {
     linear: u32,
     is_32: bool,
-    bytes: [u8; REACH],
+    bytes: [u8; LONGEST],
     op: Op<P>,
 }
 
@@ -47,7 +47,7 @@ impl<P: Parts> Crossings<P> {
     }
 
     /// Keeps what was decoded from the beginning of `bytes`.
-    pub fn keep(&mut self, linear: u32, is_32: bool, bytes: [u8; REACH], decoded: Decoded<P>) -> &Op<P> {
+    pub fn keep(&mut self, linear: u32, is_32: bool, bytes: [u8; LONGEST], decoded: Decoded<P>) -> &Op<P> {
         &self.places[place(linear)].insert(Kept { linear, is_32, bytes, op: decoded.op }).op
     }
 }

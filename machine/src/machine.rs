@@ -2,11 +2,11 @@
 
 use stos_x86::registers::{EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EntryState};
 
-use crate::blocks::{Blocks, REACH};
+use crate::blocks::Blocks;
 use crate::bus::Bus;
 use crate::cpu::delivery::Event;
 use crate::crossings::Crossings;
-use crate::decode::decode;
+use crate::decode::{LONGEST, decode};
 use crate::memory::Memory;
 use crate::state::core::{Activity, CS, Core, Parts, Raised, Shadow};
 use crate::state::fault::{Fault, Reason, SegmentName, Use};
@@ -228,7 +228,7 @@ impl<P: Parts> Machine<P> {
 
     /// One instruction that lies in two pages, in no memory, or at the end of the code segment.
     fn single(&mut self, linear: u32, is_32: bool, is_user: bool) -> Result<(), Raised> {
-        let mut bytes = [0_u8; REACH];
+        let mut bytes = [0_u8; LONGEST];
         let known = self.fetch_known(&mut bytes, linear, is_32, is_user).unwrap_or(0);
         let op = if known > 0
             && let Some(op) = self.crossings.find(linear, &bytes[..known])

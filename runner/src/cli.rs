@@ -1,10 +1,13 @@
 //! The command line of `stos-run`.
 
-use clap::{ArgAction, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::options::Options;
 
-/// Run a stos boot image in a virtual machine.
+/// Run a stos boot image in a virtual machine, or a manifest or kernel of which one is made first.
 ///
 /// The guest's serial port COM1 is connected to standard input and output, unless `--serial` says otherwise. On a terminal,
 /// Ctrl-A X leaves and Ctrl-A H lists the other keys.
@@ -21,7 +24,7 @@ for a reset; 107 it printed more than allowed; 108 its emulator left the sandbox
 129-152 ended by a signal, 130 from the keyboard."
 )]
 pub struct Arguments {
-    /// Something else than running an image
+    /// Something else than a run
     #[command(subcommand)]
     pub verb: Option<Verb>,
 
@@ -32,6 +35,31 @@ pub struct Arguments {
     /// Print nothing about the run but how it ended; twice: not even that
     #[arg(short, long, action = ArgAction::Count)]
     pub quiet: u8,
+}
+
+impl Arguments {
+    /// What `line`, whose first word is the program's name, asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(line).map_err(second_file)
+    }
+}
+
+/// What is said of a word too many: `error`, or that it is a second file.
+fn second_file(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let mut command = Arguments::command();
+    if error.kind() != ErrorKind::ArgumentConflict || command.find_subcommand(word).is_some() {
+        return error;
+    }
+    let word = word.escape_debug();
+    let message = format!(
+        "`{word}` is one file too many: one guest is run at a time; `--profile {word}` names a profile of a manifest, `--module {word}` a \
+         module"
+    );
+    command.error(ErrorKind::UnknownArgument, message)
 }
 
 /// Something else than running an image.
@@ -48,7 +76,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
 
@@ -68,6 +95,15 @@ mod tests {
         assert!(Arguments::try_parse_from(["stos-run", "schema", "image"]).is_err());
         let verb = |arguments: [&str; 2]| Arguments::try_parse_from(arguments).unwrap().verb;
         assert_eq!((verb(["stos-run", "schema"]), verb(["stos-run", "./schema"])), (Some(Verb::Schema), None));
+    }
+
+    #[test]
+    fn a_second_file_is_called_so() {
+        let said = |words: &str| Arguments::read(words.split(' ').map(OsString::from)).unwrap_err().to_string();
+        for words in ["stos-run a.yaml b", "stos-run -q a.yaml b c", "stos-run --timeout 1 a.yaml -- b"] {
+            assert!(said(words).contains("`b` is one file too many"), "{words}: {}", said(words));
+        }
+        assert!(!said("stos-run a.yaml schema").contains("too many"));
     }
 
     #[test]

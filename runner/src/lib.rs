@@ -34,5 +34,5 @@ pub use backend::Remains;
 pub use options::{Options, TimeLimit};
 pub use outcome::{Outcome, report};
 pub use outlet::tell;
-pub use session::{Early, Notice, run};
+pub use session::{Early, Notice, manifest_of, run};
 pub use timings::{Step, Timings};

@@ -7,8 +7,7 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-use stos_pack::diagnostics::printable_lines;
+use stos_pack::diagnostics::{is_styled, listing, printable_lines};
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
 use stos_run::{Early, Notice, Outcome, Step, Timings, report, tell};
@@ -28,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(timings: &Timings, early: Early) -> u8 {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read(env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             let printed = error.print().and_then(|()| io::stdout().flush());
@@ -43,16 +42,21 @@ fn run(timings: &Timings, early: Early) -> u8 {
     };
     let notify = |notice: Notice<'_>| match (notice, quiet) {
         (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => say(line),
+        (Notice::Warnings(lines), 0) => tell(lines),
         _ => {}
     };
+    if options.print_manifest {
+        return match stos_run::manifest_of(&options) {
+            Ok(text) => answered(
+                "writing the manifest",
+                io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()),
+            ),
+            Err(outcome) => conclude(&outcome, quiet),
+        };
+    }
     timings.mark(Step::Arguments);
     let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
-    if quiet < 2 {
-        say(&outcome.to_string());
-        if let Some(details) = outcome.details().filter(|_| !outcome.is_success()) {
-            tell(&printable_lines(details));
-        }
-    }
+    conclude(&outcome, quiet);
     // Asked for, so that nothing keeps it quiet.
     if options.timings {
         timings.lines().iter().for_each(|line| say(line));
@@ -62,6 +66,22 @@ fn run(timings: &Timings, early: Early) -> u8 {
         remains.leave();
     }
     options.status(&outcome)
+}
+
+/// Says how a run has ended, and gives its status.
+fn conclude(outcome: &Outcome, quiet: u8) -> u8 {
+    if quiet < 2 {
+        // First, as `stos-pack` does.
+        if let Outcome::NotPacked { failure, .. } = outcome {
+            tell(&listing(&failure.sources, &failure.diagnostics, is_styled()));
+        }
+        say(&outcome.to_string());
+        let is_said = outcome.is_success() || matches!(outcome, Outcome::NotPacked { .. });
+        if let Some(details) = outcome.details().filter(|_| !is_said) {
+            tell(&printable_lines(details));
+        }
+    }
+    outcome.status()
 }
 
 /// The exit status after an answer was printed. A reader that has gone has read enough.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use stos_image::Digest;
+use stos_pack::Changes;
 
 use crate::backend::BackendChoice;
 use crate::machine::{ClockStart, Configuration, CpuModel};
@@ -27,9 +28,37 @@ pub enum TimeLimit {
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
-    /// The image, as `stos-pack` writes it
-    #[arg(value_name = "IMAGE")]
+    /// The image, as `stos-pack` writes it; or a manifest, or a kernel, of which one is made in memory
+    #[arg(value_name = "FILE")]
     pub image: PathBuf,
+
+    /// Of a manifest: the profile [default: the manifest's `profile`, if any]
+    #[arg(short, long, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Of a manifest: this file as the kernel, by the manifest's protocol
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<String>,
+
+    /// Of a manifest or kernel: so much guest memory, such as `128MiB`
+    #[arg(short, long, value_name = "SIZE")]
+    pub memory: Option<String>,
+
+    /// Of a manifest or kernel: these words at the end of the kernel's command line; may be given several times
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+
+    /// Of a manifest or kernel: this file as one more module; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub module: Vec<String>,
+
+    /// Of a manifest or kernel: this directory, or cpio archive, as the initramfs
+    #[arg(long, value_name = "PATH")]
+    pub initramfs: Option<String>,
+
+    /// Of a kernel: print the manifest that it gets, and run nothing
+    #[arg(long)]
+    pub print_manifest: bool,
 
     /// Run the image with this id and no other: `sha256:` and 64 digits, as `stos-pack` prints it
     #[arg(long, value_name = "ID")]
@@ -125,6 +154,28 @@ impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
         Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
+    }
+
+    /// What is changed of a manifest.
+    pub fn changes(&self) -> Changes {
+        let Self { profile, kernel, memory, append, module, initramfs, .. } = self.clone();
+        let words = (!append.is_empty()).then(|| append.join(" "));
+        Changes { profile, kernel, memory, words, modules: module, initramfs }
+    }
+
+    /// The first option that changes something of a manifest.
+    pub fn first_change(&self) -> Option<&'static str> {
+        let Self { profile, kernel, memory, append, module, initramfs, print_manifest, .. } = self;
+        let given = [
+            ("--profile", profile.is_some()),
+            ("--kernel", kernel.is_some()),
+            ("--memory", memory.is_some()),
+            ("--append", !append.is_empty()),
+            ("--module", !module.is_empty()),
+            ("--initramfs", initramfs.is_some()),
+            ("--print-manifest", *print_manifest),
+        ];
+        given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
     }
 
     /// The exit status of a run that ended with `outcome`.

@@ -323,24 +323,3 @@ fn expressions_that_are_too_large_together_are_refused_before_anything_is_spent_
     let found = run("emulated", &["--reject", r"\w{400}", "--until", r"\w{400}", "--expect", r"\w{400}"], &image);
     assert_eq!(found.status, Some(64), "{}", found.stderr);
 }
-
-#[test]
-fn what_is_to_be_packed_first_is_called_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let says = |name: &str, content: &[u8]| {
-        let path = folder.path().join(name);
-        fs::write(&path, content).unwrap();
-        let ended = Run::from(command(&[], &path).output().unwrap());
-        assert_eq!(ended.status, Some(65), "{}", ended.stderr);
-        ended.stderr
-    };
-    let kernel = fs::read(stos_tests::fixtures::golden("kernel.elf")).unwrap();
-    assert!(says("k.elf", &kernel).contains("is a kernel (protocol stos), and no image yet: `stos-pack` makes one"));
-    let manifest = says("os.yaml", b"version: 1\n");
-    assert!(manifest.contains("os.yaml` makes one of it, then `stos-run "), "{manifest}");
-    assert!(says("notes", b"hello\n").contains("not a stos boot image: it begins with `hello\\n`"));
-    assert!(says("empty", b"").contains("not a stos boot image: it is empty"));
-    // An image that is damaged is one.
-    assert!(says("cut.yaml", b"STOSIMG\0").contains("is truncated"));
-    assert!(!says("broken.elf", b"\x7fELF nothing more").contains("kernel"));
-}

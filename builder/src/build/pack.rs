@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use stos_image::Digest;
+use stos_image::{Digest, Outline};
 
-use crate::diagnostics::{Diagnostics, Failure, Sources};
+use crate::diagnostics::{Diagnostic, Diagnostics, Failure, Sources};
 use crate::input::lock::Lock;
 use crate::input::{Inputs, check_output};
 use crate::manifest::{Fence, Manifest};
@@ -51,22 +51,45 @@ pub fn pack(order: &Order<'_>, observer: Observer<'_>) -> Result<Packed, Failure
     let mut manifest = Manifest::load_inside(order.manifest, order.profile, &fence)?;
     manifest.sources.all().iter().for_each(|source| observer(&Event::Manifest(source)));
     observer(&Event::Profile(manifest.profile.as_deref()));
-    match build(&mut manifest, order, observer) {
+    match check(&mut manifest, order) {
+        Ok(lock) => make(manifest, lock.as_ref(), &|image| order.output.write(image, observer), observer),
+        Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
+    }
+}
+
+/// What has to be known before an input is read: that none is replaced, and what each must be.
+fn check(manifest: &mut Manifest, order: &Order<'_>) -> Result<Option<Lock>, Diagnostics> {
+    if let Output::File(path) = order.output {
+        check_output("image", "name another file with `-o`", path, manifest)?;
+    }
+    Ok(if order.locked { Some(Lock::load(order.manifest, &manifest.fence, &mut manifest.sources)?) } else { None })
+}
+
+/// Writes an image, and returns its id.
+pub type Write<'a> = &'a dyn Fn(&Outline<'_>) -> Result<Digest, Diagnostic>;
+
+/// Builds the image of `manifest`, whose inputs must be those of `lock`, if there is one, and has it written.
+///
+/// # Errors
+/// As for [`pack`].
+pub fn make(
+    manifest: Manifest,
+    lock: Option<&Lock>,
+    write: Write<'_>,
+    observer: Observer<'_>,
+) -> Result<Packed, Failure> {
+    match build(&manifest, lock, write, observer) {
         Ok((id, file_size, warnings)) => Ok(Packed { id, file_size, warnings, sources: manifest.sources }),
         Err(diagnostics) => Err(Failure { sources: manifest.sources, diagnostics }),
     }
 }
 
 fn build(
-    manifest: &mut Manifest,
-    order: &Order<'_>,
+    manifest: &Manifest,
+    lock: Option<&Lock>,
+    write: Write<'_>,
     observer: Observer<'_>,
 ) -> Result<(Digest, u64, Diagnostics), Diagnostics> {
-    if let Output::File(path) = order.output {
-        check_output("image", "name another file with `-o`", path, manifest)?;
-    }
-    let lock =
-        if order.locked { Some(Lock::load(order.manifest, &manifest.fence, &mut manifest.sources)?) } else { None };
     observer(&Event::Step(Step::Inputs));
     let inputs = Inputs::load(manifest, observer)?;
     if let Some(lock) = lock {
@@ -78,7 +101,7 @@ fn build(
     let image = plan.outline().map_err(|error| limit_reached(&error, manifest))?;
     // When an input can't be read again, that is what there is to say.
     let failed = |error| inputs.all().find_map(|loaded| loaded.file.failure()).unwrap_or(error);
-    let id = order.output.write(&image, observer).map_err(failed)?;
+    let id = write(&image).map_err(failed)?;
     let file_size = image.file_size();
     let mut warnings = plan.warnings;
     warnings.list.retain(|warning| !manifest.allow.contains(&warning.code));

@@ -2,12 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use stos_pack::diagnostics::{Diagnostics, Message, STATUS_IO, Severity, Sources, describe, printable_lines};
+use stos_pack::diagnostics::{Diagnostics, Message, STATUS_IO, Sources, describe, is_styled, listing, printable_lines};
 
 use super::arguments::{Manner, MessageFormat};
-
-/// Most diagnostics that are printed for people; nobody reads more.
-const DIAGNOSTICS_SHOWN: usize = 20;
 
 /// Prints what was asked for. A reader that has gone away, as `head` does, has read enough.
 pub fn answer(manner: Manner, text: &str) -> u8 {
@@ -46,29 +43,10 @@ pub fn complain(manner: Manner, message: &str, status: u8) -> u8 {
 /// Prints every diagnostic; returns the exit status.
 pub fn report(manner: Manner, sources: &Sources, diagnostics: &Diagnostics) -> u8 {
     match manner.message_format {
-        MessageFormat::Human => say(&for_people(sources, diagnostics)),
+        MessageFormat::Human => say(&listing(sources, diagnostics, is_styled())),
         MessageFormat::Json => diagnostics.list.iter().for_each(|one| say_json(&Message::new(one, sources))),
     }
     diagnostics.status()
-}
-
-fn for_people(sources: &Sources, diagnostics: &Diagnostics) -> String {
-    let styled = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let list = &diagnostics.list;
-    let mut parts: Vec<String> =
-        list.iter().take(DIAGNOSTICS_SHOWN).map(|diagnostic| diagnostic.render(sources, styled)).collect();
-    let hidden = list.get(DIAGNOSTICS_SHOWN..).unwrap_or_default();
-    if let Some(first) = hidden.first() {
-        let what = match first.code.severity() {
-            Severity::Error => "errors; mend these first",
-            Severity::Warning => "warnings",
-        };
-        parts.push(format!("… and {} more {what}.", hidden.len()));
-    }
-    if let Some(first) = list.first() {
-        parts.push(format!("`stos-pack explain {}` tells more.\n", first.code));
-    }
-    parts.join("\n\n")
 }
 
 /// Tells a person at a terminal what to do next.

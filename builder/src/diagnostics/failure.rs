@@ -11,3 +11,9 @@ pub struct Failure {
     /// What went wrong.
     pub diagnostics: Diagnostics,
 }
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self { sources: Sources::default(), diagnostics }
+    }
+}

@@ -8,8 +8,9 @@ use super::document::{Initramfs, Kernel, Manifest, Module};
 use super::fence::Fence;
 use super::fields::{Field, Fields, ROOT};
 use super::keys::{MANIFEST, MODULE_NAME_LIMIT, SEGMENT_KINDS};
+use super::merge::{merge, settle};
 use super::protocol::Protocol;
-use super::yaml::Node;
+use super::yaml::{self, Node};
 use super::{consistency, entry, profile, run, tree};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Failure, Located, Source, Sources, Span};
 
@@ -30,7 +31,16 @@ impl Manifest {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn load_inside(path: &Path, profile: Option<&str>, fence: &Fence) -> Result<Self, Failure> {
-        Ok(Variants::read(&source_of(path, fence)?, profile, fence)?.chosen)
+        Ok(Variants::read(&source_of(path, fence)?, profile, None, fence)?.chosen)
+    }
+
+    /// As [`Manifest::load`], and `over`, if there is one, is laid over what comes of it. Paths in that are seen from its own folder.
+    ///
+    /// # Errors
+    /// As for [`Manifest::load`].
+    pub fn load_below(path: &Path, profile: Option<&str>, over: Option<&Source>) -> Result<Self, Failure> {
+        let fence = Fence::default();
+        Ok(Variants::read(&source_of(path, &fence)?, profile, over, &fence)?.chosen)
     }
 
     /// As [`Manifest::load`], with the text of the manifest at hand.
@@ -56,7 +66,7 @@ impl Variants {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn load_inside(path: &Path, fence: &Fence) -> Result<Self, Failure> {
-        Self::read(&source_of(path, fence)?, None, fence)
+        Self::read(&source_of(path, fence)?, None, None, fence)
     }
 
     /// Every variant of the manifest that `source` is, with the profile `profile` chosen, or the default one.
@@ -64,13 +74,13 @@ impl Variants {
     /// # Errors
     /// As for [`Manifest::load`].
     pub fn from_source(source: &Source, profile: Option<&str>) -> Result<Self, Failure> {
-        Self::read(source, profile, &Fence::default())
+        Self::read(source, profile, None, &Fence::default())
     }
 
-    fn read(source: &Source, profile: Option<&str>, fence: &Fence) -> Result<Self, Failure> {
+    fn read(source: &Source, profile: Option<&str>, over: Option<&Source>, fence: &Fence) -> Result<Self, Failure> {
         let mut sources = Sources::default();
         let mut found = Diagnostics::default();
-        let variants = read_with_profiles(source, profile, fence, &mut sources, &mut found);
+        let variants = read_with_profiles(source, (profile, over), fence, &mut sources, &mut found);
         match found.finish(variants) {
             Ok(Some(mut variants)) => {
                 for manifest in variants.others.iter_mut().chain([&mut variants.chosen]) {
@@ -92,14 +102,21 @@ fn source_of(path: &Path, fence: &Fence) -> Result<Source, Failure> {
 
 fn read_with_profiles(
     source: &Source,
-    profile: Option<&str>,
+    (profile, over): (Option<&str>, Option<&Source>),
     fence: &Fence,
     sources: &mut Sources,
     found: &mut Diagnostics,
 ) -> Option<Variants> {
     let tree = tree::load(source, fence, sources, found);
     let tree = found.take(tree)?;
-    let choice = profile::choose(tree, profile, found);
+    let mut choice = profile::choose(tree, profile, found);
+    if let Some(over) = over {
+        let added = yaml::parse(sources.add(over.clone()), &over.text, found);
+        let place = choice.tree.span;
+        let merged = merge(choice.tree, found.take(added)?, found);
+        // Missing keys are missing from the manifest.
+        choice.tree = settle(Located::new(merged.value, place), found);
+    }
     let manifest = read_tree(choice.tree, found);
     let mut others = Vec::new();
     for other in choice.others {

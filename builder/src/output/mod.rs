@@ -21,6 +21,6 @@ pub(crate) use interrupt::{Interrupt, Interruptible};
 pub(crate) use observer::Watched;
 pub use observer::{Event, Observer, Step, nobody};
 pub use screen::can_draw;
-pub use signals::{Ender, watch_signals};
+pub use signals::{Caught, Ender};
 pub use temporary::Leftover;
 pub(crate) use temporary::is_temporary;

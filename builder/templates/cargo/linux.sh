@@ -2,11 +2,11 @@
 # What `cargo run` does with the program that it has built: packs it with the kernel and runs both.
 #
 #   cargo run               Ctrl-A X leaves
-#   cargo run -- test       with the manifest's profile `test`, and so with any other
+#   cargo run -- -p test    with the manifest's profile `test`, and so with any other option of stos-run
 set -eu
-pack=${STOS_PACK:-stos-pack} run=${STOS_RUN:-stos-run}
+run=${STOS_RUN:-stos-run}
 program=$1
-profile=${2:-}
+shift
 [ "${program#/}" != "$program" ] || program=$PWD/$program
 cd "$(dirname "$0")"
 mkdir -p build/initramfs
@@ -15,17 +15,9 @@ cp "$program" build/initramfs/init
     echo 'vmlinuz is missing, a Linux kernel for 32-bit PCs: ./fetch-kernel.sh gets one from Debian, or copy a bzImage of yours' >&2
     exit 1
 }
+[ $# -gt 0 ] || exec "$run" manifest.yaml
 
-case $profile in
-'')
-    "$pack" -q manifest.yaml -o build/@name@.img
-    exec "$run" build/@name@.img
-    ;;
-*)
-    "$pack" -q -p "$profile" manifest.yaml -o "build/$profile.img"
-    status=0
-    "$run" "build/$profile.img" </dev/null >"build/$profile.txt" || status=$?
-    ./where.sh "build/$profile.txt"
-    exit "$status"
-    ;;
-esac
+status=0
+"$run" manifest.yaml "$@" </dev/null >build/output.txt || status=$?
+./where.sh build/output.txt
+exit "$status"

@@ -6,6 +6,7 @@
 # make clean   removes all that was built
 @tools@
 LDFLAGS := -m elf_i386 -nostdlib -T kernel.ld --build-id=none -z noexecstack
+STOS_PACK ?= stos-pack
 QEMU ?= qemu-system-i386
 GDB_PORT ?= 1234
 
@@ -18,16 +19,13 @@ build/kernel.elf: $(OBJECTS) kernel.ld
 	$(LD) $(LDFLAGS) -o $@ $(OBJECTS)
 
 run: all
-	$(STOS_PACK) -q manifest.yaml -o build/@name@.img
-	$(STOS_RUN) build/@name@.img
+	$(STOS_RUN) manifest.yaml
 
 test: all
-	$(STOS_PACK) -q -p test manifest.yaml -o build/test.img
-	$(STOS_RUN) build/test.img </dev/null
+	$(STOS_RUN) -p test manifest.yaml </dev/null
 
 fault: all
-	$(STOS_PACK) -q -p fault manifest.yaml -o build/fault.img
-	$(STOS_RUN) build/fault.img </dev/null
+	$(STOS_RUN) -p fault manifest.yaml </dev/null
 
 # The image as a kernel that QEMU starts by itself. `-m` is the manifest's `memory`, in MiB.
 gdb: all

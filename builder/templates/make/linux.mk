@@ -20,16 +20,13 @@ vmlinuz:
 	@exit 1
 
 run: all vmlinuz
-	$(STOS_PACK) -q manifest.yaml -o build/@name@.img
-	$(STOS_RUN) build/@name@.img
+	$(STOS_RUN) manifest.yaml
 
 test: all vmlinuz
-	$(STOS_PACK) -q -p test manifest.yaml -o build/test.img
-	$(STOS_RUN) build/test.img </dev/null
+	$(STOS_RUN) -p test manifest.yaml </dev/null
 
 fault: all vmlinuz
-	$(STOS_PACK) -q -p fault manifest.yaml -o build/fault.img
-	@echo $(STOS_RUN) build/fault.img
-	@$(STOS_RUN) build/fault.img </dev/null >build/fault.txt; status=$$?; ./where.sh build/fault.txt; exit $$status
+	@echo $(STOS_RUN) -p fault manifest.yaml
+	@$(STOS_RUN) -p fault manifest.yaml </dev/null >build/fault.txt; status=$$?; ./where.sh build/fault.txt; exit $$status
 
 @compile@

@@ -7,7 +7,6 @@ endif
 ifeq ($(origin LD),default)
 LD := ld
 endif
-STOS_PACK ?= stos-pack
 STOS_RUN ?= stos-run
 
 # Code for a machine whose FPU and SSE registers nobody uses. Frame pointers are for backtraces.

@@ -36,7 +36,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn random_instructions_do_what_the_processor_does() {
-    let (seed, cases) = (number("SEED", 1), number("CASES", 200_000));
+    let (seed, cases) = (number("SEED", 1), number("CASES", 50_000));
     let folder = tempfile::tempdir().unwrap();
     let mut oracle = Oracle::start(folder.path()).unwrap();
     let mut embedded = Embedded::default();

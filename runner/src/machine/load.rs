@@ -57,6 +57,14 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
     if file.metadata().map_err(LoadError::NotOpened)?.is_dir() {
         return Err(LoadError::NotOpened(io::ErrorKind::IsADirectory.into()));
     }
+    read(file)
+}
+
+/// As [`open`], of an image in a file that is open.
+///
+/// # Errors
+/// [`LoadError::Rejected`].
+pub fn read(file: File) -> Result<Opened, LoadError> {
     let file = Arc::new(file);
     let parsed = ParsedImage::parse_without_inputs(Arc::clone(&file)).map_err(LoadError::Rejected)?;
     Ok(Opened { parsed, file })

@@ -120,6 +120,8 @@ pub enum OutcomeKind {
     Signal,
     /// Wrong usage of the command.
     Usage,
+    /// No image can be made of the manifest, or of the kernel.
+    NotPacked,
     /// The image is rejected.
     ImageRejected,
     /// The image can't be opened.

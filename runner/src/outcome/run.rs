@@ -22,6 +22,8 @@ use crate::watch::{Summaries, Summary};
 /// What is known of a run.
 #[derive(Debug, Default)]
 pub struct Run {
+    /// What is said of the manifest that was made for a kernel, when its run fails.
+    pub made: Option<String>,
     /// What ran.
     pub machine: Option<Machine>,
     /// What executed it, and why that.
@@ -187,10 +189,10 @@ fn kind(outcome: &Outcome) -> OutcomeKind {
         Outcome::Left => OutcomeKind::Left,
         Outcome::Signal(_) => OutcomeKind::Signal,
         Outcome::Usage(_) => OutcomeKind::Usage,
-        Outcome::ImageRejected { .. }
-        | Outcome::NotAnImage(_)
-        | Outcome::NotTrusted { .. }
-        | Outcome::BadExpectation { .. } => OutcomeKind::ImageRejected,
+        Outcome::NotPacked { .. } => OutcomeKind::NotPacked,
+        Outcome::ImageRejected { .. } | Outcome::NotTrusted { .. } | Outcome::BadExpectation { .. } => {
+            OutcomeKind::ImageRejected
+        }
         Outcome::NoInput { .. } => OutcomeKind::NoInput,
         Outcome::NoBackend(_) => OutcomeKind::NoBackend,
         Outcome::Io { .. } => OutcomeKind::Io,

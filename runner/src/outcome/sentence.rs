@@ -78,10 +78,19 @@ impl fmt::Display for Outcome {
                     path.display()
                 )
             }
-            Self::NoInput { path, source } => {
-                write!(f, "can't open the image `{}`: {}", path.display(), describe(source))
+            Self::NotPacked { path, .. } => {
+                write!(f, "nothing has run: no image can be made of `{}`", path.display())
             }
-            Self::Usage(reason) | Self::NoBackend(reason) | Self::NotAnImage(reason) => f.write_str(reason),
+            Self::NoInput { path, source } => {
+                let ending = path.extension().and_then(|ending| ending.to_str());
+                let what = match ending {
+                    Some("yaml" | "yml") => "manifest",
+                    Some("elf") => "kernel",
+                    _ => "image",
+                };
+                write!(f, "can't open the {what} `{}`: {}", path.display(), describe(source))
+            }
+            Self::Usage(reason) | Self::NoBackend(reason) => f.write_str(reason),
             Self::Io { action, source } => write!(f, "{action} failed: {}", describe(source)),
             Self::Overwritten { ending, .. } if matches!(**ending, Self::CatcherOverwritten(_)) => ending.fmt(f),
             Self::Overwritten { ending, what, .. } => write!(f, "{ending}; {}", what.clause()),
@@ -108,7 +117,7 @@ impl Outcome {
             Self::TimeLimit { hang: Some(hang), .. }
             | Self::ExpectedMissing { before: Before::TimeLimit { hang: Some(hang), .. }, .. }
             | Self::Stopped { hang, .. } => Some(hang.details()),
-            Self::Overwritten { details, .. } => Some(details),
+            Self::Overwritten { details, .. } | Self::NotPacked { details, .. } => Some(details),
             _ => None,
         }
     }

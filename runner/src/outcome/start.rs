@@ -5,8 +5,7 @@ use std::path::Path;
 
 use kvm_ioctls::Cap;
 use stos_image::ImageError;
-use stos_pack::diagnostics::{describe, for_shell, printable_path};
-use stos_pack::examine;
+use stos_pack::diagnostics::{describe, for_shell};
 
 use super::ending::USE_EMULATOR;
 use super::{Outcome, conclude};
@@ -248,22 +247,16 @@ fn process_step(step: ProcessStep) -> &'static str {
     }
 }
 
-/// What to say of the file at `path`, which is no image because of `error`, when an image can be made of it.
-fn to_pack(path: &Path, error: &ImageError) -> Option<String> {
-    let ImageError::Magic { .. } = error else { return None };
-    let shown = printable_path(path);
-    if path.extension().is_some_and(|name| name == "yaml" || name == "yml") {
-        let (manifest, image) = (for_shell(path), for_shell(&path.with_extension("img")));
-        return Some(format!(
-            "`{shown}` is called as manifests are, and is no image: `stos-pack {manifest}` makes one of it, then \
-             `stos-run {image}`"
-        ));
+/// What to do with the directory at `path`.
+fn in_directory(path: &Path) -> String {
+    let manifest = path.join("manifest.yaml");
+    if manifest.is_file() {
+        return format!("it is a directory; name the manifest in it: `stos-run {}`", for_shell(&manifest));
     }
-    let protocol = examine(path).ok()??.protocol?;
-    Some(format!(
-        "`{shown}` is a kernel (protocol {protocol}), and no image yet: `stos-pack` makes one of it and a manifest, which \
-         `stos-pack init` begins"
-    ))
+    let path = for_shell(path);
+    format!(
+        "it is a directory; name an image, a manifest or a kernel in it (`stos-pack init {path}` begins a manifest)"
+    )
 }
 
 impl Outcome {
@@ -271,27 +264,18 @@ impl Outcome {
     pub fn not_loaded(path: &Path, error: LoadError) -> Self {
         let path_shown = path.display();
         match error {
+            LoadError::NotOpened(source) if path.is_dir() => {
+                let source = io::Error::new(source.kind(), in_directory(path));
+                Self::NoInput { path: path.to_owned(), source }
+            }
             LoadError::NotOpened(source) => Self::NoInput { path: path.to_owned(), source },
             LoadError::Rejected(ImageError::Io(source)) => {
                 Self::Io { action: format!("reading the image `{path_shown}`"), source }
             }
-            LoadError::Rejected(source) => match to_pack(path, &source) {
-                Some(what) => Self::NotAnImage(what),
-                None => Self::ImageRejected { path: path.to_owned(), source },
-            },
+            LoadError::Rejected(source) => Self::ImageRejected { path: path.to_owned(), source },
             LoadError::NoMemory(size, source) => {
                 Self::Io { action: format!("getting {} MiB of guest memory", size >> 20), source }
             }
-        }
-    }
-
-    /// The same for an image that was loaded before.
-    pub fn not_loaded_again(path: &Path, error: LoadError) -> Self {
-        match error {
-            LoadError::Rejected(source) if !matches!(source, ImageError::Io(_)) => {
-                Self::ImageRejected { path: path.to_owned(), source }
-            }
-            other => Self::not_loaded(path, other),
         }
     }
 

@@ -1,10 +1,11 @@
 //! Every way in which a run can end, and its exit status.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stos_image::ImageError;
+use stos_pack::diagnostics::{Code, Failure, listing};
 
 use crate::diagnosis::{Diagnosis, Hang, Overwritten, TripleFault};
 use crate::watch::Rejected;
@@ -99,8 +100,15 @@ pub enum Outcome {
     },
     /// The command was used in a way that makes no sense.
     Usage(String),
-    /// What was named is something that an image can be made of; the text says what to do.
-    NotAnImage(String),
+    /// No image can be made of what was named.
+    NotPacked {
+        /// The manifest or kernel, or what is neither.
+        path: PathBuf,
+        /// Why not, as people read it.
+        details: String,
+        /// The same, to be shown.
+        failure: Box<Failure>,
+    },
     /// The image is not what it should be.
     ImageRejected {
         /// The image.
@@ -171,6 +179,12 @@ pub enum Before {
 }
 
 impl Outcome {
+    /// The outcome of a run of which no image could be made, of what is at `path`.
+    pub fn not_packed(path: &Path, failure: Failure) -> Self {
+        let details = listing(&failure.sources, &failure.diagnostics, false);
+        Self::NotPacked { path: path.to_owned(), details, failure: Box::new(failure) }
+    }
+
     /// With what the guest has overwritten.
     #[must_use]
     pub fn with(self, what: Overwritten) -> Self {
@@ -195,10 +209,8 @@ impl Outcome {
             Self::ExitedAbove(_) => GUEST_STATUS_LIMIT,
             Self::Expected | Self::Until { .. } => 0,
             Self::Usage(_) => USAGE,
-            Self::ImageRejected { .. }
-            | Self::NotAnImage(_)
-            | Self::NotTrusted { .. }
-            | Self::BadExpectation { .. } => IMAGE_REJECTED,
+            Self::NotPacked { failure, .. } => failure.diagnostics.status(),
+            Self::ImageRejected { .. } | Self::NotTrusted { .. } | Self::BadExpectation { .. } => IMAGE_REJECTED,
             Self::NoInput { .. } => NO_INPUT,
             Self::NoBackend(_) => NO_BACKEND,
             Self::Bug(_) => BUG,
@@ -253,6 +265,12 @@ impl Outcome {
         }
     }
 
+    /// True when no image was made as one of its inputs would be replaced by what the run is to write: then nothing is written.
+    pub fn is_about_an_output(&self) -> bool {
+        let Self::NotPacked { failure, .. } = self else { return false };
+        failure.diagnostics.list.iter().any(|diagnostic| diagnostic.code == Code::OutputIsInput)
+    }
+
     /// True for status 0.
     pub fn is_success(&self) -> bool {
         self.status() == 0
@@ -262,9 +280,14 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stos_pack::diagnostics::{Diagnostic, Diagnostics};
 
     fn path() -> PathBuf {
         PathBuf::from("kernel.img")
+    }
+
+    fn not_packed(code: Code) -> Outcome {
+        Outcome::not_packed(&path(), Diagnostics::from(Diagnostic::new(code, "why")).into())
     }
 
     #[test]
@@ -297,7 +320,8 @@ mod tests {
             (Outcome::ExitedAbove(127), 63),
             (Outcome::Expected, 0),
             (Outcome::Usage(text()), 64),
-            (Outcome::NotAnImage(text()), 65),
+            (not_packed(Code::UnknownKey), 65),
+            (not_packed(Code::Unreadable), 66),
             (Outcome::ImageRejected { path: path(), source: ImageError::HeaderDamaged }, 65),
             (Outcome::BadExpectation { path: path(), reason: text() }, 65),
             (Outcome::NotTrusted { path: path(), reason: text() }, 65),

@@ -84,6 +84,9 @@ pub fn write_report(
     notify: &dyn Fn(Notice<'_>),
 ) -> Outcome {
     let Some((path, file)) = options.report.as_ref().zip(files.take_report()) else { return outcome };
+    if outcome.is_about_an_output() {
+        return outcome;
+    }
     let report = run.report(&options.image, &outcome, options.status(&outcome));
     let written = file.write(|file| {
         serde_json::to_writer_pretty(&mut *file, &report)?;

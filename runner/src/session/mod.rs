@@ -8,6 +8,7 @@ mod event;
 mod explain;
 mod files;
 mod notice;
+mod packed;
 mod prepare;
 mod signals;
 mod supervise;
@@ -18,7 +19,9 @@ mod wishes;
 
 pub use early::Early;
 pub use notice::Notice;
+pub use packed::manifest_of;
 
+use std::fs::Metadata;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -35,6 +38,9 @@ use prepare::Prepared;
 use signals::Signals;
 use supervise::Session;
 use waiting::Waiting;
+
+/// Size of an image, in bytes, that is loaded before anybody has pressed a second key.
+const SHORT: u64 = 16 << 20;
 
 /// Runs an image. Lines that are no part of its outcome go to `notify`; its steps are marked in `timings`. What is
 /// left of its machine is given back, if taking that apart takes time. It goes on with what was begun `early`.
@@ -69,8 +75,9 @@ fn run_carefully(
     let (events, receiver) = channel();
     let signals = Signals::new(events.clone());
     // Before anything is opened that may be waited for, or is to be removed in the end; else once there is time for that.
-    let is_at_hand = folders(options).is_empty() && options.image.metadata().is_ok_and(|metadata| metadata.is_file());
-    if !is_at_hand && let Err(outcome) = signals.watch() {
+    let is_short = |file: Metadata| file.is_file() && file.len() <= SHORT;
+    let is_at_hand = folders(options).is_empty() && options.image.metadata().is_ok_and(is_short);
+    if !is_at_hand && let Err(outcome) = signals.attend() {
         return (outcome, None);
     }
     // Known before the guest runs for nothing.
@@ -82,8 +89,11 @@ fn run_carefully(
     let waiting = Waiting::begin(options, &files, began);
     let prepared = Prepared::new((options, opening), notify, &mut run, &signals, began);
     drop(waiting);
-    let started =
-        prepared.and_then(|prepared| Session::start((options, &files), notify, &mut run, prepared, (events, receiver)));
+    let started = prepared
+        .and_then(|prepared| {
+            Session::start((options, &files), notify, &mut run, prepared, (events, receiver), &signals)
+        })
+        .and_then(|session| signals.attend().map(|()| session));
     let (outcome, remains) = match started {
         Ok(session) => {
             signals.are_heard();
@@ -91,6 +101,9 @@ fn run_carefully(
         }
         Err(outcome) => (signals.outcome().unwrap_or(outcome), None),
     };
+    if let Some(line) = run.made.as_ref().filter(|_| outcome.is_guests_failure()) {
+        notify(Notice::Information(line));
+    }
     timings.mark(Step::Concluded);
     (write_report(&run, outcome, (options, &files), notify), remains)
 }

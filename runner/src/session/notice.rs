@@ -7,4 +7,6 @@ pub enum Notice<'a> {
     Information(&'a str),
     /// What the person asked for.
     Answer(&'a str),
+    /// About the manifest: whole lines, as `stos-pack` prints them.
+    Warnings(&'a str),
 }

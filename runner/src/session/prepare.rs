@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::notice::Notice;
+use super::packed;
 use super::signals::Signals;
 use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
-use crate::backend::{Backend, Opening, choose};
+use crate::backend::{Backend, BackendKind, Opening, choose};
 use crate::machine::load::{self, Source};
 use crate::machine::{Machine, Sharing, free_memory};
 use crate::options::Options;
@@ -45,7 +46,7 @@ impl Prepared {
     ) -> Result<Self, Outcome> {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
-        let parsed = load::open(&options.image).map_err(not_loaded)?;
+        let parsed = packed::open(options, notify, run)?;
         run.timings.mark(Step::Opened);
         check_id(options, parsed.facts().id())?;
         let of_image = &parsed.facts().description().run;
@@ -63,10 +64,14 @@ impl Prepared {
                 opening.make(memory, entry, options.cpu, &run.timings);
             }
             // While the machine is made. That it has failed is told when it fails once more.
-            let _ = signals.watch();
+            let _ = signals.catch();
         })?;
-        signals.watch()?;
         run.timings.mark(Step::Chosen);
+        match choice.backend.kind() {
+            BackendKind::Kvm | BackendKind::Embedded => signals.catch()?,
+            // It may be long in coming.
+            BackendKind::Emulated => signals.attend()?,
+        }
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
         let backend = choice.backend;
@@ -103,7 +108,7 @@ pub fn load_again(
     is_interrupted: &dyn Fn() -> bool,
 ) -> Result<Machine, String> {
     // What is at the path by now is not asked: nothing can be opened any more.
-    let not_loaded = |error| Outcome::not_loaded_again(path, error).to_string();
+    let not_loaded = |error| Outcome::not_loaded(path, error).to_string();
     let parsed = load::open_again(source).map_err(not_loaded)?;
     if parsed.facts().id() != source.id {
         return Err(format!("`{}` is another image by now", path.display()));

@@ -26,7 +26,7 @@ then: make test checks what it prints, and make fault shows what a bug looks lik
         "my-kernel: the first program of Linux for 32-bit x86, in Rust, 16 files
 needs: Rust 1.85 or newer with the target i686-unknown-linux-gnu, and ld
 next: rustup target add i686-unknown-linux-gnu && cd my-kernel && ./fetch-kernel.sh && cargo run
-then: cargo run -- test checks what it prints, and cargo run -- fault shows what a bug looks like
+then: cargo run -- -p test checks what it prints, and cargo run -- -p fault shows what a bug looks like
 "
     );
     // Without options it is this one.

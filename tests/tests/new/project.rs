@@ -65,6 +65,10 @@ impl Project {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(self.folder());
         command.env("STOS_PACK", tool_path("stos-pack")).env("STOS_RUN", tool_path("stos-run"));
+        // As if it were installed.
+        let tools = tool_path("stos-run").parent().unwrap().to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("PATH", std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap());
         command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
         // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
         command.env("RUSTUP_AUTO_INSTALL", "0");
@@ -147,13 +151,14 @@ impl Project {
         }
     }
 
-    /// The images that are built by now give the same on KVM, where that can run them.
+    /// What is built by now gives the same on KVM, where that can run them.
     fn runs_on_kvm(&self) {
         let backends = if self.protocol == "stos" { paged() } else { unpaged() };
         for backend in backends.into_iter().filter(|backend| *backend != "emulated") {
             for (profile, status) in [("test", 0), ("fault", 102)] {
-                let image = self.folder().join(format!("build/{profile}.img"));
-                let found = run(tool("stos-run").args(["--backend", backend]).arg(image));
+                let mut command = tool("stos-run");
+                command.current_dir(self.folder()).args(["--backend", backend, "-p", profile, "manifest.yaml"]);
+                let found = run(&mut command);
                 assert_eq!(found.status, Some(status), "{found:?}");
                 assert_eq!(found.stdout, "Hello from my-kernel!\n");
                 let place = format!("({}:{})", self.source(), self.line_at_fault());

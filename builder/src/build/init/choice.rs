@@ -29,6 +29,10 @@ impl Initramfs {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     pub name: String,
+    /// Guest memory, if not as much as most kernels need.
+    pub memory: Option<String>,
+    /// Words for the kernel behind those that it mostly gets.
+    pub words: Option<String>,
     /// `None` when none was found.
     pub kernel: Option<String>,
     /// The boot protocol that the kernel speaks, or probably means to.

@@ -7,4 +7,6 @@ mod survey;
 mod text;
 
 pub use begin::{Begun, init};
-pub use choice::SCHEMA;
+pub use choice::{Choice, Initramfs, SCHEMA};
+pub use select::as_name;
+pub use text::{MEMORY, manifest};

@@ -106,7 +106,11 @@ fn without_copies(paths: Vec<String>) -> (Vec<String>, Vec<String>) {
 /// The image's name: that of the folder, as far as a name can be like that.
 fn name_of(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    as_name(folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+}
+
+/// `name`, if an image can be called so.
+pub fn as_name(name: String) -> String {
     if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(is_plain) {
         return "kernel".to_owned();
     }

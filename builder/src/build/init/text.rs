@@ -5,6 +5,8 @@ use crate::manifest::{Protocol, quoted};
 
 /// Most other finds of one sort that a comment lists.
 const OTHERS_SHOWN: usize = 20;
+/// Guest memory that most kernels have enough of.
+pub const MEMORY: &str = "64MiB";
 
 /// The manifest that `choice` becomes. Each comment says what is true of it.
 pub fn manifest(choice: &Choice) -> String {
@@ -22,12 +24,13 @@ const RUN: &str = "\
 fn head(choice: &Choice) -> String {
     let name = quoted(&choice.name);
     let least = choice.protocol.least_memory_mib();
+    let memory = choice.memory.as_deref().unwrap_or(MEMORY);
     format!(
         "# yaml-language-server: $schema=./{SCHEMA}
 # What goes into the boot image, and how to run it. Paths are relative to this file's folder.
 version: 1
 name: {name}
-memory: 64MiB                  # {least}MiB to 3GiB
+memory: {memory:23}# {least}MiB to 3GiB
 "
     )
 }
@@ -48,7 +51,8 @@ fn kernel(choice: &Choice) -> String {
 fn modules(choice: &Choice) -> String {
     let others = "Found, and left out because no image could be built with them, or as copies";
     let others = comment(others, &choice.other_modules);
-    if !choice.protocol.takes_modules() {
+    // One that was asked for is there, so that the mistake can be told.
+    if !choice.protocol.takes_modules() && choice.modules.is_empty() {
         return others;
     }
     let with_text = choice.protocol.takes_module_cmdline();
@@ -80,15 +84,21 @@ fn cmdline(choice: &Choice) -> String {
         Protocol::Stos => "Handed to the kernel as it is: a stos kernel expects words like module.param=value.",
         Protocol::Multiboot => "Handed to the kernel as it is, without the kernel's path in front.",
         Protocol::Linux => "Handed to the kernel as it is; its messages come to the serial port with console=ttyS0.",
-        Protocol::Elf => return String::new(),
+        Protocol::Elf => "No kernel of this protocol gets a command line.",
     };
-    let words = if choice.protocol == Protocol::Linux { "console=ttyS0" } else { "\"\"" };
+    let usual = if choice.protocol == Protocol::Linux { "console=ttyS0" } else { "" };
+    let words = match &choice.words {
+        None if choice.protocol == Protocol::Elf => return String::new(),
+        None if usual.is_empty() => "\"\"".into(),
+        None => usual.into(),
+        Some(words) => quoted(format!("{usual} {words}").trim_start()).into_owned(),
+    };
     format!("# {what}\ncmdline: {words}\n")
 }
 
 fn initramfs(choice: &Choice) -> String {
     let others = comment("Found, and not used as initramfs", &choice.other_initramfs);
-    if !choice.protocol.takes_initramfs() {
+    if !choice.protocol.takes_initramfs() && choice.initramfs.is_none() {
         return others;
     }
     let (what, mark, key, path) = match &choice.initramfs {

@@ -64,11 +64,15 @@ fn building(protocol: Protocol, language: Language) -> Vec<File<'static>> {
             vec![text("Makefile", if is_linux { template!("make/linux.mk") } else { template!("make/kernel.mk") })]
         }
         Language::Rust => {
-            let run = if is_linux { template!("cargo/linux.sh") } else { template!("cargo/kernel.sh") };
+            let script = if is_linux {
+                program("run.sh", template!("cargo/linux.sh"))
+            } else {
+                program("gdb.sh", template!("cargo/gdb.sh"))
+            };
             vec![
                 text("Cargo.toml", template!("cargo/Cargo.toml")),
                 text(".cargo/config.toml", template!("cargo/config.toml")),
-                program("run.sh", run),
+                script,
             ]
         }
     }

@@ -27,9 +27,9 @@ impl Commands {
             Language::Rust => Self {
                 build: "cargo build",
                 run: "cargo run",
-                test: "cargo run -- test",
-                fault: "cargo run -- fault",
-                gdb: "cargo run -- gdb",
+                test: "cargo run -- -p test",
+                fault: "cargo run -- -p fault",
+                gdb: "./gdb.sh",
             },
         }
     }
@@ -91,6 +91,8 @@ fn values(name: &str, protocol: Protocol, language: Language) -> Vec<(&'static s
         ("@what@", what(protocol, language)),
         ("@needs@", needs(language).to_owned()),
         ("@source@", source(protocol, language).to_owned()),
+        ("@runner@", either(is_linux, "[\"sh\", \"run.sh\"]", "[\"stos-run\", \"manifest.yaml\", \"--kernel\"]")),
+        ("@kernel@", either(is_rust, "target/i686-unknown-linux-gnu/debug/kernel", "build/kernel.elf")),
         ("@binary@", either(is_linux, "init", "kernel")),
         ("@layout@", either(is_linux, "", "-T kernel.ld ")),
         ("@name@", name.to_owned()),
