@@ -20,7 +20,7 @@ pub use interrupt::end_cleanly;
 pub(crate) use interrupt::{Interrupt, Interruptible};
 pub(crate) use observer::Watched;
 pub use observer::{Event, Observer, Step, nobody};
-pub use screen::can_draw;
+pub use screen::{Colors, can_draw};
 pub use signals::{Caught, Ender};
 pub use temporary::Leftover;
 pub(crate) use temporary::is_temporary;
