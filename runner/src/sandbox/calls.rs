@@ -119,9 +119,13 @@ pub fn rules(role: Role) -> Vec<Rule> {
     rules
 }
 
+/// The request of an ioctl as a filter sees it: C libraries disagree on its type, and each has 32 bits.
+fn word(request: impl TryInto<u32>) -> u32 {
+    request.try_into().unwrap_or(u32::MAX)
+}
+
 /// What of the system call `number` is allowed to `role`.
 fn check(role: Role, number: libc::c_long) -> Check {
-    let low = |value: libc::c_ulong| (value & 0xffff_ffff) as u32;
     match number {
         // Nothing that can be written becomes code.
         libc::SYS_mmap | libc::SYS_mprotect => Check::Without(2, libc::PROT_EXEC.unsigned_abs()),
@@ -171,8 +175,8 @@ fn check(role: Role, number: libc::c_long) -> Check {
             .to_vec(),
         ),
         libc::SYS_ioctl => {
-            let terminal = [libc::TCGETS, libc::TCSETS, libc::TCGETS2, libc::TCSETS2];
-            let interrupts = [KVM_IRQ_LINE()];
+            let terminal = [libc::TCGETS, libc::TCSETS, libc::TCGETS2, libc::TCSETS2].map(word);
+            let interrupts = [word(KVM_IRQ_LINE())];
             let vcpu = [
                 KVM_RUN(),
                 KVM_GET_REGS(),
@@ -181,17 +185,21 @@ fn check(role: Role, number: libc::c_long) -> Check {
                 KVM_GET_VCPU_EVENTS(),
                 KVM_GET_IRQCHIP(),
                 KVM_GET_LAPIC(),
-            ];
-            let own: &[libc::c_ulong] = match role {
-                Role::Vcpu => &[&vcpu[..], &interrupts].concat(),
-                Role::Main => &[&interrupts[..], &[KVM_REINJECT_CONTROL(), libc::TIOCGPGRP, libc::TIOCGWINSZ]].concat(),
-                Role::Input | Role::Clients => &interrupts,
-                Role::Output => &[libc::TIOCGPTPEER],
-                Role::Screen => &[libc::TIOCGWINSZ],
-                Role::Signals | Role::Emulator => &[],
+            ]
+            .map(word);
+            let own = match role {
+                Role::Vcpu => [&vcpu[..], &interrupts].concat(),
+                Role::Main => {
+                    [&interrupts[..], &[word(KVM_REINJECT_CONTROL())], &[libc::TIOCGPGRP, libc::TIOCGWINSZ].map(word)]
+                        .concat()
+                }
+                Role::Input | Role::Clients => interrupts.to_vec(),
+                Role::Output => vec![word(libc::TIOCGPTPEER)],
+                Role::Screen => vec![word(libc::TIOCGWINSZ)],
+                Role::Signals | Role::Emulator => Vec::new(),
             };
             // Every thread may be the one that gives the terminal back.
-            Check::OneOf(1, terminal.iter().chain(own).map(|request| low(*request)).collect())
+            Check::OneOf(1, [&terminal[..], &own].concat())
         }
         _ => Check::Any,
     }
