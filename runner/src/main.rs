@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use signal_hook::consts::SIGTERM;
 use stos_pack::diagnostics::{is_styled, listing, printable_lines};
 use stos_run::cli::Arguments;
 use stos_run::outcome::USAGE;
@@ -54,9 +56,24 @@ fn run(timings: &Timings, early: Early) -> u8 {
             Err(outcome) => conclude(&outcome, quiet),
         };
     }
+    if options.watch.is_some() {
+        let words: Vec<OsString> = env::args_os().skip(1).collect();
+        let say: Option<&dyn Fn(&str)> = if quiet < 2 { Some(&say) } else { None };
+        return match stos_run::watch(&options, &words, say) {
+            // A run that was going has said it, and who has pressed the keys knows it.
+            Ok(signal) => signal.status(),
+            Err(outcome) => conclude(&outcome, quiet),
+        };
+    }
+    if options.watched.is_some_and(|watcher| !stos_run::die_with(watcher)) {
+        return Outcome::Signal(SIGTERM).status();
+    }
     timings.mark(Step::Arguments);
     let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
-    conclude(&outcome, quiet);
+    // Who watches has ended it, and says why.
+    if options.watched.is_none() || outcome.status() != Outcome::Signal(SIGTERM).status() {
+        conclude(&outcome, quiet);
+    }
     // Asked for, so that nothing keeps it quiet.
     if options.timings {
         timings.lines().iter().for_each(|line| say(line));

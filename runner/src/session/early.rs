@@ -21,7 +21,7 @@ impl Early {
     /// one thread, and nothing open of its own. Where the arguments turn out to be others, there was an empty machine for a moment.
     pub fn begin(arguments: impl IntoIterator<Item = OsString>) -> Self {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if arguments.is_empty() || arguments.iter().any(|word| is_answered(word)) {
+        if arguments.is_empty() || arguments.iter().any(|word| is_answered(word)) || is_watched(&arguments) {
             return Self::default();
         }
         let sandbox = is_careful(&arguments).then(|| {
@@ -37,6 +37,12 @@ impl Early {
 /// True for a word by which something else is asked for than a run.
 fn is_answered(word: &OsStr) -> bool {
     matches!(word.as_bytes(), b"-h" | b"--help" | b"-V" | b"--version" | b"schema")
+}
+
+/// True where runs are watched: this process is none of them.
+fn is_watched(arguments: &[OsString]) -> bool {
+    let mut options = arguments.iter().take_while(|word| *word != "--");
+    options.any(|word| word == "--watch" || word.as_bytes().starts_with(b"--watch="))
 }
 
 /// False where the sandbox is left out: no option takes a word with a hyphen before it as its value, and nothing is one behind `--`.
