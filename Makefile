@@ -21,8 +21,10 @@ COUNT = $(CARGO) run --quiet -p stos-tests --bin count-instructions -- $(PACK) $
 # Linked statically and to fixed addresses, where there is a C library for it (Debian and Ubuntu have it in libc6-dev): docs/performance.md.
 # For a named target, as macros of Rust can't be linked so.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+BUILT := target/release
 ifneq ($(and $(filter %-linux-gnu,$(HOST)),$(filter /%,$(shell gcc -print-file-name=libc.a 2>/dev/null))),)
 STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature=+crt-static -C relocation-model=static"'
+BUILT := target/$(HOST)/release
 endif
 
 .PHONY: demo test counts record-counts bench fuzz record-corpus oracle faults repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
@@ -44,8 +46,9 @@ counts: setup-test build examples
 record-counts: setup-test build examples
 	$(COUNT) --record
 
-bench: setup-test examples
-	$(CARGO) bench -p stos-tests --bench compare
+# What is measured is what `make build` gives: cargo's own build for a benchmark is linked when it starts.
+bench: setup-test examples build
+	BENCH_PROGRAM=$(BUILT)/stos-run $(CARGO) bench -p stos-tests --bench compare
 	$(CARGO) bench -p stos-pack -p stos-run
 
 fuzz: setup-fuzz
@@ -76,7 +79,7 @@ build:
 	$(CARGO) build --release -p stos-pack -p stos-run $(STATIC)
 ifdef STATIC
 	mkdir -p target/release
-	ln -f target/$(HOST)/release/stos-pack target/$(HOST)/release/stos-run target/release/
+	ln -f $(BUILT)/stos-pack $(BUILT)/stos-run target/release/
 endif
 
 examples:

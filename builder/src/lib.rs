@@ -26,6 +26,7 @@ pub mod image;
 pub mod input;
 pub mod kernel;
 pub mod manifest;
+pub mod manual;
 pub mod output;
 mod plan;
 pub mod protocol;

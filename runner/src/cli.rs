@@ -1,9 +1,13 @@
 //! The command line of `stos-run`.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use stos_pack::manual::Shell;
 
 use crate::options::Options;
 
@@ -35,16 +39,10 @@ pub struct Arguments {
     /// Print nothing about the run but how it ended; twice: not even that
     #[arg(short, long, action = ArgAction::Count)]
     pub quiet: u8,
-}
 
-impl Arguments {
-    /// What `line`, whose first word is the program's name, asks for.
-    ///
-    /// # Errors
-    /// What is wrong with it, or the help that it asks for.
-    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(line).map_err(second_file)
-    }
+    /// With `--version`: print also what there is to run guests on, and of which version
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// What is said of a word too many: `error`, or that it is a second file.
@@ -63,10 +61,68 @@ fn second_file(error: clap::Error) -> clap::Error {
 }
 
 /// Something else than running an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Verb {
+    /// Print a script that completes command lines, for `bash` and other shells
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Look at what guests need of this machine, and say what to do about each part
+    Doctor,
+    /// Explain how a run has ended, or a code of stos-pack
+    Explain {
+        /// An exit status such as 102, a kind of ending such as `triple_fault`, or a code such as E0026
+        #[arg(value_name = "STATUS|KIND|CODE")]
+        what: String,
+    },
+    /// Print the manual page, or write one page for the program and one for each verb into a folder
+    Man {
+        /// The folder; it is made if it does not exist
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Print the JSON Schema of what `--report` writes
     Schema,
+}
+
+/// The description of the command line.
+pub fn description() -> Command {
+    Arguments::command()
+}
+
+/// Which options were given, and not left to their defaults.
+#[derive(Debug)]
+pub struct Given(ArgMatches);
+
+impl Given {
+    /// Whether the option `name` was.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.value_source(name) == Some(ValueSource::CommandLine)
+    }
+}
+
+impl Arguments {
+    /// What `line`, whose first word is the program's name, asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help or the version that it asks for.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<(Self, Given), clap::Error> {
+        let matches = description().try_get_matches_from(line).map_err(second_file)?;
+        let arguments = Self::from_arg_matches(&matches)?;
+        if arguments.verbose {
+            let message =
+                "`--verbose` goes with `--version`; what is told of a run is `--timings`, `--report` and `--explain`";
+            return Err(description().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok((arguments, Given(matches)))
+    }
+}
+
+/// Whether a command line with these `words`, which asks for the version, wants to know more than that.
+pub fn is_verbose(words: impl IntoIterator<Item = OsString>) -> bool {
+    let is_short = |word: &[u8]| word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'v');
+    words.into_iter().any(|word| word == "--verbose" || is_short(word.as_bytes()))
 }
 
 #[cfg(test)]
@@ -76,7 +132,13 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        Arguments::command().debug_assert();
+        description().debug_assert();
+    }
+
+    #[test]
+    fn what_a_run_begins_early_is_not_begun_for_a_verb() {
+        let verbs: Vec<String> = description().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        assert_eq!(verbs, crate::session::VERBS);
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod channel;
 pub mod cli;
 mod devices;
 mod diagnosis;
+pub mod doctor;
+pub mod explain;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -27,14 +29,16 @@ mod sandbox;
 mod screen;
 mod serial;
 mod session;
+pub mod settings;
 mod terminal;
 mod timings;
+pub mod verbs;
 mod watch;
 
 pub use backend::Remains;
 pub use options::{Options, TimeLimit};
-pub use outcome::{Outcome, report};
+pub use outcome::{Headline, Outcome, Telling, report};
 pub use outlet::tell;
 pub use repeat::{die_with, watch};
-pub use session::{Early, Notice, manifest_of, run};
+pub use session::{Conclusion, Early, Notice, VERBS, manifest_of, run};
 pub use timings::{Step, Timings};

@@ -8,11 +8,12 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use signal_hook::consts::SIGTERM;
-use stos_pack::diagnostics::{is_styled, listing, printable_lines};
-use stos_run::cli::Arguments;
+use stos_run::cli::{Arguments, Verb, is_verbose};
 use stos_run::outcome::USAGE;
-use stos_run::{Early, Notice, Outcome, Step, Timings, report, tell};
+use stos_run::settings::Settings;
+use stos_run::{Conclusion, Early, Notice, Outcome, Step, Telling, Timings, doctor, tell, verbs};
 
 fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
@@ -22,83 +23,99 @@ fn main() -> ExitCode {
     // Rust's status for a panic, 101, is that of a guest's panic here.
     let status = catch_unwind(AssertUnwindSafe(|| run(&timings, early))).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
-        say(&outcome.to_string());
+        say(&outcome);
         outcome.status()
     });
     ExitCode::from(status)
 }
 
 fn run(timings: &Timings, early: Early) -> u8 {
-    let arguments = match Arguments::read(env::args_os()) {
-        Ok(arguments) => arguments,
+    let (arguments, given) = match Arguments::read(env::args_os()) {
+        Ok(read) => read,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion && is_verbose(env::args_os().skip(1)) => {
+            return answered("writing the answer", print(&doctor::version_and_backends()));
+        }
         Err(error) => {
             let printed = error.print().and_then(|()| io::stdout().flush());
             return if error.use_stderr() { USAGE } else { answered("writing the answer", printed) };
         }
     };
-    let Arguments { options, quiet, verb: _ } = arguments;
+    let Arguments { options, quiet, verb, .. } = arguments;
     // The parser asks for an image unless there is a verb.
-    let Some(options) = options else {
-        let printed = io::stdout().write_all(report::schema().as_bytes()).and_then(|()| io::stdout().flush());
-        return answered("writing the schema", printed);
+    let (None, Some(mut options)) = (verb.as_ref(), options) else {
+        return verb.map_or(USAGE, answer);
     };
+    if let Err(message) = Settings::read().and_then(|settings| settings.apply(&mut options, |name| given.has(name))) {
+        let outcome = Outcome::Usage(message);
+        let status = outcome.status();
+        tell(&options.telling().end(&outcome, None, status));
+        return status;
+    }
+    let telling = options.telling();
     let notify = |notice: Notice<'_>| match (notice, quiet) {
-        (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => say(line),
-        (Notice::Warnings(lines), 0) => tell(lines),
+        (Notice::Information(line), 0) | (Notice::Answer(line), 0 | 1) => tell(&telling.line(line)),
+        (Notice::Warnings(sources, warnings), 0) => tell(&telling.diagnostics(sources, warnings)),
         _ => {}
+    };
+    let end = |outcome: &Outcome| {
+        let status = outcome.status();
+        if quiet < 2 {
+            tell(&telling.end(outcome, None, status));
+        }
+        status
     };
     if options.print_manifest {
         return match stos_run::manifest_of(&options) {
-            Ok(text) => answered(
-                "writing the manifest",
-                io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()),
-            ),
-            Err(outcome) => conclude(&outcome, quiet),
+            Ok(text) => answered("writing the manifest", print(&text)),
+            Err(outcome) => end(&outcome),
         };
     }
     if options.watch.is_some() {
         let words: Vec<OsString> = env::args_os().skip(1).collect();
-        let say: Option<&dyn Fn(&str)> = if quiet < 2 { Some(&say) } else { None };
-        return match stos_run::watch(&options, &words, say) {
+        return match stos_run::watch(&options, &words, quiet) {
             // A run that was going has said it, and who has pressed the keys knows it.
             Ok(signal) => signal.status(),
-            Err(outcome) => conclude(&outcome, quiet),
+            Err(outcome) => end(&outcome),
         };
     }
     if options.watched.is_some_and(|watcher| !stos_run::die_with(watcher)) {
         return Outcome::Signal(SIGTERM).status();
     }
     timings.mark(Step::Arguments);
-    let (outcome, remains) = stos_run::run(&options, &notify, timings, early);
+    let Conclusion { outcome, headline, remains } = stos_run::run(&options, &notify, timings, early);
+    let status = options.status(&outcome);
     // Who watches has ended it, and says why.
-    if options.watched.is_none() || outcome.status() != Outcome::Signal(SIGTERM).status() {
-        conclude(&outcome, quiet);
+    let is_ended = options.watched.is_some() && outcome.status() == Outcome::Signal(SIGTERM).status();
+    if quiet < 2 && !is_ended {
+        tell(&telling.end(&outcome, headline.as_ref(), status));
     }
     // Asked for, so that nothing keeps it quiet.
     if options.timings {
-        timings.lines().iter().for_each(|line| say(line));
+        timings.lines().iter().for_each(|line| tell(&telling.line(line)));
     }
     // After the last word: nothing may be printed later than whoever waits for this process expects.
     if let Some(remains) = remains {
         remains.leave();
     }
-    options.status(&outcome)
+    status
 }
 
-/// Says how a run has ended, and gives its status.
-fn conclude(outcome: &Outcome, quiet: u8) -> u8 {
-    if quiet < 2 {
-        // First, as `stos-pack` does.
-        if let Outcome::NotPacked { failure, .. } = outcome {
-            tell(&listing(&failure.sources, &failure.diagnostics, is_styled()));
-        }
-        say(&outcome.to_string());
-        let is_said = outcome.is_success() || matches!(outcome, Outcome::NotPacked { .. });
-        if let Some(details) = outcome.details().filter(|_| !is_said) {
-            tell(&printable_lines(details));
+/// Prints what `verb` asks for; returns the exit status.
+fn answer(verb: Verb) -> u8 {
+    match verbs::answer(verb) {
+        Ok((text, status)) => match answered("writing the answer", print(&text)) {
+            0 => status,
+            failed => failed,
+        },
+        Err(outcome) => {
+            say(&outcome);
+            outcome.status()
         }
     }
-    outcome.status()
+}
+
+fn print(text: &str) -> io::Result<()> {
+    io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush())
 }
 
 /// The exit status after an answer was printed. A reader that has gone has read enough.
@@ -110,11 +127,11 @@ fn answered(action: &str, printed: io::Result<()>) -> u8 {
         return 0;
     };
     let outcome = Outcome::Io { action: action.to_owned(), source };
-    say(&outcome.to_string());
+    say(&outcome);
     outcome.status()
 }
 
-/// Prints one line. It may tell what an image or a guest says, which must not become another line, or command a terminal.
-fn say(line: &str) {
-    tell(&format!("stos-run: {}\n", printable_lines(line).replace('\n', "\\n")));
+/// Tells how it ended, where nobody has said in what form.
+fn say(outcome: &Outcome) {
+    tell(&Telling::default().end(outcome, None, outcome.status()));
 }

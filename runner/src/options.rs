@@ -7,10 +7,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use stos_image::Digest;
 use stos_pack::Changes;
+use stos_pack::output::Colors;
 
 use crate::backend::BackendChoice;
 use crate::machine::{ClockStart, Configuration, CpuModel};
-use crate::outcome::Outcome;
+use crate::outcome::{MessageFormat, Outcome, Telling};
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
 use crate::watch::Expectations;
@@ -153,6 +154,18 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
+    /// Write how the run ended, and where in the guest's source, into this file, as SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<PathBuf>,
+
+    /// The form of what is told of the run on standard error
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+
+    /// When standard error has colours
+    #[arg(long, value_enum, default_value_t = Colors::Auto, value_name = "WHEN")]
+    pub color: Colors,
+
     /// Exit with 2n + 1 for a guest that reports n, as QEMU's isa-debug-exit does
     #[arg(long)]
     pub qemu_exit_codes: bool,
@@ -183,6 +196,11 @@ impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
         Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
+    }
+
+    /// How the run is told of.
+    pub fn telling(&self) -> Telling {
+        Telling::new(self.message_format, self.color)
     }
 
     /// What is changed of a manifest.
@@ -217,7 +235,11 @@ fn parse_pattern(text: &str) -> Result<String, String> {
     Expectations::compile(&[text.to_owned()]).map(|_| text.to_owned())
 }
 
-fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
+/// The limit that `text` means.
+///
+/// # Errors
+/// What it must be.
+pub fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
     if text == "none" {
         return Ok(TimeLimit::None);
     }

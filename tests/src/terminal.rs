@@ -12,6 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use crate::process::PATIENCE;
+use crate::tools::without_wishes;
 
 /// Rows of a terminal on which something is drawn: there is room below a guest's screen.
 pub const ROWS: u16 = 40;
@@ -64,6 +65,7 @@ impl Session {
         // A session of its own, with the terminal as the controlling one.
         let mut session = Command::new("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args()).env("TERM", "xterm");
+        without_wishes(&mut session);
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => session.env(name, value),

@@ -39,7 +39,16 @@ pub fn tool_path(name: &str) -> PathBuf {
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(tool_path(name));
     command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+    without_wishes(&mut command);
     command
+}
+
+/// Takes from the environment of `command` what somebody wants of every run of ours.
+pub fn without_wishes(command: &mut Command) {
+    for name in ["GITHUB_ACTIONS", "STOS_RUN_BACKEND", "STOS_RUN_TIMEOUT", "STOS_RUN_COLOR"] {
+        command.env_remove(name);
+    }
+    command.env("XDG_CONFIG_HOME", "/nowhere/at/all");
 }
 
 /// Runs `stos-pack` with `arguments` in `folder` to its end.

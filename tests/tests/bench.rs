@@ -7,6 +7,7 @@ use std::fs;
 
 use serde_json::Value;
 use stos_tests::bench::{Comparison, Settings, idle, output, publish, side_by_side, start};
+use stos_tests::tools::tool_path;
 
 const ROUNDS: usize = 2;
 
@@ -18,7 +19,7 @@ const WITH_KVM: [&str; 3] = ["floor", "floor with clone", "stos-run on KVM"];
 /// Publishes what `compare` makes and checks the files.
 fn check(compare: impl Fn(&Settings) -> Vec<Comparison>) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings::new(ROUNDS, true, folder.path().join("results"));
+    let settings = Settings::new(ROUNDS, true, folder.path().join("results"), tool_path("stos-run"));
     let [text, json, picture] = publish(&settings, &compare(&settings)).map(|path| fs::read_to_string(path).unwrap());
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["rounds"], &json["quick"]), (&ROUNDS.into(), &true.into()));

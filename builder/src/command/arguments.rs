@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 use stos_pack::Language;
 use stos_pack::diagnostics::nearest;
 use stos_pack::image::Form;
 use stos_pack::manifest::Protocol;
+use stos_pack::manual::Shell;
+use stos_pack::output::Colors;
 
 /// The two forms of a command line.
 const USAGE: &str = "stos-pack [OPTIONS] MANIFEST.yaml\n       stos-pack [OPTIONS] VERB ...";
@@ -223,6 +224,9 @@ pub struct Manner {
     /// Print errors and warnings for people, or as one JSON object per line for programs
     #[arg(long, value_name = "FORMAT", global = true, default_value = "human")]
     pub message_format: MessageFormat,
+    /// When errors and warnings have colours
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: Colors,
     /// Say nothing but warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,

@@ -1,7 +1,6 @@
 //! What a person types and sees.
 
 mod arguments;
-mod manual;
 mod password;
 mod progress;
 mod signing;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use stos_pack::diagnostics::{Diagnostics, Message, STATUS_IO, Sources, describe, is_styled, listing, printable_lines};
+use stos_pack::diagnostics::{Diagnostics, Message, STATUS_IO, Sources, describe, listing, printable_lines};
 
 use super::arguments::{Manner, MessageFormat};
 
@@ -43,7 +43,7 @@ pub fn complain(manner: Manner, message: &str, status: u8) -> u8 {
 /// Prints every diagnostic; returns the exit status.
 pub fn report(manner: Manner, sources: &Sources, diagnostics: &Diagnostics) -> u8 {
     match manner.message_format {
-        MessageFormat::Human => say(&listing(sources, diagnostics, is_styled())),
+        MessageFormat::Human => say(&listing(sources, diagnostics, manner.color.are_used())),
         MessageFormat::Json => diagnostics.list.iter().for_each(|one| say_json(&Message::new(one, sources))),
     }
     diagnostics.status()

@@ -4,19 +4,20 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap_complete::Shell;
 use serde::Serialize;
 use stos_pack::diagnostics::{Code, STATUS_DATA, STATUS_IO, Sources, describe, for_shell};
 use stos_pack::image::{Difference, ExportError, Exported, Form, ImageFileError, LoadedImage, Report};
 use stos_pack::kernel::KernelReport;
+use stos_pack::manual::{self, PagesError, Shell};
 use stos_pack::output::Output;
 use stos_pack::{Locked, Order, Project, ProjectError};
 
-use super::arguments::Manner;
-use super::manual;
+use super::arguments::{Manner, description};
 use super::progress::Progress;
 use super::talk::{answer, answer_lines, complain, report, say, suggest};
 
+/// The program, as its manual pages name it.
+const VERSION: &str = concat!("stos-pack ", env!("CARGO_PKG_VERSION"));
 /// Exit status for wrong usage (`EX_USAGE` of sysexits.h).
 pub const STATUS_USAGE: u8 = 64;
 /// Exit status of `diff` when an image can't be compared.
@@ -95,30 +96,20 @@ pub fn schema(manner: Manner) -> u8 {
 
 /// Prints a script that completes command lines.
 pub fn completions(manner: Manner, shell: Shell) -> u8 {
-    answer(manner, &manual::completions(shell))
+    answer(manner, &manual::completions(description(), shell))
 }
 
 /// Prints the manual page, or writes all pages into a folder.
 pub fn man(manner: Manner, folder: Option<&Path>) -> u8 {
-    let failed =
-        |error: io::Error| complain(manner, &format!("can't make the manual: {}", describe(&error)), STATUS_IO);
     let Some(folder) = folder else {
-        return manual::page().map_or_else(failed, |page| answer(manner, &page));
+        let failed =
+            |error: io::Error| complain(manner, &format!("can't make the manual: {}", describe(&error)), STATUS_IO);
+        return manual::page(description(), VERSION).map_or_else(failed, |page| answer(manner, &page));
     };
-    let pages = match manual::pages() {
-        Ok(pages) => pages,
-        Err(error) => return failed(error),
-    };
-    if let Err(error) = std::fs::create_dir_all(folder) {
-        let message = format!("can't make the folder `{}` for manual pages: {}", folder.display(), describe(&error));
-        return complain(manner, &message, STATUS_IO);
-    }
-    let write = |(name, page): &(String, String)| {
-        Output::File(folder.join(name)).write_text("manual page", page, &stos_pack::output::nobody)
-    };
-    match pages.iter().try_for_each(write) {
-        Ok(()) => answer(manner, &format!("{}: {} pages\n", folder.display(), pages.len())),
-        Err(diagnostic) => report(manner, &Sources::default(), &diagnostic.into()),
+    match manual::write_pages(description(), VERSION, folder) {
+        Ok(count) => answer(manner, &format!("{}: {count} pages\n", folder.display())),
+        Err(PagesError::Folder(message)) => complain(manner, &message, STATUS_IO),
+        Err(PagesError::Page(diagnostic)) => report(manner, &Sources::default(), &diagnostic.into()),
     }
 }
 

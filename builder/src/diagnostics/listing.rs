@@ -1,8 +1,5 @@
 //! Diagnostics as people see them: all of a step's, one below the other.
 
-use std::env;
-use std::io::{IsTerminal, stderr};
-
 use super::code::Severity;
 use super::diagnostic::Diagnostics;
 use super::source::Sources;
@@ -27,9 +24,4 @@ pub fn listing(sources: &Sources, diagnostics: &Diagnostics, styled: bool) -> St
         parts.push(format!("`stos-pack explain {}` tells more.\n", first.code));
     }
     parts.join("\n\n")
-}
-
-/// Whether what is written to standard error is to have colours.
-pub fn is_styled() -> bool {
-    stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -3,9 +3,10 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use super::signals::{Ender, end_with, watch_signals};
+use super::signals::{Caught, Ender, end_with};
 
 /// How long the program may take to undo what it is doing.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,7 +25,8 @@ static LEAVE: OnceLock<fn()> = OnceLock::new();
 /// When the system grants no thread or no signal handler.
 pub fn end_cleanly(leave: fn()) -> io::Result<()> {
     let _ = LEAVE.set(leave);
-    watch_signals(AtOnce)
+    let caught = Caught::new()?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || caught.obey(AtOnce)).map(drop)
 }
 
 /// Ends the program unless it has something to undo.

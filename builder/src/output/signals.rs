@@ -22,9 +22,6 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Knows how a program ends by a signal.
 pub trait Ender: Send + Sync + 'static {
-    /// Called on the thread that takes the signals, before it does.
-    fn begin(&self) {}
-
     /// A signal asks for the end: how long the program may take for that by itself.
     fn asked(&self, signal: i32) -> Duration;
 
@@ -38,30 +35,35 @@ pub trait Ender: Send + Sync + 'static {
     fn end(&self, signal: i32);
 }
 
-/// Hands signals to `ender` from now on. A second one ends the program at once, as does the first when the time is over that
-/// `ender` gives it.
+/// The signals that end a program, and no longer do so by themselves. Those that come before somebody obeys them wait for that.
 ///
-/// SIGXFSZ is taken so that it does not kill: writing past the limit on file sizes is an error like others, then (setrlimit(2)).
-///
-/// # Errors
-/// When the system grants no thread or no signal handler.
-pub fn watch_signals(ender: impl Ender) -> io::Result<()> {
-    let signals = Signals::new(ENDING.iter().chain(&OTHERS))?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || obey(signals, ender)).map(drop)
-}
+/// SIGXFSZ is among them so that it does not kill: writing past the limit on file sizes is an error like others, then (setrlimit(2)).
+#[derive(Debug)]
+pub struct Caught(Signals);
 
-fn obey(mut signals: Signals, ender: impl Ender) {
-    ender.begin();
-    let signal = loop {
-        if let Some(signal) = next(signals.wait(), &ender) {
-            break signal;
-        }
-    };
-    let end = Instant::now() + ender.asked(signal);
-    while Instant::now() < end && next(signals.pending(), &ender).is_none() {
-        thread::sleep(PACE);
+impl Caught {
+    /// Catches signals from now on.
+    ///
+    /// # Errors
+    /// When the system grants no signal handler.
+    pub fn new() -> io::Result<Self> {
+        Signals::new(ENDING.iter().chain(&OTHERS)).map(Self)
     }
-    end_with(ender, signal);
+
+    /// Hands them to `ender`, on a thread that does nothing else, and returns only when the program can't be ended. A second one ends it at
+    /// once, as does the first when the time is over that `ender` gives it.
+    pub fn obey(mut self, ender: impl Ender) {
+        let signal = loop {
+            if let Some(signal) = next(self.0.wait(), &ender) {
+                break signal;
+            }
+        };
+        let end = Instant::now() + ender.asked(signal);
+        while Instant::now() < end && next(self.0.pending(), &ender).is_none() {
+            thread::sleep(PACE);
+        }
+        end_with(ender, signal);
+    }
 }
 
 /// The first of `signals` that ends the program.

@@ -134,6 +134,16 @@ pub fn with_exception_log() -> Option<Backend> {
     emulator(CpuLog::Exceptions)
 }
 
+/// Whether the host's KVM can run 32-bit kernels, as [`choose`] finds it out. Nothing of it stays.
+///
+/// # Errors
+/// Why it can't.
+pub fn try_kvm() -> Result<Reason, NoKvm> {
+    let (machine, reason) = usable_kvm(Opening::begin(), |_| {})?;
+    machine.dismiss();
+    Ok(reason)
+}
+
 /// Makes the process that starts emulators, if there is one to start. To be called while this process has one thread.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use stos_image::RegionKind;
 
-use super::place::{describe_address, describe_return, shorten};
+use super::place::{Place, describe_address, describe_return, shorten};
 use super::scene::Scene;
 
 /// Most lines that are shown, and most frames that are followed for them: frames that look alike, as those of a recursion
@@ -33,6 +33,18 @@ fn frameless_caller(scene: &Scene<'_>) -> Option<u32> {
     let begins = scene.guest.symbols.find(cpu.eip).is_some_and(|(_, offset)| offset == 0);
     let is_wild = !scene.is_code(cpu.eip);
     (begins || is_wild).then(|| top_return_address(scene))?
+}
+
+/// The source line that an exception comes from: that of its instruction or, where code has no line because nothing is there, that of
+/// the call that led to it.
+pub fn source_of(scene: &Scene<'_>) -> Place {
+    let place = |address| Place::new(Some(scene.guest.symbols), address);
+    let own = place(scene.cpu.eip);
+    if own.line.is_some() {
+        return own;
+    }
+    let caller = frameless_caller(scene).map(|address| place(address.wrapping_sub(1)));
+    caller.filter(|caller| caller.line.is_some()).unwrap_or(own)
 }
 
 fn is_boot_code(scene: &Scene<'_>, address: u32) -> bool {

@@ -8,6 +8,7 @@ use stos_image::FaultRecord;
 use stos_x86::interrupts::Exception;
 use stos_x86::registers::CpuState;
 
+use super::backtrace::source_of;
 use super::delivery::name;
 use super::exception::exception;
 use super::hint;
@@ -21,7 +22,9 @@ use crate::machine::{Delivery, Source};
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
     sentence: String,
+    summary: String,
     details: String,
+    source: Place,
     exception: CaughtException,
     cpu: CpuState,
 }
@@ -51,13 +54,24 @@ impl Diagnosis {
         let scene = guest.before(&delivery);
         let exception = exception_of(&scene, &delivery);
         let details = indented(&facts_of(&scene, &delivery)) + &surroundings(&scene);
-        let sentence = sentence(&scene, &delivery);
-        Self { sentence, details, exception, cpu: delivery.cpu }
+        let (sentence, summary) = (sentence(&scene, &delivery), summary(&scene, &delivery));
+        let source = source_of(&scene);
+        Self { sentence, summary, details, source, exception, cpu: delivery.cpu }
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.
     pub fn details(&self) -> &str {
         &self.details
+    }
+
+    /// The exception and why it came, without where.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// Where it comes from, as far as source lines are known.
+    pub fn source(&self) -> &Place {
+        &self.source
     }
 
     /// The exception.
@@ -91,9 +105,17 @@ fn exception_of(scene: &Scene<'_>, delivery: &Delivery) -> CaughtException {
 
 fn sentence(scene: &Scene<'_>, delivery: &Delivery) -> String {
     let place = describe_address(scene.guest.symbols, delivery.eip);
+    format!("{} at {place} before the kernel had its own IDT{}", name(delivery), cause(scene, delivery))
+}
+
+fn summary(scene: &Scene<'_>, delivery: &Delivery) -> String {
+    format!("{}{}", name(delivery), cause(scene, delivery))
+}
+
+/// Why it came, as the end of a sentence.
+fn cause(scene: &Scene<'_>, delivery: &Delivery) -> String {
     let or = || hint::possible_interrupt(scene).filter(|_| delivery.source == Source::Exception);
-    let cause = cause_of(scene, delivery).or_else(or).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{} at {place} before the kernel had its own IDT{cause}", name(delivery))
+    cause_of(scene, delivery).or_else(or).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -37,5 +37,5 @@ pub use hang::Hang;
 pub use interrupts::obstacle;
 pub use overwritten::{Last, Overwritten, can_catcher_stop};
 pub use place::Place;
-pub use scene::{boot_code, describe_seen, has_returned, place_of};
+pub use scene::{boot_code, describe_seen, has_returned, place_at, place_of};
 pub use triple_fault::TripleFault;

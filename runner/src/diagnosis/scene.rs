@@ -137,7 +137,12 @@ pub fn describe_seen(machine: &Machine, cpu: &CpuState, address: u32) -> String 
 
 /// EIP of `cpu`, and what is known about it.
 pub fn place_of(machine: &Machine, cpu: &CpuState) -> Place {
-    Place::new(Some(Guest::from(machine).scene(cpu, NO_VECTOR, 0).guest.symbols), cpu.eip)
+    place_at(machine, cpu, cpu.eip)
+}
+
+/// `address`, where `cpu` is or has just been, and what is known about it.
+pub fn place_at(machine: &Machine, cpu: &CpuState, address: u32) -> Place {
+    Place::new(Some(Guest::from(machine).scene(cpu, NO_VECTOR, 0).guest.symbols), address)
 }
 
 /// The name of the image's own code that `cpu` is in, if it is in such code.

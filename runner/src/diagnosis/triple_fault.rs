@@ -5,16 +5,18 @@ use std::fmt;
 use stos_x86::interrupts::{ErrorCode, PageFaultCode, SelectorCode};
 use stos_x86::registers::{CpuState, TableRegister};
 
+use super::backtrace::source_of;
 use super::chain::{Link, Step, chain, is_nested};
 use super::delivery::{is_exception, name};
 use super::exception::{DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT, exception};
 use super::gate::{Gate, Subject};
-use super::place::describe_address;
+use super::place::{Place, describe_address};
 use super::scene::{Guest, Scene};
 use super::sections::{cause_of, facts_of, indented, surroundings};
 use super::{descriptor, error_code, page_walk};
 use crate::machine::{Delivery, History, Run};
 
+const NO_HANDLER: &str = "an exception found no handler, and neither did the double fault after it";
 /// Most runs of deliveries before the chain that are told.
 const EARLIER: usize = 3;
 
@@ -22,14 +24,16 @@ const EARLIER: usize = 3;
 #[derive(Clone, Debug)]
 pub struct TripleFault {
     sentence: String,
+    summary: String,
     details: String,
+    source: Place,
 }
 
 impl Default for TripleFault {
     /// A triple fault of which nothing is known.
     fn default() -> Self {
-        let sentence = "an exception found no handler, and neither did the double fault after it".to_owned();
-        Self { sentence, details: String::new() }
+        let sentence = NO_HANDLER.to_owned();
+        Self { summary: sentence.clone(), sentence, details: String::new(), source: Place::default() }
     }
 }
 
@@ -42,7 +46,8 @@ impl TripleFault {
         let sentence = format!("an exception at {place} found no handler, and neither did the double fault after it");
         let mut lines = vec![format!("CR2, the address of the last page fault, is {:#010x}", cpu.cr2)];
         lines.extend(table(&scene, &[DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT]));
-        Self { sentence, details: indented(&lines) + &surroundings(&scene) }
+        let details = indented(&lines) + &surroundings(&scene);
+        Self { sentence, summary: NO_HANDLER.to_owned(), details, source: source_of(&scene) }
     }
 
     /// What the exceptions before a triple fault tell; `None` when there are none.
@@ -67,7 +72,9 @@ impl TripleFault {
         lines.extend(about(&steps, guest));
         lines.extend(earlier(&history.runs()[..before], &scene));
         lines.extend(facts_of(&scene, delivery));
-        Some(Self { sentence: sentence(&steps, &scene), details: indented(&lines) + &surroundings(&scene) })
+        let summary = format!("{}{}", name(delivery), reason(&scene, delivery));
+        let details = indented(&lines) + &surroundings(&scene);
+        Some(Self { sentence: sentence(&steps, &scene), summary, details, source: source_of(&scene) })
     }
 
     /// With a further line at the end of the details.
@@ -75,6 +82,16 @@ impl TripleFault {
     pub fn with_note(mut self, note: &str) -> Self {
         self.details += &indented(&[note.to_owned()]);
         self
+    }
+
+    /// The exception that it began with and why that came, without where and what followed.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// Where it comes from, as far as source lines are known.
+    pub fn source(&self) -> &Place {
+        &self.source
     }
 
     /// What there is to say beyond one sentence: whole lines, each ended.

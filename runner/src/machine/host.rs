@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// `PAGE_COUNTER_MAX` in bytes is just below 2^63; no machine has as much as this.
+const NO_LIMIT: u64 = 1 << 62;
+
 /// Memory that can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
@@ -49,11 +52,13 @@ fn group_memory(root: &Path) -> Option<u64> {
         Some((files, PathBuf::from(path.trim_start_matches('/'))))
     });
     let number = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    // Without one, the older kind has a number that no machine reaches.
+    let limit_in = |path: &Path| number(path).filter(|limit| *limit < NO_LIMIT);
     let left = |((mount, [limit, used]), path): ((PathBuf, [&str; 2]), PathBuf)| {
         // A limit holds for all that is below it. In a container, the path may be that of outside.
         let folders = path.ancestors().map(|path| mount.join(path));
         folders
-            .filter_map(|folder| Some(number(&folder.join(limit))?.saturating_sub(number(&folder.join(used))?)))
+            .filter_map(|folder| Some(limit_in(&folder.join(limit))?.saturating_sub(number(&folder.join(used))?)))
             .min()
     };
     places.filter_map(left).min()
@@ -104,6 +109,13 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "999999\n"),
         ];
         assert_eq!(free(&first), Some(Free { size: 1, is_limited: true }));
+        let none = [
+            MEMINFO,
+            ("proc/self/cgroup", "4:memory:/\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "9223372036854771711\n"),
+        ];
+        assert_eq!(free(&none), Some(Free { size: 4096 << 10, is_limited: false }));
         let wide = [MEMINFO, ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/memory.max", "max\n")];
         assert_eq!(free(&wide), Some(Free { size: 4096 << 10, is_limited: false }));
     }

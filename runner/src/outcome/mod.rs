@@ -2,19 +2,27 @@
 
 mod absent;
 mod ending;
+mod github;
+mod headline;
+mod message;
 pub mod report;
 mod run;
+mod sarif;
 mod sentence;
 mod start;
 mod status;
+mod telling;
 mod verdict;
 
 pub use absent::{sought, unseen};
 pub use ending::{conclude, with_overwritten};
+pub use headline::Headline;
 pub use run::Run;
+pub use sarif::Log;
 pub use start::{
-    HOW_TO_INSTALL_EMULATOR, memory_remark, reason, reason_to_fall_back, remark, short_reason, unconfined,
+    HOW_TO_INSTALL_EMULATOR, memory_remark, no_kvm, reason, reason_to_fall_back, remark, short_reason, unconfined,
     without_advice,
 };
-pub use status::{Before, Outcome, USAGE};
+pub use status::{Before, NO_BACKEND, Outcome, USAGE};
+pub use telling::{MessageFormat, Telling};
 pub use verdict::judge;

@@ -168,7 +168,8 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
     report
 }
 
-fn kind(outcome: &Outcome) -> OutcomeKind {
+/// The way of ending that `outcome` is.
+pub fn kind(outcome: &Outcome) -> OutcomeKind {
     match outcome {
         Outcome::Overwritten { ending: which, .. } | Outcome::Stopped { by: which, .. } => kind(which),
         Outcome::Exited(_) | Outcome::ExitedAbove(_) => OutcomeKind::Exited,

@@ -118,7 +118,7 @@ pub fn unconfined(parts: &[Unconfined]) -> Option<String> {
 }
 
 /// Why KVM is not taken, as a clause.
-fn no_kvm(why: &NoKvm) -> String {
+pub fn no_kvm(why: &NoKvm) -> String {
     match why {
         NoKvm::Problem(problem) => format!("because {}", kvm_problem(problem)),
         NoKvm::NoPaging { module, why } => {

@@ -19,7 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::options::{Options, WatchMode};
-use crate::outcome::Outcome;
+use crate::outcome::{MessageFormat, Outcome};
 use crate::outlet::tell;
 use event::Event;
 use inputs::Inputs;
@@ -37,28 +37,33 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often is looked, whatever is told: not every file system tells of changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Runs what `options` name, as this program was started with these `words`, and again when it changes, until a signal comes. Lines for a
-/// person go to `say`, if they are wanted.
+/// Runs what `options` name, as this program was started with these `words`, and again when it changes, until a signal comes. From `quiet` 2 on,
+/// nothing is said of that.
 ///
 /// # Errors
 /// When something keeps it from going on.
-pub fn watch(options: &Options, words: &[OsString], say: Option<&dyn Fn(&str)>) -> Result<Outcome, Outcome> {
+pub fn watch(options: &Options, words: &[OsString], quiet: u8) -> Result<Outcome, Outcome> {
     let (sender, events) = channel();
     listen(sender.clone()).map_err(Outcome::io("watching for signals"))?;
     let mut watcher = Watcher::new(sender.clone());
-    let is_compared = options.watch == Some(WatchMode::Diff);
+    let is_json = options.message_format == MessageFormat::Json;
+    // For programs, every line is an object, and there is nobody to compare for.
+    let is_compared = options.watch == Some(WatchMode::Diff) && !is_json && quiet < 2;
+    let telling = options.telling();
+    let say = |line: &str| tell(&telling.line(line));
     let (mut number, mut before, mut change) = (0, None, None::<String>);
     loop {
         let inputs = Inputs::of(options);
         watcher.follow(inputs.folders());
         number += 1;
-        match (say, &change) {
-            (Some(_), Some(change)) => tell(&rule(change)),
-            (Some(say), None) => {
+        match (quiet, &change) {
+            (0 | 1, Some(change)) if is_json => say(change),
+            (0 | 1, Some(change)) => tell(&rule(change)),
+            (0, None) => {
                 say(&format!("watching {}; Ctrl-C ends", inputs.shown()));
                 watcher.shortcoming().iter().for_each(|line| say(line));
             }
-            (None, _) => {}
+            _ => {}
         }
         let mut run = Run::start(number, words, (is_compared, before.take()), &sender)?;
         match next(&events, &mut run, &inputs)? {

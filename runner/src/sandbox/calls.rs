@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn what_later_threads_may_do_the_one_that_starts_them_may() {
         let main = rules(Role::Main);
-        for role in [Role::Input, Role::Clients, Role::Screen, Role::Emulator] {
+        for role in [Role::Signals, Role::Input, Role::Clients, Role::Screen, Role::Emulator] {
             for rule in rules(role) {
                 let of_main = main.iter().find(|of_main| of_main.number == rule.number);
                 let of_main = &of_main.unwrap_or_else(|| panic!("{role:?} {rule:?}")).check;

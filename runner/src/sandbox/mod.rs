@@ -79,6 +79,11 @@ pub fn begin(folders: &[PathBuf], last_words: fn()) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the kernel has Landlock, and lets this process use it.
+pub fn has_landlock() -> bool {
+    Folders::new(&[]).is_some()
+}
+
 /// True when this process has a sandbox, or is to have one.
 pub fn is_wanted() -> bool {
     SANDBOX.get().is_some()

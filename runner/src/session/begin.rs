@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::prepare::load_again;
+use super::signals::Signals;
 use crate::backend::{Backend, Findings, Guest, Link, StartError, alternative};
 use crate::machine::Machine;
 use crate::options::Options;
@@ -24,13 +25,15 @@ pub struct Begun {
 pub fn begin(
     (machine, start): (Machine, impl FnOnce(&Machine, Link) -> Result<Box<dyn Guest>, StartError>),
     link: &dyn Fn(&Run) -> Link,
-    options: &Options,
+    (options, signals): (&Options, &Signals),
     notify: &dyn Fn(Notice<'_>),
     run: &mut Run,
 ) -> Result<Begun, Outcome> {
     match start(&machine, link(run)) {
         Ok(guest) => Ok(Begun { guest, machine }),
         Err(error) => {
+            // Another may be long in coming.
+            signals.attend()?;
             let (backend, machine) = fall_back(error, machine, options, notify, run)?;
             let guest = backend.start(&machine, options.configuration(), link(run));
             Ok(Begun { guest: guest.map_err(|error| Outcome::not_started(error, &machine))?, machine })
@@ -124,10 +127,10 @@ mod tests {
         };
         let said = RefCell::new(Vec::new());
         let notify = |notice: Notice<'_>| {
-            let (Notice::Information(line) | Notice::Answer(line) | Notice::Warnings(line)) = notice;
+            let (Notice::Information(line) | Notice::Answer(line)) = notice else { return };
             said.borrow_mut().push(line.to_owned());
         };
-        let begun = begin((machine, refuses), &link, &options, &notify, &mut run);
+        let begun = begin((machine, refuses), &link, (&options, &Signals::new(channel().0)), &notify, &mut run);
         Tried { begun, said: said.take(), run, output, ended }
     }
 

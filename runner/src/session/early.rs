@@ -1,11 +1,14 @@
 //! What a run begins before its arguments are understood: what takes longer than that, and what must be there before all else.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::backend::{Opening, prepare_emulators};
 use crate::sandbox;
+
+/// The verbs of the command line.
+pub const VERBS: [&str; 5] = ["completions", "doctor", "explain", "man", "schema"];
 
 /// What was begun, by the look of the arguments.
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ impl Early {
     /// one thread, and nothing open of its own. Where the arguments turn out to be others, there was an empty machine for a moment.
     pub fn begin(arguments: impl IntoIterator<Item = OsString>) -> Self {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if arguments.is_empty() || arguments.iter().any(|word| is_answered(word)) || is_watched(&arguments) {
+        if is_answered(&arguments) || is_watched(&arguments) {
             return Self::default();
         }
         let sandbox = is_careful(&arguments).then(|| {
@@ -34,9 +37,12 @@ impl Early {
     }
 }
 
-/// True for a word by which something else is asked for than a run.
-fn is_answered(word: &OsStr) -> bool {
-    matches!(word.as_bytes(), b"-h" | b"--help" | b"-V" | b"--version" | b"schema")
+/// True where something else is asked for than a run: by the first word, which a verb is, or by an option.
+fn is_answered(arguments: &[OsString]) -> bool {
+    let Some(first) = arguments.first() else { return true };
+    let is_verb = VERBS.iter().any(|verb| first == verb);
+    let is_question = |word: &OsString| matches!(word.as_bytes(), b"-h" | b"--help" | b"-V" | b"--version");
+    is_verb || arguments.iter().take_while(|word| *word != "--").any(is_question)
 }
 
 /// True where runs are watched: this process is none of them.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stos_image::ImageError;
-use stos_pack::diagnostics::{for_shell, is_styled, listing};
+use stos_pack::diagnostics::for_shell;
 use stos_pack::{Changes, Packed, Spared, Subject};
 
 use super::notice::Notice;
@@ -34,7 +34,7 @@ pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>), run: &mut Run) -> Re
         ));
     }
     if !packed.warnings.list.is_empty() {
-        notify(Notice::Warnings(&listing(&packed.sources, &packed.warnings, is_styled())));
+        notify(Notice::Warnings(&packed.sources, &packed.warnings));
     }
     load::read(file).map_err(|error| Outcome::not_loaded(path, error))
 }
@@ -112,6 +112,7 @@ fn spared(options: &Options) -> Vec<Spared<'_>> {
     let serial = if let SerialTarget::File(path) = &options.serial { Some(path) } else { None };
     let all = [
         ("report", "--report", options.report.as_ref()),
+        ("SARIF file", "--sarif", options.sarif.as_ref()),
         ("picture of the screen", "--screen-png", options.screen_png.as_ref()),
         ("guest's output", "--serial file:PATH", serial),
     ];

@@ -8,7 +8,7 @@ use super::packed;
 use super::signals::Signals;
 use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
-use crate::backend::{Backend, Opening, choose};
+use crate::backend::{Backend, BackendKind, Opening, choose};
 use crate::machine::load::{self, Source};
 use crate::machine::{Machine, Sharing, free_memory};
 use crate::options::Options;
@@ -64,10 +64,14 @@ impl Prepared {
                 opening.make(memory, entry, options.cpu, &run.timings);
             }
             // While the machine is made. That it has failed is told when it fails once more.
-            let _ = signals.watch();
+            let _ = signals.catch();
         })?;
-        signals.watch()?;
         run.timings.mark(Step::Chosen);
+        match choice.backend.kind() {
+            BackendKind::Kvm => signals.catch()?,
+            // It may be long in coming.
+            BackendKind::Emulated => signals.attend()?,
+        }
         let (kind, reason, line) = (choice.backend.kind(), reason(&choice), short_reason(&choice));
         run.backend = Some(BackendReport { kind, reason });
         let backend = choice.backend;

@@ -1,12 +1,13 @@
 //! Signals: events while somebody takes these, and the end of this process when nobody does, or not fast enough.
 
 use std::io::{Write, stderr};
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stos_pack::output::{Ender, watch_signals};
+use stos_pack::output::{Caught, Ender};
 
 use super::event::Event;
 use crate::outcome::Outcome;
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a process may go on that takes none: it loads an image or writes its last words, which nobody may take.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What can't be done when it can't.
+const WATCHING: &str = "watching for signals";
+
 /// The signals that end a run.
 #[derive(Clone, Debug)]
 pub struct Signals(Arc<State>);
@@ -26,33 +30,59 @@ pub struct Signals(Arc<State>);
 struct State {
     /// Takes what came.
     events: Sender<Event>,
-    /// There is somebody who waits for them.
-    is_watched: AtomicBool,
+    /// What is done about them.
+    watch: Mutex<Watch>,
     /// The first that came, or 0.
     came: AtomicI32,
     /// Somebody takes events.
     is_heard: AtomicBool,
 }
 
+/// What is done about signals.
+#[derive(Debug)]
+enum Watch {
+    /// Nothing: each has its usual effect.
+    Nobody,
+    /// They wait.
+    Caught(Caught),
+    /// A thread waits for them.
+    Attended,
+}
+
 impl Signals {
-    /// Those that are told to `events` once they are watched for. Until then each has its usual effect.
+    /// Those that are told to `events` once they are attended to. Until they are caught each has its usual effect.
     pub fn new(events: Sender<Event>) -> Self {
-        let (is_watched, is_heard) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(State { events, is_watched, came: AtomicI32::new(0), is_heard }))
+        let (watch, is_heard) = (Mutex::new(Watch::Nobody), AtomicBool::new(false));
+        Self(Arc::new(State { events, watch, came: AtomicI32::new(0), is_heard }))
     }
 
-    /// Watches for them from now on, unless that is done already.
+    /// Catches them from now on, unless that is done already: they wait until they are attended to. The thread for that takes as long as
+    /// making a CPU, so that what takes less than a moment goes first.
+    ///
+    /// # Errors
+    /// When the system grants no signal handler.
+    pub fn catch(&self) -> Result<(), Outcome> {
+        let mut watch = self.0.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*watch, Watch::Nobody) {
+            *watch = Watch::Caught(Caught::new().map_err(Outcome::io(WATCHING))?);
+        }
+        Ok(())
+    }
+
+    /// Attends to them from now on, unless that is done already.
     ///
     /// # Errors
     /// When the system grants no thread or no signal handler.
-    pub fn watch(&self) -> Result<(), Outcome> {
-        if self.0.is_watched.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        watch_signals(self.clone()).map_err(|source| {
-            self.0.is_watched.store(false, Ordering::Release);
-            Outcome::io("watching for signals")(source)
-        })
+    pub fn attend(&self) -> Result<(), Outcome> {
+        let mut watch = self.0.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let caught = match mem::replace(&mut *watch, Watch::Attended) {
+            Watch::Nobody => Caught::new().map_err(Outcome::io(WATCHING))?,
+            Watch::Caught(caught) => caught,
+            Watch::Attended => return Ok(()),
+        };
+        let ender = self.clone();
+        let spawned = sandbox::spawn(Role::Signals, "signals", move || caught.obey(ender));
+        spawned.map(drop).map_err(Outcome::io(WATCHING))
     }
 
     /// Events are taken from now on.
@@ -70,11 +100,6 @@ impl Signals {
 }
 
 impl Ender for Signals {
-    fn begin(&self) {
-        // It has all that it needs, long before the guest is there.
-        sandbox::enter(Role::Signals);
-    }
-
     fn asked(&self, signal: i32) -> Duration {
         self.0.came.store(signal, Ordering::Release);
         let is_told = self.0.events.send(Event::Signal(signal)).is_ok();

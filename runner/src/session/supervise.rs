@@ -13,6 +13,7 @@ use super::explain::explain;
 use super::files::{Files, action_on, left_out};
 use super::notice::Notice;
 use super::prepare::Prepared;
+use super::signals::Signals;
 use super::view::View;
 use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
 use crate::diagnosis::Hang;
@@ -70,6 +71,7 @@ impl<'a> Session<'a> {
         run: &'a mut Run,
         prepared: Prepared,
         channel: (Sender<Event>, Receiver<Event>),
+        signals: &Signals,
     ) -> Result<Self, Outcome> {
         let Prepared { machine, backend, expectations, limit } = prepared;
         let matcher = Matcher::new(expectations);
@@ -103,7 +105,7 @@ impl<'a> Session<'a> {
         }
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
         let Begun { guest, machine } =
-            begin((machine, start), &link, options, notify, run).map_err(|outcome| match limit {
+            begin((machine, start), &link, (options, signals), notify, run).map_err(|outcome| match limit {
                 Some((limit, end)) if end <= Instant::now() => Outcome::TimeLimit { limit, hang: None },
                 _ => outcome,
             })?;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::files::{Files, write_report};
+use super::files::{Files, write_reports};
 use crate::options::{Options, TimeLimit};
 use crate::outcome::{Outcome, Run};
 use crate::outlet::tell;
@@ -58,7 +58,9 @@ impl Drop for Waiting {
 
 /// Ends this process, which waits for the image.
 fn end((options, files): (&Options, &Files), limit: Duration) {
-    let outcome = write_report(&Run::default(), Outcome::TimeLimit { limit, hang: None }, (options, files), &|_| {});
-    tell(&format!("stos-run: {outcome}\n"));
-    signal_hook::low_level::exit(options.status(&outcome).into());
+    let ending = Outcome::TimeLimit { limit, hang: None };
+    let outcome = write_reports(&Run::default(), ending, None, (options, files), &|_| {});
+    let status = options.status(&outcome);
+    tell(&options.telling().end(&outcome, None, status));
+    signal_hook::low_level::exit(status.into());
 }

@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use stos_pack::diagnostics::printable_lines;
 
-/// What lines begin with that are the runner's own.
-const OWN: [&str; 2] = ["stos-run", "---"];
+use super::lookalike::Lookalike;
+
+/// What lines begin with that are the runner's own, or that somebody obeys who reads along: GitHub, and programs that read JSON.
+const OWN: [&str; 5] = ["stos-run", "---", "::", "##[", "{\""];
 /// Stands before a line of the guest's that begins like that.
 const MARK: &str = "> ";
 /// Most bytes of a character of UTF-8 that are still without an end.
@@ -19,10 +21,20 @@ pub struct GuestText<W> {
     kept: Vec<u8>,
     /// The line has begun, and what it begins with is written.
     is_within_line: bool,
+    lookalike: Lookalike,
 }
 
 /// `line` as it may be printed: not like a line of the runner's.
 pub fn marked(line: &str) -> String {
+    unlike_places(&marked_begin(line))
+}
+
+/// `text` without anything that editors take for a place of an error.
+pub fn unlike_places(text: &str) -> String {
+    Lookalike::default().mark(text, MARK, false).0
+}
+
+fn marked_begin(line: &str) -> String {
     let mark = if OWN.iter().any(|own| line.trim_start().starts_with(own)) { MARK } else { "" };
     format!("{mark}{line}")
 }
@@ -36,7 +48,7 @@ fn is_undecided(line: &str) -> bool {
 impl<W: Write> GuestText<W> {
     /// A writer to `inner`.
     pub fn new(inner: W) -> Self {
-        Self { inner, kept: Vec::new(), is_within_line: false }
+        Self { inner, kept: Vec::new(), is_within_line: false, lookalike: Lookalike::default() }
     }
 
     /// Writes as much of what is kept as can be; all of it when nothing more comes.
@@ -53,8 +65,12 @@ impl<W: Write> GuestText<W> {
                 self.kept.extend_from_slice(line.as_bytes());
                 break;
             }
-            shown += &if self.is_within_line { line } else { marked(&line) };
+            let line = if self.is_within_line { line } else { marked_begin(&line) };
+            let (text, rest) = self.lookalike.mark(&line, MARK, !is_all);
+            shown += &text;
             self.is_within_line = !has_end;
+            // Of the last of them only, which has no end.
+            self.kept.extend_from_slice(rest.as_bytes());
         }
         self.kept.extend_from_slice(part);
         self.inner.write_all(shown.as_bytes())
@@ -138,6 +154,14 @@ mod tests {
         assert_eq!(shown(b"x\n  stos-run: done"), "x\n>   stos-run: done\n");
         assert_eq!(shown(b"--- end of the screen ---\n"), "> --- end of the screen ---\n");
         assert_eq!(shown(b"stos\n--\n-"), "stos\n--\n-\n");
+        assert_eq!(
+            shown(b"a.c:7: error: no\nb:7: warming up\nc:7:8:"),
+            "a.c:7: > error: no\nb:7: warming up\nc:7:8:\n"
+        );
+        assert_eq!(
+            shown(b"::error::no\n:\n##[error]no\n{\"a\":1}\n{"),
+            "> ::error::no\n:\n> ##[error]no\n> {\"a\":1}\n{\n"
+        );
     }
 
     #[test]

@@ -6,13 +6,14 @@ mod hold;
 mod input;
 mod keys;
 mod live;
+mod lookalike;
 mod raw;
 mod route;
 mod show;
 mod typing;
 
 pub use escapes::Escapes;
-pub use guest_text::{GuestText, marked};
+pub use guest_text::{GuestText, marked, unlike_places};
 pub use hold::{HeldWriter, Hold};
 #[cfg(feature = "fuzzing")]
 pub use input::take_keys;

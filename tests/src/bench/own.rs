@@ -4,7 +4,6 @@ use super::contestant::{Contestant, Team, kvm, words};
 use super::forms::Forms;
 use super::native::floor;
 use super::settings::Settings;
-use crate::tools::tool_path;
 
 /// The backends of `stos-run`: options for them, what tables say, and whether it is KVM.
 const BACKENDS: [(&[&str], &str, bool); 3] = [
@@ -37,7 +36,7 @@ pub fn floors(settings: &Settings, forms: Forms<'_>) -> Vec<Contestant> {
 /// `stos-run`, and other builds of it, on each backend.
 pub fn own(settings: &Settings, forms: Forms<'_>) -> Vec<Contestant> {
     let image = forms.image();
-    let mut builds = vec![("stos-run".to_owned(), tool_path("stos-run"))];
+    let mut builds = vec![("stos-run".to_owned(), settings.program.clone())];
     builds.extend(
         settings
             .also

@@ -64,6 +64,8 @@ impl From<Contestant> for Runner {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::super::contestant::{Team, words};
     use super::*;
 
@@ -71,7 +73,7 @@ mod tests {
 
     fn lanes(scripts: &[&str]) -> Vec<Lane> {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::new(2, true, folder.path().to_owned());
+        let settings = Settings::new(2, true, folder.path().to_owned(), PathBuf::new());
         let contestant = |script: &&str| Contestant::ready(*script, Team::Other, words(&["/bin/sh", "-c", script]), 0);
         rounds(&settings, KIND, scripts.iter().map(contestant).collect(), settings.rounds)
     }
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn who_is_not_there_is_told_with_the_reason() {
         let absent = Contestant::if_found("nobody", Team::Other, "no-such-monitor", 0, || Ok(Vec::new()));
-        let settings = Settings::new(1, true, std::env::temp_dir());
+        let settings = Settings::new(1, true, std::env::temp_dir(), PathBuf::new());
         let lanes = rounds(&settings, KIND, vec![absent], settings.rounds);
         assert_eq!(lanes[0].complaint(), Some("not there: no no-such-monitor in PATH".to_owned()));
     }

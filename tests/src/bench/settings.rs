@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::tools::root;
+use crate::tools::{root, tool_path};
 
 /// Rounds when nobody says how many.
 const ROUNDS: usize = 20;
@@ -21,14 +21,16 @@ pub struct Settings {
     pub is_quick: bool,
     /// Where results go.
     pub results: PathBuf,
-    /// Other builds of `stos-run` that take part.
+    /// The `stos-run` that is measured.
+    pub program: PathBuf,
+    /// Other builds of it that take part.
     pub also: Vec<PathBuf>,
     /// Where the programs and the guests' files are, as long as this lives.
     pub scratch: TempDir,
 }
 
 impl Settings {
-    /// As `BENCH_ROUNDS`, `BENCH_QUICK`, `BENCH_RESULTS` and `BENCH_ALSO` say.
+    /// As `BENCH_ROUNDS`, `BENCH_QUICK`, `BENCH_RESULTS`, `BENCH_PROGRAM` and `BENCH_ALSO` say.
     ///
     /// # Panics
     /// When one of them says nothing that can be done.
@@ -42,19 +44,30 @@ impl Settings {
             Err(_) if is_quick => QUICK_ROUNDS,
             Err(_) => ROUNDS,
         };
-        let also: Vec<PathBuf> = env::split_paths(&env::var_os("BENCH_ALSO").unwrap_or_default())
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect();
-        for path in &also {
-            assert!(path.is_file(), "BENCH_ALSO names {}, which is no file: name builds of stos-run", path.display());
-        }
+        let programs = |variable: &str| -> Vec<PathBuf> {
+            let value = env::var_os(variable).unwrap_or_default();
+            let named = env::split_paths(&value).filter(|path| !path.as_os_str().is_empty());
+            // Relative to the checkout, as cargo runs benchmarks elsewhere.
+            let programs: Vec<PathBuf> = named.map(|path| root().join(path)).collect();
+            for path in &programs {
+                assert!(
+                    path.is_file(),
+                    "{variable} names {}, which is no file: name builds of stos-run",
+                    path.display()
+                );
+            }
+            programs
+        };
+        let program = programs("BENCH_PROGRAM").pop();
+        let also = programs("BENCH_ALSO");
         let results = env::var_os("BENCH_RESULTS").map_or_else(|| root().join("bench/results"), PathBuf::from);
-        Self { also, ..Self::new(rounds, is_quick, results) }
+        let of_cargo = || tool_path("stos-run");
+        Self { also, ..Self::new(rounds, is_quick, results, program.unwrap_or_else(of_cargo)) }
     }
 
     /// With these, and nobody else taking part.
-    pub fn new(rounds: usize, is_quick: bool, results: PathBuf) -> Self {
-        Self { rounds, is_quick, results, also: Vec::new(), scratch: tempfile::tempdir().unwrap() }
+    pub fn new(rounds: usize, is_quick: bool, results: PathBuf, program: PathBuf) -> Self {
+        Self { rounds, is_quick, results, program, also: Vec::new(), scratch: tempfile::tempdir().unwrap() }
     }
 
     /// `few` in the quick mode.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stos_tests::backends::{paged, unpaged};
-use stos_tests::tools::{Run, pack_in, run, tool, tool_path};
+use stos_tests::tools::{Run, pack_in, run, tool, tool_path, without_wishes};
 use tempfile::TempDir;
 
 use crate::editor::{Matcher, read_json};
@@ -70,6 +70,7 @@ impl Project {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env("PATH", std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap());
         command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+        without_wishes(&mut command);
         // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
         command.env("RUSTUP_AUTO_INSTALL", "0");
         // What whoever runs the tests has set for the tests' own build.

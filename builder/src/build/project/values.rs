@@ -82,7 +82,6 @@ fn values(name: &str, protocol: Protocol, language: Language) -> Vec<(&'static s
         ("@tools@", part(template!("make/tools.mk"))),
         ("@compile@", part(template!("make/compile.mk"))),
         ("@compiler@", part(if is_rust { template!("shared/rustc.json") } else { template!("shared/gcc.json") })),
-        ("@guest@", part(template!("shared/guest.json"))),
         ("@debug-task@", part(if is_linux { "" } else { template!("shared/debug-task.json") })),
         ("@more@", part(&more)),
         ("@prepare@", target + &linux),

@@ -88,6 +88,8 @@ impl Opening {
             };
             let vcpu = assemble(&vm, &memory, &entry, cpu);
             timings.mark(Step::Assembled);
+            // From here on, the thread needs next to nothing.
+            sandbox::enter(Role::Vcpu);
             // Nobody has work when the image turns out to be damaged.
             if let Ok(work) = wanted.recv() {
                 work(vcpu);

@@ -29,7 +29,6 @@ use crate::devices::{
     RtcPort, SerialPort, Uart, Vga,
 };
 use crate::machine::{Configuration, GuestMemory, Machine};
-use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
 pub use maker::{KvmMachine, Opening};
 use remains::Heir;
@@ -105,17 +104,13 @@ impl KvmGuest {
         let (sender, entered) = channel();
         let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
         // Whoever has started this waits for what is sent.
-        let work = move |vcpu: Result<VcpuFd, StartError>| {
-            // The machine is put together, or will be none: from here on, the thread needs next to nothing.
-            sandbox::enter(Role::Vcpu);
-            match vcpu {
-                Ok(vcpu) => {
-                    let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
-                    drop(sender.send(Ok(())));
-                    run(vcpu, &entering, (&sender, &timings), link.ended);
-                }
-                Err(error) => drop(sender.send(Err(error))),
+        let work = move |vcpu: Result<VcpuFd, StartError>| match vcpu {
+            Ok(vcpu) => {
+                let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
+                drop(sender.send(Ok(())));
+                run(vcpu, &entering, (&sender, &timings), link.ended);
             }
+            Err(error) => drop(sender.send(Err(error))),
         };
         let thread =
             made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
