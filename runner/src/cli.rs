@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stos_pack::manual::Shell;
 
-use crate::options::Options;
+use crate::options::{OUTPUT_COPY, Options, WATCHED};
 
 /// Run a stos boot image in a virtual machine, or a manifest or kernel of which one is made first.
 ///
@@ -108,8 +108,14 @@ impl Arguments {
     /// # Errors
     /// What is wrong with it, or the help or the version that it asks for.
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<(Self, Given), clap::Error> {
+        let mut line: Vec<OsString> = line.into_iter().collect();
+        let (watched, output_copy) = (take_first(&mut line, WATCHED), take_first(&mut line, OUTPUT_COPY));
         let matches = description().try_get_matches_from(line).map_err(second_file)?;
-        let arguments = Self::from_arg_matches(&matches)?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        if let Some(options) = &mut arguments.options {
+            options.watched = watched.and_then(|watcher| watcher.parse().ok());
+            options.output_copy = output_copy.map(PathBuf::from);
+        }
         if arguments.verbose {
             let message =
                 "`--verbose` goes with `--version`; what is told of a run is `--timings`, `--report` and `--explain`";
@@ -117,6 +123,13 @@ impl Arguments {
         }
         Ok((arguments, Given(matches)))
     }
+}
+
+/// Takes the word behind the program's name out of `line` if it begins with `start`; gives the rest of it.
+fn take_first(line: &mut Vec<OsString>, start: &str) -> Option<String> {
+    let rest = line.get(1)?.to_str()?.strip_prefix(start)?.to_owned();
+    line.remove(1);
+    Some(rest)
 }
 
 /// Whether a command line with these `words`, which asks for the version, wants to know more than that.

@@ -27,10 +27,10 @@ pub enum TimeLimit {
 
 /// The option by which runs are watched, without its hyphens.
 pub const WATCH: &str = "watch";
-/// Those of a run that is watched.
-pub const WATCHED: &str = "watched";
+/// How the first words of a run begin that is watched. They are for no person, and cost each other run too much where all options are.
+pub const WATCHED: &str = "--watched=";
 /// The same.
-pub const OUTPUT_COPY: &str = "output-copy";
+pub const OUTPUT_COPY: &str = "--output-copy=";
 
 /// How runs are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,15 +75,15 @@ pub struct Options {
 
     /// Run again when something changes that the image is made of; with `=diff`, show what the guest prints differently
     #[arg(long, value_enum, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "runs")]
-    #[arg(conflicts_with_all = ["print_manifest", WATCHED])]
+    #[arg(conflicts_with = "print_manifest")]
     pub watch: Option<WatchMode>,
 
     /// This is a run that the process with this number watches
-    #[arg(long, hide = true, value_name = "PROCESS")]
+    #[arg(skip)]
     pub watched: Option<i32>,
 
     /// Where a copy of what the guest prints on COM1 goes
-    #[arg(long, hide = true, value_name = "FILE")]
+    #[arg(skip)]
     pub output_copy: Option<PathBuf>,
 
     /// Of a kernel: print the manifest that it gets, and run nothing

@@ -35,9 +35,9 @@ impl Child {
     pub fn start(number: u32, words: &[OsString], copy: Option<&Copy>, sender: &Sender<Event>) -> io::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         // A keyboard that ended the guest's own way would end nothing here: Ctrl-C is for this process and all of its runs.
-        command.args(["--".to_owned() + WATCHED, process::id().to_string()]).stdin(Stdio::null());
+        command.arg(format!("{WATCHED}{}", process::id())).stdin(Stdio::null());
         if let Some(copy) = copy {
-            command.args(["--".to_owned() + OUTPUT_COPY, copy.path()]);
+            command.arg(OUTPUT_COPY.to_owned() + &copy.path());
         }
         let mut is_option = true;
         for word in words {
