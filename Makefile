@@ -5,6 +5,7 @@
 # make faults  set up, then let each system call of the commands fail, and kill them at each
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
+# make processor  execute CASES random instructions on the embedded machine and on this processor, from SEED on
 # make repro   pack every manifest in many surroundings and compare the images
 # make counts  set up, then compare counted instructions with the recorded ones; make record-counts records them
 # See README.md.
@@ -16,6 +17,8 @@ PACK := target/release/stos-pack
 RUN := target/release/stos-run
 FUZZ_SECONDS ?= 600
 ORACLE_MUTANTS ?= 10000
+CASES ?= 100000000
+SEED ?= 1
 COUNT = $(CARGO) run --quiet -p stos-tests --bin count-instructions -- $(PACK) $(RUN)
 
 # Linked statically and to fixed addresses, where there is a C library for it (Debian and Ubuntu have it in libc6-dev): docs/performance.md.
@@ -27,14 +30,14 @@ STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature
 BUILT := target/$(HOST)/release
 endif
 
-.PHONY: demo test counts record-counts bench fuzz record-corpus oracle faults repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test setup-linux lint deny build examples
+test: setup-test setup-linux lint wasm deny build examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
@@ -60,6 +63,9 @@ record-corpus: setup-fuzz
 oracle: setup-test examples
 	ORACLE_MUTANTS='$(ORACLE_MUTANTS)' $(CARGO) test -p stos-tests --test oracle -- --nocapture --test-threads 1
 
+processor: setup-test
+	CASES='$(CASES)' SEED='$(SEED)' $(CARGO) test --release -p stos-machine --test native -- --nocapture
+
 faults: setup-test examples
 	FAULTS=all $(CARGO) test -p stos-tests --test faults -- --nocapture
 
@@ -71,6 +77,9 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+wasm:
+	@CARGO='$(CARGO)' scripts/wasm.sh
 
 deny:
 	@CARGO='$(CARGO)' scripts/deny.sh

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
 use stos_pack::manual::Shell;
 
 use crate::options::{OUTPUT_COPY, Options, WATCHED};
@@ -93,12 +93,17 @@ pub fn description() -> Command {
 
 /// Which options were given, and not left to their defaults.
 #[derive(Debug)]
-pub struct Given(ArgMatches);
+pub struct Given(Vec<String>);
 
 impl Given {
+    fn of(matches: &ArgMatches) -> Self {
+        let is_given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        Self(matches.ids().map(Id::as_str).filter(is_given).map(str::to_owned).collect())
+    }
+
     /// Whether the option `name` was.
     pub fn has(&self, name: &str) -> bool {
-        self.0.value_source(name) == Some(ValueSource::CommandLine)
+        self.0.iter().any(|given| given == name)
     }
 }
 
@@ -110,8 +115,10 @@ impl Arguments {
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<(Self, Given), clap::Error> {
         let mut line: Vec<OsString> = line.into_iter().collect();
         let (watched, output_copy) = (take_first(&mut line, WATCHED), take_first(&mut line, OUTPUT_COPY));
-        let matches = description().try_get_matches_from(line).map_err(second_file)?;
-        let mut arguments = Self::from_arg_matches(&matches)?;
+        let mut matches = description().try_get_matches_from(line).map_err(second_file)?;
+        let given = Given::of(&matches);
+        // Moved out of there: a copy of all of them costs as much as reading a small file.
+        let mut arguments = Self::from_arg_matches_mut(&mut matches)?;
         if let Some(options) = &mut arguments.options {
             options.watched = watched.and_then(|watcher| watcher.parse().ok());
             options.output_copy = output_copy.map(PathBuf::from);
@@ -121,7 +128,7 @@ impl Arguments {
                 "`--verbose` goes with `--version`; what is told of a run is `--timings`, `--report` and `--explain`";
             return Err(description().error(ErrorKind::ArgumentConflict, message));
         }
-        Ok((arguments, Given(matches)))
+        Ok((arguments, given))
     }
 }
 

@@ -58,7 +58,7 @@ fn the_manual_has_a_page_for_the_program_and_for_each_verb() {
     assert_eq!((page.status, &*page.stderr), (Some(0), ""));
     assert!(
         page.stdout.contains(".TH stos-run 1")
-            && page.stdout.contains(".SH SYNOPSIS\n\\fBstos\\-run\\fR [OPTIONS] <IMAGE>\n"),
+            && page.stdout.contains(".SH SYNOPSIS\n\\fBstos\\-run\\fR [OPTIONS] <FILE>\n"),
         "{}",
         page.stdout
     );

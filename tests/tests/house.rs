@@ -11,7 +11,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use stos_tests::tools::{root, run};
 
 /// The crates that keep the rules, by their folders.
-const CRATES: [&str; 5] = ["image", "builder", "runner", "x86", "tests"];
+const CRATES: [&str; 6] = ["image", "machine", "builder", "runner", "x86", "tests"];
 
 /// The most lines of a source file.
 const LONGEST: usize = 400;

@@ -346,3 +346,30 @@ fn neither_a_guest_nor_a_name_in_its_image_can_forge_a_message() {
     assert_eq!(last["spans"][0]["file"], name);
     assert_eq!(told.lines().filter(|line| line.starts_with("{\"")).count(), 1, "{told}");
 }
+
+#[test]
+fn a_mistake_in_a_manifest_is_told_in_each_form_as_a_failure_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "version: 1\nname: m\nmemory: 64MB\nkernel: {path: k.elf, protocol: stos}\n";
+    fs::write(folder.path().join("m.yaml"), manifest).unwrap();
+    let said = |options: &[&str], github: &str| {
+        let result =
+            run(tool("stos-run").current_dir(&folder).env("GITHUB_ACTIONS", github).args(options).arg("m.yaml"));
+        assert_eq!((result.status, &*result.stdout), (Some(65), ""), "{}", result.stderr);
+        result.stderr
+    };
+    let human = said(&[], "true");
+    assert!(human.starts_with("error[E0007]: memory: `MB` is no unit here"), "{human}");
+    assert!(
+        human.contains("\n::error file=m.yaml,line=3,endLine=3,col=9,title=E0007::memory: `MB` is no unit"),
+        "{human}"
+    );
+    let short = said(&["--message-format", "short"], "");
+    let first = short.lines().next().unwrap();
+    assert!(first.starts_with("m.yaml:3:9: error[E0007]: memory: `MB` is no unit here"), "{short}");
+    let json = said(&["--message-format", "json"], "true");
+    let lines: Vec<Value> = json.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!((&lines[0]["code"], &lines[0]["spans"][0]["line"]), (&json!("E0007"), &json!(3)));
+    let last = lines.last().unwrap();
+    assert_eq!((&last["code"], &last["status"], &last["notes"]), (&json!("not_packed"), &json!(65), &json!([])));
+}

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::EntryState;
 
+use super::embedded::EmbeddedGuest;
 use super::emulated::{self, CpuLog, EmulatedGuest, starter};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
@@ -27,6 +28,8 @@ pub enum BackendChoice {
     Kvm,
     /// QEMU's emulator
     Emulated,
+    /// The machine that is part of this program
+    Embedded,
 }
 
 /// A backend.
@@ -37,6 +40,8 @@ pub enum BackendKind {
     Kvm,
     /// QEMU's emulator.
     Emulated,
+    /// The machine that is part of this program.
+    Embedded,
 }
 
 /// A backend that can be started.
@@ -46,6 +51,8 @@ pub enum Backend {
     Kvm(KvmMachine),
     /// The emulator, and what it is to log.
     Emulated(PathBuf, CpuLog),
+    /// The machine that is part of this program.
+    Embedded,
 }
 
 /// The backend that was chosen, and why.
@@ -105,6 +112,9 @@ pub fn choose(
     opening: Option<Opening>,
     foresee: impl FnOnce(&Opening),
 ) -> Result<Choice, NoBackend> {
+    if wanted == BackendChoice::Embedded {
+        return Ok(Choice { backend: Backend::Embedded, reason: Reason::Asked });
+    }
     if wanted == BackendChoice::Emulated {
         let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
         return Ok(Choice { backend, reason: Reason::Asked });
@@ -181,13 +191,14 @@ impl Backend {
         match self {
             Self::Kvm(_) => BackendKind::Kvm,
             Self::Emulated(..) => BackendKind::Emulated,
+            Self::Embedded => BackendKind::Embedded,
         }
     }
 
     /// Who must be able to see the guest's memory.
     pub fn sharing(&self) -> Sharing {
         match self {
-            Self::Kvm(_) => Sharing::Private,
+            Self::Kvm(_) | Self::Embedded => Sharing::Private,
             Self::Emulated(..) => Sharing::Shared,
         }
     }
@@ -216,6 +227,7 @@ impl Backend {
                 kvm.make(&machine.memory, entry, configuration.cpu, &link.timings);
                 Box::new(KvmGuest::start(kvm, machine, configuration, link)?)
             }
+            Self::Embedded => Box::new(EmbeddedGuest::start(machine, configuration, link)?),
             Self::Emulated(program, log) => {
                 Box::new(EmulatedGuest::start(&program, machine, configuration, log, link)?)
             }

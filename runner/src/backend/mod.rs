@@ -14,6 +14,7 @@
 //! [`StartError`]. Sentences for endings and errors are in [`outcome`](crate::outcome).
 
 mod choose;
+mod embedded;
 mod emulated;
 mod ending;
 mod guest;

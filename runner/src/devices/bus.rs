@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stos_x86::ports;
 
@@ -64,6 +65,11 @@ impl<L: InterruptLine, C: Clock> PortBus<L, C> {
     /// What the guest's accesses tell about it; stays up to date.
     pub fn log(&self) -> PortLog {
         self.log.clone()
+    }
+
+    /// Lets the clock see what time it is, and tells when it wants to be asked again, for one that is polled.
+    pub fn poll(&mut self) -> Option<Duration> {
+        self.devices.rtc.poll()
     }
 
     /// What the guest has looked for in vain.

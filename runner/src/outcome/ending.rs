@@ -68,6 +68,7 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
         Ending::ThreadPanicked => Outcome::Bug(match kind {
             BackendKind::Kvm => "the vCPU's thread panicked".to_owned(),
             BackendKind::Emulated => "the thread that watches the emulator panicked".to_owned(),
+            BackendKind::Embedded => "the embedded machine panicked".to_owned(),
         }),
     }
 }

@@ -81,6 +81,7 @@ pub fn without_advice(failure: &Outcome) -> String {
 fn program(backend: &Backend) -> String {
     match backend {
         Backend::Kvm(_) => "KVM".to_owned(),
+        Backend::Embedded => "the embedded machine".to_owned(),
         Backend::Emulated(program, _) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
@@ -90,6 +91,7 @@ pub fn remark(kind: BackendKind, model: CpuModel) -> Option<&'static str> {
     match (model, kind) {
         (CpuModel::Fixed, _) => None,
         (CpuModel::Host, BackendKind::Kvm) => Some("the guest's CPU is this machine's, as far as its KVM passes it on"),
+        (CpuModel::Host, BackendKind::Embedded) => Some("the guest's CPU is the embedded machine's: it has no other"),
         (CpuModel::Host, BackendKind::Emulated) => {
             Some("the guest's CPU is the most capable that the emulator has (`max`), which is not this machine's")
         }

@@ -32,7 +32,8 @@ impl Early {
             // Nobody else can start programs later.
             prepare_emulators()
         });
-        let is_emulated = arguments.iter().any(|word| word.as_bytes().ends_with(b"emulated"));
+        let others = [&b"emulated"[..], b"embedded"];
+        let is_emulated = arguments.iter().any(|word| others.iter().any(|name| word.as_bytes().ends_with(name)));
         Self { opening: (!is_emulated).then(Opening::begin), sandbox }
     }
 }

@@ -68,7 +68,7 @@ impl Prepared {
         })?;
         run.timings.mark(Step::Chosen);
         match choice.backend.kind() {
-            BackendKind::Kvm => signals.catch()?,
+            BackendKind::Kvm | BackendKind::Embedded => signals.catch()?,
             // It may be long in coming.
             BackendKind::Emulated => signals.attend()?,
         }

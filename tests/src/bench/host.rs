@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::contestant::{find, kvm};
-use crate::tools::{root, run, tool_path};
+use crate::tools::{root, run};
 
 /// KVM's modules for processors.
 const MODULES: [&str; 3] = ["kvm_pvm", "kvm_intel", "kvm_amd"];
@@ -36,12 +36,12 @@ pub struct Host {
 }
 
 impl Host {
-    /// This machine, now.
-    pub fn now() -> Self {
+    /// This machine, now; the `stos-run` that is measured is `program`.
+    pub fn now(program: &Path) -> Self {
         let file = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let cpuinfo = file("/proc/cpuinfo");
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-        let mut versions = vec![("stos-run", first_line(&mut Command::new(tool_path("stos-run")), "--version"))];
+        let mut versions = vec![("stos-run", first_line(&mut Command::new(program), "--version"))];
         for program in ["qemu-system-x86_64", "lkvm", "solo5-hvt", "firecracker", "cloud-hypervisor"] {
             if let Some(path) = find(program) {
                 versions.push((program, first_line(&mut Command::new(path), "--version")));

@@ -17,7 +17,7 @@ use super::table::table;
 /// # Panics
 /// When the files can't be written.
 pub fn publish(settings: &Settings, comparisons: &[Comparison]) -> [PathBuf; 3] {
-    let host = Host::now();
+    let host = Host::now(&settings.program);
     let name = comparisons.first().map_or("nothing", |comparison| comparison.name);
     let tables: Vec<String> = comparisons.iter().map(table).collect();
     let failures = match comparisons.iter().map(Comparison::failures).sum() {

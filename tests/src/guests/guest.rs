@@ -43,10 +43,14 @@ pub struct Guest {
     /// The statuses that it may have on KVM instead, where the machine is another there or processors differ. What is printed
     /// may differ then, too.
     pub on_kvm: &'static [i32],
+    /// The statuses that it may have on the embedded machine, where they are others than on KVM.
+    pub on_embedded: &'static [i32],
     /// What the run must print on standard output.
     pub stdout: Text,
     /// What it must print instead on KVM, where the machine is another there.
     pub stdout_on_kvm: Option<Text>,
+    /// What it must print on the embedded machine, where that is something else than on KVM.
+    pub stdout_on_embedded: Option<Text>,
     /// What standard error must contain.
     pub stderr: &'static [&'static str],
     /// What it must contain, too, on KVM.
@@ -79,8 +83,10 @@ impl Guest {
             input: "",
             status,
             on_kvm: &[],
+            on_embedded: &[],
             stdout: Text::Exactly(stdout.to_owned()),
             stdout_on_kvm: None,
+            stdout_on_embedded: None,
             stderr: &[],
             stderr_on_kvm: &[],
             unsaid: &[],
@@ -125,6 +131,11 @@ impl Guest {
     /// On KVM it ends with one of these.
     pub(super) fn on_kvm(self, statuses: &'static [i32]) -> Self {
         Self { on_kvm: statuses, ..self }
+    }
+
+    /// On the embedded machine it ends with one of these.
+    pub(super) fn on_embedded(self, statuses: &'static [i32]) -> Self {
+        Self { on_embedded: statuses, ..self }
     }
 
     pub(super) fn explained(self, explained: &'static [&'static str]) -> Self {
@@ -200,14 +211,21 @@ impl Guest {
         }
     }
 
-    /// Compares a run on `backend`, in `place`, with what it must be.
+    /// Compares a run on `backend`, in `place`, with what it must be. The embedded machine does what KVM does unless something else is said
+    /// of it.
     ///
     /// # Errors
     /// Says what differs, with everything that the run printed.
     pub fn check(&self, backend: &str, found: &Run, place: Place) -> Result<(), String> {
-        let on_kvm = self.stdout_on_kvm.as_ref().filter(|_| backend == "kvm");
-        let mut mistakes = on_kvm.unwrap_or(&self.stdout).mistakes(&found.stdout);
-        let right = if backend == "emulated" || self.on_kvm.is_empty() { &[self.status] } else { self.on_kvm };
+        let (is_emulated, is_embedded) = (backend == "emulated", backend == "embedded");
+        let on_embedded = self.stdout_on_embedded.as_ref().filter(|_| is_embedded);
+        let stdout = on_embedded.or(self.stdout_on_kvm.as_ref().filter(|_| !is_emulated)).unwrap_or(&self.stdout);
+        let mut mistakes = stdout.mistakes(&found.stdout);
+        let right = match () {
+            () if is_embedded && !self.on_embedded.is_empty() => self.on_embedded,
+            () if !is_emulated && !self.on_kvm.is_empty() => self.on_kvm,
+            () => &[self.status],
+        };
         if !found.status.is_some_and(|status| right.contains(&status)) {
             mistakes.push(format!("status {:?}, expected {right:?}", found.status));
         }
@@ -217,7 +235,7 @@ impl Guest {
             Place::Nested => NOT_EXPLAINED,
         };
         // What is said belongs to the ending: a guest that may end otherwise on this machine is told of in other words.
-        let of_kvm = if backend == "kvm" { self.stderr_on_kvm } else { &[] };
+        let of_kvm = if is_emulated { &[] } else { self.stderr_on_kvm };
         let of_ending = self.stderr.iter().chain(of_second_run).filter(|_| found.status == Some(self.status));
         let silent = of_ending.chain(of_kvm).filter(|text| !found.stderr.contains(**text));
         mistakes.extend(silent.map(|text| format!("{text:?} is missing on standard error")));

@@ -81,7 +81,8 @@ fn tables() -> Vec<Guest> {
     vec![
         attack("hostile_cpu", "gdt_nowhere", 100),
         attack("hostile_cpu", "gdt_empty", 100),
-        on_kvm(TABLES_NOWHERE, attack("hostile_cpu", "gdt_beyond_memory", 100)).options(SHORT),
+        // Where nothing answers, the embedded machine reads ones: a descriptor of code that DS may be loaded with.
+        on_kvm(TABLES_NOWHERE, attack("hostile_cpu", "gdt_beyond_memory", 100)).on_embedded(&[0]).options(SHORT),
         attack("hostile_cpu", "gdt_random", 100),
         attack("hostile_cpu", "idt_nowhere", 100),
         on_kvm(TABLES_NOWHERE, attack("hostile_cpu", "idt_beyond_memory", 100)).options(SHORT),
@@ -100,8 +101,8 @@ fn tables() -> Vec<Guest> {
 fn instructions() -> Vec<Guest> {
     vec![
         attack("hostile_cpu", "jump", 102).says(&["supervisor instruction fetch from 0xdead0000"]),
-        // KVM has nothing to execute there; the emulator executes zeros to the end of the page.
-        on_kvm(&[103], attack("hostile_cpu", "jump_beyond_memory", 102)),
+        // KVM has nothing to execute there; the emulator executes zeros to the end of the page; of ones, the embedded machine makes #UD.
+        on_kvm(&[103], attack("hostile_cpu", "jump_beyond_memory", 102)).on_embedded(&[102]),
         // The emulator's CPU takes what real ones refuse.
         on_kvm(&[102], attack("hostile_cpu", "cr0_without_protection", 0)),
         on_kvm(&[102], attack("hostile_cpu", "cr4_reserved", 124)).options(SHORT),

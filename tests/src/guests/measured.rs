@@ -9,6 +9,7 @@ use crate::tools::root;
 /// Columns of the page's tables.
 const KVM_COLUMN: usize = 2;
 const EMULATED_COLUMN: usize = 3;
+const EMBEDDED_COLUMN: usize = 4;
 
 /// `guest`, which must print a line for each row of the table that the page has after a link to `source`.
 pub(super) fn as_the_page_says(source: &str, guest: Guest) -> Guest {
@@ -20,5 +21,10 @@ pub(super) fn as_the_page_says(source: &str, guest: Guest) -> Guest {
         let line = |cells: &Vec<&str>| Some(format!("{}: {}\n", cells.get(1)?, cells.get(column)?));
         Text::Exactly(rows.iter().filter_map(line).collect())
     };
-    Guest { stdout: lines(EMULATED_COLUMN), stdout_on_kvm: Some(lines(KVM_COLUMN)), ..guest }
+    Guest {
+        stdout: lines(EMULATED_COLUMN),
+        stdout_on_kvm: Some(lines(KVM_COLUMN)),
+        stdout_on_embedded: Some(lines(EMBEDDED_COLUMN)),
+        ..guest
+    }
 }

@@ -1,19 +1,39 @@
 //! The exceptions of the CPU (Intel SDM volume 3A, table 6-1 and section 6.15; AMD64 APM volume 2, table 8-1, for 28 to 30).
 
+/// #DE.
+pub const DIVIDE: u8 = 0;
+/// #DB.
+pub const DEBUG: u8 = 1;
+/// The interrupt that can't be masked.
+pub const NMI: u8 = 2;
 /// #BP.
 pub const BREAKPOINT: u8 = 3;
 /// #OF.
 pub const OVERFLOW: u8 = 4;
+/// #BR.
+pub const BOUND: u8 = 5;
 /// #UD.
 pub const INVALID_OPCODE: u8 = 6;
 /// #NM.
 pub const DEVICE_NOT_AVAILABLE: u8 = 7;
 /// #DF.
 pub const DOUBLE_FAULT: u8 = 8;
+/// #TS.
+pub const INVALID_TSS: u8 = 10;
+/// #NP.
+pub const NOT_PRESENT: u8 = 11;
+/// #SS.
+pub const STACK_FAULT: u8 = 12;
 /// #GP.
 pub const GENERAL_PROTECTION: u8 = 13;
 /// #PF.
 pub const PAGE_FAULT: u8 = 14;
+/// #MF.
+pub const MATH_FAULT: u8 = 16;
+/// #AC.
+pub const ALIGNMENT: u8 = 17;
+/// #XM.
+pub const SIMD_FAULT: u8 = 19;
 
 /// One of the vectors 0 to 31.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

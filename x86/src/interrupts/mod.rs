@@ -8,8 +8,9 @@ mod pc;
 
 pub use error_code::{PageFaultCode, SelectorCode};
 pub use exception::{
-    BREAKPOINT, DEVICE_NOT_AVAILABLE, DOUBLE_FAULT, ErrorCode, Exception, ExceptionClass, GENERAL_PROTECTION,
-    INVALID_OPCODE, OVERFLOW, PAGE_FAULT, exception, has_error_code,
+    ALIGNMENT, BOUND, BREAKPOINT, DEBUG, DEVICE_NOT_AVAILABLE, DIVIDE, DOUBLE_FAULT, ErrorCode, Exception,
+    ExceptionClass, GENERAL_PROTECTION, INVALID_OPCODE, INVALID_TSS, MATH_FAULT, NMI, NOT_PRESENT, OVERFLOW,
+    PAGE_FAULT, SIMD_FAULT, STACK_FAULT, exception, has_error_code,
 };
 pub use extension::{ControlBit, Extension};
 pub use gate::{Gate, GateKind};

@@ -25,6 +25,11 @@ pub struct GeneralRegisters {
 }
 
 impl GeneralRegisters {
+    /// From the order of [`GeneralRegisters::by_number`].
+    pub const fn from_numbers([eax, ecx, edx, ebx, esp, ebp, esi, edi]: [u32; 8]) -> Self {
+        Self { eax, ebx, ecx, edx, esi, edi, ebp, esp }
+    }
+
     /// The registers in the order of their numbers in instructions, in PUSHAD's frame downward, and in a TSS: EAX, ECX, EDX,
     /// EBX, ESP, EBP, ESI, EDI (Intel SDM volume 2A, table 2-2).
     pub const fn by_number(&self) -> [u32; 8] {

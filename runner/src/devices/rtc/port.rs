@@ -13,6 +13,8 @@ use crate::sandbox::{self, Role};
 pub struct RtcPort<L, C> {
     shared: Arc<Shared<L, C>>,
     thread: Option<JoinHandle<()>>,
+    /// Somebody else calls [`RtcPort::poll`] when the time has come.
+    is_polled: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,25 @@ impl<L: InterruptLine, C: Clock> RtcPort<L, C> {
     /// Makes `rtc` one that interrupts.
     pub fn new(rtc: Rtc<L, C>) -> Self {
         let state = State { rtc, next_look: None, is_closed: false };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), thread: None }
+        Self {
+            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
+            thread: None,
+            is_polled: false,
+        }
+    }
+
+    /// The same for a clock whose time does not pass by itself: [`RtcPort::poll`] raises its interrupts.
+    pub fn polled(rtc: Rtc<L, C>) -> Self {
+        let mut port = Self::new(rtc);
+        port.is_polled = true;
+        port
+    }
+
+    /// Raises interrupts whose time has come, and tells when the next one will.
+    pub fn poll(&mut self) -> Option<Duration> {
+        let mut state = self.shared.lock();
+        state.rtc.count_events();
+        state.rtc.next_interrupt()
     }
 
     /// Writes port 0x70.
@@ -66,7 +86,7 @@ impl<L: InterruptLine, C: Clock> RtcPort<L, C> {
         drop(state);
         if must_look {
             self.shared.changed.notify_one();
-            if self.thread.is_none() {
+            if self.thread.is_none() && !self.is_polled {
                 let shared = Arc::clone(&self.shared);
                 // Without a thread, a kernel that waits for an interrupt waits; the next access tries again.
                 self.thread = sandbox::spawn(Role::Vcpu, "rtc", move || watch(&shared)).ok();

@@ -1,0 +1,90 @@
+//! Instructions that were decoded, in the order in which they follow each other, kept by the page of memory that they lie in.
+
+use crate::cpu::operands::Op;
+use crate::decode::decode;
+use crate::state::core::Parts;
+
+/// The most instructions of a block.
+const LONGEST_BLOCK: usize = 64;
+/// When there are so many decoded instructions, all of them are dropped.
+const MOST: usize = 1 << 20;
+
+/// A run of instructions that are executed one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Block {
+    start: u32,
+    /// How many; none where nothing was decoded yet.
+    count: u16,
+    /// How many bytes they take.
+    pub bytes: u16,
+}
+
+/// Pages of memory that are looked up together: little is spent on memory without instructions.
+const GROUP: usize = 1024;
+
+/// Where each instruction of a page that was entered begins, for code of 16 and of 32 bits.
+type Page = [Option<Box<[Block]>>; 2];
+
+/// Pages side by side.
+type Group = Option<Box<[Page]>>;
+
+/// All that was decoded.
+pub(crate) struct Blocks<P: Parts> {
+    ops: Vec<Op<P>>,
+    groups: Vec<Group>,
+}
+
+impl<P: Parts> Blocks<P> {
+    /// None, of a memory of so many bytes.
+    pub fn new(size: u64) -> Self {
+        let count = usize::try_from(size.div_ceil(GROUP as u64 * 0x1000)).unwrap_or(0);
+        Self { ops: Vec::new(), groups: (0..count).map(|_| None).collect() }
+    }
+
+    /// The instructions of a block.
+    pub fn ops(&self, block: Block) -> &[Op<P>] {
+        let start = block.start as usize;
+        self.ops.get(start..start + usize::from(block.count)).unwrap_or_default()
+    }
+
+    /// The block at a guest-physical address, if it was decoded.
+    #[inline]
+    pub fn find(&self, address: usize, is_32: bool) -> Option<Block> {
+        let group = self.groups.get((address >> 12) / GROUP)?.as_ref()?;
+        let block = group[(address >> 12) % GROUP][usize::from(is_32)].as_ref()?[address & 0xfff];
+        (block.count != 0).then_some(block)
+    }
+
+    /// Decodes the block at an address of which `bytes` are what is left of the page; `None` when the first instruction is not whole.
+    pub fn decode(&mut self, address: usize, bytes: &[u8], is_32: bool) -> Option<Block> {
+        if self.ops.len() + LONGEST_BLOCK > MOST {
+            self.ops.clear();
+            self.groups.iter_mut().for_each(|group| *group = None);
+        }
+        let (start, mut at) = (self.ops.len(), 0);
+        while self.ops.len() < start + LONGEST_BLOCK {
+            let Some(decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
+            at += usize::from(decoded.op.length);
+            self.ops.push(decoded.op);
+            if decoded.ends {
+                break;
+            }
+        }
+        let count = u16::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
+        let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1) };
+        let group = self.groups.get_mut((address >> 12) / GROUP)?;
+        let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());
+        let page = group[(address >> 12) % GROUP][usize::from(is_32)]
+            .get_or_insert_with(|| vec![Block::default(); 4096].into_boxed_slice());
+        page[address & 0xfff] = block;
+        Some(block)
+    }
+
+    /// Drops what was decoded from a page.
+    pub fn forget(&mut self, frame: u32) {
+        let page = frame as usize >> 12;
+        if let Some(Some(group)) = self.groups.get_mut(page / GROUP) {
+            group[page % GROUP] = [None, None];
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! From bytes to instructions that can be executed.
+
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic};
+
+use crate::cpu::operands::{Handler, Op};
+use crate::cpu::{
+    arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, model_registers, moves, multiply,
+    segments, shifts, simd, stack, strings, system, x87,
+};
+use crate::state::core::Parts;
+use crate::state::fault::{Fault, Reason};
+
+/// The longest instruction (Intel SDM volume 2A, section 2.3.11).
+pub const LONGEST: usize = 15;
+
+/// This processor is older than TZCNT, LZCNT and WBNOINVD, which are BSF, BSR and WBINVD with a prefix that means nothing, and than
+/// what has become of the NOPs that were reserved for it.
+const OPTIONS: u32 = DecoderOptions::NO_MPFX_0FBC
+    | DecoderOptions::NO_MPFX_0FBD
+    | DecoderOptions::NO_WBNOINVD
+    | DecoderOptions::FORCE_RESERVED_NOP;
+
+/// An instruction, and whether something else than the next one may have to come after it.
+pub struct Decoded<P: Parts> {
+    /// It.
+    pub op: Op<P>,
+    /// It may go elsewhere, or change how what follows is to be executed.
+    pub ends: bool,
+}
+
+/// Decodes the instruction that `bytes` begin with, in a code segment of 32 or 16 bits; `None` when there are too few bytes.
+pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
+    let window = bytes.get(..LONGEST).unwrap_or(bytes);
+    let mut decoder = Decoder::with_ip(if is_32 { 32 } else { 16 }, window, 0, OPTIONS);
+    let instruction = decoder.decode();
+    match decoder.last_error() {
+        DecoderError::None => {}
+        DecoderError::NoMoreBytes if bytes.len() < LONGEST => return None,
+        DecoderError::NoMoreBytes => {
+            return Some(refused(|core, _| Err(core.raise(Fault::protection(Reason::TooLong)))));
+        }
+        _ => return Some(unknown()),
+    }
+    let Some(run) = handler(&instruction) else { return Some(unknown()) };
+    let mut op = Op::new(&instruction, run);
+    op.opcode = x87::opcode(&window[..instruction.len()]);
+    Some(Decoded { op, ends: ends(&instruction) })
+}
+
+fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
+    Decoded { op: Op::new(&Instruction::default(), run), ends: true }
+}
+
+fn unknown<P: Parts>() -> Decoded<P> {
+    refused(|core, _| Err(core.raise(Fault::invalid(Reason::NoInstruction))))
+}
+
+/// Finds what executes an instruction of a chapter.
+type Chapter<P> = fn(&Instruction) -> Option<Handler<P>>;
+
+fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
+    let chapters: [Chapter<P>; 19] = [
+        segments::handler,
+        system::handler,
+        moves::handler,
+        arithmetic::handler,
+        logic::handler,
+        stack::handler,
+        branches::handler,
+        shifts::handler,
+        bits::handler,
+        multiply::handler,
+        strings::handler,
+        flag_control::handler,
+        far::handler,
+        interrupts::handler,
+        io::handler,
+        decimal::handler,
+        model_registers::handler,
+        x87::handler,
+        simd::handler,
+    ];
+    chapters.iter().find_map(|chapter| chapter(instruction))
+}
+
+fn ends(instruction: &Instruction) -> bool {
+    instruction.flow_control() != FlowControl::Next
+        || instruction.has_rep_prefix()
+        || instruction.has_repne_prefix()
+        || [instruction.op0_register(), instruction.op1_register()]
+            .into_iter()
+            .any(|register| register.is_segment_register() || register.is_cr() || register.is_dr())
+        || matches!(
+            instruction.mnemonic(),
+            Mnemonic::Sti
+                | Mnemonic::Cli
+                | Mnemonic::Popf
+                | Mnemonic::Popfd
+                | Mnemonic::Hlt
+                | Mnemonic::Lmsw
+                | Mnemonic::Invlpg
+                | Mnemonic::In
+                | Mnemonic::Out
+                | Mnemonic::Insb
+                | Mnemonic::Insw
+                | Mnemonic::Insd
+                | Mnemonic::Outsb
+                | Mnemonic::Outsw
+                | Mnemonic::Outsd
+                | Mnemonic::Lss
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::CpuidFeature;
+    use std::collections::BTreeSet;
+
+    /// True for an instruction that every processor like this one has, or that CPUID announces.
+    fn is_announced(instruction: &Instruction) -> bool {
+        instruction.cpuid_features().iter().all(|feature| ANNOUNCED.contains(feature))
+    }
+
+    /// What CPUID announces, and what is older than it.
+    const ANNOUNCED: [CpuidFeature; 20] = [
+        CpuidFeature::INTEL8086,
+        CpuidFeature::INTEL186,
+        CpuidFeature::INTEL286,
+        CpuidFeature::INTEL386,
+        CpuidFeature::INTEL486,
+        CpuidFeature::CPUID,
+        CpuidFeature::CX8,
+        CpuidFeature::CLFSH,
+        CpuidFeature::CMOV,
+        CpuidFeature::FPU,
+        CpuidFeature::FPU287,
+        CpuidFeature::FPU387,
+        CpuidFeature::FXSR,
+        CpuidFeature::MMX,
+        CpuidFeature::MSR,
+        CpuidFeature::RDPMC,
+        CpuidFeature::SEP,
+        CpuidFeature::SSE,
+        CpuidFeature::SSE2,
+        CpuidFeature::TSC,
+    ];
+
+    #[test]
+    fn whatever_cpuid_announces_is_there() {
+        let mut missing = BTreeSet::new();
+        let mut count = 0;
+        for prefix in [&[][..], &[0x66], &[0xf2], &[0xf3], &[0x9b]] {
+            for escape in [&[][..], &[0x0f]] {
+                for opcode in 0..=0xff_u8 {
+                    for form in 0..=0xff_u8 {
+                        let mut bytes = [prefix, escape, &[opcode, form]].concat();
+                        bytes.resize(LONGEST, 0);
+                        for bits in [16, 32] {
+                            let mut decoder = Decoder::with_ip(bits, &bytes, 0, OPTIONS);
+                            let instruction = decoder.decode();
+                            if instruction.is_invalid() || !is_announced(&instruction) {
+                                continue;
+                            }
+                            count += 1;
+                            if handler::<(crate::bus::Empty, ())>(&instruction).is_none() {
+                                missing.insert(format!("{:?}", instruction.mnemonic()));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(count > 100_000, "only {count} instructions");
+        assert_eq!(missing, BTreeSet::new());
+    }
+}

@@ -1,0 +1,20 @@
+//! A 32-bit PC in safe Rust. It does nothing but what its bus and its memory say, knows no clock but the number of instructions, and two
+//! runs of it are equal.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::cast_possible_truncation, reason = "registers are cut to their width all the time")]
+#![allow(clippy::unnecessary_wraps, reason = "what executes an instruction has one form, also where nothing can fail")]
+
+mod blocks;
+pub mod bus;
+pub mod chips;
+mod code_pages;
+pub mod cpu;
+mod crossings;
+mod decode;
+mod float;
+pub mod machine;
+pub mod memory;
+pub mod pc;
+pub mod state;
+pub mod time;

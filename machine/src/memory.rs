@@ -1,0 +1,65 @@
+//! The memory of the machine: guest-physical bytes from address 0.
+
+use std::fmt;
+
+/// Guest-physical memory. What lies past its end reads as ones and swallows writes, as a bus without a device does.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Memory of this many bytes, all zero. The host gives pages when they are written to.
+    pub fn new(size: usize) -> Self {
+        Self { bytes: vec![0; size] }
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// `N` bytes from `address`, all of which must be there.
+    pub(crate) fn get<const N: usize>(&self, address: usize) -> Option<[u8; N]> {
+        self.bytes.get(address..)?.first_chunk().copied()
+    }
+
+    /// Puts `N` bytes to `address` if they are all there.
+    pub(crate) fn put<const N: usize>(&mut self, address: usize, bytes: [u8; N]) -> Option<()> {
+        *self.bytes.get_mut(address..)?.first_chunk_mut()? = bytes;
+        Some(())
+    }
+
+    /// The bytes from `address` to the end, none past it.
+    pub fn from(&self, address: u64) -> &[u8] {
+        usize::try_from(address).ok().and_then(|address| self.bytes.get(address..)).unwrap_or_default()
+    }
+
+    /// Copies `bytes` to `address`.
+    ///
+    /// # Errors
+    /// Gives back how many bytes there are when they don't fit; then nothing is copied.
+    pub fn load(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
+        let size = self.size();
+        let place = usize::try_from(address).ok().and_then(|from| self.bytes.get_mut(from..)?.get_mut(..bytes.len()));
+        place.map(|place| place.copy_from_slice(bytes)).ok_or(size)
+    }
+
+    /// A little-endian word; ones past the end.
+    pub(crate) fn word(&self, address: u64) -> u32 {
+        usize::try_from(address).ok().and_then(|address| self.get(address)).map_or(u32::MAX, u32::from_le_bytes)
+    }
+
+    /// Writes a little-endian word; past the end, nothing.
+    pub(crate) fn put_word(&mut self, address: u64, word: u32) {
+        if let Ok(address) = usize::try_from(address) {
+            self.put(address, word.to_le_bytes());
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({:#x} bytes)", self.bytes.len())
+    }
+}

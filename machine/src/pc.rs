@@ -1,0 +1,91 @@
+//! The PC: CPU, board, and devices that somebody else brings. It is one type, so that it is compiled here, once.
+
+use std::ops::Range;
+
+use stos_x86::registers::{CpuState, EntryState};
+
+use crate::chips::board::{Board, Devices};
+use crate::machine::{Machine, Stop};
+use crate::memory::Memory;
+use crate::state::core::{Activity, Core};
+use crate::state::observer::{Delivery, Observer};
+
+/// Devices of any kind.
+type AnyDevices = Box<dyn Devices + Send>;
+
+/// Its parts.
+pub type Parts = (Board<AnyDevices>, Watch);
+
+/// Who wants to know of exceptions and interrupts, if anybody does.
+#[derive(Default)]
+pub struct Watch(Option<Box<dyn Log>>);
+
+/// Is told of exceptions and interrupts.
+pub trait Log: Send {
+    /// One is about to be delivered.
+    fn add(&mut self, delivery: Delivery);
+
+    /// A third exception has come, with this vector, and the CPU gives up.
+    fn end(&mut self, vector: u8);
+}
+
+impl Watch {
+    /// `log` is told.
+    pub fn by(log: impl Log + 'static) -> Self {
+        Self(Some(Box::new(log)))
+    }
+}
+
+impl Observer for Watch {
+    fn sees_deliveries(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn delivering(&mut self, delivery: Delivery) {
+        if let Some(log) = &mut self.0 {
+            log.add(delivery);
+        }
+    }
+
+    fn gave_up(&mut self, vector: u8) {
+        if let Some(log) = &mut self.0 {
+            log.end(vector);
+        }
+    }
+}
+
+/// The PC.
+pub struct Pc(Machine<Parts>);
+
+impl Pc {
+    /// A PC whose CPU is in this state.
+    pub fn new(entry: &EntryState, memory: Memory, devices: impl Devices + Send + 'static, watch: Watch) -> Self {
+        let devices: AnyDevices = Box::new(devices);
+        Self(Machine::new(entry, memory, Board::new(devices), watch))
+    }
+
+    /// Executes instructions until `count` have been executed since the start, or something else ends it.
+    pub fn run(&mut self, count: u64) -> Stop {
+        self.0.run(count)
+    }
+
+    /// The CPU, and all that it reaches.
+    pub fn core(&self) -> &Core<Parts> {
+        &self.0.core
+    }
+
+    /// True when the CPU waits for an interrupt.
+    pub fn is_halted(&self) -> bool {
+        self.0.core.activity == Activity::Halted
+    }
+
+    /// The CPU as the manual shows it.
+    pub fn cpu(&self) -> CpuState {
+        self.0.core.cpu()
+    }
+
+    /// Addresses of the pages of a part of memory that may have been written to since the start.
+    pub fn written(&self, part: Range<u64>) -> Vec<u64> {
+        self.0.core.code.written(part)
+    }
+}

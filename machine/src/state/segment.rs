@@ -1,0 +1,87 @@
+//! A segment register with its hidden part, in the form in which accesses are checked quickly (Intel SDM volume 3A, sections 3.4.3 and 5.3).
+
+use stos_x86::segments::{Descriptor, DescriptorKind, Segment};
+
+/// A segment register: what is visible, and what was in the descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// The visible selector.
+    pub selector: u16,
+    /// Linear base address.
+    pub base: u32,
+    /// Limit in bytes.
+    pub limit: u32,
+    /// Bits 40 to 55 of the descriptor, as in [`Segment`]; 0 when there is none.
+    pub access: u16,
+    /// The first and the last valid offset; the first is larger when there is none.
+    pub(crate) valid: (u32, u32),
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self::null(0)
+    }
+}
+
+impl Hidden {
+    /// A register that was loaded with a null selector.
+    pub const fn null(selector: u16) -> Self {
+        Self { selector, base: 0, limit: 0, access: 0, valid: (1, 0), readable: false, writable: false }
+    }
+
+    /// A register as the manual shows it.
+    pub fn new(segment: &Segment) -> Self {
+        let Segment { selector, base, limit, access } = *segment;
+        if !segment.is_present() {
+            return Self { base, limit, access, ..Self::null(selector) };
+        }
+        let (readable, writable) = segment.descriptor().access();
+        let valid = match segment.descriptor().kind() {
+            DescriptorKind::Data { expand_down: true, .. } => match limit.checked_add(1) {
+                Some(first) => (first, if access & 1 << 14 == 0 { 0xffff } else { u32::MAX }),
+                None => (1, 0),
+            },
+            _ => (0, limit),
+        };
+        Self { selector, base, limit, access, valid, readable, writable }
+    }
+
+    /// What loading `selector` finds in `descriptor`.
+    pub fn of(selector: u16, descriptor: Descriptor) -> Self {
+        let access = u16::try_from(descriptor.0 >> 40 & 0xf0ff).unwrap_or(0);
+        Self::new(&Segment { selector, base: descriptor.base(), limit: descriptor.limit(), access })
+    }
+
+    /// A segment of real or virtual-8086 mode.
+    pub fn real(selector: u16, access: u16) -> Self {
+        Self::new(&Segment { selector, base: u32::from(selector) << 4, limit: 0xffff, access })
+    }
+
+    /// As the manual shows it.
+    pub fn segment(&self) -> Segment {
+        Segment { selector: self.selector, base: self.base, limit: self.limit, access: self.access }
+    }
+
+    /// The D/B bit: 32-bit operands, addresses and stack pointer.
+    pub const fn is_32_bit(&self) -> bool {
+        self.access & 1 << 14 != 0
+    }
+
+    /// The descriptor's privilege level.
+    pub const fn dpl(&self) -> u8 {
+        (self.access >> 5 & 3) as u8
+    }
+
+    /// True when it can't be used.
+    pub const fn is_null(&self) -> bool {
+        self.access & 1 << 7 == 0
+    }
+
+    /// True when `size` bytes, 1 or more, from `offset` are valid.
+    pub(crate) const fn holds(&self, offset: u32, size: u32) -> bool {
+        let (first, last) = self.valid;
+        first <= offset && offset <= last && size - 1 <= last - offset
+    }
+}

@@ -1,0 +1,89 @@
+//! The translation lookaside buffer (Intel SDM volume 3A, section 4.10). What it holds stays until INVLPG, a load of CR3 or its place is
+//! needed, whatever becomes of the page tables meanwhile: so does hardware's.
+
+/// Entries for each of the two privileges.
+const ENTRIES: usize = 1024;
+/// No page: pages end with twelve zeros.
+const NO_PAGE: u32 = 1;
+
+/// One page, as one privilege may use it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The page, if it may be read.
+    pub read: u32,
+    /// The page, if it may be written with nothing else to be done: its dirty bit is set, and no code was decoded from it.
+    pub write: u32,
+    /// Where it is in memory.
+    pub frame: u32,
+    /// It stays when CR3 is loaded.
+    pub is_global: bool,
+}
+
+const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_global: false };
+
+/// The buffer: an array for the supervisor's accesses, one for the user's.
+#[derive(Clone, Debug)]
+pub(crate) struct Tlb {
+    entries: [Box<[Entry; ENTRIES]>; 2],
+}
+
+impl Default for Tlb {
+    fn default() -> Self {
+        Self { entries: [Box::new([EMPTY; ENTRIES]), Box::new([EMPTY; ENTRIES])] }
+    }
+}
+
+const fn slot(linear: u32) -> usize {
+    (linear >> 12) as usize % ENTRIES
+}
+
+impl Tlb {
+    /// Where `size` bytes at `linear` are in memory, if all are in one page that may be read.
+    #[inline]
+    pub fn to_read(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
+        let entry = &self.entries[usize::from(is_user)][slot(linear)];
+        (linear.wrapping_add(size - 1) & !0xfff == entry.read).then(|| (entry.frame + (linear & 0xfff)) as usize)
+    }
+
+    /// The same for writing.
+    #[inline]
+    pub fn to_write(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
+        let entry = &self.entries[usize::from(is_user)][slot(linear)];
+        (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| (entry.frame + (linear & 0xfff)) as usize)
+    }
+
+    /// Puts a page in its place.
+    pub fn put(&mut self, linear: u32, frame: u32, is_user: bool, is_writable: bool, is_global: bool) {
+        let page = linear & !0xfff;
+        let write = if is_writable { page } else { NO_PAGE };
+        self.entries[usize::from(is_user)][slot(linear)] = Entry { read: page, write, frame, is_global };
+    }
+
+    /// Forgets one page.
+    pub fn forget(&mut self, linear: u32) {
+        for entries in &mut self.entries {
+            let entry = &mut entries[slot(linear)];
+            if entry.read == linear & !0xfff {
+                *entry = EMPTY;
+            }
+        }
+    }
+
+    /// Forgets all pages; those that are global only `with_global`.
+    pub fn flush(&mut self, with_global: bool) {
+        for entry in self.entries.iter_mut().flat_map(|entries| entries.iter_mut()) {
+            if with_global || !entry.is_global {
+                *entry = EMPTY;
+            }
+        }
+    }
+
+    /// Writes to this frame take the long way from now on.
+    pub fn guard(&mut self, frame: u32) {
+        for entry in self.entries.iter_mut().flat_map(|entries| entries.iter_mut()) {
+            if entry.frame == frame {
+                entry.write = NO_PAGE;
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The CPU of the embedded machine is the processor: random instructions are executed on both.
+//!
+//! `make processor` goes on for longer, and `make processor SEED=2` elsewhere.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_truncation, reason = "registers are cut to their width all the time")]
+
+mod case;
+mod floating;
+mod floats;
+mod generate;
+mod lines;
+mod machine;
+mod numbers;
+mod oracle;
+mod record;
+mod undefined;
+mod undefined_floats;
+
+use std::collections::BTreeMap;
+
+use case::{Found, Given, Registers};
+use fastrand::Rng;
+use generate::case as random_case;
+use iced_x86::Instruction;
+use machine::Embedded;
+use oracle::Oracle;
+use undefined::undefined_flags;
+
+const BATCH: usize = 4096;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+#[test]
+fn random_instructions_do_what_the_processor_does() {
+    let (seed, cases) = (number("SEED", 1), number("CASES", 50_000));
+    let folder = tempfile::tempdir().unwrap();
+    let mut oracle = Oracle::start(folder.path()).unwrap();
+    let mut embedded = Embedded::default();
+    let mut rng = Rng::with_seed(seed);
+    let mut met = BTreeMap::<String, (u64, u64)>::new();
+    let mut differing = Vec::new();
+    let mut done = 0;
+    while done < cases {
+        let batch: Vec<(Given, Instruction)> = (0..BATCH).map(|_| random_case(&mut rng)).collect();
+        let given: Vec<Given> = batch.iter().map(|(given, _)| given.clone()).collect();
+        for ((given, instruction), wanted) in batch.iter().zip(oracle.execute(&given).unwrap()) {
+            let found = embedded.execute(given);
+            let mnemonic = format!("{:?}", instruction.mnemonic());
+            let counts = met.entry(mnemonic).or_default();
+            counts.0 += 1;
+            let ignored = if wanted.trap.is_some() { 0 } else { undefined_flags(instruction, given) };
+            let same = |mut found: Found| {
+                found.registers.eflags &= !ignored;
+                found
+            };
+            if same(found.clone()) != same(wanted.clone()) {
+                counts.1 += 1;
+                if counts.1 <= 3 {
+                    differing.push(describe(given, instruction, &wanted, &found));
+                }
+            }
+        }
+        done += BATCH as u64;
+    }
+    println!("seed {seed}: {done} cases of {} mnemonics", met.len());
+    if std::env::var_os("LIST").is_some() {
+        for (name, (count, wrong)) in &met {
+            println!("{name:16} {count:8} {wrong:8}");
+        }
+    }
+    let wrong: Vec<String> = met
+        .iter()
+        .filter(|(_, (_, wrong))| *wrong > 0)
+        .map(|(name, (all, wrong))| format!("{name} {wrong} of {all}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}\n{}", differing.join("\n"), wrong.join(", "));
+}
+
+fn describe(given: &Given, instruction: &Instruction, wanted: &Found, found: &Found) -> String {
+    let registers = |registers: &Registers| {
+        let words: Vec<String> = registers.general.iter().map(|word| format!("{word:08x}")).collect();
+        format!("{} {:08x}", words.join(" "), registers.eflags)
+    };
+    let data = found.data.iter().zip(&wanted.data).position(|(left, right)| left != right);
+    format!(
+        "{:02x?} {:?}\n  given     {}\n  processor {} +{} {:x?}\n  machine   {} +{} {:x?} data {data:?}",
+        given.code,
+        instruction.code(),
+        registers(&given.registers),
+        registers(&wanted.registers),
+        wanted.eip,
+        wanted.trap,
+        registers(&found.registers),
+        found.eip,
+        found.trap,
+    )
+}
