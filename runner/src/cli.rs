@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
 use stos_pack::manual::Shell;
 
-use crate::options::Options;
+use crate::options::{OUTPUT_COPY, Options, WATCHED};
 
 /// Run a stos boot image in a virtual machine, or a manifest or kernel of which one is made first.
 ///
@@ -113,10 +113,16 @@ impl Arguments {
     /// # Errors
     /// What is wrong with it, or the help or the version that it asks for.
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<(Self, Given), clap::Error> {
+        let mut line: Vec<OsString> = line.into_iter().collect();
+        let (watched, output_copy) = (take_first(&mut line, WATCHED), take_first(&mut line, OUTPUT_COPY));
         let mut matches = description().try_get_matches_from(line).map_err(second_file)?;
         let given = Given::of(&matches);
         // Moved out of there: a copy of all of them costs as much as reading a small file.
-        let arguments = Self::from_arg_matches_mut(&mut matches)?;
+        let mut arguments = Self::from_arg_matches_mut(&mut matches)?;
+        if let Some(options) = &mut arguments.options {
+            options.watched = watched.and_then(|watcher| watcher.parse().ok());
+            options.output_copy = output_copy.map(PathBuf::from);
+        }
         if arguments.verbose {
             let message =
                 "`--verbose` goes with `--version`; what is told of a run is `--timings`, `--report` and `--explain`";
@@ -124,6 +130,13 @@ impl Arguments {
         }
         Ok((arguments, given))
     }
+}
+
+/// Takes the word behind the program's name out of `line` if it begins with `start`; gives the rest of it.
+fn take_first(line: &mut Vec<OsString>, start: &str) -> Option<String> {
+    let rest = line.get(1)?.to_str()?.strip_prefix(start)?.to_owned();
+    line.remove(1);
+    Some(rest)
 }
 
 /// Whether a command line with these `words`, which asks for the version, wants to know more than that.

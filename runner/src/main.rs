@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use signal_hook::consts::SIGTERM;
 use stos_run::cli::{Arguments, Verb, is_verbose};
 use stos_run::outcome::USAGE;
 use stos_run::settings::Settings;
@@ -55,22 +57,36 @@ fn run(timings: &Timings, early: Early) -> u8 {
         (Notice::Warnings(sources, warnings), 0) => tell(&telling.diagnostics(sources, warnings)),
         _ => {}
     };
+    let end = |outcome: &Outcome| {
+        let status = outcome.status();
+        if quiet < 2 {
+            tell(&telling.end(outcome, None, status));
+        }
+        status
+    };
     if options.print_manifest {
         return match stos_run::manifest_of(&options) {
             Ok(text) => answered("writing the manifest", print(&text)),
-            Err(outcome) => {
-                let status = outcome.status();
-                if quiet < 2 {
-                    tell(&telling.end(&outcome, None, status));
-                }
-                status
-            }
+            Err(outcome) => end(&outcome),
         };
+    }
+    if options.watch.is_some() {
+        let words: Vec<OsString> = env::args_os().skip(1).collect();
+        return match stos_run::watch(&options, &words, quiet) {
+            // A run that was going has said it, and who has pressed the keys knows it.
+            Ok(signal) => signal.status(),
+            Err(outcome) => end(&outcome),
+        };
+    }
+    if options.watched.is_some_and(|watcher| !stos_run::die_with(watcher)) {
+        return Outcome::Signal(SIGTERM).status();
     }
     timings.mark(Step::Arguments);
     let Conclusion { outcome, headline, remains } = stos_run::run(&options, &notify, timings, early);
     let status = options.status(&outcome);
-    if quiet < 2 {
+    // Who watches has ended it, and says why.
+    let is_ended = options.watched.is_some() && outcome.status() == Outcome::Signal(SIGTERM).status();
+    if quiet < 2 && !is_ended {
         tell(&telling.end(&outcome, headline.as_ref(), status));
     }
     // Asked for, so that nothing keeps it quiet.

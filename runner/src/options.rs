@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use stos_image::Digest;
 use stos_pack::Changes;
 use stos_pack::output::Colors;
@@ -23,6 +23,22 @@ pub enum TimeLimit {
     None,
     /// This long after the start of this process.
     After(Duration),
+}
+
+/// The option by which runs are watched, without its hyphens.
+pub const WATCH: &str = "watch";
+/// How the first words of a run begin that is watched. They are for no person, and cost each other run too much where all options are.
+pub const WATCHED: &str = "--watched=";
+/// The same.
+pub const OUTPUT_COPY: &str = "--output-copy=";
+
+/// How runs are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WatchMode {
+    /// One run after the other.
+    Runs,
+    /// And what each has printed that the one before has not.
+    Diff,
 }
 
 /// What to run and how.
@@ -56,6 +72,19 @@ pub struct Options {
     /// Of a manifest or kernel: this directory, or cpio archive, as the initramfs
     #[arg(long, value_name = "PATH")]
     pub initramfs: Option<String>,
+
+    /// Run again when something changes that the image is made of; with `=diff`, show what the guest prints differently
+    #[arg(long, value_enum, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "runs")]
+    #[arg(conflicts_with = "print_manifest")]
+    pub watch: Option<WatchMode>,
+
+    /// This is a run that the process with this number watches
+    #[arg(skip)]
+    pub watched: Option<i32>,
+
+    /// Where a copy of what the guest prints on COM1 goes
+    #[arg(skip)]
+    pub output_copy: Option<PathBuf>,
 
     /// Of a kernel: print the manifest that it gets, and run nothing
     #[arg(long)]

@@ -96,6 +96,21 @@ impl Subject {
         }
     }
 
+    /// The files that the manifest is read from, with `changes`, and those that it names; as far as that can be known, when it has mistakes.
+    pub fn files(&self, changes: &Changes) -> Vec<PathBuf> {
+        let (sources, named) = match self.manifest(changes) {
+            Ok(manifest) => {
+                let named = manifest.named().iter().map(|named| manifest.resolve(named.path)).collect();
+                (manifest.sources, named)
+            }
+            Err(failure) => (failure.sources, Vec::new()),
+        };
+        let bases: Vec<PathBuf> = sources.bases().iter().map(|base| sources.resolve(base)).collect();
+        // What was typed is in no file.
+        let read = sources.all().iter().map(|source| source.path.clone()).filter(|path| path.exists());
+        read.chain(bases).chain(named).collect()
+    }
+
     /// Writes the image, with `changes`, to `file`, which is empty. None of what is `spared` may be one of its inputs.
     ///
     /// # Errors

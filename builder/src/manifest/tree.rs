@@ -53,9 +53,10 @@ impl Chain<'_> {
         self.links.push((source.path.canonicalize().unwrap_or_else(|_| source.path.clone()), base.span));
         let path = source.resolve(&base.value);
         self.check_loop(&path, &base)?;
+        // Also one that can't be read: it may be there later.
+        self.sources.extend(base.clone());
         let below = read_text(&name_of(&path), &path, self.fence, Fence::open)
             .map_err(|diagnostic| with_home_help(diagnostic.at(base.span, "extended here"), &base.value))?;
-        self.sources.extend(base);
         let below = self.read(&below)?;
         Ok(merge(below, tree, self.found))
     }

@@ -9,5 +9,5 @@ mod socket;
 mod target;
 
 pub use com1::Com1;
-pub use output::SerialOutput;
+pub use output::{Copied, SerialOutput};
 pub use target::SerialTarget;

@@ -30,5 +30,34 @@ impl<W: Write + Send> SerialOutput for GuestText<W> {
     }
 }
 
+/// Writes to two places; to the second, only the first bytes, as it is for looking at.
+pub struct Copied {
+    pub output: Box<dyn SerialOutput>,
+    pub copy: File,
+    /// Bytes that are still copied.
+    pub left: usize,
+}
+
+impl Write for Copied {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.output.write(bytes)?;
+        let copied = written.min(self.left);
+        self.left -= copied;
+        // Who watches has less to look at then.
+        let _ = self.copy.write_all(bytes.get(..copied).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+impl SerialOutput for Copied {
+    fn finish(&mut self) -> io::Result<()> {
+        self.output.finish()
+    }
+}
+
 impl SerialOutput for File {}
 impl SerialOutput for io::Sink {}

@@ -1,5 +1,6 @@
 //! What is around a guest: where its serial port leads, the terminal, the signals, and the events that all of these tell.
 
+use std::fs::File;
 use std::io::{IsTerminal, stderr, stdout};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -10,10 +11,13 @@ use crate::channel::OutputPipe;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::sandbox::{self, Role};
-use crate::serial::{Com1, SerialOutput, SerialTarget};
+use crate::serial::{Com1, Copied, SerialOutput, SerialTarget};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
 use crate::timings::Timings;
 use crate::watch::{Allowance, Matcher, Summaries, pump};
+
+/// Most bytes of what a guest prints that are copied for whoever compares runs.
+const COPIED: usize = 1 << 20;
 
 /// What is around a guest.
 pub struct Console {
@@ -55,7 +59,12 @@ impl Console {
             .map_err(Outcome::io(format!("connecting COM1 to {}", options.serial)))?;
         com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
         let allowance = Allowance::new(options.max_output);
-        start_pump((&output, allowance), &hold, com1.take_output(), matcher, seen, &events)
+        let mut serial = com1.take_output();
+        if let Some(path) = &options.output_copy {
+            let copy = File::options().write(true).open(path).map_err(Outcome::io("opening what takes a copy"))?;
+            serial = Box::new(Copied { output: serial, copy, left: COPIED });
+        }
+        start_pump((&output, allowance), &hold, serial, matcher, seen, &events)
             .map_err(Outcome::io("starting a thread for the guest's output"))?;
         let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
         let reads = match options.keyboard {

@@ -24,7 +24,7 @@ impl Early {
     /// one thread, and nothing open of its own. Where the arguments turn out to be others, there was an empty machine for a moment.
     pub fn begin(arguments: impl IntoIterator<Item = OsString>) -> Self {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if is_answered(&arguments) {
+        if is_answered(&arguments) || is_watched(&arguments) {
             return Self::default();
         }
         let sandbox = is_careful(&arguments).then(|| {
@@ -44,6 +44,12 @@ fn is_answered(arguments: &[OsString]) -> bool {
     let is_verb = VERBS.iter().any(|verb| first == verb);
     let is_question = |word: &OsString| matches!(word.as_bytes(), b"-h" | b"--help" | b"-V" | b"--version");
     is_verb || arguments.iter().take_while(|word| *word != "--").any(is_question)
+}
+
+/// True where runs are watched: this process is none of them.
+fn is_watched(arguments: &[OsString]) -> bool {
+    let mut options = arguments.iter().take_while(|word| *word != "--");
+    options.any(|word| word == "--watch" || word.as_bytes().starts_with(b"--watch="))
 }
 
 /// False where the sandbox is left out: no option takes a word with a hyphen before it as its value, and nothing is one behind `--`.

@@ -38,6 +38,21 @@ fn a_kernel_in_rust_lives_with_each_protocol() {
 }
 
 #[test]
+fn a_kernel_in_rust_is_started_by_cargo_without_a_manifest() {
+    if has_target() {
+        let project = Project::new("multiboot", "rust");
+        let with_manifest = "runner = [\"stos-run\", \"manifest.yaml\", \"--kernel\"]";
+        project.edit(".cargo/config.toml", with_manifest, "runner = \"stos-run\"");
+        fs::remove_file(project.folder().join("manifest.yaml")).unwrap();
+        let ran = project.shell("cargo run -q");
+        assert_eq!((ran.status, &*ran.stdout), (Some(0), "Hello from my-kernel!\n"), "{ran:?}");
+        let failed = project.shell("cargo run -q -- --append fault");
+        assert_eq!((failed.status, &*failed.stdout), (Some(102), "Hello from my-kernel!\n"), "{failed:?}");
+        assert!(failed.stderr.contains("(src/main.rs:"), "{failed:?}");
+    }
+}
+
+#[test]
 fn a_first_program_of_linux_lives_in_each_language() {
     let fetched = run(&mut Command::new(root().join("scripts/fetch-linux.sh")));
     assert_eq!(fetched.status, Some(0), "scripts/fetch-linux.sh can't get Linux:\n{}", fetched.stderr);

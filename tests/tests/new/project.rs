@@ -109,7 +109,7 @@ impl Project {
     }
 
     /// Replaces `old` in the file `name`.
-    fn edit(&self, name: &str, old: &str, new: &str) {
+    pub fn edit(&self, name: &str, old: &str, new: &str) {
         let path = self.folder().join(name);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(old), "{old} is not in {text}");
