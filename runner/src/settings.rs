@@ -215,7 +215,7 @@ mod tests {
         };
         assert_eq!(
             apply("backend: qemu\n", &[]),
-            "`HOME/stos/run.yaml`: backend: `qemu` is no value for it: it can be auto, kvm, emulated"
+            "`HOME/stos/run.yaml`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded"
         );
         assert_eq!(
             apply("", &[("STOS_RUN_COLOR", "ye\u{1b}s")]),

@@ -228,7 +228,7 @@ fn a_setting_that_makes_no_sense_is_told_with_its_place() {
     let told = run(tool("stos-run").env("XDG_CONFIG_HOME", folder.path()).arg(image.path()));
     assert_eq!((told.status, &*told.stdout), (Some(64), ""));
     let expected =
-        format!("stos-run: `{}`: backend: `qemu` is no value for it: it can be auto, kvm, emulated\n", file.display());
+        format!("stos-run: `{}`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded\n", file.display());
     assert_eq!(told.stderr, expected);
     let told = run(tool("stos-run").env("STOS_RUN_COLOR", "red").args(["--message-format", "json"]).arg(image.path()));
     assert_eq!(told.status, Some(64));

@@ -22,7 +22,9 @@ pub enum ExpressionError {
 /// # Errors
 /// What is wrong with it.
 pub fn compile_expression(text: &str, room: &mut usize) -> Result<Regex, ExpressionError> {
-    let config = Config::new().utf8_empty(false).nfa_size_limit(Some(*room)).hybrid_cache_capacity(CACHE_SIZE);
+    // A whole automaton is not made in advance: for lines of a guest that is more work than looking for them.
+    let config =
+        Config::new().utf8_empty(false).dfa(false).nfa_size_limit(Some(*room)).hybrid_cache_capacity(CACHE_SIZE);
     let built = Regex::builder().syntax(syntax::Config::new().utf8(false)).configure(config).build(text);
     let regex = built.map_err(|error| match error.syntax_error() {
         _ if error.size_limit().is_some() => ExpressionError::TooLarge,
