@@ -46,7 +46,7 @@ fn completions_know_verbs_and_options_and_bash_takes_them() {
     assert_eq!(complete("stos-run doc", 1), "doctor");
     assert_eq!(complete("stos-run --messa", 1), "--message-format");
     assert_eq!(complete("stos-run completions ba", 2), "bash");
-    assert_eq!(complete("stos-run --backend em", 2), "emulated");
+    assert_eq!(complete("stos-run --backend emu", 2), "emulated");
     let zsh = answer(&["completions", "zsh"]).stdout;
     assert!(zsh.contains("{_stos-run_commands; _files}") && !zsh.contains("$line[2]"), "{zsh}");
     assert_eq!(answer(&["completions", "tcsh"]).status, Some(64));
@@ -227,8 +227,10 @@ fn a_setting_that_makes_no_sense_is_told_with_its_place() {
     let (folder, file) = settings("timeout: 10s\nbackend: qemu\n");
     let told = run(tool("stos-run").env("XDG_CONFIG_HOME", folder.path()).arg(image.path()));
     assert_eq!((told.status, &*told.stdout), (Some(64), ""));
-    let expected =
-        format!("stos-run: `{}`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded\n", file.display());
+    let expected = format!(
+        "stos-run: `{}`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded\n",
+        file.display()
+    );
     assert_eq!(told.stderr, expected);
     let told = run(tool("stos-run").env("STOS_RUN_COLOR", "red").args(["--message-format", "json"]).arg(image.path()));
     assert_eq!(told.status, Some(64));

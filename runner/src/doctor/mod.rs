@@ -79,7 +79,7 @@ impl Diagnosis {
         Self { findings, runs_on }
     }
 
-    /// Whether a guest can run.
+    /// Whether a guest can run where nobody says on what.
     pub fn can_run(&self) -> bool {
         self.runs_on.is_some()
     }
@@ -89,7 +89,8 @@ impl Diagnosis {
         let parts: String = self.findings.iter().map(Finding::text).collect();
         let end = match self.runs_on {
             Some(backend) => format!("guests run on {backend}\n"),
-            None => "no guest can run here: mend KVM or the emulator, one of them is enough\n".to_owned(),
+            None => "guests run here with `--backend embedded` only: mend KVM or the emulator, one of them is enough\n"
+                .to_owned(),
         };
         printable_lines(&(parts + &end))
     }

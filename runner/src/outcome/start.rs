@@ -213,7 +213,10 @@ impl From<NoBackend> for Outcome {
             NoBackend::Kvm(problem) => kvm_problem(&problem),
             NoBackend::Emulator => HOW_TO_INSTALL_EMULATOR.to_owned(),
             NoBackend::Neither(why) => {
-                format!("nothing here can run the guest, {}, and {HOW_TO_INSTALL_EMULATOR}", no_kvm(&why))
+                format!(
+                    "nothing here can run the guest, {}, and {HOW_TO_INSTALL_EMULATOR}; `--backend embedded` needs neither",
+                    no_kvm(&why)
+                )
             }
         })
     }
