@@ -178,8 +178,8 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = CpuModel::Fixed, value_name = "MODEL")]
     pub cpu: CpuModel,
 
-    /// After a triple fault, always run the image once more on the emulator, to tell which exceptions led to it; without this,
-    /// only after a short run in which nothing was typed
+    /// After a triple fault, always run the image once more on the embedded machine, to tell which exceptions led to it; without
+    /// this, only after a short run in which nothing was typed
     #[arg(long)]
     pub explain: bool,
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use stos_x86::registers::EntryState;
 
 use super::embedded::EmbeddedGuest;
-use super::emulated::{self, CpuLog, EmulatedGuest, starter};
+use super::emulated::{self, EmulatedGuest, starter};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
 use super::kvm::{KvmGuest, KvmMachine, Opening};
@@ -49,8 +49,8 @@ pub enum BackendKind {
 pub enum Backend {
     /// A virtual machine on the host's KVM.
     Kvm(KvmMachine),
-    /// The emulator, and what it is to log.
-    Emulated(PathBuf, CpuLog),
+    /// The emulator.
+    Emulated(PathBuf),
     /// The machine that is part of this program.
     Embedded,
 }
@@ -116,7 +116,7 @@ pub fn choose(
         return Ok(Choice { backend: Backend::Embedded, reason: Reason::Asked });
     }
     if wanted == BackendChoice::Emulated {
-        let backend = emulator(CpuLog::Resets).ok_or(NoBackend::Emulator)?;
+        let backend = emulator().ok_or(NoBackend::Emulator)?;
         return Ok(Choice { backend, reason: Reason::Asked });
     }
     let opening = opening.unwrap_or_else(Opening::begin);
@@ -127,7 +127,7 @@ pub fn choose(
     }
     match usable_kvm(opening, foresee) {
         Ok((machine, reason)) => Ok(Choice { backend: Backend::Kvm(machine), reason }),
-        Err(why) => match emulator(CpuLog::Resets) {
+        Err(why) => match emulator() {
             Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
             None => Err(NoBackend::Neither(why)),
         },
@@ -136,12 +136,7 @@ pub fn choose(
 
 /// What to take where `wanted` allows it, when a guest that was to run on KVM could not: the emulator, if there is one.
 pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
-    emulator(CpuLog::Resets).filter(|_| wanted == BackendChoice::Auto)
-}
-
-/// A backend that logs every exception, for [`Findings::history`](super::Findings::history), if there is one: the emulator.
-pub fn with_exception_log() -> Option<Backend> {
-    emulator(CpuLog::Exceptions)
+    emulator().filter(|_| wanted == BackendChoice::Auto)
 }
 
 /// Whether the host's KVM can run 32-bit kernels, as [`choose`] finds it out. Nothing of it stays.
@@ -162,8 +157,8 @@ pub fn prepare_emulators() -> io::Result<()> {
     emulated::find_program().map_or(Ok(()), |program| starter::make(&program))
 }
 
-fn emulator(log: CpuLog) -> Option<Backend> {
-    emulated::find_program().map(|program| Backend::Emulated(program, log))
+fn emulator() -> Option<Backend> {
+    emulated::find_program().map(Backend::Emulated)
 }
 
 /// KVM when it can run 32-bit kernels, and why it can.
@@ -190,7 +185,7 @@ impl Backend {
     pub fn kind(&self) -> BackendKind {
         match self {
             Self::Kvm(_) => BackendKind::Kvm,
-            Self::Emulated(..) => BackendKind::Emulated,
+            Self::Emulated(_) => BackendKind::Emulated,
             Self::Embedded => BackendKind::Embedded,
         }
     }
@@ -199,7 +194,7 @@ impl Backend {
     pub fn sharing(&self) -> Sharing {
         match self {
             Self::Kvm(_) | Self::Embedded => Sharing::Private,
-            Self::Emulated(..) => Sharing::Shared,
+            Self::Emulated(_) => Sharing::Shared,
         }
     }
 
@@ -228,9 +223,7 @@ impl Backend {
                 Box::new(KvmGuest::start(kvm, machine, configuration, link)?)
             }
             Self::Embedded => Box::new(EmbeddedGuest::start(machine, configuration, link)?),
-            Self::Emulated(program, log) => {
-                Box::new(EmulatedGuest::start(&program, machine, configuration, log, link)?)
-            }
+            Self::Emulated(program) => Box::new(EmulatedGuest::start(&program, machine, configuration, link)?),
         })
     }
 }

@@ -25,12 +25,12 @@ mod start;
 
 pub use choose::{
     Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, prepare_emulators,
-    try_kvm, with_exception_log,
+    try_kvm,
 };
+pub use emulated::find_program as find_emulator;
 #[cfg(feature = "fuzzing")]
 pub use emulated::hostile;
 pub use emulated::starter::let_go;
-pub use emulated::{CpuLog, find_program as find_emulator};
 pub use ending::{CpuFailure, Ending};
 pub use guest::{Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;

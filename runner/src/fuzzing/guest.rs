@@ -163,21 +163,18 @@ impl LoadedGuest {
         self.told(&run, &outcome, lines)
     }
 
-    /// Tells what became of it by what its emulator has said: on the control connection, in its log, which comes in `pieces`, and with
-    /// its exit `status`.
+    /// Tells what became of it by what its emulator has said: on the control connection, some of it while as many answers are `outstanding`,
+    /// in its log, and with its exit `status`.
     ///
     /// # Panics
-    /// When it makes a difference in which pieces the log comes, or the report can't be written.
-    pub fn tell_heard(&self, says: &[u8], log: &[u8], pieces: usize, status: i32) -> Told {
-        let heard = hostile::hear(says, log, pieces);
+    /// When the report can't be written.
+    pub fn tell_heard(&self, says: &[u8], log: &[u8], outstanding: usize, status: i32) -> Told {
+        let heard = hostile::hear(says, outstanding);
         // They are made printable when they are printed.
         let messages = printable_lines(&String::from_utf8_lossy(log));
         let kind = BackendKind::Emulated;
         let run = Run { machine: Some(self.machine.clone()), ..Run::default() };
         let mut outcome = conclude(hostile::ended(status, &messages), &self.machine, kind, heard.cpu.as_ref());
-        if let Some(fault) = TripleFault::of_history(&heard.history, (&self.machine).into()) {
-            outcome = Outcome::TripleFault(Box::new(fault));
-        }
         if let Some(hang) = Hang::new(&heard.samples, heard.interrupts, (&self.machine).into()).filter(|_| status == 0)
         {
             outcome = Outcome::TimeLimit { limit: Duration::from_secs(1), hang: Some(Box::new(hang)) };

@@ -1,4 +1,4 @@
-//! The exceptions and interrupts that a CPU has begun to deliver, as a log of them tells: the last ones, however many there
+//! The exceptions and interrupts that a CPU has begun to deliver, the last ones, however many there
 //! were.
 
 use std::collections::VecDeque;
@@ -19,66 +19,54 @@ pub enum Source {
     Hardware,
 }
 
-/// An attempt to call a handler. `S` is what the CPU's state is kept as.
+/// An attempt to call a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery<S = CpuState> {
+pub struct Delivery {
     /// The entry of the IDT that is asked, 0 to 255.
     pub vector: u32,
     /// What is pushed for the handler, when the vector has an error code.
     pub error_code: u32,
     /// Why.
     pub source: Source,
-    /// The vector of the exception that was being delivered when this one came, if the emulator says that one was.
+    /// The vector of the exception that was being delivered when this one came, if there was one.
     pub during: Option<u32>,
     /// The exception that came, when it is another than `vector`: what became a double fault.
     pub raised: Option<u32>,
     /// Where the CPU was: at the instruction that failed, at an `int`, or at what an interrupt came before.
     pub eip: u32,
     /// The CPU before it.
-    pub cpu: S,
+    pub cpu: CpuState,
 }
 
 /// Deliveries in a row that differ in little but the stack pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run<S = CpuState> {
+pub struct Run {
     /// The first of them.
-    pub first: Delivery<S>,
+    pub first: Delivery,
     /// The last of them.
-    pub last: Delivery<S>,
+    pub last: Delivery,
     /// How many there are, at least 1.
     pub count: u64,
 }
 
 /// The last deliveries of a guest, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct History<S = CpuState> {
-    runs: VecDeque<Run<S>>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    runs: VecDeque<Run>,
     /// The exception with which the CPU gave up, if it did.
     pub end: Option<u32>,
 }
 
-impl<S> Default for History<S> {
-    fn default() -> Self {
-        Self { runs: VecDeque::new(), end: None }
-    }
-}
-
-impl<S> Delivery<S> {
+impl Delivery {
     fn is_like(&self, other: &Self) -> bool {
         let key = |delivery: &Self| (delivery.vector, delivery.source, delivery.during, delivery.eip);
         key(self) == key(other)
     }
-
-    /// The same with the state in another form, if it has that form.
-    fn convert<T>(self, convert: impl Fn(S) -> Option<T>) -> Option<Delivery<T>> {
-        let Self { vector, error_code, source, during, raised, eip, cpu } = self;
-        Some(Delivery { vector, error_code, source, during, raised, eip, cpu: convert(cpu)? })
-    }
 }
 
-impl<S: Clone> History<S> {
+impl History {
     /// Adds what came next.
-    pub fn push(&mut self, delivery: Delivery<S>) {
+    pub fn push(&mut self, delivery: Delivery) {
         if let Some(run) = self.runs.back_mut().filter(|run| run.last.is_like(&delivery)) {
             run.last = delivery;
             run.count += 1;
@@ -91,16 +79,8 @@ impl<S: Clone> History<S> {
     }
 
     /// The runs that are kept, the oldest first.
-    pub fn runs(&self) -> Vec<&Run<S>> {
+    pub fn runs(&self) -> Vec<&Run> {
         self.runs.iter().collect()
-    }
-
-    /// The same with each state in another form, without those that do not have it.
-    pub fn convert<T>(self, convert: impl Fn(S) -> Option<T>) -> History<T> {
-        let run = |Run { first, last, count }: Run<S>| {
-            Some(Run { first: first.convert(&convert)?, last: last.convert(&convert)?, count })
-        };
-        History { runs: self.runs.into_iter().filter_map(run).collect(), end: self.end }
     }
 }
 

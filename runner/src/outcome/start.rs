@@ -82,7 +82,7 @@ fn program(backend: &Backend) -> String {
     match backend {
         Backend::Kvm(_) => "KVM".to_owned(),
         Backend::Embedded => "the embedded machine".to_owned(),
-        Backend::Emulated(program, _) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Backend::Emulated(program) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
 
@@ -319,7 +319,6 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::CpuLog;
     use std::path::PathBuf;
 
     #[test]
@@ -340,7 +339,7 @@ mod tests {
         for reason in
             reasons.into_iter().chain([Reason::NoKvm(paging), Reason::Asked, Reason::Probed(Some("kvm_intel"))])
         {
-            let backend = Backend::Emulated(PathBuf::from("/usr/bin/qemu-system-x86_64"), CpuLog::Resets);
+            let backend = Backend::Emulated(PathBuf::from("/usr/bin/qemu-system-x86_64"));
             let line = format!("stos-run: {}", short_reason(&Choice { backend, reason }));
             assert!(line.len() <= 80, "{line}");
         }

@@ -78,7 +78,7 @@ pub const CALLS: &[(libc::c_long, &str, u16)] = calls! {
     // Which of the guest's memory anybody has touched.
     MAIN | SCREEN => SYS_lseek;
     MAIN | EMULATOR | SCREEN => SYS_pread64;
-    // A second run, on the emulator.
+    // An emulator.
     MAIN => SYS_memfd_create SYS_ftruncate SYS_pipe2 SYS_socketpair SYS_setsockopt SYS_sendmsg SYS_recvmsg
         SYS_recvfrom SYS_getsockopt SYS_sched_setaffinity;
     // What is left behind at the end, and the process that starts emulators.

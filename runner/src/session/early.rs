@@ -30,12 +30,22 @@ impl Early {
         let sandbox = is_careful(&arguments).then(|| {
             sandbox::prepare(&arguments);
             // Nobody else can start programs later.
-            prepare_emulators()
+            if may_be(b"emulated", &arguments) { prepare_emulators() } else { Ok(()) }
         });
-        let others = [&b"emulated"[..], b"embedded"];
-        let is_emulated = arguments.iter().any(|word| others.iter().any(|name| word.as_bytes().ends_with(name)));
-        Self { opening: (!is_emulated).then(Opening::begin), sandbox }
+        Self { opening: may_be(b"kvm", &arguments).then(Opening::begin), sandbox }
     }
+}
+
+/// Whether a guest may run on this `backend`: not where another one is named. No option takes a word with a hyphen before it as its value.
+fn may_be(backend: &[u8], arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().take_while(|word| *word != "--").map(|word| word.as_bytes());
+    while let Some(word) = words.next() {
+        let named = if word == b"--backend" { words.next() } else { word.strip_prefix(b"--backend=") };
+        if let Some(named) = named {
+            return named == backend || named == b"auto";
+        }
+    }
+    true
 }
 
 /// True where something else is asked for than a run: by the first word, which a verb is, or by an option.
@@ -60,8 +70,30 @@ fn is_careful(arguments: &[OsString]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::BackendChoice;
     use crate::cli::Arguments;
     use clap::Parser;
+
+    #[test]
+    fn what_a_guest_runs_on_is_known_before_the_arguments_are_understood_where_it_is_named() {
+        for (line, kvm, emulated) in [
+            ("image", true, true),
+            ("--backend auto image", true, true),
+            ("--backend kvm image", true, false),
+            ("image --backend=kvm", true, false),
+            ("-q --backend embedded image", false, false),
+            ("--backend=emulated image", false, true),
+            ("-- --backend=kvm", true, true),
+            ("--expect=--backend kvm", true, true),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!((may_be(b"kvm", &words), may_be(b"emulated", &words)), (kvm, emulated), "{line}");
+            let all = [OsString::from("stos-run")].into_iter().chain(words);
+            let backend = Arguments::try_parse_from(all).unwrap().options.unwrap().backend;
+            let others = [(BackendChoice::Kvm, kvm), (BackendChoice::Emulated, emulated)];
+            assert!(others.iter().all(|(choice, may)| *may || backend != *choice), "{line}");
+        }
+    }
 
     #[test]
     fn whether_there_is_to_be_a_sandbox_is_known_before_the_arguments_are_understood() {

@@ -1,5 +1,5 @@
-//! Explains a triple fault: from what the CPU was like after it, and by a second run of the image on the emulator, which logs
-//! every exception.
+//! Explains a triple fault: from what the CPU was like after it, and from the exceptions before it, which the embedded machine keeps. Where
+//! the guest ran elsewhere, that runs the image once more.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::notice::Notice;
 use super::prepare::load_again;
-use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK, with_exception_log};
+use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK};
 use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::outcome::{HOW_TO_INSTALL_EMULATOR, Outcome, Run, conclude};
+use crate::outcome::{Outcome, Run, conclude};
 use crate::sandbox::{self, Role};
 use crate::terminal::Shortcut;
 use crate::timings::Timings;
@@ -24,9 +24,9 @@ const SHORT: Duration = Duration::from_secs(10);
 const TIMES: u32 = 2;
 const ALLOWANCE: Duration = Duration::from_secs(5);
 /// Said before the second run, which may take a while.
-const AGAIN: &str = "running the image again on the emulator, to tell which exceptions led to the triple fault";
+const AGAIN: &str = "running the image again on the embedded machine, to tell which exceptions led to the triple fault";
 /// Said of what a second run has told.
-const OF_SECOND_RUN: &str = "the above was seen in a second run of the image, on the emulator";
+const OF_SECOND_RUN: &str = "the above was seen in a second run of the image, on the embedded machine";
 
 /// Adds to a triple fault what led to it; any other outcome of `run` stays as it is.
 pub fn explain(
@@ -37,7 +37,10 @@ pub fn explain(
     notify: &dyn Fn(Notice<'_>),
 ) -> Outcome {
     let (Outcome::TripleFault(_), Some(machine)) = (&outcome, &run.machine) else { return outcome };
-    let Findings { cpu, .. } = run.observed.lock().clone();
+    let Findings { cpu, history, .. } = run.observed.lock().clone();
+    if let Some(fault) = TripleFault::of_history(&history, machine.into()) {
+        return Outcome::TripleFault(Box::new(fault));
+    }
     let known = cpu.map(|cpu| TripleFault::of_state(&cpu, machine.into())).unwrap_or_default();
     let input = run.input.recording();
     let time = run.wall_time.unwrap_or_default();
@@ -68,7 +71,7 @@ impl Repetition<'_> {
     /// Runs the image again; gives what its exceptions tell, or a line that says why they tell nothing.
     fn explanation(self, notify: &dyn Fn(Notice<'_>)) -> Result<TripleFault, String> {
         let impossible = |why: String| format!("which exceptions led to this would be seen in a second run, but {why}");
-        let backend = with_exception_log().ok_or_else(|| impossible(HOW_TO_INSTALL_EMULATOR.to_owned()))?;
+        let backend = Backend::Embedded;
         let kind = backend.kind();
         notify(Notice::Information(AGAIN));
         let machine = self.load_again(&backend).map_err(impossible)?;
@@ -77,12 +80,12 @@ impl Repetition<'_> {
             Ended::TooLate(limit) => Err(format!("it had not ended after {limit:.1?}")),
             Ended::ByItself(Ending::TripleFault, observed) => {
                 TripleFault::of_history(&observed.lock().history, (&machine).into())
-                    .ok_or_else(|| "the emulator has logged no exception".to_owned())
+                    .ok_or_else(|| "no exception came".to_owned())
             }
             Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind, None).to_string()),
         };
         let cut = if self.input.is_cut { " (it was sent the first megabyte of the input only)" } else { "" };
-        told.map_err(|what| format!("a second run, on the emulator, did not reproduce it: {what}{cut}"))
+        told.map_err(|what| format!("a second run, on the embedded machine, did not reproduce it: {what}{cut}"))
     }
 
     /// The guest as it was at the beginning.

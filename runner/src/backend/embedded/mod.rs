@@ -1,5 +1,6 @@
 //! The machine that is part of this program as a backend: it runs on a thread of its own.
 
+mod deliveries;
 mod lines;
 mod peripherals;
 mod runner;

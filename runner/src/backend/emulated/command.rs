@@ -23,16 +23,6 @@ const EXIT_WIDTH: u16 = 4;
 /// Ports that the device behind the fault catcher's port covers.
 const FAULT_WIDTH: u16 = 1;
 
-/// What the emulator logs of its CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CpuLog {
-    /// Resets.
-    Resets,
-    /// Resets and every exception and interrupt, for [`Findings::history`](crate::backend::Findings::history): an emulator that logs is
-    /// several times slower at each of them.
-    Exceptions,
-}
-
 /// Ports that depend on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
@@ -81,8 +71,8 @@ impl Connections {
     }
 }
 
-/// The arguments for a guest with these `ports`, in a machine of this `configuration`, whose CPU logs `log`.
-pub fn arguments(connections: &Connections, ports: Ports, configuration: Configuration, log: CpuLog) -> Vec<OsString> {
+/// The arguments for a guest with these `ports`, in a machine of this `configuration`.
+pub fn arguments(connections: &Connections, ports: Ports, configuration: Configuration) -> Vec<OsString> {
     let Connections { memory, memory_size, rom, debug, crtc, control, keys } = connections;
     let path = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd());
     let Ports { exit: exit_port, fault: fault_port } = ports;
@@ -131,14 +121,8 @@ pub fn arguments(connections: &Connections, ports: Ports, configuration: Configu
     arguments.option("-chardev", &format!("socket,id=keys,fd={}", keys.as_raw_fd()));
     arguments.option("-mon", "chardev=keys,mode=control");
     arguments.flag("-S").flag("-no-reboot").flag("-no-shutdown");
-    // Both say "Triple fault" on standard error, which no event does.
-    arguments.option(
-        "-d",
-        match log {
-            CpuLog::Resets => "cpu_reset",
-            CpuLog::Exceptions => "int,cpu_reset",
-        },
-    );
+    // It says "Triple fault" on standard error then, which no event does.
+    arguments.option("-d", "cpu_reset");
     arguments.0
 }
 

@@ -5,13 +5,11 @@ use std::io::{self, PipeReader, Read};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::exception_log::ExceptionLog;
 use super::exit_alarm::ProcessEnd;
 use super::qmp::{Message, Qmp};
 use super::starter::Running;
 use crate::backend::NotBegun;
 use crate::devices::Absent;
-use crate::machine::History;
 use crate::sandbox::{self, Role};
 
 /// Longest time for the emulator to come up, on a busy machine.
@@ -31,17 +29,8 @@ pub struct Emulator {
     pub readers: Vec<JoinHandle<io::Result<()>>>,
     /// Gives what of a CRTC the guest wanted, once it has ended.
     pub crtc: JoinHandle<BTreeSet<Absent>>,
-    /// Gives its standard error, once it has ended.
-    pub messages: JoinHandle<Messages>,
-}
-
-/// What the emulator has written to its standard error.
-#[derive(Debug, Default)]
-pub struct Messages {
-    /// The end of it.
-    pub text: String,
-    /// The last exceptions in it, if the emulator was told to log them.
-    pub history: History,
+    /// Gives the end of its standard error, once it has ended.
+    pub messages: JoinHandle<String>,
 }
 
 /// What `source` has next, which may be its end.
@@ -58,18 +47,16 @@ pub fn read_next(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
 }
 
 /// Collects the emulator's standard error.
-pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<Messages>> {
+pub fn spawn_collector(mut source: PipeReader) -> io::Result<JoinHandle<String>> {
     let body = move || {
-        let (mut kept, mut log) = (Vec::new(), ExceptionLog::default());
-        let mut buffer = [0; 4096];
+        let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
         while let Ok(count @ 1..) = read_next(&mut source, &mut buffer) {
-            log.feed(&buffer[..count]);
             kept.extend_from_slice(&buffer[..count]);
             if kept.len() > 2 * MESSAGES_LIMIT {
                 kept.drain(..kept.len() - MESSAGES_LIMIT);
             }
         }
-        Messages { text: String::from_utf8_lossy(&kept).into_owned(), history: log.into_history() }
+        String::from_utf8_lossy(&kept).into_owned()
     };
     sandbox::spawn(Role::Emulator, "qemu-stderr", body)
 }
@@ -120,8 +107,8 @@ impl Emulator {
         let end = self.process.wait().ok().map(|told| told.end);
         let messages = self.messages.join().unwrap_or_default();
         // What keeps it from being loaded, it does not tell itself.
-        let last = messages.text.lines().rfind(|line| !line.trim().is_empty());
-        (end, complaint(&messages.text).or(last).map(str::to_owned))
+        let last = messages.lines().rfind(|line| !line.trim().is_empty());
+        (end, complaint(&messages).or(last).map(str::to_owned))
     }
 
     /// What a command of the monitor prints, after `outstanding` answers to earlier ones; `None` when it does not come.

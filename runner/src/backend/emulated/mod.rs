@@ -5,7 +5,6 @@ mod activity;
 mod command;
 mod confinement;
 mod emulator;
-mod exception_log;
 mod exit_alarm;
 #[cfg(feature = "fuzzing")]
 pub mod hostile;
@@ -37,7 +36,6 @@ use super::{Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
 use crate::machine::{Configuration, Machine};
 use crate::sandbox::{self, Role};
-pub use command::CpuLog;
 
 use command::{Connections, Ports};
 use confinement::Confinement;
@@ -103,12 +101,11 @@ impl EmulatedGuest {
         program: &Path,
         machine: &Machine,
         configuration: Configuration,
-        log: CpuLog,
         link: Link,
     ) -> Result<Self, StartError> {
         let mut confinement = Confinement::new(configuration.is_confined);
         loop {
-            let start = Start { program, machine, configuration, log, link: &link, confinement };
+            let start = Start { program, machine, configuration, link: &link, confinement };
             match start.start() {
                 Ok((mut guest, emulator)) => {
                     guest.watch(emulator, link)?;
@@ -136,7 +133,6 @@ struct Start<'a> {
     program: &'a Path,
     machine: &'a Machine,
     configuration: Configuration,
-    log: CpuLog,
     link: &'a Link,
     confinement: Confinement,
 }
@@ -158,7 +154,7 @@ impl Start<'_> {
     }
 
     fn connect(self) -> Result<(EmulatedGuest, Emulator), StartError> {
-        let Self { program, machine, configuration, log, link, confinement } = self;
+        let Self { program, machine, configuration, link, confinement } = self;
         let description = machine.image.description();
         let rom = rom::build(&description.entry).map_err(StartError::EntryState)?;
         let rom = rom_file(&rom).map_err(failed(ProcessStep::Firmware))?;
@@ -182,7 +178,7 @@ impl Start<'_> {
         };
         // Our copies go with these, so that a connection ends when the emulator does.
         let streams = [input_end.into(), serial_end.into(), messages_end.into()];
-        let wanted = Wanted { ports: Ports::of(description), log, configuration, confinement };
+        let wanted = Wanted { ports: Ports::of(description), configuration, confinement };
         let (process, lacks) = Running::start(program, wanted, streams, connections)
             .map_err(|source| StartError::NotExecuted { program: program.to_owned(), source })?;
 

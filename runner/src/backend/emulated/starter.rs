@@ -129,7 +129,7 @@ fn here(
     connections: Connections,
 ) -> io::Result<(How, Vec<Unconfined>)> {
     let confinement = wanted.confinement;
-    let mut arguments = command::arguments(&connections, wanted.ports, wanted.configuration, wanted.log);
+    let mut arguments = command::arguments(&connections, wanted.ports, wanted.configuration);
     arguments.extend(confinement.arguments().into_iter().flatten().map(Into::into));
     let kills_before = kills_for_memory();
     let files = connections.into_files();

@@ -15,7 +15,6 @@ use stos_x86::registers::CpuState;
 
 use super::activity::Activity;
 use super::emulator::{Emulator, complaint};
-use super::exception_log::TRIPLE_FAULT;
 use super::exit_alarm::ProcessEnd;
 use super::interrupts::interrupts;
 use super::qmp::Message;
@@ -23,6 +22,8 @@ use super::registers;
 use crate::backend::guest::{Requests, SAMPLE_GAP};
 use crate::backend::{Ending, Idle, Link, SAMPLES, TICK};
 
+/// What the emulator logs when its CPU gives up.
+const TRIPLE_FAULT: &str = "Triple fault";
 /// The monitor's commands.
 const REGISTERS: &str = "info registers";
 const PICS: &str = "info pic";
@@ -80,7 +81,6 @@ impl Watcher {
             let mut findings = link.observed.lock();
             findings.cpu = findings.cpu.take().or_else(|| findings.samples.last().cloned());
             findings.cpu_time = end.as_ref().ok().and_then(|end| end.time);
-            findings.history = messages.history;
             findings.absent = absent;
         }
         if requests.stop.load(Ordering::Acquire) {
@@ -89,11 +89,9 @@ impl Watcher {
         let ending = match (seen, end) {
             (Err(_), _) => Ending::ThreadPanicked,
             (Ok(_), Err(source)) => Ending::Lost(source),
-            (Ok(None), Ok(end)) => ending_of(end.end, &messages.text, end.lacks_memory),
+            (Ok(None), Ok(end)) => ending_of(end.end, &messages, end.lacks_memory),
             // The emulator's event is the same for both.
-            (Ok(Some(Ending::Reset)), _) if messages.text.lines().any(|line| line == TRIPLE_FAULT) => {
-                Ending::TripleFault
-            }
+            (Ok(Some(Ending::Reset)), _) if messages.lines().any(|line| line == TRIPLE_FAULT) => Ending::TripleFault,
             (Ok(Some(ending)), _) => ending,
         };
         // However it ended, what it printed is not whole.

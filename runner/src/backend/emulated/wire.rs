@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::command::{CpuLog, Ports};
+use super::command::Ports;
 use super::confinement::{Confinement, Files};
 use super::exit_alarm::ProcessEnd;
 use crate::backend::Unconfined;
@@ -34,8 +34,6 @@ const FILES: [Files; 3] = [Files::Programs, Files::All, Files::Unlimited];
 pub struct Wanted {
     /// Ports that depend on the image.
     pub ports: Ports,
-    /// What its CPU logs.
-    pub log: CpuLog,
     /// Its clock and its CPU.
     pub configuration: Configuration,
     /// How much it is confined.
@@ -55,12 +53,12 @@ pub struct Ended {
 
 /// A wish for an emulator with this much memory; `None` for one without any confinement, which cannot be wished for.
 pub fn wish(wanted: Wanted, memory_size: u64) -> Option<Vec<u8>> {
-    let Wanted { ports: Ports { exit, fault }, log, configuration, confinement } = wanted;
+    let Wanted { ports: Ports { exit, fault }, configuration, confinement } = wanted;
     let Configuration { clock, cpu, is_confined: _ } = configuration;
     let Confinement::On { has_own_filter, files } = confinement else { return None };
     let files = FILES.iter().position(|one| *one == files).and_then(|number| u8::try_from(number).ok())?;
     let choices = [cpu == CpuModel::Host, clock == ClockStart::Host];
-    let flags = [fault.is_some(), log == CpuLog::Exceptions, has_own_filter, choices[0], choices[1]];
+    let flags = [fault.is_some(), has_own_filter, choices[0], choices[1]];
     let flags = (0..).zip(flags).map(|(bit, is_set)| u8::from(is_set) << bit).sum();
     let ports = [exit.to_le_bytes(), fault.unwrap_or_default().to_le_bytes()].concat();
     Some([&memory_size.to_le_bytes()[..], &ports, &[flags, files]].concat())
@@ -72,15 +70,14 @@ pub fn read_wish(bytes: &[u8]) -> Option<(Wanted, u64)> {
     let has = |bit: u8| flags & 1 << bit != 0;
     let wanted = Wanted {
         ports: Ports { exit: u16::from_le_bytes([a, b]), fault: has(0).then_some(u16::from_le_bytes([c, d])) },
-        log: if has(1) { CpuLog::Exceptions } else { CpuLog::Resets },
         configuration: Configuration {
-            cpu: if has(3) { CpuModel::Host } else { CpuModel::Fixed },
-            clock: if has(4) { ClockStart::Host } else { ClockStart::Fixed },
+            cpu: if has(2) { CpuModel::Host } else { CpuModel::Fixed },
+            clock: if has(3) { ClockStart::Host } else { ClockStart::Fixed },
             is_confined: true,
         },
-        confinement: Confinement::On { has_own_filter: has(2), files: *FILES.get(usize::from(files))? },
+        confinement: Confinement::On { has_own_filter: has(1), files: *FILES.get(usize::from(files))? },
     };
-    (flags < 32).then_some((wanted, u64::from_le_bytes(*size)))
+    (flags < 16).then_some((wanted, u64::from_le_bytes(*size)))
 }
 
 /// A question for what the kernel tells of the emulator's thread with this number.
@@ -141,7 +138,6 @@ mod tests {
 
     const USUAL: Wanted = Wanted {
         ports: Ports { exit: 0xf4, fault: None },
-        log: CpuLog::Resets,
         configuration: Configuration { cpu: CpuModel::Fixed, clock: ClockStart::Fixed, is_confined: true },
         confinement: Confinement::On { has_own_filter: true, files: Files::Programs },
     };
@@ -151,7 +147,6 @@ mod tests {
         let mut some = vec![
             USUAL,
             Wanted { ports: Ports { exit: 0xffff, fault: Some(0x501) }, ..USUAL },
-            Wanted { log: CpuLog::Exceptions, ..USUAL },
             Wanted { configuration: Configuration { cpu: CpuModel::Host, ..USUAL.configuration }, ..USUAL },
             Wanted { configuration: Configuration { clock: ClockStart::Host, ..USUAL.configuration }, ..USUAL },
         ];
