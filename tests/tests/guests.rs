@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stos_image::Digest;
 use stos_tests::backends::{self, kvm_that_pages};
-use stos_tests::guests::{self, Guest, Place, REPORT_MARK};
+use stos_tests::guests::{self, Guest, REPORT_MARK};
 use stos_tests::nested::{self, NestedError, Payload};
 use stos_tests::tools::{Run, tool_path};
 
@@ -60,7 +60,7 @@ fn main() -> io::Result<ExitCode> {
         trials.push(Trial::test(format!("emulated: {name}"), move || {
             let case = &these[index];
             note(&case.guest, "emulated", case.emulated());
-            case.guest.check("emulated", case.emulated(), Place::Here)?;
+            case.guest.check("emulated", case.emulated())?;
             check_report(case.emulated(), "emulated").map_err(Failed::from)
         }));
         let these = Arc::clone(&cases);
@@ -68,18 +68,18 @@ fn main() -> io::Result<ExitCode> {
             let case = &these[index];
             let run = case.guest.run("embedded", case.image());
             note(&case.guest, "embedded", &run);
-            case.guest.check("embedded", &run, Place::Here)?;
+            case.guest.check("embedded", &run)?;
             check_report(&run, "embedded").map_err(Failed::from)
         }));
         let (these, way_in) = (Arc::clone(&cases), kvm.clone());
         trials.push(Trial::test(format!("{way}: {name}"), move || {
             let case = &these[index];
-            let (run, place) = match &way_in {
-                Kvm::Host => (case.guest.run("kvm", case.image()), Place::Here),
-                Kvm::Nested(runs) => (runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(), Place::Nested),
+            let run = match &way_in {
+                Kvm::Host => case.guest.run("kvm", case.image()),
+                Kvm::Nested(runs) => runs.as_ref().as_ref().map_err(Failed::from)?[index].clone(),
             };
             note(&case.guest, way, &run);
-            case.guest.check("kvm", &run, place)?;
+            case.guest.check("kvm", &run)?;
             check_report(&run, "kvm")?;
             let emulated = case.emulated();
             if case.guest.differs_on_kvm() || (run.status, &run.stdout) == (emulated.status, &emulated.stdout) {
@@ -171,7 +171,7 @@ fn on_host(cases: &Arc<Vec<Case>>) -> Vec<Trial> {
             let case = &these[index];
             let run = case.guest.run("kvm", case.image());
             note(&case.guest, "this machine's KVM", &run);
-            case.guest.check("kvm", &run, Place::Here)?;
+            case.guest.check("kvm", &run)?;
             check_report(&run, "kvm").map_err(Failed::from)
         })
     };

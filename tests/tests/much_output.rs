@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use stos_tests::backends;
-use stos_tests::guests::{Guest, Place};
+use stos_tests::guests::Guest;
 
 fn arrives(words: &str) {
     let guest = Guest::flood("much output", 3_000_000, words);
     let folder = tempfile::tempdir().unwrap();
     let image = guest.pack(folder.path());
     for backend in backends::paged() {
-        assert_eq!(guest.check(backend, &guest.run(backend, &image), Place::Here), Ok(()), "{backend}");
+        assert_eq!(guest.check(backend, &guest.run(backend, &image)), Ok(()), "{backend}");
     }
 }
 

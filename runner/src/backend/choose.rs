@@ -134,9 +134,9 @@ pub fn choose(
     }
 }
 
-/// What to take where `wanted` allows it, when a guest that was to run on KVM could not: the emulator, if there is one.
+/// What to take where `wanted` allows it, when a guest that was to run on KVM could not: what needs no file, as none can be opened any more.
 pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
-    emulator().filter(|_| wanted == BackendChoice::Auto)
+    (wanted == BackendChoice::Auto).then_some(Backend::Embedded)
 }
 
 /// Whether the host's KVM can run 32-bit kernels, as [`choose`] finds it out. Nothing of it stays.

@@ -14,7 +14,7 @@ mod segments;
 mod text;
 mod triple_faults;
 
-pub use guest::{Guest, Place, REPORT_MARK};
+pub use guest::{Guest, REPORT_MARK};
 pub use hostile::every_port;
 pub use text::{Text, flood};
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use stos_image::PhysAddr;
+use stos_image::{GuestRange, PhysAddr};
 use stos_machine::machine::Stop;
 use stos_machine::memory::Memory;
 use stos_machine::pc::{Pc, Watch};
@@ -40,7 +40,7 @@ pub struct Runner<C: Clock> {
 impl<C: Clock> Runner<C> {
     /// A machine that is about to execute its first instruction.
     pub fn new(machine: &Machine, devices: Peripherals<C>, requests: Arc<Requests>, observed: Observed) -> Self {
-        let memory = copy(&machine.memory);
+        let memory = copy(machine);
         let pc = Pc::new(
             &machine.image.description().entry,
             memory,
@@ -145,17 +145,18 @@ impl<C: Clock> Runner<C> {
     }
 }
 
-/// Memory of the machine's own, with what the image has brought.
-fn copy(from: &GuestMemory) -> Memory {
-    let size = usize::try_from(from.size()).unwrap_or(0);
-    let mut memory = Memory::new(size);
-    for address in (0..from.size()).step_by(usize::try_from(CHUNK).unwrap_or(1 << 16)) {
-        let count = CHUNK.min(from.size() - address);
-        if !from.is_untouched(address, count)
-            && let Some(bytes) = from.read_many(address, usize::try_from(count).unwrap_or(0))
-        {
-            // As large as the other.
-            let _ = memory.load(address, &bytes);
+/// Memory of the machine's own, with what the image has brought. Which pages were touched is not asked: that takes a file, and a second
+/// run can open none.
+fn copy(machine: &Machine) -> Memory {
+    let from = &machine.memory;
+    let mut memory = Memory::new(usize::try_from(from.size()).unwrap_or(0));
+    for GuestRange { start, size } in machine.image.extents() {
+        for offset in (0..*size).step_by(usize::try_from(CHUNK).unwrap_or(1 << 16)) {
+            let (address, count) = (start.0 + offset, CHUNK.min(size - offset));
+            if let Some(bytes) = from.read_many(address, usize::try_from(count).unwrap_or(0)) {
+                // As large as the other.
+                let _ = memory.load(address, &bytes);
+            }
         }
     }
     memory

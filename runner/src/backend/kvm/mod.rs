@@ -54,8 +54,18 @@ pub struct KvmGuest {
     requests: Arc<Requests>,
     /// Told when the machine is put together, and then whether the guest could be entered. The vCPU's thread lets go of the other end
     /// when it ends.
-    entered: Receiver<Result<(), StartError>>,
+    entered: Receiver<Result<Progress, StartError>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What a vCPU has come to at the beginning.
+enum Progress {
+    /// Its machine is put together.
+    Made,
+    /// It was in the guest.
+    Entered,
+    /// It was, and the guest has ended by that, which is to be told.
+    Exited(Ending, Box<dyn FnOnce(Ending) + Send>),
 }
 
 /// A wire into the kernel's interrupt controllers.
@@ -102,13 +112,13 @@ impl KvmGuest {
         register_kick_signal()?;
         let (memory, wanted) = (Arc::clone(&machine.memory), Arc::clone(&requests));
         let (sender, entered) = channel();
-        let (entering, timings, of_vcpu) = (machine.clone(), link.timings, Arc::clone(&vm));
+        let (timings, of_vcpu) = (link.timings, Arc::clone(&vm));
         // Whoever has started this waits for what is sent.
         let work = move |vcpu: Result<VcpuFd, StartError>| match vcpu {
             Ok(vcpu) => {
                 let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
-                drop(sender.send(Ok(())));
-                run(vcpu, &entering, (&sender, &timings), link.ended);
+                drop(sender.send(Ok(Progress::Made)));
+                run(vcpu, (&sender, &timings), link.ended);
             }
             Err(error) => drop(sender.send(Err(error))),
         };
@@ -116,12 +126,12 @@ impl KvmGuest {
             made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
         let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, heir, requests, entered, thread };
-        guest.wait_for_entry()?;
+        guest.wait_for_entry(machine)?;
         Ok(guest)
     }
 
     /// Waits until the vCPU was in the guest and came back: some KVMs show only then that they can't run it.
-    fn wait_for_entry(&self) -> Result<(), StartError> {
+    fn wait_for_entry(&self, machine: &Machine) -> Result<(), StartError> {
         // Not asked for anything as long as it is being made: a signal ends some of what the kernel does for that.
         if let Ok(made) = self.entered.recv() {
             made?;
@@ -130,8 +140,16 @@ impl KvmGuest {
         loop {
             match self.entered.recv_timeout(patience) {
                 Ok(Err(failure)) => return Err(failure),
+                Ok(Ok(Progress::Exited(ending, ended))) => {
+                    // Before that exit, the guest has reached nobody. Here, where the image's file can still be read.
+                    if machine.has_refused_paging() {
+                        return Err(StartError::NotEntered(CpuFailure::PagingRefused));
+                    }
+                    ended(ending);
+                    return Ok(());
+                }
                 // A thread that has panicked tells that elsewhere.
-                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Ok(_)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 // A guest that runs need not come back by itself. One kick may come when it is not in the guest yet.
                 Err(RecvTimeoutError::Timeout) => self.kick(),
             }
@@ -149,37 +167,28 @@ impl KvmGuest {
     }
 }
 
-/// Runs the `vcpu` of `machine` to its end and tells the session how that was. Whether it could be entered is told to `entered`,
-/// and then nothing else if not. Guest memory lives in `vcpu`, so it outlasts the last entry.
+/// Runs the `vcpu` to its end and tells the session how that was. What came of its first entry is told to `entered`, and then nothing else
+/// unless it goes on. Guest memory lives in `vcpu`, so it outlasts the last entry.
 fn run<C: Clock>(
     mut vcpu: Vcpu<Irq, C>,
-    machine: &Machine,
-    (entered, timings): (&Sender<Result<(), StartError>>, &Timings),
+    (entered, timings): (&Sender<Result<Progress, StartError>>, &Timings),
     ended: Box<dyn FnOnce(Ending) + Send>,
 ) {
-    // Whoever has started this waits for it.
-    let tell = |is_entered| {
-        timings.mark(Step::Left);
-        drop(entered.send(is_entered));
-    };
     timings.mark(Step::Entered);
-    let ending = catch_unwind(AssertUnwindSafe(|| match vcpu.enter() {
-        Some(Ending::CpuFailed(failure)) => {
-            tell(Err(StartError::NotEntered(failure)));
-            None
-        }
-        // Before this exit, the guest has reached nobody.
-        Some(Ending::Exit(_)) if machine.has_refused_paging() => {
+    let first = catch_unwind(AssertUnwindSafe(|| vcpu.enter())).unwrap_or(Some(Ending::ThreadPanicked));
+    timings.mark(Step::Left);
+    // Whoever has started this waits for it.
+    let tell = |progress| drop(entered.send(progress));
+    match first {
+        Some(Ending::CpuFailed(failure)) => return tell(Err(StartError::NotEntered(failure))),
+        Some(exit @ Ending::Exit(_)) => {
             vcpu.report();
-            tell(Err(StartError::NotEntered(CpuFailure::PagingRefused)));
-            None
+            return tell(Ok(Progress::Exited(exit, ended)));
         }
-        first => {
-            tell(Ok(()));
-            vcpu.run(first)
-        }
-    }));
-    if let Some(ending) = ending.unwrap_or(Some(Ending::ThreadPanicked)) {
+        _ => tell(Ok(Progress::Entered)),
+    }
+    let ending = catch_unwind(AssertUnwindSafe(|| vcpu.run(first))).unwrap_or(Some(Ending::ThreadPanicked));
+    if let Some(ending) = ending {
         ended(ending);
     }
 }
