@@ -179,7 +179,7 @@ impl Guest {
     /// # Panics
     /// When `stos-run` can't be started.
     pub fn run(&self, backend: &str, image: &Path) -> Run {
-        let report = image.with_extension("json");
+        let report = image.with_extension(format!("{backend}.json"));
         let mut command = tool("stos-run");
         command.args(["--backend", backend, "--report"]).arg(&report).args(self.options).arg(image);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
