@@ -12,7 +12,7 @@ use stos_tests::faults::{Action, Injection, Injector, each, every};
 use stos_tests::fixtures::copy_golden;
 use stos_tests::tools::{pack_in, tool};
 
-const BEGIN: &str = "socketpair";
+const BEGIN: &str = "close_range";
 
 /// A kernel that is read in many steps, full of this byte.
 fn write_kernel(path: &Path, byte: u8) {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const OUTPUT: &str = "one line\nand another\n";
 const STATUS: i32 = 9;
 /// The first system call of `stos-run`'s own. Before it, the C library and Rust's runtime begin.
-const BEGIN: &str = "socketpair";
+const BEGIN: &str = "close_range";
 /// `errno(3)`.
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
