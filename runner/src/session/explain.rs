@@ -37,7 +37,11 @@ pub fn explain(
     notify: &dyn Fn(Notice<'_>),
 ) -> Outcome {
     let (Outcome::TripleFault(_), Some(machine)) = (&outcome, &run.machine) else { return outcome };
-    let Findings { cpu, .. } = run.observed.lock().clone();
+    let Findings { cpu, history, .. } = run.observed.lock().clone();
+    // The embedded machine has kept them.
+    if let Some(fault) = TripleFault::of_history(&history, machine.into()) {
+        return Outcome::TripleFault(Box::new(fault));
+    }
     let known = cpu.map(|cpu| TripleFault::of_state(&cpu, machine.into())).unwrap_or_default();
     let input = run.input.recording();
     let time = run.wall_time.unwrap_or_default();

@@ -11,6 +11,8 @@ use crate::tools::{Run, root, run, tool};
 /// Stands before the report in what a run prints on standard error.
 pub const REPORT_MARK: &str = "--- report\n";
 
+/// What is said where another backend than the embedded machine has seen a guest's end.
+const OF_SECOND_RUN: &str = "  the above was seen in a second run of the image, on the emulator\n";
 /// What is said where there is no emulator for a second run.
 const NOT_EXPLAINED: &[&str] = &[
     "triple fault: an exception ",
@@ -229,14 +231,17 @@ impl Guest {
         if !found.status.is_some_and(|status| right.contains(&status)) {
             mistakes.push(format!("status {:?}, expected {right:?}", found.status));
         }
-        let of_second_run = match place {
+        let explained = match place {
             _ if self.explained.is_empty() => &[],
             Place::Here => self.explained,
             Place::Nested => NOT_EXPLAINED,
         };
+        let is_of_second_run = !self.explained.is_empty() && !is_embedded && place == Place::Here;
+        let of_second_run = is_of_second_run.then_some(&OF_SECOND_RUN);
         // What is said belongs to the ending: a guest that may end otherwise on this machine is told of in other words.
         let of_kvm = if is_emulated { &[] } else { self.stderr_on_kvm };
-        let of_ending = self.stderr.iter().chain(of_second_run).filter(|_| found.status == Some(self.status));
+        let of_ending =
+            self.stderr.iter().chain(explained).chain(of_second_run).filter(|_| found.status == Some(self.status));
         let silent = of_ending.chain(of_kvm).filter(|text| !found.stderr.contains(**text));
         mistakes.extend(silent.map(|text| format!("{text:?} is missing on standard error")));
         let said = found.stderr.split(REPORT_MARK).next().unwrap_or_default();

@@ -23,7 +23,6 @@ pub fn all() -> Vec<Guest> {
             "  int3\n",
             " trampoline, which calls the kernel\n",
             "  IDT at 0x00000000, limit 0x0: 0 entries\n",
-            "  the above was seen in a second run of the image, on the emulator\n",
         ]),
         fault("no gate present", "guests/idt_not_present", "idt_not_present: reading 0xDEAD0000\n").explained(&[
             "triple fault: #PF (page fault) at 0xc01",

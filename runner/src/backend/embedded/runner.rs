@@ -12,6 +12,7 @@ use stos_machine::memory::Memory;
 use stos_machine::pc::{Pc, Watch};
 use stos_machine::time::NANOSECONDS_PER_INSTRUCTION;
 
+use super::deliveries::Deliveries;
 use super::peripherals::Peripherals;
 use crate::backend::guest::{Requests, TICK};
 use crate::backend::{CpuFailure, Ending, Idle, Observed};
@@ -40,7 +41,12 @@ impl<C: Clock> Runner<C> {
     /// A machine that is about to execute its first instruction.
     pub fn new(machine: &Machine, devices: Peripherals<C>, requests: Arc<Requests>, observed: Observed) -> Self {
         let memory = copy(&machine.memory);
-        let pc = Pc::new(&machine.image.description().entry, memory, devices.clone(), Watch::default());
+        let pc = Pc::new(
+            &machine.image.description().entry,
+            memory,
+            devices.clone(),
+            Watch::by(Deliveries(observed.clone())),
+        );
         Self { pc, devices, memory: Arc::clone(&machine.memory), requests, observed, idle: Idle::default() }
     }
 
