@@ -3,25 +3,35 @@
 /// The chips and devices of a machine, as its CPU reaches them.
 pub trait Bus {
     /// Reads from a port; `width` is 1, 2 or 4 bytes, and `now` the number of instructions since the start.
-    fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32;
+    fn read_port(&mut self, _port: u16, width: u8, _now: u64) -> u32 {
+        floating(width)
+    }
 
     /// Writes to a port.
-    fn write_port(&mut self, port: u16, width: u8, value: u32, now: u64);
+    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
 
     /// Reads from an address where there is no memory, or which [`Bus::has`].
-    fn read_memory(&mut self, address: u64, width: u8, now: u64) -> u32;
+    fn read_memory(&mut self, _address: u64, width: u8, _now: u64) -> u32 {
+        floating(width)
+    }
 
     /// Writes to such an address.
-    fn write_memory(&mut self, address: u64, width: u8, value: u32, now: u64);
+    fn write_memory(&mut self, _address: u64, _width: u8, _value: u32, _now: u64) {}
 
     /// True when a device answers in the page at this guest-physical address, though there may be memory.
-    fn has(&self, page: u64) -> bool;
+    fn has(&self, _page: u64) -> bool {
+        false
+    }
 
     /// True while an interrupt waits for the CPU.
-    fn is_interrupting(&self) -> bool;
+    fn is_interrupting(&self) -> bool {
+        false
+    }
 
     /// Acknowledges the interrupt that waits, and gives its vector.
-    fn acknowledge(&mut self, now: u64) -> Option<u8>;
+    fn acknowledge(&mut self, _now: u64) -> Option<u8> {
+        None
+    }
 
     /// Takes an interrupt that can't be masked, if one waits for the CPU.
     fn take_nmi(&mut self) -> bool {
@@ -37,10 +47,14 @@ pub trait Bus {
     fn report_x87_error(&mut self, _now: u64) {}
 
     /// Lets time pass to `now`. Gives the instruction at which the bus wants to be asked next.
-    fn advance(&mut self, now: u64) -> u64;
+    fn advance(&mut self, _now: u64) -> u64 {
+        u64::MAX
+    }
 
     /// True when the guest is to be left: a device has ended the run.
-    fn has_ended(&self) -> bool;
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// What is read of so many bytes where nothing answers: ones.
@@ -52,36 +66,4 @@ pub fn floating(width: u8) -> u32 {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Empty;
 
-impl Bus for Empty {
-    fn read_port(&mut self, _port: u16, width: u8, _now: u64) -> u32 {
-        floating(width)
-    }
-
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-
-    fn read_memory(&mut self, _address: u64, width: u8, _now: u64) -> u32 {
-        floating(width)
-    }
-
-    fn write_memory(&mut self, _address: u64, _width: u8, _value: u32, _now: u64) {}
-
-    fn has(&self, _page: u64) -> bool {
-        false
-    }
-
-    fn is_interrupting(&self) -> bool {
-        false
-    }
-
-    fn acknowledge(&mut self, _now: u64) -> Option<u8> {
-        None
-    }
-
-    fn advance(&mut self, _now: u64) -> u64 {
-        u64::MAX
-    }
-
-    fn has_ended(&self) -> bool {
-        false
-    }
-}
+impl Bus for Empty {}

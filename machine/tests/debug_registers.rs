@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use stos_machine::bus::{Bus, Empty};
+use stos_machine::bus::Bus;
 use stos_machine::machine::Machine;
 use stos_machine::memory::Memory;
 use stos_machine::state::observer::{Delivery, Observer};
@@ -44,33 +44,10 @@ impl Observer for Delivered {
 struct Nmis(u32);
 
 impl Bus for Nmis {
-    fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32 {
-        Empty.read_port(port, width, now)
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn read_memory(&mut self, address: u64, width: u8, now: u64) -> u32 {
-        Empty.read_memory(address, width, now)
-    }
-    fn write_memory(&mut self, _address: u64, _width: u8, _value: u32, _now: u64) {}
-    fn has(&self, _page: u64) -> bool {
-        false
-    }
-    fn is_interrupting(&self) -> bool {
-        false
-    }
-    fn acknowledge(&mut self, _now: u64) -> Option<u8> {
-        None
-    }
     fn take_nmi(&mut self) -> bool {
         let has = self.0 > 0;
         self.0 = self.0.saturating_sub(1);
         has
-    }
-    fn advance(&mut self, _now: u64) -> u64 {
-        u64::MAX
-    }
-    fn has_ended(&self) -> bool {
-        false
     }
 }
 

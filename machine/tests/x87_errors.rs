@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use stos_machine::bus::{Bus, Empty};
+use stos_machine::bus::Bus;
 use stos_machine::chips::board::{Board, Devices};
 use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
@@ -36,31 +36,8 @@ impl Observer for First {
 struct Line(u32);
 
 impl Bus for Line {
-    fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32 {
-        Empty.read_port(port, width, now)
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn read_memory(&mut self, address: u64, width: u8, now: u64) -> u32 {
-        Empty.read_memory(address, width, now)
-    }
-    fn write_memory(&mut self, _address: u64, _width: u8, _value: u32, _now: u64) {}
-    fn has(&self, _page: u64) -> bool {
-        false
-    }
-    fn is_interrupting(&self) -> bool {
-        false
-    }
-    fn acknowledge(&mut self, _now: u64) -> Option<u8> {
-        None
-    }
     fn report_x87_error(&mut self, _now: u64) {
         self.0 += 1;
-    }
-    fn advance(&mut self, _now: u64) -> u64 {
-        u64::MAX
-    }
-    fn has_ended(&self) -> bool {
-        false
     }
 }
 

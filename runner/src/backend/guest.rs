@@ -1,7 +1,8 @@
 //! A guest that runs, whatever executes it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Ending, Observed, Remains};
@@ -14,6 +15,8 @@ pub const TICK: Duration = Duration::from_millis(50);
 pub const SAMPLES: usize = 8;
 /// Time between two of these: no divisor of the usual timer periods, which would show the same place each time.
 pub(super) const SAMPLE_GAP: Duration = Duration::from_micros(6700);
+/// How often it is looked whether one was taken.
+const NUDGE_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest time for all of them.
 pub(super) const SAMPLE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -24,6 +27,26 @@ pub(super) struct Requests {
     pub stop: AtomicBool,
     /// To take samples of the CPU; false again when they are in the findings.
     pub sample: AtomicBool,
+}
+
+impl Requests {
+    /// Has the thread that runs the guest take [`SAMPLES`] samples, unless it has ended. While one is waited for, `nudge` is called again and
+    /// again.
+    pub fn take_samples(&self, runner: Option<&JoinHandle<()>>, nudge: impl Fn()) {
+        let patience = Instant::now() + SAMPLE_PATIENCE;
+        let has_ended = || runner.is_none_or(JoinHandle::is_finished);
+        for _ in 0..SAMPLES {
+            self.sample.store(true, Ordering::Release);
+            while self.sample.load(Ordering::Acquire) && !has_ended() && Instant::now() < patience {
+                nudge();
+                thread::sleep(NUDGE_INTERVAL);
+            }
+            if has_ended() {
+                return;
+            }
+            thread::sleep(SAMPLE_GAP);
+        }
+    }
 }
 
 /// Where a backend puts what a guest does.

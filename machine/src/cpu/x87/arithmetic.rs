@@ -122,16 +122,22 @@ impl<P: Parts> Core<P> {
 }
 
 fn root<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    replace_top(core, op, square_root)
+}
+
+/// Has `compute` make a new ST(0) of the old one.
+pub(super) fn replace_top<P: Parts>(
+    core: &mut Core<P>,
+    op: &Op<P>,
+    compute: fn(Value, &Environment) -> Rounded,
+) -> Result<(), Raised> {
     core.begin(op)?;
     if core.x87.is_empty(0) {
         core.refill(0);
         return Ok(());
     }
     let value = core.x87.get(0).value();
-    let rounded = match invalid(value, value) {
-        Some(answer) => answer,
-        None => square_root(value, &core.x87.environment()),
-    };
+    let rounded = invalid(value, value).unwrap_or_else(|| compute(value, &core.x87.environment()));
     core.finish(0, &rounded);
     Ok(())
 }

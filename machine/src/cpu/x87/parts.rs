@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::arithmetic::invalid;
+use super::arithmetic::{invalid, replace_top};
 use crate::cpu::operands::{Handler, Op};
 use crate::float::convert::{from_integer, to_integer, to_integral};
 use crate::float::exact::{Exact, Rounded};
@@ -77,18 +77,7 @@ fn divided<P: Parts>(core: &Core<P>, left: Value, right: Value, to_nearest: bool
 }
 
 fn round<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
-    core.begin(op)?;
-    if core.x87.is_empty(0) {
-        core.refill(0);
-        return Ok(());
-    }
-    let value = core.x87.get(0).value();
-    let rounded = match invalid(value, value) {
-        Some(answer) => answer,
-        None => to_integral(value, &core.x87.environment()),
-    };
-    core.finish(0, &rounded);
-    Ok(())
+    replace_top(core, op, to_integral)
 }
 
 /// Exponents beyond this can't come back into the format.

@@ -8,15 +8,14 @@ mod runner;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::thread::JoinHandle;
 
 use lines::{Line, Lines, VirtualTime};
 use peripherals::Peripherals;
 use runner::Runner;
 
-use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{Ending, Guest, Link, ProcessStep, Remains, SAMPLES, StartError};
+use super::guest::Requests;
+use super::{Ending, Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Devices, I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc, RtcPort, SerialPort, Uart,
@@ -86,18 +85,7 @@ impl Guest for EmbeddedGuest {
     fn tick(&mut self) {}
 
     fn take_samples(&mut self) {
-        let patience = Instant::now() + SAMPLE_PATIENCE;
-        for _ in 0..SAMPLES {
-            self.requests.sample.store(true, Ordering::Release);
-            let has_ended = || self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-            while self.requests.sample.load(Ordering::Acquire) && !has_ended() && Instant::now() < patience {
-                thread::sleep(std::time::Duration::from_millis(1));
-            }
-            if has_ended() {
-                return;
-            }
-            thread::sleep(SAMPLE_GAP);
-        }
+        self.requests.take_samples(self.thread.as_ref(), || {});
     }
 
     fn stop(&mut self) {

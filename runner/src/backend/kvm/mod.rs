@@ -15,14 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kvm_ioctls::{VcpuFd, VmFd};
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
-use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{CpuFailure, Ending, Guest, Link, ProcessStep, SAMPLES, StartError};
+use super::guest::Requests;
+use super::{CpuFailure, Ending, Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
 use crate::devices::{
     COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc,
@@ -239,19 +239,7 @@ impl Guest for KvmGuest {
     }
 
     fn take_samples(&mut self) {
-        let patience = Instant::now() + SAMPLE_PATIENCE;
-        for _ in 0..SAMPLES {
-            self.requests.sample.store(true, Ordering::Release);
-            let has_ended = || self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-            while self.requests.sample.load(Ordering::Acquire) && !has_ended() && Instant::now() < patience {
-                self.kick();
-                thread::sleep(KICK_INTERVAL);
-            }
-            if has_ended() {
-                return;
-            }
-            thread::sleep(SAMPLE_GAP);
-        }
+        self.requests.take_samples(self.thread.as_ref(), || self.kick());
     }
 
     fn stop(&mut self) {
