@@ -68,10 +68,6 @@ check_build() {
     need make make
 }
 
-check_demo() {
-    need qemu-system-i386 qemu-system-x86
-}
-
 check_test() {
     need qemu-system-x86_64 qemu-system-x86
     have_busybox || missing busybox busybox-static
