@@ -62,6 +62,12 @@ pub fn follow(page: &Page) -> Vec<String> {
     command.env("HOME", home.path()).env("CHECKOUT", root()).env("TOOLS", tool_path("stos-run").parent().unwrap());
     // They are found in PATH.
     command.env_remove("STOS_PACK").env_remove("STOS_RUN");
+    // The reader's home is another, and what has been compiled is not there.
+    for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        if let (None, Some(home)) = (std::env::var_os(name), std::env::home_dir()) {
+            command.env(name, home.join(folder));
+        }
+    }
     // What cargo installs has been compiled with these.
     command.envs(std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PROFILE_")));
     let ran = run(&mut command);
