@@ -3,7 +3,8 @@
 #
 #   scripts/dist-check.sh [SYSTEM...]    debian:bookworm and ubuntu:noble, and then the crates, unless some of these are named: crates
 #
-# A system is some 250 MB below TMPDIR while it is looked at. Nothing of this one is mounted there, not even /proc. A mirror that can't be reached is said. DEBIAN_MIRROR and UBUNTU_MIRROR name others than debootstrap has by itself.
+# A system is some 250 MB below TMPDIR while it is looked at. Nothing of this one is mounted there, not even /proc, but for a
+# container's. A mirror that can't be reached is said. DEBIAN_MIRROR and UBUNTU_MIRROR name others than debootstrap has by itself.
 set -euo pipefail
 export LC_ALL=C
 
@@ -13,6 +14,7 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
 name=stos-pack-$version-x86_64-linux
 deb=stos-pack_$version-1_amd64.deb
 work=$(mktemp -d "${TMPDIR:-/tmp}/stos-dist.XXXXXX")
+mounted=''
 PATH=$PATH:/usr/sbin:/sbin
 
 say() {
@@ -26,6 +28,7 @@ die() {
 
 # shellcheck disable=SC2317 # called by the trap
 remove_work() {
+    [[ -z $mounted ]] || umount "$mounted"
     rm -rf --one-file-system "$work"
 }
 trap remove_work EXIT
@@ -98,6 +101,64 @@ check_deb() {
     [[ -z $(find "$system/usr" "$system/etc" -name '*stos*') ]] || die "something is left: $(find "$system/usr" "$system/etc" -name '*stos*')"
 }
 
+# gitlab_lines KEY: the lines of GitLab's job below this key.
+gitlab_lines() {
+    awk -v key="  $1:" '$0 == key { inside = 1; next } !/^    - / { inside = 0 } inside { sub(/^    - /, ""); print }' "$root/examples/ci/gitlab-ci.yml"
+}
+
+# tests PROJECT LINES: the lines are run in the system as a service would in the project, and the kernel says hello.
+tests() {
+    inside "export STOS_ARCHIVE=file:///tmp/$name.tar.gz STOS_RUN_BACKEND=embedded; cd $1; $2" >"$work/log" 2>&1 || die "$2: $(tail -n 20 "$work/log")"
+}
+
+# The job of GitLab and the container of docker, each in a copy of the fresh system.
+check_recipes() {
+    local fresh=$system word rest folder=/tmp command=''
+    [[ $(sed -n 's/^ *image: //p' "$root/examples/ci/gitlab-ci.yml") = "debian:${1#*:}-slim" ]] || return 0
+    system=$fresh.gitlab
+    cp -a "$fresh" "$system"
+    cp "$dist/$name.tar.gz" "$system/tmp/"
+    tests /tmp "$(gitlab_lines before_script); stos-pack -q new /tmp/my-kernel"
+    tests /tmp/my-kernel "$(gitlab_lines script)"
+    grep -q 'Hello from my-kernel!' "$work/log" || die "the job prints: $(<"$work/log")"
+    [[ -s $system/tmp/my-kernel/run.json ]] || die 'the job leaves no report'
+    rm -rf --one-file-system "$system"
+    say "$1: the job of examples/ci/gitlab-ci.yml"
+
+    system=$fresh.docker
+    cp -a "$fresh" "$system"
+    while read -r word rest; do
+        case $word in
+        '' | '#'*) ;;
+        FROM) [[ $rest = "debian:${1#*:}-slim" ]] || die "the container is from $rest" ;;
+        RUN) tests "$folder" "$rest" ;;
+        COPY)
+            # Its last word is the place, and the others name the archive.
+            # shellcheck disable=SC2053 # it is a pattern
+            [[ $name.tar.gz = ${rest% *} ]] || die "${rest% *} is not $name.tar.gz"
+            cp "$dist/$name.tar.gz" "$system/${rest##* }"
+            ;;
+        WORKDIR)
+            folder=$rest
+            inside "mkdir -p $rest && stos-pack -q new $rest --name my-kernel"
+            ;;
+        CMD) command=$(tr -d '[],"' <<<"$rest") ;;
+        *) die "the container has a line that is not known here: $word" ;;
+        esac
+    done <"$root/examples/ci/Dockerfile"
+    tests "$folder" "$command"
+    grep -q 'Hello from my-kernel!' "$work/log" || die "the container prints: $(<"$work/log")"
+    # What QEMU is given by stos-run is in /proc, which docker has mounted.
+    mount --bind /proc "$system/proc"
+    mounted=$system/proc
+    inside "cd $folder && stos-run doctor && stos-run --backend emulated -p test manifest.yaml" >"$work/log" 2>&1 || die "on QEMU: $(<"$work/log")"
+    umount "$system/proc"
+    mounted=''
+    rm -rf --one-file-system "$system"
+    say "$1: the container of examples/ci/Dockerfile, with QEMU too"
+    system=$fresh
+}
+
 # Each crate is packed and compiled as it was packed. Then the commands are installed from unpacked crates, which take each other's place
 # in the registry's stead by `patch`, and run.
 check_crates() {
@@ -144,6 +205,7 @@ for wanted in "${systems[@]}"; do
         ;;
     *) die "\`$wanted\` is neither debian:SUITE nor ubuntu:SUITE nor crates" ;;
     esac
+    check_recipes "$wanted"
     check_archive "$wanted"
     check_deb "$wanted"
     rm -rf --one-file-system "$system"
