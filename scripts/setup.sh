@@ -2,7 +2,7 @@
 # Installs what `make demo`, `make test`, `make fuzz`, `make dist` and `make dist-check` need on Debian and Ubuntu.
 #
 #   scripts/setup.sh demo          a C compiler, make and QEMU
-#   scripts/setup.sh test          these, the tools of the nested-KVM tests, GRUB, Python, curl, valgrind and minisign
+#   scripts/setup.sh test          these, the tools of the nested-KVM tests, GRUB, Python, curl, jq, valgrind and minisign
 #   scripts/setup.sh fuzz          a C and a C++ compiler, and make
 #   scripts/setup.sh dist          a C compiler, make, and Rust's target for static programs
 #   scripts/setup.sh dist-check    these, and debootstrap
@@ -70,10 +70,6 @@ check_build() {
     need make make
 }
 
-check_demo() {
-    need qemu-system-i386 qemu-system-x86
-}
-
 check_test() {
     need qemu-system-x86_64 qemu-system-x86
     have_busybox || missing busybox busybox-static
@@ -91,6 +87,8 @@ check_test() {
     need valgrind valgrind
     # CI's recipes get the archive with it.
     need curl curl
+    # What the guide reads reports with.
+    need jq jq
     # It must take the signatures that are made here.
     need minisign minisign
 }

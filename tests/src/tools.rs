@@ -16,8 +16,9 @@ pub fn root() -> &'static Path {
 pub fn tool_path(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let test = std::env::current_exe().unwrap_or_default();
-    // target/PROFILE/deps/TEST
-    let folder = test.ancestors().nth(2).unwrap_or(Path::new("target/debug"));
+    // target/PROFILE/deps/TEST, or target/PROFILE/PROGRAM
+    let folder = test.parent().unwrap_or(Path::new("target/debug"));
+    let folder = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if !built.iter().any(|known| known == name) {
         let mut cargo = Command::new(env!("CARGO"));
