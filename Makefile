@@ -9,6 +9,7 @@
 # make processor  execute CASES random instructions on the embedded machine and on this processor, from SEED on
 # make repro   pack every manifest in many surroundings and compare the images
 # make counts  set up, then compare counted instructions with the recorded ones; make record-counts records them
+# make dist    set up, then make the packages of a release in target/dist; make dist-check tries them in fresh systems, as root
 # See docs/development.md.
 
 CARGO ?= cargo
@@ -31,7 +32,7 @@ STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature
 BUILT := target/$(HOST)/release
 endif
 
-.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples lint deny guide setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples dist dist-check lint deny guide setup-demo setup-test setup-fuzz setup-dist setup-dist-check setup-linux clean
 
 demo: setup-demo build examples
 	@echo
@@ -74,6 +75,12 @@ repro: setup-demo build examples
 	$(CARGO) build -p stos-pack
 	scripts/repro.sh
 
+dist: setup-dist examples
+	@CARGO='$(CARGO)' scripts/dist.sh
+
+dist-check: setup-dist-check dist
+	@CARGO='$(CARGO)' scripts/dist-check.sh
+
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -106,6 +113,12 @@ setup-test:
 
 setup-fuzz:
 	@scripts/setup.sh fuzz
+
+setup-dist:
+	@scripts/setup.sh dist
+
+setup-dist-check:
+	@scripts/setup.sh dist-check
 
 # What manifests/linux.yaml names. The test `linux` does it by itself.
 setup-linux:

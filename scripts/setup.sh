@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs what `make demo`, `make test` and `make fuzz` need on Debian and Ubuntu.
+# Installs what `make demo`, `make test`, `make fuzz`, `make dist` and `make dist-check` need on Debian and Ubuntu.
 #
-#   scripts/setup.sh demo    a C compiler, make and QEMU
-#   scripts/setup.sh test    these, the tools of the nested-KVM tests, GRUB, Python, jq, valgrind and minisign
-#   scripts/setup.sh fuzz    a C and a C++ compiler, and make
+#   scripts/setup.sh demo          a C compiler, make and QEMU
+#   scripts/setup.sh test          these, the tools of the nested-KVM tests, GRUB, Python, curl, jq, valgrind and minisign
+#   scripts/setup.sh fuzz          a C and a C++ compiler, and make
+#   scripts/setup.sh dist          a C compiler, make, and Rust's target for static programs
+#   scripts/setup.sh dist-check    these, and debootstrap
 #
 # When everything is there already it says nothing, installs nothing and needs no network.
 set -eu
@@ -83,6 +85,8 @@ check_test() {
     need python3 python3
     # What counts instructions.
     need valgrind valgrind
+    # CI's recipes get the archive with it.
+    need curl curl
     # What the guide reads reports with.
     need jq jq
     # It must take the signatures that are made here.
@@ -101,7 +105,25 @@ check() {
         ;;
     # libFuzzer is C++, and is compiled from its source.
     fuzz) need g++ g++ ;;
+    dist-check)
+        # Debian has it where PATH of users does not look.
+        [ -x /usr/sbin/debootstrap ] || need debootstrap debootstrap
+        ;;
     esac
+}
+
+# Rust's target for programs that are linked statically with musl. It is got for the toolchain that is there, which stays as it is.
+check_target() {
+    target=x86_64-unknown-linux-musl
+    has_target && return
+    say "getting Rust's target $target"
+    if ! why=$(cd "$root" && RUSTUP_AUTO_INSTALL=0 rustup target add "$target" 2>&1) || ! has_target; then
+        die "Rust's target $target is missing, and rustup can't get it: $why"
+    fi
+}
+
+has_target() {
+    [ -d "$(cd "$root" && rustc --print target-libdir --target "$target")" ]
 }
 
 check_cargo() {
@@ -170,14 +192,15 @@ install_packages() {
 }
 
 case ${1:-} in
-demo | test | fuzz) ;;
+demo | test | fuzz | dist | dist-check) ;;
 *)
-    printf 'usage: %s demo|test|fuzz\n' "$0" >&2
+    printf 'usage: %s demo|test|fuzz|dist|dist-check\n' "$0" >&2
     exit 64
     ;;
 esac
 
 check_cargo
+case $1 in dist | dist-check) check_target ;; esac
 check "$1"
 if [ -z "$packages" ]; then
     exit 0

@@ -2,12 +2,12 @@
 
 mod backlog;
 mod clients;
-mod com1;
 mod output;
+mod port;
 mod pty;
 mod socket;
 mod target;
 
-pub use com1::Com1;
 pub use output::{Copied, SerialOutput};
+pub use port::Com1;
 pub use target::SerialTarget;

@@ -116,6 +116,9 @@ fn what_github_does_works() {
             assert_eq!((checked.status, &*checked.stderr), (Some(0), ""), "{step}");
         }
         let unset = project.shell(step("Install stos-pack and stos-run"));
-        assert!(unset.status == Some(1) && unset.stdout.contains("set the variable STOS_GIT"), "{unset:?}");
+        assert!(
+            unset.status == Some(1) && unset.stdout.contains("set the variable STOS_ARCHIVE or STOS_GIT"),
+            "{unset:?}"
+        );
     }
 }

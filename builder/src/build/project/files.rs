@@ -70,7 +70,7 @@ fn building(protocol: Protocol, language: Language) -> Vec<File<'static>> {
                 program("gdb.sh", template!("cargo/gdb.sh"))
             };
             vec![
-                text("Cargo.toml", template!("cargo/Cargo.toml")),
+                text("Cargo.toml", template!("cargo/manifest.toml")),
                 text(".cargo/config.toml", template!("cargo/config.toml")),
                 script,
             ]
