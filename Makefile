@@ -4,11 +4,12 @@
 # make fuzz    set up, then feed broken inputs to packer and runner: FUZZ_SECONDS for each target, or for FUZZ_TARGET
 # make faults  set up, then let each system call of the commands fail, and kill them at each
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
+# make guide   make a book of docs/ in target/guide, and look where its links lead
 # make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
 # make processor  execute CASES random instructions on the embedded machine and on this processor, from SEED on
 # make repro   pack every manifest in many surroundings and compare the images
 # make counts  set up, then compare counted instructions with the recorded ones; make record-counts records them
-# See README.md.
+# See docs/development.md.
 
 CARGO ?= cargo
 # The tools are run from here, whatever the environment says.
@@ -30,14 +31,14 @@ STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature
 BUILT := target/$(HOST)/release
 endif
 
-.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples lint deny setup-demo setup-test setup-fuzz setup-linux clean
+.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples lint deny guide setup-demo setup-test setup-fuzz setup-linux clean
 
 demo: setup-demo build examples
 	@echo
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test setup-linux lint wasm deny build examples
+test: setup-test setup-linux lint wasm deny guide build examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
@@ -83,6 +84,9 @@ wasm:
 
 deny:
 	@CARGO='$(CARGO)' scripts/deny.sh
+
+guide:
+	@CARGO='$(CARGO)' scripts/guide.sh
 
 build:
 	$(CARGO) build --release -p stos-pack -p stos-run $(STATIC)

@@ -3,23 +3,12 @@
 # cargo-deny is installed below target/ when it is not there yet.
 set -eu
 
-version=0.20.2
 root=$(cd "$(dirname "$0")/.." && pwd)
-tools=$root/target/tools
-deny=$tools/bin/cargo-deny
+deny=$root/target/tools/bin/cargo-deny
 cd "$root"
 
-if [ "$("$deny" --version 2>/dev/null)" != "cargo-deny $version" ]; then
-    echo "deny: compiling cargo-deny $version"
-    # A debug build is made faster than its speed would save. What is left out works on certificates and git by itself; git is here.
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$tools/build "${CARGO:-cargo}" install cargo-deny --version "$version" \
-        --locked --debug --no-default-features --quiet --root "$tools" ||
-        {
-            echo "deny: cargo-deny $version can't be installed; it needs crates.io and a current Rust" >&2
-            exit 1
-        }
-    rm -rf "$tools/build"
-fi
+# What is left out works on certificates and git by itself; git is here.
+scripts/tool.sh cargo-deny 0.20.2 --no-default-features
 
 # What deny.toml excuses must still be there.
 "$deny" --log-level error check --hide-inclusion-graph \

@@ -2,7 +2,7 @@
 # Installs what `make demo`, `make test` and `make fuzz` need on Debian and Ubuntu.
 #
 #   scripts/setup.sh demo    a C compiler, make and QEMU
-#   scripts/setup.sh test    these, the tools of the nested-KVM tests, GRUB, Python, valgrind and minisign
+#   scripts/setup.sh test    these, the tools of the nested-KVM tests, GRUB, Python, jq, valgrind and minisign
 #   scripts/setup.sh fuzz    a C and a C++ compiler, and make
 #
 # When everything is there already it says nothing, installs nothing and needs no network.
@@ -68,10 +68,6 @@ check_build() {
     need make make
 }
 
-check_demo() {
-    need qemu-system-i386 qemu-system-x86
-}
-
 check_test() {
     need qemu-system-x86_64 qemu-system-x86
     have_busybox || missing busybox busybox-static
@@ -87,6 +83,8 @@ check_test() {
     need python3 python3
     # What counts instructions.
     need valgrind valgrind
+    # What the guide reads reports with.
+    need jq jq
     # It must take the signatures that are made here.
     need minisign minisign
 }

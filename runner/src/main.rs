@@ -19,9 +19,11 @@ fn main() -> ExitCode {
     // Before the arguments are understood: that is one of the steps.
     let is_timed = env::args_os().any(|argument| argument == "--timings");
     let timings = if is_timed { Timings::begin() } else { Timings::default() };
-    let early = Early::begin(env::args_os().skip(1));
+    let settings = Settings::read();
+    let backend = settings.as_ref().ok().and_then(Settings::backend);
+    let early = Early::begin(env::args_os().skip(1), backend);
     // Rust's status for a panic, 101, is that of a guest's panic here.
-    let status = catch_unwind(AssertUnwindSafe(|| run(&timings, early))).unwrap_or_else(|_| {
+    let status = catch_unwind(AssertUnwindSafe(|| run(&timings, settings, early))).unwrap_or_else(|_| {
         let outcome = Outcome::Bug("it has panicked, as told above".to_owned());
         say(&outcome);
         outcome.status()
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn run(timings: &Timings, early: Early) -> u8 {
+fn run(timings: &Timings, settings: Result<Settings, String>, early: Early) -> u8 {
     let (arguments, given) = match Arguments::read(env::args_os()) {
         Ok(read) => read,
         Err(error) if error.kind() == ErrorKind::DisplayVersion && is_verbose(env::args_os().skip(1)) => {
@@ -45,7 +47,7 @@ fn run(timings: &Timings, early: Early) -> u8 {
     let (None, Some(mut options)) = (verb.as_ref(), options) else {
         return verb.map_or(USAGE, answer);
     };
-    if let Err(message) = Settings::read().and_then(|settings| settings.apply(&mut options, |name| given.has(name))) {
+    if let Err(message) = settings.and_then(|settings| settings.apply(&mut options, |name| given.has(name))) {
         let outcome = Outcome::Usage(message);
         let status = outcome.status();
         tell(&options.telling().end(&outcome, None, status));

@@ -92,6 +92,12 @@ impl Settings {
         Ok(())
     }
 
+    /// The word for the backend, whether it is one or not.
+    pub fn backend(&self) -> Option<&str> {
+        let (_, setting) = KEYS.iter().zip(&self.values).find(|((key, _), _)| *key == "backend")?;
+        Some(&setting.as_ref()?.value)
+    }
+
     /// One line on them.
     pub fn told(&self) -> String {
         let file = self.file.as_ref().map(|path| format!("from `{}`", path.display()));
@@ -202,6 +208,8 @@ mod tests {
         let mut given = options();
         settings.apply(&mut given, |name| name == "backend" || name == "time_limit").unwrap();
         assert_eq!((given.backend, given.time_limit, given.color), (BackendChoice::Auto, None, Colors::Never));
+        assert_eq!(settings.backend(), Some("emulated"));
+        assert_eq!(read(&home, &[]).unwrap().backend(), Some("kvm"));
         assert!(settings.told().starts_with("backend, timeout, color; from `"), "{}", settings.told());
     }
 
@@ -214,8 +222,8 @@ mod tests {
             told.replace(&home.path().display().to_string(), "HOME")
         };
         assert_eq!(
-            apply("backend: qemu\n", &[]),
-            "`HOME/stos/run.yaml`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded"
+            apply("backend: bochs\n", &[]),
+            "`HOME/stos/run.yaml`: backend: `bochs` is no value for it: it can be auto, kvm, emulated, embedded"
         );
         assert_eq!(
             apply("", &[("STOS_RUN_COLOR", "ye\u{1b}s")]),

@@ -33,7 +33,7 @@ pub fn answer(verb: Verb) -> Result<Answer, Outcome> {
         Verb::Man { folder: Some(folder) } => done(pages(&folder)?),
         Verb::Doctor => {
             let found = Diagnosis::make();
-            Ok((found.text(), if found.can_run() { 0 } else { NO_BACKEND }))
+            Ok((found.text(), if found.is_well() { 0 } else { NO_BACKEND }))
         }
     }
 }

@@ -23,8 +23,9 @@ fn the_fixed_processor_has_one_leaf_and_the_hosts_has_more() {
         assert_eq!(fixed.status, Some(1), "{backend}: {}", fixed.stderr);
         assert!(!fixed.stderr.contains("the guest's CPU is"), "{backend}: {}", fixed.stderr);
         let host = run(backend, &["--cpu", "host"], &image);
-        // Above 63 all values give 63; below 7, no processor of this century remains.
-        assert!(host.status.is_some_and(|leaf| (7..=63).contains(&leaf)), "{backend}: {host:?}");
+        // Above 63 all values give 63; below 7, no processor of this century remains. The embedded machine has one only.
+        let leaves = if backend == "embedded" { 1..=1 } else { 7..=63 };
+        assert!(host.status.is_some_and(|leaf| leaves.contains(&leaf)), "{backend}: {host:?}");
         assert!(host.stderr.contains("the guest's CPU is "), "{backend}: {}", host.stderr);
     }
 }

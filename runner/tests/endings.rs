@@ -128,7 +128,7 @@ fn a_kvm_that_refuses_to_page_is_named_and_a_guest_that_is_wrong_is_not() {
         code.concat()
     };
     let sentence = "the CPU could not go on: the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`); use --backend \
-                    emulated";
+                    embedded";
     // CR0.NW without CR0.CD is what any processor refuses.
     let (valid, invalid) = (0x8000_0011, 0xa000_0011);
     let cases = [(refused(valid), true), ([say("seen\n"), refused(valid)].concat(), true), (refused(invalid), false)];

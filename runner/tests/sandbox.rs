@@ -34,7 +34,7 @@ fn roles(backend: &str, folder: &Path) -> Vec<(&'static str, Vec<String>)> {
     let socket = format!("--serial=unix:{}", folder.join("com1").display());
     let mut roles =
         vec![("main", vec![]), ("signals", vec![]), ("output", vec![]), ("input", vec![]), ("clients", vec![socket])];
-    roles.push(if backend == "kvm" { ("vcpu", vec![]) } else { ("emulator", vec![]) });
+    roles.push(if backend == "emulated" { ("emulator", vec![]) } else { ("vcpu", vec![]) });
     roles
 }
 
@@ -60,6 +60,23 @@ fn a_thread_that_does_what_it_never_needs_ends_the_run_and_that_is_said() {
                 assert!(!said.contains("came back"), "{said}");
             }
         }
+    }
+}
+
+/// It has its user's rights to files and programs, as whoever starts a program has to, and goes without what that does not take.
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds have the hook")]
+#[test]
+fn the_process_that_starts_emulators_reaches_no_network_and_no_other_process() {
+    let image = ImageFile::new(&BareGuest::new(&exit(7)).image());
+    for (what, how) in [
+        ("socket", "with: Function not implemented (os error 38)"),
+        ("ptrace", "with: Function not implemented (os error 38)"),
+        ("open", "without an error"),
+    ] {
+        let output = attempt("emulated", &image, &format!("starter:{what}"), &[]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{what}: {said}");
+        assert!(said.contains(&format!("attempt: starter:{what} came back {how}\n")), "{what}: {said}");
     }
 }
 

@@ -7,7 +7,7 @@ use stos_run::outcome::{Outcome, reason};
 
 /// Those that can run guests without paging. One that can't is named with its reason.
 pub fn unpaged() -> Vec<&'static str> {
-    let mut backends = vec!["emulated"];
+    let mut backends = vec!["embedded", "emulated"];
     match File::options().read(true).write(true).open("/dev/kvm") {
         Ok(_) => backends.push("kvm"),
         Err(error) => eprintln!("skipped on kvm: /dev/kvm: {error}"),
@@ -17,7 +17,7 @@ pub fn unpaged() -> Vec<&'static str> {
 
 /// Those that can run every guest. One that can't is named with its reason.
 pub fn paged() -> Vec<&'static str> {
-    let mut backends = vec!["emulated"];
+    let mut backends = vec!["embedded", "emulated"];
     match kvm_that_pages() {
         Ok(()) => backends.push("kvm"),
         Err(reason) => eprintln!("skipped on kvm: {reason}"),

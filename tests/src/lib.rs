@@ -19,6 +19,7 @@ pub mod memory;
 pub mod multiboot;
 pub mod nested;
 pub mod process;
+pub mod recording;
 pub mod terminal;
 pub mod tools;
 pub mod witness;

@@ -16,8 +16,9 @@ pub fn root() -> &'static Path {
 pub fn tool_path(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let test = std::env::current_exe().unwrap_or_default();
-    // target/PROFILE/deps/TEST
-    let folder = test.ancestors().nth(2).unwrap_or(Path::new("target/debug"));
+    // target/PROFILE/deps/TEST, or target/PROFILE/PROGRAM
+    let folder = test.parent().unwrap_or(Path::new("target/debug"));
+    let folder = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if !built.iter().any(|known| known == name) {
         let mut cargo = Command::new(env!("CARGO"));
@@ -49,6 +50,35 @@ pub fn without_wishes(command: &mut Command) {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", "/nowhere/at/all");
+}
+
+/// A line, or a script, for `program`, a shell in `folder`: as an author's, with the tools under test as if they were installed.
+///
+/// # Panics
+/// When PATH can't be extended.
+pub fn shell(program: &str, line: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(["-c", line]).current_dir(folder);
+    command.env("STOS_PACK", tool_path("stos-pack")).env("STOS_RUN", tool_path("stos-run"));
+    let tools = tool_path("stos-run").parent().unwrap_or(Path::new("/")).to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path)));
+    command.env("PATH", paths.unwrap_or_else(|error| panic!("PATH: {error}")));
+    command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
+    without_wishes(&mut command);
+    // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
+    command.env("RUSTUP_AUTO_INSTALL", "0");
+    // What whoever runs the tests has set for the tests' own build.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_ENCODED_"].iter().any(|start| text.starts_with(start))
+            || ["CARGO_TARGET_DIR", "RUSTFLAGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CC", "LD", "CFLAGS"]
+                .contains(&&*text)
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Runs `stos-pack` with `arguments` in `folder` to its end.

@@ -103,7 +103,7 @@ fn the_version_is_one_line_and_with_more_wanted_what_guests_run_on() {
         let told = answer(words);
         assert_eq!((told.status, &*told.stderr), (Some(0), ""), "{words:?}");
         let parts: Vec<&str> = told.stdout.lines().map(|line| line.split_once([',', ':']).unwrap().0).collect();
-        assert_eq!(parts, [&*version, "KVM", "emulator"], "{}", told.stdout);
+        assert_eq!(parts, [&*version, "KVM", "embedded", "emulator"], "{}", told.stdout);
     }
     let alone = answer(&["-v", "image"]);
     assert_eq!(alone.status, Some(64));
@@ -131,10 +131,10 @@ fn examined(result: Run) -> Run {
     assert_eq!(result.stderr, "");
     let parts: Vec<&str> =
         result.stdout.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.get(6..14)).collect();
-    for part in ["system", "versions", "KVM", "emulator", "terminal", "limits", "sandbox", "settings"] {
+    for part in ["system", "versions", "KVM", "embedded", "emulator", "terminal", "limits", "sandbox", "settings"] {
         assert!(parts.iter().any(|found| found.trim() == part), "{part} is missing in\n{}", result.stdout);
     }
-    let expected = if result.stdout.ends_with("one of them is enough\n") { 69 } else { 0 };
+    let expected = if result.stdout.lines().any(|line| line.starts_with("bad ")) { 69 } else { 0 };
     assert_eq!(result.status, Some(expected), "{}", result.stdout);
     result
 }
@@ -144,12 +144,16 @@ fn a_machine_is_examined_part_by_part() {
     let here = examined(answer(&["doctor"]));
     assert_eq!(here.status, Some(0), "this machine runs guests\n{}", here.stdout);
     assert!(here.stdout.contains("\nok    emulator  QEMU emulator version "), "{}", here.stdout);
+    assert!(here.stdout.contains("\nok    embedded  the machine that is part of stos-run "), "{}", here.stdout);
 }
 
 #[test]
 fn an_emulator_that_is_missing_or_broken_is_told_with_what_to_install() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |path: &Path| examined(run(tool("stos-run").arg("doctor").env("PATH", path)));
+    let asks = |path: &Path, backend| {
+        examined(run(tool("stos-run").arg("doctor").env("PATH", path).env("STOS_RUN_BACKEND", backend)))
+    };
+    let at = |path| asks(path, "auto");
     let missing = at(folder.path());
     assert!(missing.stdout.contains("emulator  none: neither qemu-system-i386 nor "), "{}", missing.stdout);
     assert!(missing.stdout.contains("to do: ") && missing.stdout.contains("qemu"), "{}", missing.stdout);
@@ -158,7 +162,9 @@ fn an_emulator_that_is_missing_or_broken_is_told_with_what_to_install() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let broken = at(folder.path());
     assert!(broken.stdout.contains(&format!("{} is of no use: ", program.display())), "{}", broken.stdout);
-    assert_eq!(missing.status, broken.status, "neither runs a guest");
+    assert_eq!((missing.status, broken.status), (Some(0), Some(0)), "guests run without one");
+    let named = asks(folder.path(), "qemu");
+    assert!(named.status == Some(69) && named.stdout.contains("\nbad   emulator  "), "{}", named.stdout);
 }
 
 #[test]
@@ -224,11 +230,11 @@ fn a_time_limit_of_the_settings_beats_that_of_the_image() {
 #[test]
 fn a_setting_that_makes_no_sense_is_told_with_its_place() {
     let image = image();
-    let (folder, file) = settings("timeout: 10s\nbackend: qemu\n");
+    let (folder, file) = settings("timeout: 10s\nbackend: bochs\n");
     let told = run(tool("stos-run").env("XDG_CONFIG_HOME", folder.path()).arg(image.path()));
     assert_eq!((told.status, &*told.stdout), (Some(64), ""));
     let expected = format!(
-        "stos-run: `{}`: backend: `qemu` is no value for it: it can be auto, kvm, emulated, embedded\n",
+        "stos-run: `{}`: backend: `bochs` is no value for it: it can be auto, kvm, emulated, embedded\n",
         file.display()
     );
     assert_eq!(told.stderr, expected);

@@ -1,5 +1,5 @@
 //! Linux boots to a shell, which takes a command from standard input and ends the run: `manifests/linux.yaml`, on the emulated
-//! backend and on a KVM that can page in 32 bits, this machine's or the nested VM's.
+//! backend, on the embedded machine and on a KVM that can page in 32 bits, this machine's or the nested VM's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,16 +106,19 @@ fn main() -> io::Result<ExitCode> {
     let packed: Arc<Packed> = Arc::new(LazyLock::new(Box::new(move || pack(&image).map(|()| image))));
     let image = move || packed.as_ref().as_ref().map(PathBuf::clone).map_err(Failed::from);
     let has_kvm = kvm_that_pages().is_ok();
-    let emulated_folder = folder.path().join("emulated");
     let kvm_folder = has_kvm.then(|| folder.path().join("kvm"));
     let way = if has_kvm { "this machine's KVM" } else { "nested KVM" };
-    let (image_here, image_there) = (image.clone(), image);
-    let trials = vec![
-        Trial::test("emulated: a shell on Linux", move || run_here(&emulated_folder, "emulated", &image_here()?)),
-        Trial::test(format!("{way}: a shell on Linux"), move || match &kvm_folder {
-            Some(folder) => run_here(folder, "kvm", &image_there()?),
-            None => run_nested(&image_there()?),
-        }),
-    ];
+    let here = |backend: &'static str| {
+        let (folder, image) = (folder.path().join(backend), image.clone());
+        Trial::test(format!("{backend}: a shell on Linux"), move || run_here(&folder, backend, &image()?))
+    };
+    let there = Trial::test(format!("{way}: a shell on Linux"), {
+        let image = image.clone();
+        move || match &kvm_folder {
+            Some(folder) => run_here(folder, "kvm", &image()?),
+            None => run_nested(&image()?),
+        }
+    });
+    let trials = vec![here("emulated"), here("embedded"), there];
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

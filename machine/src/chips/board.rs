@@ -32,6 +32,11 @@ pub trait Devices {
     /// The levels of the interrupt lines 1 to 15, as bits.
     fn lines(&self) -> u16;
 
+    /// Those that are high, and have been low for a moment since this was asked last: another edge.
+    fn dips(&mut self) -> u16 {
+        0
+    }
+
     /// True when the run has to end.
     fn has_ended(&self) -> bool;
 }
@@ -51,6 +56,10 @@ impl<D: Devices + ?Sized> Devices for Box<D> {
 
     fn lines(&self) -> u16 {
         (**self).lines()
+    }
+
+    fn dips(&mut self) -> u16 {
+        (**self).dips()
     }
 
     fn has_ended(&self) -> bool {
@@ -121,7 +130,14 @@ impl<D: Devices> Board<D> {
 
     /// Hands on what the devices' lines have become.
     fn settle(&mut self) {
+        let dips = self.devices.dips();
         let lines = self.devices.lines() & !(1 << TIMER);
+        // What was low before has risen, too, but once.
+        let again = dips & lines & self.lines;
+        for input in (0..INPUTS).filter(|input| again & 1 << input != 0) {
+            self.set_line(input, false);
+            self.set_line(input, true);
+        }
         let changed = lines ^ self.lines;
         self.lines = lines;
         for input in (0..INPUTS).filter(|input| changed & 1 << input != 0) {

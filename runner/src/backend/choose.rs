@@ -21,12 +21,13 @@ use crate::timings::Timings;
 /// The backend that the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BackendChoice {
-    /// KVM where it can run 32-bit kernels, the emulator elsewhere
+    /// KVM where it can run 32-bit kernels, the embedded machine elsewhere
     #[default]
     Auto,
     /// The host's KVM, whatever it can do
     Kvm,
     /// QEMU's emulator
+    #[value(alias = "qemu")]
     Emulated,
     /// The machine that is part of this program
     Embedded,
@@ -98,8 +99,6 @@ pub enum NoBackend {
     Kvm(KvmProblem),
     /// The emulator was asked for and is not installed.
     Emulator,
-    /// Neither can be taken.
-    Neither(NoKvm),
 }
 
 /// Chooses a backend. If `opening` has begun to open KVM, that one is taken. Where KVM will be chosen unless it can't be opened,
@@ -116,8 +115,8 @@ pub fn choose(
         return Ok(Choice { backend: Backend::Embedded, reason: Reason::Asked });
     }
     if wanted == BackendChoice::Emulated {
-        let backend = emulator().ok_or(NoBackend::Emulator)?;
-        return Ok(Choice { backend, reason: Reason::Asked });
+        let program = emulated::find_program().ok_or(NoBackend::Emulator)?;
+        return Ok(Choice { backend: Backend::Emulated(program), reason: Reason::Asked });
     }
     let opening = opening.unwrap_or_else(Opening::begin);
     if wanted == BackendChoice::Kvm {
@@ -125,16 +124,13 @@ pub fn choose(
         let machine = opening.wait().map_err(NoBackend::Kvm)?;
         return Ok(Choice { backend: Backend::Kvm(machine), reason: Reason::Asked });
     }
-    match usable_kvm(opening, foresee) {
-        Ok((machine, reason)) => Ok(Choice { backend: Backend::Kvm(machine), reason }),
-        Err(why) => match emulator() {
-            Some(backend) => Ok(Choice { backend, reason: Reason::NoKvm(why) }),
-            None => Err(NoBackend::Neither(why)),
-        },
-    }
+    Ok(match usable_kvm(opening, foresee) {
+        Ok((machine, reason)) => Choice { backend: Backend::Kvm(machine), reason },
+        Err(why) => Choice { backend: Backend::Embedded, reason: Reason::NoKvm(why) },
+    })
 }
 
-/// What to take where `wanted` allows it, when a guest that was to run on KVM could not: what needs no file, as none can be opened any more.
+/// What to take where `wanted` allows it, when a guest that was to run on KVM could not.
 pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
     (wanted == BackendChoice::Auto).then_some(Backend::Embedded)
 }
@@ -155,10 +151,6 @@ pub fn try_kvm() -> Result<Reason, NoKvm> {
 /// Those of fork.
 pub fn prepare_emulators() -> io::Result<()> {
     emulated::find_program().map_or(Ok(()), |program| starter::make(&program))
-}
-
-fn emulator() -> Option<Backend> {
-    emulated::find_program().map(Backend::Emulated)
 }
 
 /// KVM when it can run 32-bit kernels, and why it can.

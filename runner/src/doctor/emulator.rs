@@ -31,11 +31,6 @@ impl Emulator {
         let version = version_of(&program);
         Self { program, version }
     }
-
-    /// Whether it starts.
-    pub fn works(&self) -> bool {
-        self.version.is_ok()
-    }
 }
 
 fn version_of(program: &Path) -> Result<String, String> {
@@ -62,9 +57,9 @@ fn version_of(program: &Path) -> Result<String, String> {
     }
 }
 
-/// What is told of the emulator, if there is one.
-pub fn finding(found: Option<&Emulator>, system: &System, has_kvm: bool) -> Finding {
-    let state = if has_kvm { State::Fair } else { State::Bad };
+/// What is told of the emulator, if there is one. Guests run on it where it is named only.
+pub fn finding(found: Option<&Emulator>, system: &System, is_named: bool) -> Finding {
+    let state = if is_named { State::Bad } else { State::Fair };
     let install = || vec![system.install_emulator()];
     match found {
         Some(Emulator { program, version: Ok(version) }) => {
@@ -101,19 +96,19 @@ mod tests {
         assert_eq!(works.version.as_deref(), Ok("QEMU emulator version 8.2.2"));
         for script in ["#!/bin/sh\necho it\nexit 1\n", "#!/bin/sh\n", "#!/nowhere/at/all\n"] {
             let broken = ask(script);
-            assert!(!broken.works(), "{script}: {broken:?}");
+            assert!(broken.version.is_err(), "{script}: {broken:?}");
         }
     }
 
     #[test]
     fn a_missing_one_is_installed_as_the_system_does_it() {
         let system = System::read(root(&[("etc/os-release", "ID=fedora\n")]).path());
-        let missing = finding(None, &system, false);
+        let missing = finding(None, &system, true);
         assert_eq!(
             (missing.state, &*missing.advice),
             (State::Bad, &["sudo dnf install qemu-system-x86-core".to_owned()][..])
         );
-        let spare = finding(None, &system, true);
+        let spare = finding(None, &system, false);
         assert_eq!(spare.state, State::Fair, "{spare:?}");
         let broken = ask("#!/bin/sh\nexit 1\n");
         assert!(finding(Some(&broken), &system, false).told.contains("is of no use"));

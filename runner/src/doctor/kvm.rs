@@ -68,18 +68,18 @@ impl Hardware {
     }
 }
 
-/// What is told of a KVM that was tried with this result.
-pub fn finding(tried: &Result<Reason, NoKvm>, hardware: &Hardware, system: &System, has_emulator: bool) -> Finding {
+/// What is told of a KVM that was tried with this result. Where guests are to run on it by name, nothing replaces it.
+pub fn finding(tried: &Result<Reason, NoKvm>, hardware: &Hardware, system: &System, is_named: bool) -> Finding {
     let facts = hardware.told();
     let why = match tried {
         Ok(Reason::VendorModule(_)) => return Finding::good(PART, format!("runs 32-bit kernels; {facts}")),
         Ok(_) => return Finding::good(PART, format!("runs 32-bit kernels, as a probe has shown; {facts}")),
         Err(why) => why,
     };
-    let state = if has_emulator { State::Fair } else { State::Bad };
+    let state = if is_named { State::Bad } else { State::Fair };
     let told = format!("not used, {}; {facts}", no_kvm(why));
     let advice = match why {
-        NoKvm::NoPaging { .. } => "nothing here: its makers left that out; guests run on the emulator".to_owned(),
+        NoKvm::NoPaging { .. } => "nothing here: its makers left that out; guests run on the embedded machine".to_owned(),
         NoKvm::Problem(KvmProblem::Missing | KvmProblem::NoDriver) => hardware.make(system),
         NoKvm::Problem(KvmProblem::Forbidden { group }) => match group {
             Some(group) => system.join_group(group),
@@ -105,7 +105,7 @@ mod tests {
     fn of(files: &[(&str, &str)], problem: KvmProblem) -> Finding {
         let root = root(files);
         let (hardware, system) = (Hardware::read(root.path()), System::read(root.path()));
-        finding(&Err(NoKvm::Problem(problem)), &hardware, &system, true)
+        finding(&Err(NoKvm::Problem(problem)), &hardware, &system, false)
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let good = finding(&Ok(Reason::VendorModule("kvm_intel")), &hardware, &system, false);
         assert_eq!((good.state, &*good.told), (State::Good, "runs 32-bit kernels; module kvm_intel"));
         assert!(finding(&Ok(Reason::Probed(None)), &hardware, &system, false).told.contains("a probe has shown"));
-        let bad = finding(&Err(NoKvm::Problem(KvmProblem::Missing)), &hardware, &system, false);
-        assert_eq!(bad.state, State::Bad, "nothing else is there");
+        let named = finding(&Err(NoKvm::Problem(KvmProblem::Missing)), &hardware, &system, true);
+        assert_eq!(named.state, State::Bad, "guests are to run on it");
     }
 }

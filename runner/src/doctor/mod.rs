@@ -12,6 +12,7 @@ mod testing;
 
 use std::path::Path;
 
+use clap::ValueEnum;
 use confinement::Confinement;
 use emulator::Emulator;
 use finding::{Finding, State};
@@ -22,7 +23,7 @@ use stos_pack::diagnostics::{MESSAGE_VERSION, printable_lines};
 use system::System;
 use terminal::Terminal;
 
-use crate::backend::{NoKvm, Reason, find_emulator, try_kvm};
+use crate::backend::{BackendChoice, NoKvm, Reason, find_emulator, try_kvm};
 use crate::outcome::report::REPORT_VERSION;
 use crate::sandbox::has_landlock;
 use crate::settings::Settings;
@@ -31,8 +32,8 @@ use crate::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
     findings: Vec<Finding>,
-    /// What guests run on, if on anything.
-    runs_on: Option<&'static str>,
+    /// What guests run on where nobody says on what.
+    runs_on: &'static str,
 }
 
 /// The backends of this machine.
@@ -46,15 +47,14 @@ impl Backends {
         Self { kvm: try_kvm(), emulator: find_emulator().map(Emulator::ask) }
     }
 
-    fn has_emulator(&self) -> bool {
-        self.emulator.as_ref().is_some_and(Emulator::works)
-    }
-
-    fn findings(&self, system: &System) -> [Finding; 2] {
+    /// What is told of them where `named` is the one that the settings name.
+    fn findings(&self, system: &System, named: Option<BackendChoice>) -> [Finding; 3] {
         let hardware = Hardware::read(Path::new("/"));
+        let is_named = |choice| named == Some(choice);
         [
-            kvm::finding(&self.kvm, &hardware, system, self.has_emulator()),
-            emulator::finding(self.emulator.as_ref(), system, self.kvm.is_ok()),
+            kvm::finding(&self.kvm, &hardware, system, is_named(BackendChoice::Kvm)),
+            Finding::good("embedded", format!("the machine that is part of stos-run {}", env!("CARGO_PKG_VERSION"))),
+            emulator::finding(self.emulator.as_ref(), system, is_named(BackendChoice::Emulated)),
         ]
     }
 }
@@ -65,34 +65,26 @@ impl Diagnosis {
         let root = Path::new("/");
         let system = System::read(root);
         let backends = Backends::look();
+        let settings = Settings::read();
         let mut findings = vec![Finding::good("system", system.told()), Finding::good("versions", versions())];
-        findings.extend(backends.findings(&system));
+        findings.extend(backends.findings(&system, named(&settings)));
         findings.push(Terminal::of_this_process().finding());
         findings.push(Limits::of_this_process().finding());
         findings.push(Confinement::read(root, has_landlock()).finding(&system));
-        findings.push(settings());
-        let runs_on = match (backends.kvm.is_ok(), backends.has_emulator()) {
-            (true, _) => Some("KVM"),
-            (false, true) => Some("the emulator"),
-            (false, false) => None,
-        };
+        findings.push(of_settings(&settings));
+        let runs_on = if backends.kvm.is_ok() { "KVM" } else { "the embedded machine" };
         Self { findings, runs_on }
     }
 
-    /// Whether a guest can run where nobody says on what.
-    pub fn can_run(&self) -> bool {
-        self.runs_on.is_some()
+    /// Whether nothing is to be mended.
+    pub fn is_well(&self) -> bool {
+        self.findings.iter().all(|finding| finding.state != State::Bad)
     }
 
     /// It in lines for people.
     pub fn text(&self) -> String {
         let parts: String = self.findings.iter().map(Finding::text).collect();
-        let end = match self.runs_on {
-            Some(backend) => format!("guests run on {backend}\n"),
-            None => "guests run here with `--backend embedded` only: mend KVM or the emulator, one of them is enough\n"
-                .to_owned(),
-        };
-        printable_lines(&(parts + &end))
+        printable_lines(&format!("{parts}guests run on {}\n", self.runs_on))
     }
 }
 
@@ -107,16 +99,21 @@ fn versions() -> String {
 /// The lines of `--version -v`: versions, and the backends that were found.
 pub fn version_and_backends() -> String {
     let system = System::read(Path::new("/"));
-    let findings = Backends::look().findings(&system);
+    let findings = Backends::look().findings(&system, named(&Settings::read()));
     let lines = findings.map(|Finding { part, told, .. }| format!("{part}: {told}\n"));
     printable_lines(&format!("{}\n{}", versions(), lines.concat()))
 }
 
-fn settings() -> Finding {
+/// The backend that the settings name.
+fn named(settings: &Result<Settings, String>) -> Option<BackendChoice> {
+    BackendChoice::from_str(settings.as_ref().ok()?.backend()?, false).ok()
+}
+
+fn of_settings(settings: &Result<Settings, String>) -> Finding {
     const PART: &str = "settings";
-    match Settings::read() {
+    match settings {
         Ok(settings) => Finding::good(PART, settings.told()),
-        Err(message) => Finding::other(PART, State::Bad, message, Vec::new()),
+        Err(message) => Finding::other(PART, State::Bad, message.clone(), Vec::new()),
     }
 }
 
@@ -130,9 +127,10 @@ mod tests {
             Finding::good("KVM", "runs"),
             Finding::other("emulator", State::Fair, "none", vec!["get\u{1b} one".to_owned()]),
         ];
-        let text = Diagnosis { findings, runs_on: Some("KVM") }.text();
+        let diagnosis = Diagnosis { findings, runs_on: "KVM" };
+        assert!(diagnosis.is_well());
         assert_eq!(
-            text,
+            diagnosis.text(),
             "ok    KVM       runs\nnote  emulator  none\n                to do: get\\u{1b} one\nguests run on KVM\n"
         );
     }

@@ -91,8 +91,8 @@ pub fn with_overwritten(outcome: Outcome, machine: &Machine, findings: &Findings
     }
 }
 
-/// Ends the sentence for a failure of KVM that the emulator does not have.
-pub const USE_EMULATOR: &str = "; use --backend emulated";
+/// Ends the sentence for a failure of KVM that the embedded machine does not have.
+pub const USE_EMBEDDED: &str = "; use --backend embedded";
 
 /// Said when the emulator is ended by its own filter.
 const FORBIDDEN: &str = "the emulator was ended by its sandbox: it has made a system call that running a guest takes none of. A \
@@ -143,7 +143,7 @@ fn reason(failure: &CpuFailure, machine: &Machine) -> String {
         }
         CpuFailure::UnexpectedExit(exit) => format!("KVM returned for a reason without meaning here: {exit}"),
         CpuFailure::PagingRefused => {
-            format!("the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`){USE_EMULATOR}")
+            format!("the host's KVM refuses to turn on 32-bit paging (#GP on `mov cr0`){USE_EMBEDDED}")
         }
         CpuFailure::NotRun(source) => format!("KVM can't run the guest: {}", describe(source)),
         CpuFailure::Internal { suberror, cpu } => {

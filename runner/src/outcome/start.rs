@@ -7,7 +7,7 @@ use kvm_ioctls::Cap;
 use stos_image::ImageError;
 use stos_pack::diagnostics::{describe, for_shell};
 
-use super::ending::USE_EMULATOR;
+use super::ending::USE_EMBEDDED;
 use super::{Outcome, conclude};
 use crate::backend::{
     Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
@@ -74,7 +74,7 @@ pub fn reason_to_fall_back(backend: &Backend, failure: &Outcome) -> String {
 /// The sentence of `failure` for a run that goes on with the emulator by itself.
 pub fn without_advice(failure: &Outcome) -> String {
     let sentence = failure.to_string();
-    sentence.strip_suffix(USE_EMULATOR).unwrap_or(&sentence).to_owned()
+    sentence.strip_suffix(USE_EMBEDDED).unwrap_or(&sentence).to_owned()
 }
 
 /// What a backend is called.
@@ -220,12 +220,6 @@ impl From<NoBackend> for Outcome {
         Self::NoBackend(match error {
             NoBackend::Kvm(problem) => kvm_problem(&problem),
             NoBackend::Emulator => HOW_TO_INSTALL_EMULATOR.to_owned(),
-            NoBackend::Neither(why) => {
-                format!(
-                    "nothing here can run the guest, {}, and {HOW_TO_INSTALL_EMULATOR}; `--backend embedded` needs neither",
-                    no_kvm(&why)
-                )
-            }
         })
     }
 }

@@ -10,15 +10,15 @@ use std::process::Command;
 use rustix::process::{getpid, test_kill_process};
 use signal_hook::low_level::exit;
 
-use super::{Role, raw};
+use super::raw;
 
-/// Names a role and what its threads try, as in `vcpu:open`.
+/// Names a role, or the process that starts emulators, and what is tried there, as in `vcpu:open`.
 const VARIABLE: &str = "STOS_RUN_ATTEMPT";
 
-/// Does what the environment names for this `role`, and tells how that went.
-pub fn attempt(role: Role) {
+/// Does what the environment names for this `place`, and tells how that went.
+pub fn attempt(place: &str) {
     let Ok(wanted) = env::var(VARIABLE) else { return };
-    let Some(what) = wanted.strip_prefix(role.name()).and_then(|rest| rest.strip_prefix(':')) else { return };
+    let Some(what) = wanted.strip_prefix(place).and_then(|rest| rest.strip_prefix(':')) else { return };
     let error = match what {
         "open" => File::open("/etc/passwd").err(),
         "socket" => UdpSocket::bind("127.0.0.1:0").err(),

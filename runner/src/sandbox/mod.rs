@@ -15,6 +15,8 @@ mod privileges;
 mod raw;
 mod role;
 
+#[cfg(debug_assertions)]
+pub use attempt::attempt;
 pub use raw::fork;
 pub use role::Role;
 
@@ -129,7 +131,7 @@ fn give_up(role: Role, is_inherited: bool) {
         }
     }
     #[cfg(debug_assertions)]
-    attempt::attempt(role);
+    attempt(role.name());
 }
 
 /// What of the sandbox is not there, as a line for a person, if something is.

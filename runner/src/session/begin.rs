@@ -184,7 +184,7 @@ mod tests {
     fn a_kvm_that_was_asked_for_is_not_replaced() {
         let Tried { begun, said, run, output: _, ended } = begin_refused("kvm");
         let outcome = begun.err().unwrap();
-        assert_eq!((outcome.to_string(), outcome.status()), (format!("{SENTENCE}; use --backend emulated"), 103));
+        assert_eq!((outcome.to_string(), outcome.status()), (format!("{SENTENCE}; use --backend embedded"), 103));
         assert!(said.is_empty() && run.backend.is_none() && ended.try_recv().is_err(), "{said:?}");
     }
 }

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::backend::{Opening, prepare_emulators};
+use clap::ValueEnum;
+
+use crate::backend::{BackendChoice, Opening, prepare_emulators};
 use crate::sandbox;
 
 /// The verbs of the command line.
@@ -20,32 +22,41 @@ pub struct Early {
 }
 
 impl Early {
-    /// Begins what a command with these `arguments`, the program's name not among them, may need. To be called while this process has
-    /// one thread, and nothing open of its own. Where the arguments turn out to be others, there was an empty machine for a moment.
-    pub fn begin(arguments: impl IntoIterator<Item = OsString>) -> Self {
+    /// Begins what a command with these `arguments`, the program's name not among them, may need where `backend` is what the settings
+    /// name. To be called while this process has one thread, and nothing open of its own. Where the arguments turn out to be others,
+    /// there was an empty machine for a moment.
+    pub fn begin(arguments: impl IntoIterator<Item = OsString>, backend: Option<&str>) -> Self {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         if is_answered(&arguments) || is_watched(&arguments) {
             return Self::default();
         }
+        let named = named_backend(&arguments).or(backend.map(str::as_bytes));
         let sandbox = is_careful(&arguments).then(|| {
             sandbox::prepare(&arguments);
-            // Nobody else can start programs later.
-            if may_be(b"emulated", &arguments) { prepare_emulators() } else { Ok(()) }
+            // Nobody else can start programs later. It is taken only where it is asked for.
+            if named.is_some_and(|named| is(BackendChoice::Emulated, named)) { prepare_emulators() } else { Ok(()) }
         });
-        Self { opening: may_be(b"kvm", &arguments).then(Opening::begin), sandbox }
+        let may_be_kvm = named.is_none_or(|named| is(BackendChoice::Kvm, named) || is(BackendChoice::Auto, named));
+        Self { opening: may_be_kvm.then(Opening::begin), sandbox }
     }
 }
 
-/// Whether a guest may run on this `backend`: not where another one is named. No option takes a word with a hyphen before it as its value.
-fn may_be(backend: &[u8], arguments: &[OsString]) -> bool {
+/// What the arguments name as the backend. No option takes a word with a hyphen before it as its value.
+fn named_backend(arguments: &[OsString]) -> Option<&[u8]> {
     let mut words = arguments.iter().take_while(|word| *word != "--").map(|word| word.as_bytes());
     while let Some(word) = words.next() {
         let named = if word == b"--backend" { words.next() } else { word.strip_prefix(b"--backend=") };
-        if let Some(named) = named {
-            return named == backend || named == b"auto";
+        if named.is_some() {
+            return named;
         }
     }
-    true
+    None
+}
+
+/// Whether `word` is one for `choice`.
+fn is(choice: BackendChoice, word: &[u8]) -> bool {
+    let value = choice.to_possible_value();
+    value.is_some_and(|value| value.get_name_and_aliases().any(|name| name.as_bytes() == word))
 }
 
 /// True where something else is asked for than a run: by the first word, which a verb is, or by an option.
@@ -70,28 +81,29 @@ fn is_careful(arguments: &[OsString]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::BackendChoice;
     use crate::cli::Arguments;
     use clap::Parser;
 
     #[test]
-    fn what_a_guest_runs_on_is_known_before_the_arguments_are_understood_where_it_is_named() {
-        for (line, kvm, emulated) in [
-            ("image", true, true),
-            ("--backend auto image", true, true),
-            ("--backend kvm image", true, false),
-            ("image --backend=kvm", true, false),
-            ("-q --backend embedded image", false, false),
-            ("--backend=emulated image", false, true),
-            ("-- --backend=kvm", true, true),
-            ("--expect=--backend kvm", true, true),
+    fn what_a_guest_is_to_run_on_is_known_before_the_arguments_are_understood() {
+        for (line, named) in [
+            ("image", None),
+            ("--backend auto image", Some(BackendChoice::Auto)),
+            ("--backend kvm image", Some(BackendChoice::Kvm)),
+            ("image --backend=kvm", Some(BackendChoice::Kvm)),
+            ("-q --backend embedded image", Some(BackendChoice::Embedded)),
+            ("--backend=emulated image", Some(BackendChoice::Emulated)),
+            ("--backend qemu image", Some(BackendChoice::Emulated)),
+            ("-- --backend=kvm", None),
+            ("--expect=--backend kvm", None),
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!((may_be(b"kvm", &words), may_be(b"emulated", &words)), (kvm, emulated), "{line}");
-            let all = [OsString::from("stos-run")].into_iter().chain(words);
-            let backend = Arguments::try_parse_from(all).unwrap().options.unwrap().backend;
-            let others = [(BackendChoice::Kvm, kvm), (BackendChoice::Emulated, emulated)];
-            assert!(others.iter().all(|(choice, may)| *may || backend != *choice), "{line}");
+            let all = BackendChoice::value_variants().iter().copied();
+            let found = named_backend(&words).and_then(|word| all.clone().find(|choice| is(*choice, word)));
+            assert_eq!(found, named, "{line}");
+            let line_of_words = [OsString::from("stos-run")].into_iter().chain(words);
+            let understood = Arguments::try_parse_from(line_of_words).unwrap().options.unwrap().backend;
+            assert_eq!(understood, named.unwrap_or_default(), "{line}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;
 use crate::machine::{InputSource, Machine};
 use crate::options::Options;
-use crate::outcome::{Outcome, Run, conclude};
+use crate::outcome::{Outcome, Run, conclude, with_overwritten};
 use crate::sandbox::{self, Role};
 use crate::terminal::Shortcut;
 use crate::timings::Timings;
@@ -41,17 +41,18 @@ pub fn explain(
     if let Some(fault) = TripleFault::of_history(&history, machine.into()) {
         return Outcome::TripleFault(Box::new(fault));
     }
+    let is_cpu_known = cpu.is_some();
     let known = cpu.map(|cpu| TripleFault::of_state(&cpu, machine.into())).unwrap_or_default();
     let input = run.input.recording();
     let time = run.wall_time.unwrap_or_default();
-    let explained = match objection(options.explain, time, run.was_typed_at && !input.is_empty()) {
-        Some(objection) => known.with_note(&objection),
-        None => match (Repetition { options, machine, time, input, events }).explanation(notify) {
-            Ok(fault) => fault.with_note(OF_SECOND_RUN),
-            Err(why) => known.with_note(&why),
+    let note = match objection(options.explain, time, run.was_typed_at && !input.is_empty()) {
+        Some(objection) => objection,
+        None => match (Repetition { options, machine, time, input, events, is_cpu_known }).explanation(notify) {
+            Ok(explained) => return explained,
+            Err(why) => why,
         },
     };
-    Outcome::TripleFault(Box::new(explained))
+    Outcome::TripleFault(Box::new(known.with_note(&note)))
 }
 
 /// A second run of a machine.
@@ -65,11 +66,13 @@ struct Repetition<'a> {
     input: Recording,
     /// What happens meanwhile.
     events: &'a Receiver<Event>,
+    /// What the CPU was like at the end of the first.
+    is_cpu_known: bool,
 }
 
 impl Repetition<'_> {
     /// Runs the image again; gives what its exceptions tell, or a line that says why they tell nothing.
-    fn explanation(self, notify: &dyn Fn(Notice<'_>)) -> Result<TripleFault, String> {
+    fn explanation(self, notify: &dyn Fn(Notice<'_>)) -> Result<Outcome, String> {
         let impossible = |why: String| format!("which exceptions led to this would be seen in a second run, but {why}");
         let backend = Backend::Embedded;
         let kind = backend.kind();
@@ -78,14 +81,18 @@ impl Repetition<'_> {
         let told = match self.run_again(backend, &machine).map_err(impossible)? {
             Ended::Interrupted => return Err(impossible("it was interrupted".to_owned())),
             Ended::TooLate(limit) => Err(format!("it had not ended after {limit:.1?}")),
-            Ended::ByItself(Ending::TripleFault, observed) => {
-                TripleFault::of_history(&observed.lock().history, (&machine).into())
-                    .ok_or_else(|| "no exception came".to_owned())
-            }
+            Ended::ByItself(Ending::TripleFault, observed) => self.told(&machine, &observed.lock()),
             Ended::ByItself(ending, _) => Err(conclude(ending, &machine, kind, None).to_string()),
         };
         let cut = if self.input.is_cut { " (it was sent the first megabyte of the input only)" } else { "" };
         told.map_err(|what| format!("a second run, on the embedded machine, did not reproduce it: {what}{cut}"))
+    }
+
+    /// What `findings` of `machine` tell. Without the CPU of the first run, it is not known which of the boot pages were in use there.
+    fn told(&self, machine: &Machine, findings: &Findings) -> Result<Outcome, String> {
+        let fault = TripleFault::of_history(&findings.history, machine.into()).ok_or("no exception came")?;
+        let outcome = Outcome::TripleFault(Box::new(fault.with_note(OF_SECOND_RUN)));
+        Ok(if self.is_cpu_known { outcome } else { with_overwritten(outcome, machine, findings) })
     }
 
     /// The guest as it was at the beginning.

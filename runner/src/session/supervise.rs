@@ -168,9 +168,10 @@ impl<'a> Session<'a> {
         (self.tell_overwritten(outcome), self.guest.remains())
     }
 
-    /// Adds to a guest's failure what it has overwritten.
+    /// Adds to a guest's failure what it has overwritten, unless a second run has told that.
     fn tell_overwritten(&self, outcome: Outcome) -> Outcome {
-        let Some(machine) = self.run.machine.as_ref().filter(|_| outcome.is_guests_failure()) else { return outcome };
+        let is_open = outcome.is_guests_failure() && !matches!(outcome, Outcome::Overwritten { .. });
+        let Some(machine) = self.run.machine.as_ref().filter(|_| is_open) else { return outcome };
         with_overwritten(outcome, machine, &self.run.observed.lock())
     }
 

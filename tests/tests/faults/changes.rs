@@ -12,7 +12,10 @@ use stos_tests::faults::{Action, Injection, Injector, each, every};
 use stos_tests::fixtures::copy_golden;
 use stos_tests::tools::{pack_in, tool};
 
+/// The first call of a run of `stos-run` that is not the system's own.
 const BEGIN: &str = "close_range";
+/// That of a run of `stos-pack`.
+const PACKER_BEGINS: &str = "socketpair";
 
 /// A kernel that is read in many steps, full of this byte.
 fn write_kernel(path: &Path, byte: u8) {
@@ -33,7 +36,7 @@ fn an_input_that_changes_is_packed_as_it_was_or_as_it_is_or_refused() {
         folder
     };
     let mut pack = tool("stos-pack");
-    let injection = |nth, action| Injection { calls: "openat,statx,read", after: Some(BEGIN), nth, action };
+    let injection = |nth, action| Injection { calls: "openat,statx,read", after: Some(PACKER_BEGINS), nth, action };
     let whole = injector.run(pack.current_dir(stage().path()).arg("golden.yaml"), &injection(0, Action::Kill));
     let (mut packed, mut refused) = (0, 0);
     for target in ["kernel.elf", "initramfs/file"] {
@@ -94,7 +97,9 @@ fn an_image_that_is_swapped_for_one_that_is_not_trusted_is_never_run() {
             };
             let whole = run(0, Action::Kill);
             assert_eq!((whole.run.status, &*whole.run.stdout), (Some(100), "mine"), "{whole:?}");
-            assert!(whole.run.stderr.contains("the above was seen in a second run"), "{}", whole.run.stderr);
+            let is_repeated = whole.run.stderr.contains("the above was seen in a second run");
+            // The embedded machine has seen it at once.
+            assert_eq!(is_repeated, backend != "embedded", "{}", whole.run.stderr);
             let line = format!("cp {0}/other {0}/new && mv {0}/new {0}/image", folder.path().display());
             let (mut run_again, mut refused) = (0, 0);
             for nth in every(whole.calls, 12) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stos_tests::backends::{paged, unpaged};
-use stos_tests::tools::{Run, pack_in, run, tool, tool_path, without_wishes};
+use stos_tests::tools::{Run, pack_in, run, shell, tool};
 use tempfile::TempDir;
 
 use crate::editor::{Matcher, read_json};
@@ -62,28 +62,7 @@ impl Project {
 
     /// Runs a command line in the project, as its author's shell would, with the tools under test.
     pub fn shell(&self, line: &str) -> Run {
-        let mut command = Command::new("sh");
-        command.args(["-c", line]).current_dir(self.folder());
-        command.env("STOS_PACK", tool_path("stos-pack")).env("STOS_RUN", tool_path("stos-run"));
-        // As if it were installed.
-        let tools = tool_path("stos-run").parent().unwrap().to_owned();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        command.env("PATH", std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap());
-        command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C");
-        without_wishes(&mut command);
-        // Nothing of this machine is changed: rustup would bring its toolchain up to date to get a target.
-        command.env("RUSTUP_AUTO_INSTALL", "0");
-        // What whoever runs the tests has set for the tests' own build.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_ENCODED_"].iter().any(|start| text.starts_with(start))
-                || ["CARGO_TARGET_DIR", "RUSTFLAGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CC", "LD", "CFLAGS"]
-                    .contains(&&*text)
-            {
-                command.env_remove(&name);
-            }
-        }
-        run(&mut command)
+        run(&mut shell("sh", line, &self.folder()))
     }
 
     /// The command of the task `label` in VS Code's settings, and its regular expressions: each with the numbers of the groups for file

@@ -8,7 +8,14 @@ use crate::devices::InterruptLine;
 
 /// The levels of all lines.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<AtomicU16>);
+pub struct Lines(Arc<Levels>);
+
+#[derive(Debug, Default)]
+struct Levels {
+    now: AtomicU16,
+    /// Those that were lowered, until somebody has asked.
+    lowered: AtomicU16,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -25,16 +32,23 @@ impl Lines {
 
     /// The levels, as bits.
     pub fn levels(&self) -> u16 {
-        self.0.load(Ordering::Acquire)
+        self.0.now.load(Ordering::Acquire)
+    }
+
+    /// Those that are high, and have been low since this was asked last: a device that has more to tell lowers its line and raises it
+    /// at once.
+    pub fn dips(&self) -> u16 {
+        self.0.lowered.swap(0, Ordering::AcqRel) & self.levels()
     }
 }
 
 impl InterruptLine for Line {
     fn set(&self, high: bool) {
+        let Levels { now, lowered } = &*self.lines.0;
         if high {
-            self.lines.0.fetch_or(self.bit, Ordering::AcqRel);
-        } else {
-            self.lines.0.fetch_and(!self.bit, Ordering::AcqRel);
+            now.fetch_or(self.bit, Ordering::AcqRel);
+        } else if now.fetch_and(!self.bit, Ordering::AcqRel) & self.bit != 0 {
+            lowered.fetch_or(self.bit, Ordering::AcqRel);
         }
     }
 }

@@ -98,6 +98,10 @@ impl<C: Clock> Plugged for Peripherals<C> {
         self.lines.levels()
     }
 
+    fn dips(&mut self) -> u16 {
+        self.lines.dips()
+    }
+
     fn has_ended(&self) -> bool {
         self.lock().request.is_some()
     }

@@ -95,9 +95,11 @@ const DENIED: [libc::c_long; 28] = [
     libc::SYS_open_by_handle_at,
     libc::SYS_clone3,
     // Whoever leaves the group that is killed in the end stays.
-    libc::SYS_setsid,
-    libc::SYS_setpgid,
+    GROUPS[0],
+    GROUPS[1],
 ];
+/// Those that an emulator's group is made with.
+const GROUPS: [libc::c_long; 2] = [libc::SYS_setsid, libc::SYS_setpgid];
 /// Descriptors that an emulator may have beyond those that it is given. QEMU 7.2 has 20.
 const DESCRIPTORS: u64 = 256;
 
@@ -190,7 +192,7 @@ impl Confinement {
             Files::All => ruleset([PathBuf::from("/")]).ok().flatten(),
             Files::Unlimited => None,
         };
-        let filter = filter().ok().filter(|_| can_filter);
+        let filter = filter(&DENIED).ok().filter(|_| can_filter);
         let lacks = [
             (!has_own_filter).then_some(Unconfined::OwnFilter),
             filter.is_none().then_some(Unconfined::SystemCalls),
@@ -241,6 +243,18 @@ impl Bonds {
             apply_filter(filter).map_err(|_| io::Error::from_raw_os_error(libc::EACCES))?;
         }
         Ok(())
+    }
+}
+
+/// Takes from this process, which starts emulators, what neither it nor an emulator needs. Where that can't be had, an emulator goes without
+/// it as well, which is told then.
+pub fn limit_starter(can_filter: bool) {
+    let _ = give_up_capabilities();
+    let _ = set_no_new_privs(true);
+    // What an emulator is made with stays.
+    let denied: Vec<_> = DENIED.into_iter().filter(|call| !GROUPS.contains(call)).collect();
+    if let Some(filter) = filter(&denied).ok().filter(|_| can_filter) {
+        let _ = apply_filter(&filter);
     }
 }
 
@@ -303,8 +317,8 @@ fn is_private(folder: &Path) -> bool {
     home.is_some_and(|home| home.starts_with(folder)) || folder.components().count() < 3 && !folder.starts_with("/usr")
 }
 
-fn filter() -> Result<BpfProgram, BackendError> {
-    let mut rules: BTreeMap<_, _> = DENIED.iter().map(|call| (*call, Vec::new())).collect();
+fn filter(denied: &[libc::c_long]) -> Result<BpfProgram, BackendError> {
+    let mut rules: BTreeMap<_, _> = denied.iter().map(|call| (*call, Vec::new())).collect();
     // A user namespace gives all capabilities within it.
     let flags = libc::CLONE_NEWUSER as u64;
     let is_namespace = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flags), flags)?;

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, set_parent_proc
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::command::{self, Connections};
+use super::confinement::limit_starter;
 use super::process::{Process, can_filter};
 use super::wire::{self, Ended, KILL, Wanted};
 use crate::backend::Unconfined;
@@ -243,6 +244,9 @@ fn serve(socket: OwnedFd, parent: Pid, program: &Path) -> io::Result<()> {
     // What a keyboard sends to a group is not for it.
     setpgid(None, None)?;
     let _ = rustix::thread::set_name(c"stos-run-starts");
+    limit_starter(can_filter());
+    #[cfg(debug_assertions)]
+    sandbox::attempt("starter");
     // Nobody is to wait for its end to read the other's output to the end, and no descriptor that it is handed may get one of these numbers.
     dup2_stdin(&socket)?;
     dup2_stdout(&socket)?;
