@@ -73,6 +73,7 @@ impl<P: Parts> Machine<P> {
 
     /// Executes instructions until `count` of them have been executed since the start, or something else ends it.
     pub fn run(&mut self, count: u64) -> Stop {
+        self.core.until = count;
         loop {
             if self.core.activity == Activity::ShutDown {
                 return Stop::TripleFault;

@@ -69,6 +69,11 @@ impl Pc {
         self.0.run(count)
     }
 
+    /// A device has heard from outside: the board looks at it before the next instruction.
+    pub fn notice(&mut self) {
+        self.0.core.due = self.0.core.count;
+    }
+
     /// The CPU, and all that it reaches.
     pub fn core(&self) -> &Core<Parts> {
         &self.0.core

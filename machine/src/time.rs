@@ -7,6 +7,16 @@ const TICKS: u128 = 105;
 /// See [`TICKS`].
 const IN_NANOSECONDS: u128 = 88_000;
 
+/// The nanosecond of an instruction.
+pub fn nanosecond(instruction: u64) -> u64 {
+    instruction.saturating_mul(NANOSECONDS_PER_INSTRUCTION)
+}
+
+/// The first instruction that is not before a nanosecond.
+pub fn instruction_at(nanosecond: u64) -> u64 {
+    nanosecond.div_ceil(NANOSECONDS_PER_INSTRUCTION)
+}
+
 fn saturated(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,7 @@ use stos_pack::Changes;
 use stos_pack::output::Colors;
 
 use crate::backend::BackendChoice;
-use crate::machine::{ClockStart, Configuration, CpuModel};
+use crate::machine::{ClockStart, Configuration, CpuModel, Pace};
 use crate::outcome::{MessageFormat, Outcome, Telling};
 use crate::serial::SerialTarget;
 use crate::terminal::{KeyboardChoice, ScreenMode};
@@ -110,6 +110,15 @@ pub struct Options {
     #[arg(long = "timeout", value_name = "DURATION", value_parser = parse_time_limit)]
     pub time_limit: Option<TimeLimit>,
 
+    /// On the embedded machine: end the run after so many instructions
+    #[arg(long, value_name = "NUMBER", value_parser = parse_instruction_limit)]
+    pub limit_instructions: Option<u64>,
+
+    /// How fast the embedded machine's time passes [default: `real` at a terminal, else `none`, but a guest that waits for a
+    /// pipe waits in real time]
+    #[arg(long, value_enum, value_name = "PACE")]
+    pub pace: Option<Pace>,
+
     /// Succeed once lines of output have matched each of these, in the order given; replaces the image's list
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern)]
     pub expect: Option<Vec<String>>,
@@ -195,7 +204,24 @@ pub struct Options {
 impl Options {
     /// The guest's clock and processor.
     pub fn configuration(&self) -> Configuration {
-        Configuration { clock: self.rtc, cpu: self.cpu, is_confined: !self.no_sandbox }
+        Configuration { clock: self.rtc, cpu: self.cpu, pace: self.pace, is_confined: !self.no_sandbox }
+    }
+
+    /// The backend to take: one that counts, if instructions are to be counted and none is named.
+    pub fn wanted_backend(&self) -> BackendChoice {
+        match self.backend {
+            BackendChoice::Auto if self.limit_instructions.is_some() => BackendChoice::Embedded,
+            other => other,
+        }
+    }
+
+    /// The name of the backend that is asked for, if it does not count.
+    pub fn uncounted_backend(&self) -> Option<&'static str> {
+        match self.backend {
+            BackendChoice::Kvm => Some("kvm"),
+            BackendChoice::Emulated => Some("emulated"),
+            BackendChoice::Auto | BackendChoice::Embedded => None,
+        }
     }
 
     /// How the run is told of.
@@ -260,6 +286,16 @@ pub fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
     Ok(if milliseconds == 0 { TimeLimit::None } else { TimeLimit::After(Duration::from_millis(milliseconds)) })
 }
 
+fn parse_instruction_limit(text: &str) -> Result<u64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(0) => Err("at least 1 instruction must be allowed; leave the option out for no limit".to_owned()),
+        Ok(count) if is_number => Ok(count),
+        Err(_) if is_number => Err("that is too much; leave the option out for no limit".to_owned()),
+        _ => Err("expected a number of instructions, such as 1000000".to_owned()),
+    }
+}
+
 fn parse_output_limit(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -289,6 +325,22 @@ mod tests {
         }
         for text in ["", "0", "0MiB", "MiB", "10MB", "10 MiB", "-1", "1.5MiB", "10m", "99999999999GiB"] {
             assert!(parse_output_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_of_instructions_are_whole_numbers_above_zero() {
+        assert_eq!(parse_instruction_limit("1"), Ok(1));
+        assert_eq!(parse_instruction_limit("18446744073709551615"), Ok(u64::MAX));
+        for (text, part) in [
+            ("0", "at least 1"),
+            ("", "expected a number"),
+            ("+5", "expected a number"),
+            ("1k", "expected a number"),
+            ("1_000", "expected a number"),
+            ("18446744073709551616", "too much"),
+        ] {
+            assert!(parse_instruction_limit(text).unwrap_err().contains(part), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::io_apic::IoApic;
 use super::local_apic::{Effect, LocalApic};
 use super::timer::Timer;
 use crate::bus::{Bus, floating};
-use crate::time::{NANOSECONDS_PER_INSTRUCTION, instruction_of, ticks};
+use crate::time::{instruction_at, instruction_of, nanosecond, ticks};
 
 /// Where the APICs are.
 const LOCAL_APIC: u64 = 0xfee0_0000;
@@ -208,11 +208,6 @@ fn is_of_board(port: u16) -> bool {
     matches!(port, 0x20 | 0x21 | 0x40..0x44 | 0x61 | 0xa0 | 0xa1 | X87_CLEAR | 0x4d0 | 0x4d1)
 }
 
-/// The nanosecond of an instruction.
-fn nanosecond(now: u64) -> u64 {
-    now.saturating_mul(NANOSECONDS_PER_INSTRUCTION)
-}
-
 impl<D: Devices> Bus for Board<D> {
     fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32 {
         if !(0..u16::from(width)).any(|offset| is_of_board(port.wrapping_add(offset))) {
@@ -304,11 +299,7 @@ impl<D: Devices> Bus for Board<D> {
         self.local_apic.advance(nanosecond(now));
         self.settle();
         let by_timer = self.timer.next_look(tick).map_or(u64::MAX, instruction_of);
-        let by_apic = self
-            .local_apic
-            .timer
-            .next(nanosecond(now))
-            .map_or(u64::MAX, |end| end.div_ceil(NANOSECONDS_PER_INSTRUCTION));
+        let by_apic = self.local_apic.timer.next(nanosecond(now)).map_or(u64::MAX, instruction_at);
         next.min(by_timer).min(by_apic).max(now + 1)
     }
 

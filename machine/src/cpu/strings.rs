@@ -152,8 +152,8 @@ fn once<P: Parts, S: Step, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> 
     S::step::<P, W, A>(core, op)
 }
 
-/// Elements up to the last one, or to when the bus wants to be asked: then the instruction is executed again, for the rest. Each
-/// element takes the time of an instruction.
+/// Elements up to the last one, or to when the bus wants to be asked or the run is over: then the instruction is executed again, for
+/// the rest. Each element takes the time of an instruction.
 fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
     core: &mut Core<P>,
     op: &Op<P>,
@@ -166,6 +166,7 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
     }
     // A fault in the middle leaves the registers as they are there, and the instruction to be executed again.
     core.next = core.eip;
+    let until = core.until;
     loop {
         S::step::<P, W, A>(core, op)?;
         count = count.wrapping_sub(1) & A::MASK;
@@ -174,7 +175,7 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
             core.next = end;
             return Ok(());
         }
-        if core.count + 1 >= core.due || core.is_stepping || core.met != 0 {
+        if core.count + 1 >= core.due.min(until) || core.is_stepping || core.met != 0 {
             return Ok(());
         }
         core.count += 1;

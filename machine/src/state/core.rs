@@ -111,6 +111,8 @@ pub struct Core<P: Parts> {
     pub waited: u64,
     /// The instruction at which the bus wants to be asked.
     pub due: u64,
+    /// Where the run is over.
+    pub(crate) until: u64,
     /// What waits until one more instruction is executed.
     pub shadow: Shadow,
     /// NMIs wait until IRET.
@@ -162,6 +164,7 @@ impl<P: Parts> Core<P> {
             count: 0,
             waited: 0,
             due: 0,
+            until: u64::MAX,
             shadow: Shadow::None,
             is_nmi_blocked: false,
             is_stepping: false,

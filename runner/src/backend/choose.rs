@@ -182,6 +182,11 @@ impl Backend {
         }
     }
 
+    /// True when the guest's time and its instructions are counted, and can be limited.
+    pub fn counts(&self) -> bool {
+        matches!(self, Self::Embedded)
+    }
+
     /// Who must be able to see the guest's memory.
     pub fn sharing(&self) -> Sharing {
         match self {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use stos_x86::registers::CpuState;
 
@@ -26,6 +27,8 @@ pub enum Ending {
     Halted(CpuState),
     /// The CPU, which is like this, has waited in HLT for a while, and its interrupt controllers let nothing through.
     WaitsForNothing(CpuState, Interrupts),
+    /// It has used up what it was allotted; the last looks at the CPU are in [`Findings::samples`](super::Findings::samples).
+    Spent(Spent),
     /// The CPU could not be entered, or not go on.
     CpuFailed(CpuFailure),
     /// The process that executed the guest ended for a reason of its own.
@@ -47,6 +50,15 @@ pub enum Ending {
     OutputLost(io::Error),
     /// A thread of this process that executes the guest, or watches what does, has panicked.
     ThreadPanicked,
+}
+
+/// What a guest can use up, and how much of it there was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// Its own time.
+    Time(Duration),
+    /// Instructions.
+    Instructions(u64),
 }
 
 /// Why a CPU could not go on.

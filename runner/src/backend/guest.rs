@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Ending, Observed, Remains};
 use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
+use crate::machine::InputSource;
 use crate::timings::Timings;
 
 /// How often a running guest is looked at for what does not show by itself.
@@ -49,6 +50,15 @@ impl Requests {
     }
 }
 
+/// How much a guest may use, on a machine that [counts](super::Backend::counts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allotment {
+    /// Of its own time.
+    pub time: Option<Duration>,
+    /// Of instructions.
+    pub instructions: Option<u64>,
+}
+
 /// Where a backend puts what a guest does.
 pub struct Link {
     /// Told how the guest stopped, once, when all that it printed is in `output` and all that is known of it in `observed`.
@@ -59,6 +69,10 @@ pub struct Link {
     pub output: Arc<OutputPipe>,
     /// When the run is over, also while the guest is still being started.
     pub deadline: Option<Instant>,
+    /// How much the guest may use.
+    pub allotment: Allotment,
+    /// Where its input comes from.
+    pub source: InputSource,
     /// Takes what else is seen of the guest.
     pub observed: Observed,
     /// Where the steps are marked that only a backend sees.
@@ -75,6 +89,11 @@ pub trait Guest {
 
     /// What says what of the text memory is on the screen; [`NoAdapter`](crate::channel::NoAdapter) where nothing does.
     fn adapter(&self) -> Arc<dyn Adapter>;
+
+    /// How far the guest's own time has come, in nanoseconds, on a machine that [counts](super::Backend::counts).
+    fn own_time(&self) -> Option<u64> {
+        None
+    }
 
     /// Called every [`TICK`] while the guest runs, to look for what does not show by itself, such as a CPU that waits for ever
     /// ([`Idle`](super::Idle)). It does not wait for the guest.

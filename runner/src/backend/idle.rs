@@ -14,7 +14,9 @@ const WAIT_FOR_NOTHING: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Idle {
     /// Where the CPU waits for an interrupt that can't come, and since when that is known.
-    waits: Option<(u32, Instant)>,
+    waits: Option<(u32, Duration)>,
+    /// When the first sample was taken, by the clock on the wall.
+    first: Option<Instant>,
 }
 
 impl Idle {
@@ -26,13 +28,19 @@ impl Idle {
     /// Takes a sample of a CPU that takes interrupts, and of its interrupt controllers where it is halted. The CPU waits for ever
     /// when none can arrive; but one sample can fall into a moment of that, and a handler that runs may be about to change it.
     pub fn sample(&mut self, cpu: &CpuState, interrupts: Option<Interrupts>) -> Option<Ending> {
+        let now = self.first.get_or_insert_with(Instant::now).elapsed();
+        self.sample_at(now, cpu, interrupts)
+    }
+
+    /// The same at a time of the guest's own.
+    pub fn sample_at(&mut self, now: Duration, cpu: &CpuState, interrupts: Option<Interrupts>) -> Option<Ending> {
         let Some(interrupts) = interrupts.filter(|interrupts| cpu.is_halted && !interrupts.can_wake()) else {
             self.waits = None;
             return None;
         };
-        let since = self.waits.filter(|(eip, _)| *eip == cpu.eip).map_or_else(Instant::now, |(_, since)| since);
+        let since = self.waits.filter(|(eip, _)| *eip == cpu.eip).map_or(now, |(_, since)| since);
         self.waits = Some((cpu.eip, since));
-        (since.elapsed() >= WAIT_FOR_NOTHING).then(|| Ending::WaitsForNothing(cpu.clone(), interrupts))
+        (now.saturating_sub(since) >= WAIT_FOR_NOTHING).then(|| Ending::WaitsForNothing(cpu.clone(), interrupts))
     }
 }
 
@@ -43,11 +51,11 @@ mod tests {
 
     /// A sample of a CPU that is known to have waited at 0x1000 for long.
     fn sample(eip: u32, is_halted: bool, masked: u8) -> bool {
-        let since = Instant::now().checked_sub(WAIT_FOR_NOTHING).expect("this machine has run for a second");
-        let mut idle = Idle { waits: Some((0x1000, since)) };
+        let mut idle = Idle { waits: Some((0x1000, Duration::ZERO)), first: None };
         let controller = Controller { masked, ..Controller::default() };
         let interrupts = Interrupts { pics: Pics { first: controller, second: controller }, is_apic_used: false };
-        idle.sample(&CpuState { eip, is_halted, ..CpuState::default() }, Some(interrupts)).is_some()
+        let cpu = CpuState { eip, is_halted, ..CpuState::default() };
+        idle.sample_at(WAIT_FOR_NOTHING, &cpu, Some(interrupts)).is_some()
     }
 
     #[test]

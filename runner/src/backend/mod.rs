@@ -31,11 +31,11 @@ pub use emulated::find_program as find_emulator;
 #[cfg(feature = "fuzzing")]
 pub use emulated::hostile;
 pub use emulated::starter::let_go;
-pub use ending::{CpuFailure, Ending};
-pub use guest::{Guest, Link, SAMPLES, TICK};
+pub use ending::{CpuFailure, Ending, Spent};
+pub use guest::{Allotment, Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;
 pub use kvm::host::KvmProblem;
 pub use kvm::probe::ProbeFailure;
 pub use kvm::{Opening, Remains};
-pub use observed::{Exits, Findings, Observed, Unconfined};
+pub use observed::{Counted, Exits, Findings, Observed, Sent, SentTo, Taken, Unconfined};
 pub use start::{KvmStep, NotBegun, ProcessStep, StartError};

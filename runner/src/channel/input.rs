@@ -15,6 +15,9 @@ const RELEASED: u8 = 0x80;
 pub trait InputSink: Send + Sync {
     /// Hands `bytes` to the guest in order, waiting while it is slow to take them. False once it never will again.
     fn push(&self, bytes: &[u8]) -> bool;
+
+    /// Nothing more will come, unless it does after all. Most have no use for that.
+    fn end(&self) {}
 }
 
 /// Chunks of input that may wait for a guest that is slow to read.
@@ -27,7 +30,10 @@ const QUEUE: usize = 64;
 /// Those of starting a thread.
 pub fn feed(sink: Arc<dyn InputSink>) -> io::Result<SyncSender<Vec<u8>>> {
     let (sender, receiver) = sync_channel::<Vec<u8>>(QUEUE);
-    let body = move || while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {};
+    let body = move || {
+        while receiver.recv().is_ok_and(|bytes| sink.push(&bytes)) {}
+        sink.end();
+    };
     sandbox::spawn(Role::Input, "feed", body)?;
     Ok(sender)
 }

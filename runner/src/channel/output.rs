@@ -44,6 +44,8 @@ struct State {
     finished: bool,
     /// Something has come from COM1.
     is_serial_used: bool,
+    /// Threads that wait for room.
+    waiting: usize,
 }
 
 /// A bounded queue of output.
@@ -76,7 +78,9 @@ impl OutputPipe {
     fn push_below(&self, limit: usize, stream: Stream, bytes: &[u8]) {
         let mut state = self.lock();
         while state.size >= limit && !state.finished {
+            state.waiting += 1;
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
         if !state.finished {
             self.append(state, stream, bytes);
@@ -86,6 +90,11 @@ impl OutputPipe {
     /// True once something has come from COM1.
     pub fn is_serial_used(&self) -> bool {
         self.lock().is_serial_used
+    }
+
+    /// True while somebody waits for room, which a reader has to make.
+    pub fn is_holding(&self) -> bool {
+        self.lock().waiting != 0
     }
 
     /// True while a source should be held back.

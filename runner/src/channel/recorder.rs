@@ -73,6 +73,10 @@ impl InputSink for Recorded<dyn InputSink> {
         }
         self.sink.push(bytes)
     }
+
+    fn end(&self) {
+        self.sink.end();
+    }
 }
 
 impl KeySink for Recorded<dyn KeySink> {

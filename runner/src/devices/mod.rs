@@ -13,10 +13,10 @@ mod vga;
 
 pub use absent::Absent;
 pub use bus::{Devices, FLOATING, PortBus, Request, SYSTEM_A20};
-pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ};
+pub use i8042::{I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, TYPED_LIMIT};
 pub use line::InterruptLine;
 pub use pic::{Controller, Interrupts, LINES, Pics};
 pub use port_log::{PortAccess, PortLog};
 pub use rtc::{Clock, RTC_IRQ, Rtc, RtcPort};
-pub use uart::{COM1_IRQ, SerialPort, Uart};
+pub use uart::{COM1_IRQ, INPUT_LIMIT, SerialPort, Uart};
 pub use vga::Vga;

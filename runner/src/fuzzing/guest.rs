@@ -16,7 +16,7 @@ use crate::devices::{Controller, Interrupts, Pics};
 use crate::diagnosis::{Hang, TripleFault};
 use crate::machine::{Delivery, History, Machine, Sharing, Source, load};
 use crate::outcome::report::BackendReport;
-use crate::outcome::{Outcome, Run, conclude, sought, unseen, with_overwritten};
+use crate::outcome::{Limit, Outcome, Run, conclude, sought, unseen, with_overwritten};
 use crate::screen::{Screen, text_memory};
 
 /// A guest that is about to be told of.
@@ -177,7 +177,7 @@ impl LoadedGuest {
         let mut outcome = conclude(hostile::ended(status, &messages), &self.machine, kind, heard.cpu.as_ref());
         if let Some(hang) = Hang::new(&heard.samples, heard.interrupts, (&self.machine).into()).filter(|_| status == 0)
         {
-            outcome = Outcome::TimeLimit { limit: Duration::from_secs(1), hang: Some(Box::new(hang)) };
+            outcome = Outcome::TimeLimit { limit: Limit::Time(Duration::from_secs(1)), hang: Some(Box::new(hang)) };
         }
         *run.observed.lock() = heard;
         self.told(&run, &outcome, Vec::new())
@@ -241,7 +241,7 @@ impl LoadedGuest {
             }
             ending => {
                 let hang = Hang::new(samples, controllers, (&self.machine).into()).map(Box::new);
-                let limit = Duration::from_secs(1);
+                let limit = Limit::Time(Duration::from_secs(1));
                 return Err(match hang {
                     Some(hang) if ending == 12 => Outcome::Stopped { by: Box::new(Outcome::Signal(2)), hang },
                     hang => Outcome::TimeLimit { limit, hang },

@@ -38,6 +38,29 @@ pub enum CpuModel {
     Host,
 }
 
+/// How a guest's own time goes, where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pace {
+    /// Not faster than the clock on the wall
+    Real,
+    /// As fast as its instructions are executed, waiting left out
+    None,
+}
+
+/// Where a guest's input comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputSource {
+    /// Nowhere.
+    #[default]
+    Nothing,
+    /// A file, which has all of it.
+    AtHand,
+    /// Whoever writes to a pipe, until it ends.
+    Stream,
+    /// A terminal, or one who comes and goes.
+    Person,
+}
+
 /// The choices that a person has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Configuration {
@@ -45,6 +68,8 @@ pub struct Configuration {
     pub clock: ClockStart,
     /// Its processor.
     pub cpu: CpuModel,
+    /// Its pace, where that is asked for.
+    pub pace: Option<Pace>,
     /// A process that executes it may do no more than it must.
     pub is_confined: bool,
 }

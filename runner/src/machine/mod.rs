@@ -12,7 +12,7 @@ mod mapping;
 mod memory;
 
 pub use changes::Change;
-pub use configuration::{ClockStart, Configuration, CpuModel};
+pub use configuration::{ClockStart, Configuration, CpuModel, InputSource, Pace};
 pub use exceptions::{Delivery, History, Run, Source};
 pub use host::{Free, free_memory, kills_for_memory};
 pub use linear::LinearMemory;

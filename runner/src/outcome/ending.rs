@@ -16,6 +16,8 @@ use crate::diagnosis::{
 };
 use crate::machine::{LinearMemory, Machine};
 
+/// Why a CPU waits for ever whose controllers let interrupts through.
+const NOTHING_COMES: &str = "no timer counts any more, and there is no more input, so that nothing can interrupt it";
 /// What the fault catcher writes to its port.
 const CATCHER_VALUE: u32 = 1;
 
@@ -39,9 +41,11 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
                 .or_else(|| if kernel_returned { None } else { other() })
                 .unwrap_or_else(|| Outcome::Halted { place: place(machine, &cpu), kernel_returned })
         }
-        Ending::WaitsForNothing(cpu, interrupts) => {
-            Outcome::WaitsForNothing { place: place(machine, &cpu), obstacle: obstacle(interrupts).unwrap_or_default() }
-        }
+        Ending::WaitsForNothing(cpu, interrupts) => Outcome::WaitsForNothing {
+            place: place(machine, &cpu),
+            obstacle: obstacle(interrupts).unwrap_or_else(|| NOTHING_COMES.to_owned()),
+        },
+        Ending::Spent(spent) => Outcome::TimeLimit { limit: spent.into(), hang: None },
         Ending::Panicked => Outcome::Panicked,
         Ending::Reset => Outcome::Reset,
         Ending::TripleFault => Outcome::TripleFault(Box::default()),

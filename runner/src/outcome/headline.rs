@@ -60,9 +60,9 @@ fn message(outcome: &Outcome) -> Option<String> {
         Outcome::WaitsForNothing { obstacle, .. } => {
             format!("the guest halted for good: HLT with interrupts enabled, but {obstacle}")
         }
-        Outcome::TimeLimit { limit, hang: Some(_) } => format!("time limit of {limit:?} reached; the CPU was here"),
+        Outcome::TimeLimit { limit, hang: Some(_) } => format!("{limit}; the CPU was here"),
         Outcome::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang: Some(_) } } => {
-            format!("time limit of {limit:?} reached, and no line of output had matched `{pattern}`; the CPU was here")
+            format!("{limit}, and no line of output had matched `{pattern}`; the CPU was here")
         }
         _ => return None,
     })

@@ -4,6 +4,7 @@ mod absent;
 mod ending;
 mod github;
 mod headline;
+mod limit;
 mod message;
 pub mod report;
 mod run;
@@ -17,11 +18,12 @@ mod verdict;
 pub use absent::{sought, unseen};
 pub use ending::{conclude, with_overwritten};
 pub use headline::Headline;
+pub use limit::Limit;
 pub use run::Run;
 pub use sarif::Log;
 pub use start::{
-    HOW_TO_INSTALL_EMULATOR, memory_remark, no_kvm, reason, reason_to_fall_back, remark, short_reason, unconfined,
-    without_advice,
+    HOW_TO_INSTALL_EMULATOR, memory_remark, no_kvm, pace_remark, reason, reason_to_fall_back, remark, short_reason,
+    unconfined, without_advice,
 };
 pub use status::{Before, NO_BACKEND, Outcome, USAGE};
 pub use telling::{MessageFormat, Telling};

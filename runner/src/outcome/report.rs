@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::CpuState;
 
-use crate::backend::{BackendKind, Exits};
+use super::limit::LimitKind;
+use crate::backend::{BackendKind, Exits, SentTo};
 use crate::devices::Interrupts;
 use crate::diagnosis::{CaughtException, Place};
 use crate::timings::Step;
@@ -43,6 +44,11 @@ pub struct Report {
     pub looks: Vec<LookReport>,
     /// The interrupt controllers at the last of these looks.
     pub interrupts: Option<Interrupts>,
+    /// Instructions that the guest has executed, each element of a string instruction with a REP prefix counted as one; null on KVM
+    /// and on the emulator, which do not count.
+    pub instructions: Option<u64>,
+    /// What it was sent, and when it was given that; null where that is not known: on KVM and on the emulator.
+    pub input: Option<InputReport>,
     /// How often the guest left the processor, by reason; null on the emulator, which does not tell.
     pub exits: Option<Exits>,
     /// Ports that the guest has used; null on the emulator, which does not tell.
@@ -70,6 +76,8 @@ pub struct OutcomeReport {
     pub details: Vec<String>,
     /// What the guest wrote to its exit port, where that is known.
     pub guest_status: Option<u32>,
+    /// The limit that was reached; null unless the run has ended at one.
+    pub limit: Option<LimitKind>,
     /// The signal that ended the run.
     pub signal: Option<i32>,
     /// The regular expression that decided.
@@ -112,7 +120,7 @@ pub enum OutcomeKind {
     TooMuchOutput,
     /// The sandbox ended what did something forbidden.
     Forbidden,
-    /// The time limit.
+    /// A limit of time, or of instructions: `limit` says which.
     TimeLimit,
     /// Ctrl-A X.
     Left,
@@ -168,8 +176,31 @@ pub struct TimeReport {
     /// Processor time that executing the guest took: on KVM that of the vCPU's thread, on the emulator that of its
     /// process, in whole clock ticks.
     pub guest_cpu_ms: Option<f64>,
+    /// How far the guest's own time has come, in nanoseconds, which is the same in every run; null on KVM and on the emulator, where
+    /// a guest's time is the host's.
+    pub guest_ns: Option<u64>,
     /// When the run reached its steps, in the order of time; null without `--timings`.
     pub steps: Option<Vec<StepReport>>,
+}
+
+/// The input of a guest.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct InputReport {
+    /// What it was given, in the order of time: at most 4096 times, and 64 KiB in all.
+    pub taken: Vec<TakenReport>,
+    /// There was more.
+    pub is_cut: bool,
+}
+
+/// Input that was given to a guest at once.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TakenReport {
+    /// When: nanoseconds of the guest's own time.
+    pub at_ns: u64,
+    /// To which device.
+    pub device: SentTo,
+    /// Two hexadecimal digits for each byte.
+    pub bytes: String,
 }
 
 /// A step that the run has reached.

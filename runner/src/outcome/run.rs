@@ -6,11 +6,11 @@ use std::time::Duration;
 use stos_x86::registers::CpuState;
 
 use super::report::{
-    BackendReport, CpuReport, ExpectationReport, ImageReport, LookReport, OutcomeKind, OutcomeReport, PortReport,
-    PortsReport, REPORT_VERSION, Report, StepReport, StreamReport, TimeReport,
+    BackendReport, CpuReport, ExpectationReport, ImageReport, InputReport, LookReport, OutcomeKind, OutcomeReport,
+    PortReport, PortsReport, REPORT_VERSION, Report, StepReport, StreamReport, TakenReport, TimeReport,
 };
 use super::{Before, Outcome};
-use crate::backend::{Findings, Observed};
+use crate::backend::{Findings, Observed, Sent, Taken};
 use crate::channel::{Recorder, Stream};
 use crate::devices::PortAccess;
 use crate::diagnosis::{Place, place_of};
@@ -68,6 +68,7 @@ impl Run {
             time: TimeReport {
                 wall_ms: milliseconds(self.wall_time),
                 guest_cpu_ms: milliseconds(findings.cpu_time),
+                guest_ns: findings.counted.map(|counted| counted.nanoseconds),
                 steps: self.timings.reached().map(|steps| steps.into_iter().map(step_report).collect()),
             },
             cpu: findings.cpu.as_ref().map(|state| CpuReport::new(state, place(state))),
@@ -81,6 +82,8 @@ impl Run {
                 })
                 .collect(),
             interrupts: findings.interrupts,
+            instructions: findings.counted.map(|counted| counted.instructions),
+            input: findings.taken.as_ref().map(input_report),
             exits: findings.exits,
             ports: ports_report(&findings),
             serial: stream(Stream::Serial),
@@ -121,6 +124,17 @@ fn stream_report(summary: &Summary) -> StreamReport {
     StreamReport { size: summary.size(), digest: summary.digest().to_string(), last_lines: summary.last_lines() }
 }
 
+/// Two hexadecimal digits for each byte.
+fn digits(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+}
+
+fn input_report(taken: &Taken) -> InputReport {
+    let entry = |sent: &Sent| TakenReport { at_ns: sent.at, device: sent.to, bytes: digits(&sent.bytes) };
+    InputReport { taken: taken.sent.iter().map(entry).collect(), is_cut: taken.is_cut }
+}
+
 fn ports_report(findings: &Findings) -> Option<PortsReport> {
     let log = findings.ports.as_ref()?;
     let (unknown, unlisted) = log.unknown();
@@ -140,6 +154,7 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
         sentence: outcome.to_string(),
         details: outcome.details().unwrap_or_default().lines().map(str::to_owned).collect(),
         guest_status: None,
+        limit: None,
         signal: None,
         pattern: None,
         line: None,
@@ -149,6 +164,11 @@ fn outcome_report(outcome: &Outcome) -> OutcomeReport {
         Outcome::Exited(value) => report.guest_status = Some(*value),
         Outcome::ExpectedMissing { before: Before::Success, pattern } => {
             report.guest_status = Some(0);
+            report.pattern = Some(pattern.clone());
+        }
+        Outcome::TimeLimit { limit, .. } => report.limit = Some(limit.kind()),
+        Outcome::ExpectedMissing { before: Before::TimeLimit { limit, .. }, pattern } => {
+            report.limit = Some(limit.kind());
             report.pattern = Some(pattern.clone());
         }
         Outcome::ExpectedMissing { pattern, .. } | Outcome::Until { pattern } => report.pattern = Some(pattern.clone()),

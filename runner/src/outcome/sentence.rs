@@ -49,15 +49,11 @@ impl fmt::Display for Outcome {
                 write!(f, "the output has matched `{until}`, but no line of it had matched `{pattern}`")
             }
             Self::ExpectedMissing { pattern, before: Before::TimeLimit { limit, hang } } => {
-                write!(
-                    f,
-                    "time limit of {limit:?} reached, and no line of output had matched `{pattern}`{}",
-                    Whereabouts(hang)
-                )
+                write!(f, "{limit}, and no line of output had matched `{pattern}`{}", Whereabouts(hang))
             }
             Self::Reset => f.write_str("the guest asked for a reset"),
             Self::TooMuchOutput => f.write_str("the guest has printed more than `--max-output` allows"),
-            Self::TimeLimit { limit, hang } => write!(f, "time limit of {limit:?} reached{}", Whereabouts(hang)),
+            Self::TimeLimit { limit, hang } => write!(f, "{limit}{}", Whereabouts(hang)),
             Self::Left => f.write_str("left with Ctrl-A X"),
             Self::Stopped { by, hang } => write!(f, "{by}; the CPU was {}", hang.clause()),
             Self::Signal(libc::SIGINT) => f.write_str("interrupted"),

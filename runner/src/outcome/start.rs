@@ -14,7 +14,7 @@ use crate::backend::{
     Reason, StartError, Unconfined,
 };
 use crate::machine::load::LoadError;
-use crate::machine::{CpuModel, Free, Machine};
+use crate::machine::{CpuModel, Free, Machine, Pace};
 
 /// What to do when no emulator is installed.
 pub const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
@@ -96,6 +96,14 @@ pub fn remark(kind: BackendKind, model: CpuModel) -> Option<&'static str> {
             Some("the guest's CPU is the most capable that the emulator has (`max`), which is not this machine's")
         }
     }
+}
+
+/// What there is to say of a pace that was asked for on such a backend.
+pub fn pace_remark(kind: BackendKind, pace: Option<Pace>) -> Option<&'static str> {
+    let is_in_vain = pace == Some(Pace::None) && kind != BackendKind::Embedded;
+    is_in_vain.then_some(
+        "`--pace none` is left out: only the embedded machine has a time of its own, and this one goes by the host's",
+    )
 }
 
 /// What there is to say of a guest of `size` bytes where so much memory is `free`.

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use stos_image::ImageError;
 use stos_pack::diagnostics::{Code, Failure, listing};
 
+use super::Limit;
 use crate::diagnosis::{Diagnosis, Hang, Overwritten, TripleFault};
 use crate::watch::Rejected;
 
@@ -80,10 +80,10 @@ pub enum Outcome {
     TooMuchOutput,
     /// Something was ended because it did what its sandbox forbids; the text is the sentence.
     Forbidden(&'static str),
-    /// The time limit.
+    /// A limit of time, or of instructions.
     TimeLimit {
-        /// The limit.
-        limit: Duration,
+        /// Which.
+        limit: Limit,
         /// Where the CPU was then.
         hang: Option<Box<Hang>>,
     },
@@ -169,10 +169,10 @@ pub enum Before {
         /// The expression that matched.
         pattern: String,
     },
-    /// The time limit.
+    /// A limit of time, or of instructions.
     TimeLimit {
-        /// The limit.
-        limit: Duration,
+        /// Which.
+        limit: Limit,
         /// Where the CPU was then.
         hang: Option<Box<Hang>>,
     },
@@ -341,7 +341,7 @@ mod tests {
             (Outcome::ExpectedMissing { pattern: text(), before: Before::Success }, 105),
             (Outcome::Rejected(Rejected { pattern: text(), line: text() }), 105),
             (Outcome::Reset, 106),
-            (Outcome::TimeLimit { limit: Duration::from_secs(1), hang: None }, 124),
+            (Outcome::TimeLimit { limit: Limit::Instructions(1), hang: None }, 124),
             (Outcome::WaitsForNothing { place: text(), obstacle: text() }, 104),
             (Outcome::Signal(libc::SIGHUP), 129),
             (Outcome::Signal(libc::SIGINT), 130),

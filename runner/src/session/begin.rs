@@ -75,9 +75,9 @@ fn fall_back(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{BackendKind, CpuFailure, Ending, Exits};
+    use crate::backend::{Allotment, BackendKind, CpuFailure, Ending, Exits};
     use crate::channel::OutputPipe;
-    use crate::machine::{Sharing, load};
+    use crate::machine::{InputSource, Sharing, load};
     use clap::{Args, FromArgMatches};
     use std::cell::RefCell;
     use std::fs;
@@ -121,7 +121,8 @@ mod tests {
             let sender = sender.clone();
             let ended = Box::new(move |ending| drop(sender.send(ending)));
             let (observed, timings) = (run.observed.clone(), run.timings.clone());
-            Link { ended, output: Arc::clone(&output), deadline: None, observed, timings }
+            let (allotment, source) = (Allotment::default(), InputSource::Nothing);
+            Link { ended, output: Arc::clone(&output), deadline: None, allotment, source, observed, timings }
         };
         let refuses = |_: &Machine, link: Link| {
             change(&image.path());

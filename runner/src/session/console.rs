@@ -1,13 +1,16 @@
 //! What is around a guest: where its serial port leads, the terminal, the signals, and the events that all of these tell.
 
 use std::fs::File;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+
+use rustix::fs::{FileType, fstat};
 
 use super::event::Event;
 use super::notice::Notice;
 use crate::channel::OutputPipe;
+use crate::machine::InputSource;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::sandbox::{self, Role};
@@ -84,6 +87,20 @@ impl Console {
         let is_typed = self.is_live && self.typing.terminal().is_some();
         options.keyboard.unwrap_or(if is_typed { KeyboardChoice::Ps2 } else { KeyboardChoice::Serial })
     }
+}
+
+/// Where the guest's input comes from.
+pub fn input_source(options: &Options) -> InputSource {
+    if matches!(options.serial, SerialTarget::Unix(_) | SerialTarget::Pty) || stdin().is_terminal() {
+        return InputSource::Person;
+    }
+    if options.serial != SerialTarget::Stdio && options.keyboard.is_none() {
+        return InputSource::Nothing;
+    }
+    let kind = fstat(stdin()).map(|state| FileType::from_raw_mode(state.st_mode));
+    // What has no end, as /dev/zero, is at hand, too.
+    let is_at_hand = kind.is_ok_and(|kind| matches!(kind, FileType::RegularFile | FileType::CharacterDevice));
+    if is_at_hand { InputSource::AtHand } else { InputSource::Stream }
 }
 
 fn start_pump(

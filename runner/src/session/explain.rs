@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::notice::Notice;
 use super::prepare::load_again;
-use crate::backend::{Backend, Ending, Findings, Guest, Link, Observed, TICK};
+use crate::backend::{Allotment, Backend, Ending, Findings, Guest, Link, Observed, TICK};
 use crate::channel::{OutputPipe, Recording};
 use crate::diagnosis::TripleFault;
-use crate::machine::Machine;
+use crate::machine::{InputSource, Machine};
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, with_overwritten};
 use crate::sandbox::{self, Role};
@@ -114,6 +114,8 @@ impl Repetition<'_> {
             ended: Box::new(move |ending| drop(sender.send(ending))),
             output,
             deadline: Some(deadline),
+            allotment: Allotment::default(),
+            source: InputSource::Stream,
             observed: observed.clone(),
             timings: Timings::default(),
         };

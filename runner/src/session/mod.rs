@@ -2,11 +2,13 @@
 //! the outcome is.
 
 mod begin;
+mod clock;
 mod console;
 mod early;
 mod event;
 mod explain;
 mod files;
+mod hang;
 mod notice;
 mod packed;
 mod prepare;

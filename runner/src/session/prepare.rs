@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::clock::end_of_run;
 use super::notice::Notice;
 use super::packed;
 use super::signals::Signals;
@@ -13,7 +14,7 @@ use crate::machine::load::{self, Source};
 use crate::machine::{Machine, Sharing, free_memory};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
-use crate::outcome::{Outcome, Run, memory_remark, reason, remark, short_reason};
+use crate::outcome::{Limit, Outcome, Run, memory_remark, pace_remark, reason, remark, short_reason};
 use crate::outlet;
 use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
@@ -28,8 +29,10 @@ pub struct Prepared {
     pub backend: Backend,
     /// What its output is watched for.
     pub expectations: Expectations,
-    /// The longest that it may take, and when that is over.
-    pub limit: Option<(Duration, Instant)>,
+    /// The longest that it may take.
+    pub limit: Option<Duration>,
+    /// When the run is over, and why then.
+    pub end: Option<(Limit, Instant)>,
 }
 
 impl Prepared {
@@ -52,12 +55,11 @@ impl Prepared {
         let of_image = &parsed.facts().description().run;
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
-        let limit = limit.map(|limit| (limit, began + limit));
-        outlet::wait_until(limit.map(|(_, end)| end));
+        outlet::wait_until(limit.map(|limit| began + limit));
         run.expected = expected;
         let entry = &parsed.facts().description().entry;
         let mut private = None;
-        let choice = choose(options.backend, opening, |opening| {
+        let choice = choose(options.wanted_backend(), opening, |opening| {
             // If there is none, that is told once it is known that it is needed.
             private = load::memory(&parsed, Sharing::Private).ok();
             if let Some(memory) = &private {
@@ -81,7 +83,8 @@ impl Prepared {
         };
         backend.prepare(&memory, entry, options.cpu, &run.timings);
         let free = free_memory().and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
-        let over = || limit.filter(|(_, end)| *end <= Instant::now());
+        let end = limit.map(|limit| end_of_run(began, limit, backend.counts()));
+        let over = || end.filter(|(_, end)| *end <= Instant::now());
         let is_interrupted = || signals.outcome().is_some() || over().is_some();
         let machine = load::load(parsed, memory, &is_interrupted).map_err(|error| match over() {
             Some((limit, _)) => Outcome::TimeLimit { limit, hang: None },
@@ -90,10 +93,11 @@ impl Prepared {
         run.timings.mark(Step::Loaded);
         run.machine = Some(machine.clone());
         notify(Notice::Information(&line));
-        for line in ignored.into_iter().chain(remark(kind, options.cpu).map(str::to_owned)).chain(free) {
+        let remarks = remark(kind, options.cpu).into_iter().chain(pace_remark(kind, options.pace));
+        for line in ignored.into_iter().chain(remarks.map(str::to_owned)).chain(free) {
             notify(Notice::Information(&line));
         }
-        Ok(Self { machine, backend, expectations, limit })
+        Ok(Self { machine, backend, expectations, limit, end })
     }
 }
 
@@ -121,6 +125,14 @@ pub fn load_again(
 fn check(options: &Options) -> Result<(), Outcome> {
     if options.image.as_os_str() == "-" {
         return Err(Outcome::Usage("an image can't come from standard input, which is the guest's".to_owned()));
+    }
+    if options.limit_instructions.is_some()
+        && let Some(name) = options.uncounted_backend()
+    {
+        return Err(Outcome::Usage(format!(
+            "`--limit-instructions` is for a machine that counts them, and `--backend {name}` does not: take `--backend embedded`, or \
+             `--timeout`"
+        )));
     }
     if options.keyboard == Some(KeyboardChoice::Serial) && options.serial != SerialTarget::Stdio {
         return Err(Outcome::Usage(format!(

@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use stos_x86::registers::CpuState;
-
 use super::begin::{Begun, begin};
-use super::console::Console;
+use super::clock::Clock;
+use super::console::{Console, input_source};
 use super::event::Event;
 use super::explain::explain;
 use super::files::{Files, action_on, left_out};
+use super::hang::explain_hang;
 use super::notice::Notice;
 use super::prepare::Prepared;
 use super::signals::Signals;
 use super::view::View;
-use crate::backend::{Ending, Findings, Guest, Link, Remains, SAMPLES, TICK};
-use crate::diagnosis::Hang;
+use crate::backend::{Allotment, Ending, Guest, Link, Remains, TICK};
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
+use crate::outlet;
 use crate::sandbox::{self, Role};
 use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
@@ -54,12 +54,6 @@ pub struct Session<'a> {
     console: Console,
 }
 
-/// When the guest was started, how long the run may take, and when that is over.
-struct Clock {
-    started: Instant,
-    limit: Option<(Duration, Instant)>,
-}
-
 impl<'a> Session<'a> {
     /// Starts what is `prepared`.
     ///
@@ -73,7 +67,7 @@ impl<'a> Session<'a> {
         channel: (Sender<Event>, Receiver<Event>),
         signals: &Signals,
     ) -> Result<Self, Outcome> {
-        let Prepared { machine, backend, expectations, limit } = prepared;
+        let Prepared { machine, backend, expectations, limit, end } = prepared;
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
         let console = Console::open(options, notify, matcher, (&run.streams, &run.timings), channel)?;
@@ -83,6 +77,7 @@ impl<'a> Session<'a> {
         }
         // Before anything is given up: it opens what tells which memory was touched.
         let text_at_entry = text_memory(&machine.memory);
+        let (source, own) = (input_source(options), limit.filter(|_| backend.counts()));
         let link = |run: &Run| {
             let events = console.events.clone();
             // Nobody listens any more when the session is over.
@@ -90,7 +85,9 @@ impl<'a> Session<'a> {
             Link {
                 ended,
                 output: Arc::clone(&console.output),
-                deadline: limit.map(|(_, end)| end),
+                deadline: end.map(|(_, end)| end),
+                allotment: Allotment { time: own, instructions: options.limit_instructions },
+                source,
                 observed: run.observed.clone(),
                 timings: run.timings.clone(),
             }
@@ -105,7 +102,7 @@ impl<'a> Session<'a> {
         }
         let start = |machine: &Machine, link: Link| backend.start(machine, options.configuration(), link);
         let Begun { guest, machine } =
-            begin((machine, start), &link, (options, signals), notify, run).map_err(|outcome| match limit {
+            begin((machine, start), &link, (options, signals), notify, run).map_err(|outcome| match end {
                 Some((limit, end)) if end <= Instant::now() => Outcome::TimeLimit { limit, hang: None },
                 _ => outcome,
             })?;
@@ -122,20 +119,23 @@ impl<'a> Session<'a> {
             .begin(&route, console.events.clone())
             .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
-        let clock = Clock { started: Instant::now(), limit };
+        let clock = Clock::new(end, own);
         Ok(Self { options, files, notify, run, guest, view: View { show, rows }, route, clock, console })
     }
 
     /// Watches until the outcome is known. What is left of the machine is not taken apart yet.
     pub fn supervise(mut self) -> (Outcome, Option<Remains>) {
-        let deadline = self.clock.limit.map(|(_, end)| end);
         let ending = match self.look_at_the_screen() {
-            Ok(()) => self.wait_for_the_end(deadline),
+            Ok(()) => self.wait_for_the_end(),
             Err(outcome) => outcome,
         };
         self.run.timings.mark(Step::Ended);
-        self.run.wall_time = Some(self.clock.started.elapsed());
-        let ending = self.explain_hang(ending);
+        self.run.wall_time = Some(self.clock.elapsed());
+        outlet::wait_until(self.clock.patience());
+        let ending = match explain_hang(ending, &mut *self.guest, &self.console, self.run) {
+            Ok(outcome) => outcome,
+            Err(ended) => self.conclude(ended),
+        };
         let by_guest = !matches!(
             ending,
             Outcome::TimeLimit { .. }
@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
         self.run.timings.mark(Step::Stopped);
         // A guest that has ended has a right to all of its output, however slow the reader is.
         let soon = Instant::now() + LAST_WORDS;
-        let patience = if by_guest { deadline.map(|deadline| deadline.max(soon)) } else { Some(soon) };
+        let patience = if by_guest { self.clock.patience().map(|end| end.max(soon)) } else { Some(soon) };
         let outcome = self.wait_for_output(ending, patience);
         self.run.timings.mark(Step::Written);
         if let count @ 1.. = self.console.com1.unread() {
@@ -186,54 +186,6 @@ impl<'a> Session<'a> {
             self.run.observed.lock().cpu = Some(diagnosis.cpu().clone());
         }
         outcome
-    }
-
-    /// Adds to a run that was ended from outside where the guest is. At a time limit, a look may show that the guest has ended.
-    fn explain_hang(&mut self, ending: Outcome) -> Outcome {
-        if !matches!(ending, Outcome::TimeLimit { .. } | Outcome::Left | Outcome::Signal(_)) {
-            return ending;
-        }
-        self.guest.take_samples();
-        let samples = self.run.observed.lock().samples.clone();
-        if matches!(ending, Outcome::TimeLimit { .. })
-            && let Some(ended) = self.ended_meanwhile(&samples)
-        {
-            return self.conclude(ended);
-        }
-        let Findings { interrupts, .. } = &*self.run.observed.lock();
-        let machine = self.run.machine.as_ref();
-        let Some(hang) = machine.and_then(|machine| Hang::new(&samples, *interrupts, machine.into())) else {
-            return ending;
-        };
-        let hang = Box::new(hang);
-        match ending {
-            Outcome::TimeLimit { limit, .. } => Outcome::TimeLimit { limit, hang: Some(hang) },
-            by => Outcome::Stopped { by: Box::new(by), hang },
-        }
-    }
-
-    /// How the guest has ended by itself when these `samples` of it were taken, if it has. What else was heard is heard again.
-    fn ended_meanwhile(&mut self, samples: &[CpuState]) -> Option<Ending> {
-        // With all of them, the guest was there until a moment ago.
-        let patience = if samples.len() < SAMPLES { LAST_WORDS } else { Duration::ZERO };
-        let (end, mut others) = (Instant::now() + patience, Vec::new());
-        let ending = loop {
-            match self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Event::Ended(ending)) => break Some(ending),
-                Ok(other) => others.push(other),
-                Err(_) => break None,
-            }
-        };
-        // Fails only when nobody listens, and the receiver is here.
-        for event in others {
-            drop(self.console.events.send(event));
-        }
-        // Nothing here sends an NMI, so what waits with interrupts off has come to its end.
-        ending.or_else(|| {
-            let last = samples.last().filter(|cpu| cpu.is_halted_for_good())?;
-            self.run.observed.lock().cpu = Some(last.clone());
-            Some(Ending::Halted(last.clone()))
-        })
     }
 
     /// Shows what the screen shows at the end.
@@ -316,13 +268,18 @@ impl<'a> Session<'a> {
         self.view.show.live().into_iter().for_each(LiveScreen::redraw);
     }
 
-    fn wait_for_the_end(&mut self, deadline: Option<Instant>) -> Outcome {
+    /// Where the guest's own time stands still, as nobody takes its output.
+    fn held_at(&self) -> Option<u64> {
+        self.guest.own_time().filter(|_| self.console.output.is_holding())
+    }
+
+    fn wait_for_the_end(&mut self) -> Outcome {
         // What the run will end with when the guest does not end by itself before the grace is over.
         let mut decided: Option<Outcome> = None;
         let mut grace_ends: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            if let Some((limit, _)) = self.clock.limit.filter(|(_, end)| *end <= now) {
+            if let Some(limit) = self.clock.reached(now, self.held_at()) {
                 return decided.unwrap_or(Outcome::TimeLimit { limit, hang: None });
             }
             if grace_ends.is_some_and(|end| end <= now)
@@ -331,9 +288,12 @@ impl<'a> Session<'a> {
                 return outcome;
             }
             let next_tick = now + TICK;
-            let wake = [deadline, grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
+            let wake = [self.clock.deadline(), grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
             match self.console.receiver.recv_timeout(wake - now) {
-                Ok(Event::Ended(ending)) => return self.conclude(ending),
+                Ok(Event::Ended(ending)) => {
+                    let is_counted = matches!(ending, Ending::Spent(_));
+                    return decided.filter(|_| is_counted).unwrap_or_else(|| self.conclude(ending));
+                }
                 Ok(Event::Output(OutputEvent::Seen(Sight::Until { pattern }))) => return Outcome::Until { pattern },
                 Ok(Event::Output(OutputEvent::Seen(sight))) => {
                     // A forbidden line decides, whatever else has been seen.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::files::{Files, write_reports};
 use crate::options::{Options, TimeLimit};
-use crate::outcome::{Outcome, Run};
+use crate::outcome::{Limit, Outcome, Run};
 use crate::outlet::tell;
 
 /// As long as it is there, the limit of the command line ends this process.
@@ -58,7 +58,7 @@ impl Drop for Waiting {
 
 /// Ends this process, which waits for the image.
 fn end((options, files): (&Options, &Files), limit: Duration) {
-    let ending = Outcome::TimeLimit { limit, hang: None };
+    let ending = Outcome::TimeLimit { limit: Limit::Time(limit), hang: None };
     let outcome = write_reports(&Run::default(), ending, None, (options, files), &|_| {});
     let status = options.status(&outcome);
     tell(&options.telling().end(&outcome, None, status));

@@ -78,7 +78,11 @@ pub fn spawn_input(
     const NAME: &str = "stdin";
     let Some(mut escape) = escape else {
         // Nothing in it is for us, so that it may wait for the guest.
-        return sandbox::spawn(Role::Input, NAME, move || read(|bytes| sink.push(bytes))).map(drop);
+        let body = move || {
+            read(|bytes| sink.push(bytes));
+            sink.end();
+        };
+        return sandbox::spawn(Role::Input, NAME, body).map(drop);
     };
     let sender = feed(sink)?;
     let take = move |bytes: &[u8]| {

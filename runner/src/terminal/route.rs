@@ -44,4 +44,8 @@ impl InputSink for Route {
             self.serial.push(bytes)
         }
     }
+
+    fn end(&self) {
+        self.serial.end();
+    }
 }

@@ -10,7 +10,8 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("halt", "guests/halt", 104, "halt: halting\n").says(&["halted"]),
         Guest::tiny("reset", "guests/reset", 106, "reset: through the keyboard controller\n").says(&["reset"]),
         Guest::tiny("hang", "guests/hang", 124, "hang: looping\n").options(&["--timeout", "2s"]).says(&[
-            "time limit of 2s reached; the CPU was at 0xc01",
+            "stos-run: time limit of 2s reached",
+            "; the CPU was at 0xc01",
             "(guests/hang.c:8) each of the 8 times that it was looked at\n",
             "    > 0xc01",
             "  jmp    0xc01",

@@ -1,7 +1,11 @@
 //! The machine that is part of this program as a backend: it runs on a thread of its own.
 
 mod deliveries;
+mod feed;
+mod inbox;
+mod limits;
 mod lines;
+mod pace;
 mod peripherals;
 mod runner;
 
@@ -10,9 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use lines::{Line, Lines, VirtualTime};
+use feed::Feed;
+use inbox::{Inbox, KeyEnd, SerialEnd};
+use limits::Limits;
+use lines::{Lines, VirtualTime};
+use pace::Pacer;
 use peripherals::Peripherals;
-use runner::Runner;
+use runner::{Runner, Surroundings};
 
 use super::guest::Requests;
 use super::{Ending, Guest, Link, ProcessStep, Remains, StartError};
@@ -21,14 +29,14 @@ use crate::devices::{
     COM1_IRQ, Devices, I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc, RtcPort, SerialPort, Uart,
     Vga,
 };
-use crate::machine::{Configuration, Machine};
+use crate::machine::{Configuration, InputSource, Machine};
 use crate::sandbox::{self, Role};
 
 /// A guest on the embedded machine.
 #[derive(Debug)]
 pub struct EmbeddedGuest {
-    serial: Arc<SerialPort<Line>>,
-    keyboard: Arc<KeyboardPort<Line>>,
+    inbox: Arc<Inbox>,
+    time: VirtualTime,
     vga: Vga,
     requests: Arc<Requests>,
     thread: Option<JoinHandle<()>>,
@@ -55,8 +63,20 @@ impl EmbeddedGuest {
             fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
         });
         let requests = Arc::new(Requests::default());
-        let peripherals = Peripherals::new(bus, lines, time);
-        let runner = Runner::new(machine, peripherals, Arc::clone(&requests), link.observed);
+        let inbox = Arc::new(Inbox::default());
+        if link.source == InputSource::Nothing {
+            inbox.end();
+        }
+        let peripherals = Peripherals::new(bus, lines, time.clone());
+        let feed = Feed::new((Arc::clone(&inbox), link.source), serial, keyboard, link.observed.clone());
+        let around = Surroundings {
+            requests: Arc::clone(&requests),
+            observed: link.observed,
+            limits: Limits::new(link.allotment),
+            pacer: Pacer::new(configuration.pace, link.source),
+            feed,
+        };
+        let runner = Runner::new(machine, peripherals, around);
         let body = move || {
             let ending = catch_unwind(AssertUnwindSafe(|| runner.run())).unwrap_or(Some(Ending::ThreadPanicked));
             if let Some(ending) = ending {
@@ -65,21 +85,25 @@ impl EmbeddedGuest {
         };
         let thread = sandbox::spawn(Role::Vcpu, "vcpu", body)
             .map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
-        Ok(Self { serial, keyboard, vga, requests, thread: Some(thread) })
+        Ok(Self { inbox, time, vga, requests, thread: Some(thread) })
     }
 }
 
 impl Guest for EmbeddedGuest {
     fn input(&self) -> Arc<dyn InputSink> {
-        Arc::clone(&self.serial) as Arc<dyn InputSink>
+        Arc::new(SerialEnd(Arc::clone(&self.inbox)))
     }
 
     fn keyboard(&self) -> Arc<dyn KeySink> {
-        Arc::clone(&self.keyboard) as Arc<dyn KeySink>
+        Arc::new(KeyEnd(Arc::clone(&self.inbox)))
     }
 
     fn adapter(&self) -> Arc<dyn Adapter> {
         Arc::new(self.vga.clone())
+    }
+
+    fn own_time(&self) -> Option<u64> {
+        u64::try_from(self.time.get().as_nanos()).ok()
     }
 
     fn tick(&mut self) {}
@@ -90,6 +114,7 @@ impl Guest for EmbeddedGuest {
 
     fn stop(&mut self) {
         self.requests.stop.store(true, Ordering::Release);
+        self.inbox.close();
         if let Some(thread) = self.thread.take() {
             // A panic in it has been reported as an outcome.
             let _ = thread.join();

@@ -1,23 +1,25 @@
 //! The devices, plugged into the board.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use stos_machine::chips::board::Devices as Plugged;
-use stos_machine::time::NANOSECONDS_PER_INSTRUCTION;
+use stos_machine::time::{NANOSECONDS_PER_INSTRUCTION, instruction_at, nanosecond};
 
 use super::lines::{Line, Lines, VirtualTime};
 use crate::backend::Exits;
 use crate::devices::{Clock, PortBus, Request};
 
-/// How often, in instructions, devices are looked at that hear from outside: 100 microseconds.
-const LOOK: u64 = 100_000 / NANOSECONDS_PER_INSTRUCTION;
+/// How long a CPU that waits, and has no timer, may wait before it is looked at whether it still can be interrupted: 50 milliseconds.
+pub const LOOK: u64 = 50_000_000 / NANOSECONDS_PER_INSTRUCTION;
 
 /// The devices. Clones are the same ones: one is plugged in, one tells what has become of them.
 pub struct Peripherals<C> {
     shared: Arc<Mutex<Plugs<C>>>,
     lines: Lines,
     time: VirtualTime,
+    /// More input may come.
+    is_open: Arc<AtomicBool>,
 }
 
 /// What is behind the ports.
@@ -32,7 +34,12 @@ pub struct Plugs<C> {
 
 impl<C> Clone for Peripherals<C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), lines: self.lines.clone(), time: self.time.clone() }
+        Self {
+            shared: Arc::clone(&self.shared),
+            lines: self.lines.clone(),
+            time: self.time.clone(),
+            is_open: Arc::clone(&self.is_open),
+        }
     }
 }
 
@@ -40,7 +47,7 @@ impl<C: Clock> Peripherals<C> {
     /// Devices whose interrupts come by `lines`, and whose time is `time`.
     pub fn new(bus: PortBus<Line, C>, lines: Lines, time: VirtualTime) -> Self {
         let shared = Arc::new(Mutex::new(Plugs { bus, request: None, exits: Exits::default() }));
-        Self { shared, lines, time }
+        Self { shared, lines, time, is_open: Arc::new(AtomicBool::new(true)) }
     }
 
     /// What is behind the ports.
@@ -49,8 +56,14 @@ impl<C: Clock> Peripherals<C> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_time(&self, now: u64) {
-        self.time.set(now.saturating_mul(NANOSECONDS_PER_INSTRUCTION));
+    /// Tells whether more input may come, for which a CPU without a timer waits.
+    pub fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Relaxed);
+    }
+
+    /// Tells how far time has come.
+    pub fn set_time(&self, now: u64) {
+        self.time.set(nanosecond(now));
     }
 }
 
@@ -76,8 +89,9 @@ impl<C: Clock> Plugged for Peripherals<C> {
 
     fn advance(&mut self, now: u64) -> u64 {
         self.set_time(now);
-        let next = self.lock().bus.poll().map_or(u64::MAX, instruction);
-        next.min(now.saturating_add(LOOK))
+        let next = self.lock().bus.poll();
+        let next = next.map_or(u64::MAX, |time| instruction_at(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)));
+        if self.is_open.load(Ordering::Relaxed) { next.min(now.saturating_add(LOOK)) } else { next }
     }
 
     fn lines(&self) -> u16 {
@@ -91,9 +105,4 @@ impl<C: Clock> Plugged for Peripherals<C> {
     fn has_ended(&self) -> bool {
         self.lock().request.is_some()
     }
-}
-
-/// The first instruction that is not before a time.
-fn instruction(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(u128::from(NANOSECONDS_PER_INSTRUCTION))).unwrap_or(u64::MAX)
 }

@@ -10,16 +10,19 @@ use stos_image::{GuestRange, PhysAddr};
 use stos_machine::machine::Stop;
 use stos_machine::memory::Memory;
 use stos_machine::pc::{Pc, Watch};
-use stos_machine::time::NANOSECONDS_PER_INSTRUCTION;
+use stos_machine::time::{NANOSECONDS_PER_INSTRUCTION, instruction_at, nanosecond};
 
 use super::deliveries::Deliveries;
-use super::peripherals::Peripherals;
+use super::feed::Feed;
+use super::limits::Limits;
+use super::pace::Pacer;
+use super::peripherals::{LOOK, Peripherals};
 use crate::backend::guest::{Requests, TICK};
-use crate::backend::{CpuFailure, Ending, Idle, Observed};
+use crate::backend::{Counted, CpuFailure, Ending, Idle, Observed};
 use crate::devices::{Clock, Controller, Interrupts, Pics};
 use crate::machine::{GuestMemory, Machine};
 
-/// How much virtual time passes between two looks outside.
+/// How much of its own time a guest that runs gets between two looks outside.
 const SLICE: u64 = 200_000 / NANOSECONDS_PER_INSTRUCTION;
 /// Memory that others see while the guest runs: that of display adapters.
 const SHOWN: std::ops::Range<u64> = 0xa_0000..0xc_0000;
@@ -35,68 +38,122 @@ pub struct Runner<C: Clock> {
     requests: Arc<Requests>,
     observed: Observed,
     idle: Idle,
+    limits: Limits,
+    pacer: Pacer,
+    feed: Feed,
+}
+
+/// What is around a machine.
+pub struct Surroundings {
+    /// Who asks for something.
+    pub requests: Arc<Requests>,
+    /// Who is told what is seen.
+    pub observed: Observed,
+    /// How far the guest may go.
+    pub limits: Limits,
+    /// How fast.
+    pub pacer: Pacer,
+    /// What gives it its input.
+    pub feed: Feed,
 }
 
 impl<C: Clock> Runner<C> {
     /// A machine that is about to execute its first instruction.
-    pub fn new(machine: &Machine, devices: Peripherals<C>, requests: Arc<Requests>, observed: Observed) -> Self {
+    pub fn new(machine: &Machine, devices: Peripherals<C>, around: Surroundings) -> Self {
+        let Surroundings { requests, observed, limits, pacer, feed } = around;
         let memory = copy(machine);
-        let pc = Pc::new(
-            &machine.image.description().entry,
-            memory,
-            devices.clone(),
-            Watch::by(Deliveries(observed.clone())),
-        );
-        Self { pc, devices, memory: Arc::clone(&machine.memory), requests, observed, idle: Idle::default() }
+        let watch = Watch::by(Deliveries(observed.clone()));
+        let pc = Pc::new(&machine.image.description().entry, memory, devices.clone(), watch);
+        let memory = Arc::clone(&machine.memory);
+        Self { pc, devices, memory, requests, observed, idle: Idle::default(), limits, pacer, feed }
     }
 
     /// Runs it until it stops, for its ending; `None` when it was asked to stop before.
     pub fn run(mut self) -> Option<Ending> {
-        let began = Instant::now();
-        let mut next_look = began + TICK;
+        let mut next_show = Instant::now() + TICK;
+        let mut next_look = LOOK;
         let ending = loop {
-            if self.requests.stop.load(Ordering::Acquire) {
+            if self.is_asked_to_stop() {
                 break None;
             }
-            let stop = self.pc.run(self.pc.core().count + SLICE);
+            if self.feed.give(self.pc.core().count, || self.is_asked_to_stop(), TICK) {
+                self.pc.notice();
+            }
+            let has_input_ended = self.feed.has_ended();
+            self.devices.set_open(!has_input_ended);
+            let time = self.pc.core().count;
+            let step = self.step().min(next_look - time);
+            let step = self.hold(step, has_input_ended);
+            let stop = self.pc.run(time.saturating_add(step));
+            let (time, executed) = (self.pc.core().count, self.pc.core().executed());
+            self.devices.set_time(time);
             if let Some(ending) = self.ending(stop) {
                 break Some(ending);
+            }
+            if let Some(spent) = self.limits.check(time, executed, || self.pc.cpu()) {
+                break Some(Ending::Spent(spent));
             }
             if self.requests.sample.load(Ordering::Acquire) {
                 self.sample();
             }
-            if self.pc.is_halted() {
-                self.pace(began);
-            }
-            if Instant::now() >= next_look {
-                next_look = Instant::now() + TICK;
-                self.show(SHOWN);
+            if time >= next_look {
+                next_look = time + LOOK;
                 let interrupts = self.pc.is_halted().then(|| self.interrupts());
-                if let Some(ending) = self.idle.sample(&self.pc.cpu(), interrupts) {
+                let now = Duration::from_nanos(nanosecond(time));
+                if let Some(ending) = self.idle.sample_at(now, &self.pc.cpu(), interrupts) {
                     break Some(ending);
                 }
             }
+            if Instant::now() >= next_show {
+                next_show = Instant::now() + TICK;
+                self.show(SHOWN);
+            }
         };
-        self.report();
+        self.report(ending.as_ref());
         ending
     }
 
-    fn ending(&mut self, stop: Stop) -> Option<Ending> {
-        Some(match stop {
-            Stop::Count => return None,
-            Stop::HaltedForGood => Ending::Halted(self.pc.cpu()),
-            Stop::TripleFault => Ending::TripleFault,
-            Stop::Ended => match self.devices.lock().request {
-                Some(request) => request.into(),
-                None => Ending::CpuFailed(CpuFailure::UnexpectedExit("INIT".to_owned())),
-            },
-        })
+    fn is_asked_to_stop(&self) -> bool {
+        self.requests.stop.load(Ordering::Acquire)
     }
 
-    /// A guest that waits does so in real time.
-    fn pace(&self, began: Instant) {
-        let virtual_time = Duration::from_nanos(self.pc.core().count.saturating_mul(NANOSECONDS_PER_INSTRUCTION));
-        thread::sleep((began + virtual_time).saturating_duration_since(Instant::now()).min(TICK));
+    /// How far to go before the next look outside: a CPU that waits goes straight to what comes next. It depends on nothing but the
+    /// guest, so that input from a file comes at the same time in every run.
+    fn step(&self) -> u64 {
+        let core = self.pc.core();
+        let step = if self.pc.is_halted() { core.due.saturating_sub(core.count).max(SLICE) } else { SLICE };
+        step.min(self.limits.step(core.count, core.executed()))
+    }
+
+    /// Waits until the guest's time may go on by `step`, or by what is given back: that much has passed when input comes.
+    fn hold(&mut self, step: u64, has_input_ended: bool) -> u64 {
+        let count = self.pc.core().count;
+        let target = Duration::from_nanos(nanosecond(count.saturating_add(step)));
+        let is_halted = self.pc.is_halted();
+        let Some(left) = self.pacer.wait(target, is_halted, has_input_ended) else { return step };
+        let left = left.min(TICK);
+        if is_halted && !has_input_ended {
+            self.feed.wait(left);
+        } else {
+            thread::sleep(left);
+        }
+        let passed = u64::try_from(self.pacer.now().as_nanos()).unwrap_or(u64::MAX);
+        instruction_at(passed).saturating_sub(count).clamp(1, step)
+    }
+
+    fn ending(&mut self, stop: Stop) -> Option<Ending> {
+        let request = self.devices.lock().request;
+        Some(match (stop, request) {
+            // The last instruction of those that it may execute.
+            (Stop::Count | Stop::Ended, Some(request)) => request.into(),
+            (Stop::Count, None) => return None,
+            (Stop::HaltedForGood, _) if self.pc.cpu().takes_interrupts() => {
+                Ending::WaitsForNothing(self.pc.cpu(), self.interrupts())
+            }
+            (Stop::HaltedForGood, _) => Ending::Halted(self.pc.cpu()),
+            (Stop::TripleFault, _) => Ending::TripleFault,
+            (Stop::Ended, None) => Ending::CpuFailed(CpuFailure::UnexpectedExit("INIT".to_owned())),
+        })
     }
 
     fn sample(&mut self) {
@@ -132,11 +189,19 @@ impl<C: Clock> Runner<C> {
         }
     }
 
-    fn report(&mut self) {
+    fn report(&mut self, ending: Option<&Ending>) {
         self.show(0..self.memory.size());
         let plugs = self.devices.lock();
         let time = clock_gettime(ClockId::ThreadCPUTime);
+        let interrupts = self.interrupts();
+        let core = self.pc.core();
         let mut findings = self.observed.lock();
+        if let Some(Ending::Spent(_)) = ending {
+            findings.samples = self.limits.samples();
+            findings.interrupts = Some(interrupts);
+        }
+        findings.counted = Some(Counted { instructions: core.executed(), nanoseconds: nanosecond(core.count) });
+        findings.taken.get_or_insert_default();
         findings.cpu = Some(self.pc.cpu());
         findings.exits = Some(plugs.exits);
         findings.ports = Some(plugs.bus.log());

@@ -54,7 +54,7 @@ pub struct Ended {
 /// A wish for an emulator with this much memory; `None` for one without any confinement, which cannot be wished for.
 pub fn wish(wanted: Wanted, memory_size: u64) -> Option<Vec<u8>> {
     let Wanted { ports: Ports { exit, fault }, configuration, confinement } = wanted;
-    let Configuration { clock, cpu, is_confined: _ } = configuration;
+    let Configuration { clock, cpu, pace: _, is_confined: _ } = configuration;
     let Confinement::On { has_own_filter, files } = confinement else { return None };
     let files = FILES.iter().position(|one| *one == files).and_then(|number| u8::try_from(number).ok())?;
     let choices = [cpu == CpuModel::Host, clock == ClockStart::Host];
@@ -73,6 +73,8 @@ pub fn read_wish(bytes: &[u8]) -> Option<(Wanted, u64)> {
         configuration: Configuration {
             cpu: if has(2) { CpuModel::Host } else { CpuModel::Fixed },
             clock: if has(3) { ClockStart::Host } else { ClockStart::Fixed },
+            // The emulator's time is the host's.
+            pace: None,
             is_confined: true,
         },
         confinement: Confinement::On { has_own_filter: has(1), files: *FILES.get(usize::from(files))? },
@@ -138,7 +140,7 @@ mod tests {
 
     const USUAL: Wanted = Wanted {
         ports: Ports { exit: 0xf4, fault: None },
-        configuration: Configuration { cpu: CpuModel::Fixed, clock: ClockStart::Fixed, is_confined: true },
+        configuration: Configuration { cpu: CpuModel::Fixed, clock: ClockStart::Fixed, pace: None, is_confined: true },
         confinement: Confinement::On { has_own_filter: true, files: Files::Programs },
     };
 

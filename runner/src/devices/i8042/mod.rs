@@ -8,7 +8,7 @@ mod port;
 mod tests;
 
 pub use controller::I8042;
-pub use port::KeyboardPort;
+pub use port::{KeyboardPort, TYPED_LIMIT};
 
 /// Interrupt line of the keyboard.
 pub const KEYBOARD_IRQ: u32 = 1;

@@ -7,7 +7,7 @@ use crate::channel::{KeySink, ScanCode};
 use crate::devices::InterruptLine;
 
 /// Scan codes that may wait for the guest.
-const TYPED_LIMIT: usize = 4096;
+pub const TYPED_LIMIT: usize = 4096;
 /// How many keys are handed over at once.
 const AT_ONCE: usize = 1024;
 

@@ -114,6 +114,7 @@ impl<L: InterruptLine> Uart<L> {
                 let trigger_level = (value & FIFO_ENABLE != 0).then_some(TRIGGER_LEVELS[usize::from(value >> 6)]);
                 // Changing the mode empties the FIFO, too.
                 if trigger_level.is_some() != self.has_fifos() || value & FIFO_CLEAR_RECEIVED != 0 {
+                    self.give_back();
                     self.received.clear();
                     self.looped_back = 0;
                 }
@@ -180,9 +181,9 @@ impl<L: InterruptLine> Uart<L> {
         }
     }
 
-    /// Has the other end send again, later, what the driver has not read: while the UART talks to itself, the line is cut off. A
-    /// serial line is slow enough that nothing comes in the few microseconds of a driver's self-test, but a pipe's bytes
-    /// are there at once, before the byte that the test sends.
+    /// Has the other end send again, later, what the driver has not read: while the UART talks to itself, the line is cut off, and
+    /// before a driver has set it up, it hears nothing. A serial line is slow enough that nothing comes in the few microseconds of
+    /// that, but the bytes of a pipe or a file are there at once, before the byte that a self-test sends.
     fn give_back(&mut self) {
         for byte in self.received.drain(self.looped_back.min(self.received.len())..).rev() {
             self.waiting.push_front(byte);

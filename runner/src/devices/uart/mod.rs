@@ -8,7 +8,7 @@ mod registers;
 mod tests;
 
 pub use chip::Uart;
-pub use port::SerialPort;
+pub use port::{INPUT_LIMIT, SerialPort};
 
 /// Interrupt line of COM1.
 pub const COM1_IRQ: u32 = 4;

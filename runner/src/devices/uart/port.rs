@@ -7,7 +7,7 @@ use crate::channel::InputSink;
 use crate::devices::line::InterruptLine;
 
 /// Bytes of input that may wait for the guest.
-const INPUT_LIMIT: usize = 4096;
+pub const INPUT_LIMIT: usize = 4096;
 
 /// A UART that the vCPU and standard input share.
 #[derive(Debug)]
@@ -25,6 +25,16 @@ impl<L: InterruptLine> SerialPort<L> {
 
     fn lock(&self) -> MutexGuard<'_, Uart<L>> {
         self.uart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of input that the guest can't see yet.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting()
+    }
+
+    /// The other end sends `bytes`, for which the caller knows that there is room.
+    pub fn receive(&self, bytes: &[u8]) {
+        self.lock().receive(bytes);
     }
 
     /// Reads a register.
