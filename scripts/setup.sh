@@ -98,11 +98,7 @@ check() {
     packages=''
     check_build
     case $1 in
-    demo) check_demo ;;
-    test)
-        check_demo
-        check_test
-        ;;
+    test) check_test ;;
     # libFuzzer is C++, and is compiled from its source.
     fuzz) need g++ g++ ;;
     dist-check)
