@@ -111,6 +111,20 @@ fn the_version_is_one_line_and_with_more_wanted_what_guests_run_on() {
 }
 
 #[test]
+fn a_verb_with_a_mistake_in_it_is_guessed_where_there_is_no_such_file() {
+    for (word, guess) in
+        [("doctro", "; did you mean `stos-run doctor`?"), ("Explain", "; did you mean `stos-run explain`?")]
+    {
+        let told = answer(&[word]);
+        let expected = format!("stos-run: can't open the image `{word}`: there is no such file{guess}\n");
+        assert_eq!((told.status, told.stderr), (Some(66), expected));
+    }
+    for word in ["./doctro", "kernel.img"] {
+        assert!(!answer(&[word]).stderr.contains("did you mean"), "{word}");
+    }
+}
+
+#[test]
 fn a_file_that_is_called_like_a_verb_runs_with_its_folder_before_it() {
     let (image, folder) = (image(), tempfile::tempdir().unwrap());
     for verb in VERBS {

@@ -22,8 +22,6 @@ use crate::watch::{Summaries, Summary};
 /// What is known of a run.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// What is said of the manifest that was made for a kernel, when its run fails.
-    pub made: Option<String>,
     /// What ran.
     pub machine: Option<Machine>,
     /// What executed it, and why that.

@@ -117,9 +117,6 @@ fn run_carefully(
         }
         Err(outcome) => (signals.outcome().unwrap_or(outcome), None),
     };
-    if let Some(line) = run.made.as_ref().filter(|_| outcome.is_guests_failure()) {
-        notify(Notice::Information(line));
-    }
     timings.mark(Step::Concluded);
     let headline = Headline::new(&run, &outcome, &options.image, home.as_deref());
     let outcome = write_reports(&run, outcome, headline.as_ref(), (options, &files), notify);

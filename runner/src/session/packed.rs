@@ -1,25 +1,27 @@
 //! What is to run: an image, or one that is made in memory, of a manifest or of a kernel.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stos_image::ImageError;
-use stos_pack::diagnostics::for_shell;
+use stos_pack::diagnostics::{describe, for_shell, nearest};
 use stos_pack::{Changes, Packed, Spared, Subject};
 
+use super::early::VERBS;
 use super::notice::Notice;
 use crate::machine::load::{self, LoadError, Opened};
 use crate::options::Options;
-use crate::outcome::{Outcome, Run};
+use crate::outcome::Outcome;
 use crate::serial::SerialTarget;
 
-/// Opens the image that `options` name, or the one that is made of what they name. Warnings about that go to `notify`, and `run` has what
-/// is to be said of a manifest that nobody has written.
+/// Opens the image that `options` name, or the one that is made of what they name. Warnings about that go to `notify`, and so does what a
+/// manifest says that nobody has written.
 ///
 /// # Errors
 /// What a run ends with otherwise; [`Outcome::NotPacked`] has all that is wrong with a manifest.
-pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>), run: &mut Run) -> Result<Opened, Outcome> {
+pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Opened, Outcome> {
     let path = &options.image;
     let (subject, changes) = match named(options)? {
         Named::Image(opened) => return Ok(*opened),
@@ -27,11 +29,11 @@ pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>), run: &mut Run) -> Re
     };
     let (file, packed) = pack(&subject, &changes, options)?;
     if let Subject::Kernel { protocol, memory, .. } = subject {
-        run.made = Some(format!(
-            "`{}` ran with a manifest that was made for it: protocol {}, {memory} of memory (`--print-manifest` prints it)",
+        notify(Notice::Information(&format!(
+            "`{}` has a manifest made for it: protocol {}, {memory} of memory (`--print-manifest` prints it)",
             path.display(),
             protocol.name()
-        ));
+        )));
     }
     if !packed.warnings.list.is_empty() {
         notify(Notice::Warnings(&packed.sources, &packed.warnings));
@@ -67,7 +69,19 @@ fn named(options: &Options) -> Result<Named, Outcome> {
         (Err(LoadError::Rejected(ImageError::Magic { .. } | ImageError::Empty)), _) if path.is_file() => {
             subject(options).map(Named::Subject)
         }
-        (opened, _) => opened.map(Box::new).map(Named::Image).map_err(|error| Outcome::not_loaded(path, error)),
+        (opened, _) => opened.map(Box::new).map(Named::Image).map_err(|error| not_opened(path, error)),
+    }
+}
+
+/// What there is to say of the file at `path` that can't be opened: it may be a verb with a letter too many.
+fn not_opened(path: &Path, error: LoadError) -> Outcome {
+    let word = path.to_str().filter(|word| !word.contains('/'));
+    match (error, word.and_then(|word| nearest(word, &VERBS))) {
+        (LoadError::NotOpened(source), Some(verb)) if source.kind() == io::ErrorKind::NotFound => {
+            let source = io::Error::other(format!("{}; did you mean `stos-run {verb}`?", describe(&source)));
+            Outcome::NoInput { path: path.to_owned(), source }
+        }
+        (error, _) => Outcome::not_loaded(path, error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Counts the instructions of packing and of starting a run, and compares them with recorded ones.
+//! Counts the instructions of packing, of starting a run and of the embedded machine, and compares them with recorded ones.
 //!
 //!     count-instructions PACK RUN             fails when a count is more than 5 % above its record
 //!     count-instructions PACK RUN --record    records the counts instead
@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use stos_run::backend::{BackendChoice, choose};
 use stos_run::outcome::Outcome;
+use stos_tests::bare::BareGuest;
+use stos_tests::bare::code::exit;
 use stos_tests::counts::{Counted, Counts, Records, count, toolchain};
 use stos_tests::elf::Elf;
 use stos_tests::tools::root;
@@ -21,6 +23,23 @@ const ROUNDS: usize = 5;
 
 /// Modules of the larger image.
 const MODULES: usize = 200;
+
+/// Two million instructions: numbers in memory are read, changed, pushed and written, and every other one branches.
+const COMPUTE: [u8; 43] = [
+    0xbc, 0x00, 0x00, 0x80, 0x00, // mov esp, 0x800000
+    0xb9, 0x40, 0x0d, 0x03, 0x00, // mov ecx, 200000
+    0x8b, 0x04, 0x8d, 0x00, 0x00, 0x20, 0x00, // again: mov eax, [0x200000 + ecx * 4]
+    0x01, 0xc8, // add eax, ecx
+    0x69, 0xc0, 0x0d, 0x66, 0x19, 0x00, // imul eax, eax, 1664525
+    0x89, 0x04, 0x8d, 0x00, 0x00, 0x20, 0x00, // mov [0x200000 + ecx * 4], eax
+    0x50, // push eax
+    0x5a, // pop edx
+    0xd1, 0xea, // shr edx, 1
+    0x73, 0x02, // jnc past the next
+    0x31, 0xc2, // xor edx, eax
+    0x49, // dec ecx
+    0x75, 0xdf, // jnz again
+];
 
 /// What is counted.
 struct Case {
@@ -41,7 +60,9 @@ fn cases(pack: &Path, run: &Path, folder: &Path) -> Result<Vec<Case>, String> {
     };
     let ministos = root().join("manifests/ministos.yaml").display().to_string();
     let elf = root().join("manifests/elf.yaml").display().to_string();
-    write_modules(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+    write_modules(folder).map_err(told)?;
+    fs::write(folder.join("compute.img"), BareGuest::new(&[&COMPUTE[..], &exit(0)].concat()).image()).map_err(told)?;
     let obstacle = choose(BackendChoice::Kvm, None, |_| {}).err().map(|none| Outcome::from(none).to_string());
     Ok(vec![
         case("pack ministos", pack, &[&ministos, "-o", "ministos.img"]),
@@ -51,6 +72,8 @@ fn cases(pack: &Path, run: &Path, folder: &Path) -> Result<Vec<Case>, String> {
         case("pack hello", pack, &[&elf, "-o", "hello.img"]),
         case("run on QEMU", run, &["--no-sandbox", "--backend", "emulated", "hello.img"]),
         Case { obstacle, ..case("run on KVM", run, &["--no-sandbox", "--backend", "kvm", "hello.img"]) },
+        case("run on the embedded machine", run, &["--no-sandbox", "--backend", "embedded", "hello.img"]),
+        case("compute on the embedded machine", run, &["--no-sandbox", "--backend", "embedded", "compute.img"]),
     ])
 }
 

@@ -88,15 +88,17 @@ fn a_kernel_runs_with_the_manifest_that_is_printed_for_it() {
 }
 
 #[test]
-fn which_manifest_a_kernel_got_is_told_when_its_run_fails() {
-    let line =
-        " ran with a manifest that was made for it: protocol stos, 64MiB of memory (`--print-manifest` prints it)\n";
-    let failed = run_in(root(), &["--backend", "emulated", &example("guests/panic.elf")]);
-    assert_eq!(failed.status, Some(101), "{failed:?}");
-    assert!(failed.stderr.contains(line), "{failed:?}");
-    let succeeded = run_in(root(), &["--backend", "emulated", &example("elf/hello.elf")]);
-    assert_eq!(succeeded.status, Some(0), "{succeeded:?}");
-    assert!(!succeeded.stderr.contains("ran with a manifest"), "{succeeded:?}");
+fn which_manifest_a_kernel_gets_is_told() {
+    for (kernel, status, protocol) in [("guests/panic.elf", 101, "stos"), ("elf/hello.elf", 0, "elf")] {
+        let kernel = example(kernel);
+        let line = format!(
+            "stos-run: `{kernel}` has a manifest made for it: protocol {protocol}, 64MiB of memory (`--print-manifest` prints it)\n"
+        );
+        let told = run_in(root(), &["--backend", "emulated", &kernel]);
+        assert!(told.status == Some(status) && told.stderr.starts_with(&line), "{told:?}");
+        let quiet = run_in(root(), &["-q", "--backend", "emulated", &kernel]);
+        assert!(quiet.status == Some(status) && !quiet.stderr.contains("manifest"), "{quiet:?}");
+    }
 }
 
 #[test]

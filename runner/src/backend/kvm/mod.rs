@@ -19,7 +19,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kvm_ioctls::{VcpuFd, VmFd};
-use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
+use rustix::process::Pid;
+use rustix::thread::gettid;
+use vmm_sys_util::signal::register_signal_handler;
 
 use super::guest::Requests;
 use super::{CpuFailure, Ending, Guest, Link, ProcessStep, StartError};
@@ -56,12 +58,14 @@ pub struct KvmGuest {
     /// when it ends.
     entered: Receiver<Result<Progress, StartError>>,
     thread: Option<JoinHandle<()>>,
+    /// The kernel's number of that, once it has got so far.
+    vcpu: Option<Pid>,
 }
 
 /// What a vCPU has come to at the beginning.
 enum Progress {
-    /// Its machine is put together.
-    Made,
+    /// Its machine is put together, on this thread.
+    Made(Pid),
     /// It was in the guest.
     Entered,
     /// It was, and the guest has ended by that, which is to be told.
@@ -117,7 +121,7 @@ impl KvmGuest {
         let work = move |vcpu: Result<VcpuFd, StartError>| match vcpu {
             Ok(vcpu) => {
                 let vcpu = Vcpu::new((of_vcpu, vcpu), bus, memory, wanted, link.observed);
-                drop(sender.send(Ok(Progress::Made)));
+                drop(sender.send(Ok(Progress::Made(gettid()))));
                 run(vcpu, (&sender, &timings), link.ended);
             }
             Err(error) => drop(sender.send(Err(error))),
@@ -125,16 +129,30 @@ impl KvmGuest {
         let thread =
             made.finish(Box::new(work)).map_err(|source| StartError::Process(ProcessStep::VcpuThread, source))?;
         let (memory, thread) = (Arc::clone(&machine.memory), Some(thread));
-        let guest = Self { serial, keyboard, vga, vm, is_timer_told: false, memory, heir, requests, entered, thread };
+        let mut guest = Self {
+            serial,
+            keyboard,
+            vga,
+            vm,
+            is_timer_told: false,
+            memory,
+            heir,
+            requests,
+            entered,
+            thread,
+            vcpu: None,
+        };
         guest.wait_for_entry(machine)?;
         Ok(guest)
     }
 
     /// Waits until the vCPU was in the guest and came back: some KVMs show only then that they can't run it.
-    fn wait_for_entry(&self, machine: &Machine) -> Result<(), StartError> {
+    fn wait_for_entry(&mut self, machine: &Machine) -> Result<(), StartError> {
         // Not asked for anything as long as it is being made: a signal ends some of what the kernel does for that.
-        if let Ok(made) = self.entered.recv() {
-            made?;
+        if let Ok(made) = self.entered.recv()
+            && let Progress::Made(vcpu) = made?
+        {
+            self.vcpu = Some(vcpu);
         }
         let mut patience = ENTRY_PATIENCE;
         loop {
@@ -160,9 +178,8 @@ impl KvmGuest {
     /// Brings the vCPU out of the guest. One that halts never leaves the kernel by itself, so its thread can't see that. A kick
     /// that comes just before `KVM_RUN` is lost; the next one is not.
     fn kick(&self) {
-        if let Some(thread) = self.thread.as_ref().filter(|thread| !thread.is_finished()) {
-            // Fails only when the thread has ended since.
-            let _ = thread.kill(SIGRTMIN());
+        if let (Some(vcpu), Some(false)) = (self.vcpu, self.thread.as_ref().map(JoinHandle::is_finished)) {
+            raw::interrupt(vcpu);
         }
     }
 }
@@ -196,19 +213,18 @@ fn run<C: Clock>(
 /// Makes the signal that kicks a vCPU harmless. Its arrival alone ends `KVM_RUN`.
 fn register_kick_signal() -> Result<(), StartError> {
     extern "C" fn nothing(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
-    register_signal_handler(SIGRTMIN(), nothing).map_err(|error| StartError::KickSignal(error.into()))
+    register_signal_handler(raw::kick_signal(), nothing).map_err(|error| StartError::KickSignal(error.into()))
 }
 
-/// Brings the vCPU of `thread` back from the guest again and again, until the thread has seen that it is to end and let go of the
-/// other end of `told`.
-fn kick_until_ended<T>(thread: &JoinHandle<()>, told: &Receiver<T>) {
+/// Brings the vCPU of a thread, once its number is known, back from the guest again and again, until the thread has seen that it is to end
+/// and let go of the other end of `told`.
+fn kick_until_ended<T>(vcpu: impl Fn() -> Option<Pid>, told: &Receiver<T>) {
     let mut patience = Duration::ZERO;
     loop {
         match told.recv_timeout(patience) {
             Ok(_) => {}
             Err(RecvTimeoutError::Disconnected) => return,
-            // Fails only when the thread has just ended.
-            Err(RecvTimeoutError::Timeout) => _ = thread.kill(SIGRTMIN()),
+            Err(RecvTimeoutError::Timeout) => vcpu().into_iter().for_each(raw::interrupt),
         }
         patience = KICK_INTERVAL;
     }
@@ -245,7 +261,7 @@ impl Guest for KvmGuest {
     fn stop(&mut self) {
         self.requests.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            kick_until_ended(&thread, &self.entered);
+            kick_until_ended(|| self.vcpu, &self.entered);
             // A panic in it has been reported as an outcome.
             let _ = thread.join();
         }

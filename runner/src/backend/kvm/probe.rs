@@ -3,15 +3,16 @@
 //! Some can't although `/dev/kvm` opens and answers: those made for nested clouds emulate unpaged 32-bit code and know
 //! neither 32-bit paging nor IRET.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{io, thread};
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{CodeAssembler, al, cr0, eax};
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use rustix::thread::gettid;
 use stos_image::PhysAddr;
 use stos_x86::interrupts::{BREAKPOINT, Gate};
 use stos_x86::paging::{Access, Entry};
@@ -159,19 +160,24 @@ fn run_with_patience(mut probe: Probe) -> Result<(), ProbeFailure> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel();
-    let seen = Arc::clone(&stop);
+    let (seen, number) = (Arc::clone(&stop), Arc::new(OnceLock::new()));
+    let vcpu = Arc::clone(&number);
     let spawned = thread::Builder::new().name("probe".to_owned()).spawn(move || {
+        // Nobody else sets it.
+        let _ = vcpu.set(gettid());
         // The receiver waits for this or has lost patience.
         let _ = sender.send(run(&mut probe, &seen));
     });
-    let Ok(thread) = spawned else { return Err(ProbeFailure::NotStarted) };
+    if spawned.is_err() {
+        return Err(ProbeFailure::NotStarted);
+    }
     let result = match receiver.recv_timeout(PATIENCE) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => Err(ProbeFailure::Endless),
         Err(RecvTimeoutError::Disconnected) => Err(ProbeFailure::Lost),
     };
     stop.store(true, Ordering::Release);
-    kick_until_ended(&thread, &receiver);
+    kick_until_ended(|| number.get().copied(), &receiver);
     result
 }
 

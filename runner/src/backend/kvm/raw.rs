@@ -12,7 +12,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use libc::{c_int, c_void};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, chdir, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, chdir, getpid, pidfd_open};
 use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::{ioctl_io_nr, ioctl_iow_nr};
 
@@ -44,6 +44,20 @@ pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Err
     // SAFETY: the range is a mapping that `memory` owns. The guest can only run through a vCPU, which does not outlast
     // `memory`; references into the mapping are made before the guest is entered only, then copies in and out.
     unsafe { vm.set_user_memory_region(slot) }
+}
+
+/// The signal whose arrival ends `KVM_RUN`.
+pub fn kick_signal() -> c_int {
+    libc::SIGRTMIN()
+}
+
+/// Sends it to a thread of this process; nothing happens when that has ended. Not by `pthread_kill`, for which musl takes a call that
+/// reaches every process, and that no sandbox allows.
+pub fn interrupt(thread: Pid) {
+    // SAFETY: numbers are all that the kernel gets, and only threads of this process are meant (tgkill(2)), which have a handler for it.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, getpid().as_raw_nonzero().get(), thread.as_raw_nonzero().get(), kick_signal())
+    };
 }
 
 /// What the guest wants from a port, or has for it.
