@@ -11,10 +11,10 @@ const KVM_COLUMN: usize = 2;
 const EMULATED_COLUMN: usize = 3;
 const EMBEDDED_COLUMN: usize = 4;
 
-/// `guest`, which must print a line for each row of the table that the page has after a link to `source`.
+/// `guest`, which must print a line for each row of the table that the page has after the name of `source`.
 pub(super) fn as_the_page_says(source: &str, guest: Guest) -> Guest {
     let page = fs::read_to_string(root().join("docs/machine.md")).unwrap_or_default();
-    let rest = page.split(&format!("(../{source})")).nth(1);
+    let rest = page.split(&format!("(`{source}`)")).nth(1);
     let table = rest.and_then(|rest| rest.split("\n\n").nth(1)).unwrap_or_default();
     let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect()).collect();
     let lines = |column: usize| {
