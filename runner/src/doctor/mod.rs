@@ -32,7 +32,7 @@ use crate::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
     findings: Vec<Finding>,
-    /// What guests run on where nobody says on what.
+    /// What guests run on where the command line does not say on what.
     runs_on: &'static str,
 }
 
@@ -72,7 +72,13 @@ impl Diagnosis {
         findings.push(Limits::of_this_process().finding());
         findings.push(Confinement::read(root, has_landlock()).finding(&system));
         findings.push(of_settings(&settings));
-        let runs_on = if backends.kvm.is_ok() { "KVM" } else { "the embedded machine" };
+        let runs_on = match named(&settings) {
+            Some(BackendChoice::Kvm) => "KVM, as the settings say",
+            Some(BackendChoice::Emulated) => "the emulator, as the settings say",
+            Some(BackendChoice::Embedded) => "the embedded machine, as the settings say",
+            _ if backends.kvm.is_ok() => "KVM",
+            _ => "the embedded machine",
+        };
         Self { findings, runs_on }
     }
 

@@ -17,7 +17,7 @@ use crate::machine::load::LoadError;
 use crate::machine::{CpuModel, Free, Machine, Pace};
 
 /// What to do when no emulator is installed.
-pub const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
+const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
     (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
     `sudo pacman -S qemu-system-x86`)";
 
@@ -71,7 +71,7 @@ pub fn reason_to_fall_back(backend: &Backend, failure: &Outcome) -> String {
     format!("running on {} instead of KVM: {}", program(backend), without_advice(failure))
 }
 
-/// The sentence of `failure` for a run that goes on with the emulator by itself.
+/// The sentence of `failure` for a run that goes on with the embedded machine by itself.
 pub fn without_advice(failure: &Outcome) -> String {
     let sentence = failure.to_string();
     sentence.strip_suffix(USE_EMBEDDED).unwrap_or(&sentence).to_owned()
