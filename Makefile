@@ -3,6 +3,7 @@
 # make bench   set up, then the benchmarks: BENCH_ROUNDS=20 rounds, results into bench/results
 # make fuzz    set up, then feed broken inputs to packer and runner: FUZZ_SECONDS for each target, or for FUZZ_TARGET
 # make faults  set up, then let each system call of the commands fail, and kill them at each
+# make musl    set up, then test the sandbox in a static build with musl, as releases have it
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make guide   make a book of docs/ in target/guide, and look where its links lead
 # make oracle  set up, then let a second reader of the format check ORACLE_MUTANTS broken images
@@ -32,7 +33,7 @@ STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature
 BUILT := target/$(HOST)/release
 endif
 
-.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults repro build examples dist dist-check lint deny guide setup-demo setup-test setup-fuzz setup-dist setup-dist-check setup-linux clean
+.PHONY: demo test wasm counts record-counts bench fuzz record-corpus oracle processor faults musl repro build examples dist dist-check lint deny guide setup-demo setup-test setup-fuzz setup-dist setup-dist-check setup-linux clean
 
 demo: setup-demo build examples
 	@echo
@@ -70,6 +71,9 @@ processor: setup-test
 
 faults: setup-test examples
 	FAULTS=all $(CARGO) test -p stos-tests --test faults -- --nocapture
+
+musl: setup-dist examples
+	$(CARGO) test --target x86_64-unknown-linux-musl -p stos-run --test sandbox --test endings
 
 repro: setup-demo build examples
 	$(CARGO) build -p stos-pack

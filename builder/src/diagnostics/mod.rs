@@ -20,7 +20,7 @@ pub use failure::Failure;
 pub use io_error::describe;
 pub(crate) use io_error::{read_failure, with_home_help};
 pub use listing::listing;
-pub use message::{MESSAGE_VERSION, Message};
+pub use message::{MESSAGE_VERSION, Message, Place};
 pub use nearest::nearest;
 pub use printable::{for_shell, printable, printable_lines, printable_path};
 pub(crate) use size::exact_size;

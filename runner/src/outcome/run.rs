@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use stos_pack::diagnostics::Message;
 use stos_x86::registers::CpuState;
 
 use super::report::{
@@ -22,6 +23,8 @@ use crate::watch::{Summaries, Summary};
 /// What is known of a run.
 #[derive(Debug, Default)]
 pub struct Run {
+    /// What is probably wrong with the manifest that it was made of.
+    pub warnings: Vec<Message>,
     /// What ran.
     pub machine: Option<Machine>,
     /// What executed it, and why that.

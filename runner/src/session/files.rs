@@ -103,7 +103,7 @@ pub fn write_reports(
     match options.sarif.as_ref().zip(take(&files.sarif)) {
         None => outcome,
         Some(asked) => {
-            let log = Log::new(&outcome, headline, options.status(&outcome));
+            let log = Log::new(&outcome, headline, options.status(&outcome), &run.warnings);
             write_json(&log, asked, "writing the SARIF file", outcome, notify)
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stos_image::ImageError;
-use stos_pack::diagnostics::{describe, for_shell, nearest};
+use stos_pack::diagnostics::{Message, describe, for_shell, nearest};
 use stos_pack::{Changes, Packed, Spared, Subject};
 
 use super::early::VERBS;
@@ -16,12 +16,12 @@ use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::serial::SerialTarget;
 
-/// Opens the image that `options` name, or the one that is made of what they name. Warnings about that go to `notify`, and so does what a
-/// manifest says that nobody has written.
+/// Opens the image that `options` name, or the one that is made of what they name. Warnings about that go to `notify`, and are added to
+/// `warnings`; that a manifest was made for a kernel is told, too.
 ///
 /// # Errors
 /// What a run ends with otherwise; [`Outcome::NotPacked`] has all that is wrong with a manifest.
-pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Opened, Outcome> {
+pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>), warnings: &mut Vec<Message>) -> Result<Opened, Outcome> {
     let path = &options.image;
     let (subject, changes) = match named(options)? {
         Named::Image(opened) => return Ok(*opened),
@@ -37,6 +37,7 @@ pub fn open(options: &Options, notify: &dyn Fn(Notice<'_>)) -> Result<Opened, Ou
     }
     if !packed.warnings.list.is_empty() {
         notify(Notice::Warnings(&packed.sources, &packed.warnings));
+        warnings.extend(packed.warnings.list.iter().map(|warning| Message::new(warning, &packed.sources)));
     }
     load::read(file).map_err(|error| Outcome::not_loaded(path, error))
 }

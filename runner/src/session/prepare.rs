@@ -49,7 +49,7 @@ impl Prepared {
     ) -> Result<Self, Outcome> {
         check(options)?;
         let not_loaded = |error| Outcome::not_loaded(&options.image, error);
-        let parsed = packed::open(options, notify)?;
+        let parsed = packed::open(options, notify, &mut run.warnings)?;
         run.timings.mark(Step::Opened);
         check_id(options, parsed.facts().id())?;
         let of_image = &parsed.facts().description().run;

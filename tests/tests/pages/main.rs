@@ -4,11 +4,13 @@
 
 mod links;
 mod page;
+mod reference;
 mod session;
 mod terminal;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::LazyLock;
 
 use stos_tests::files::with_extension;
 use stos_tests::tools::{root, run, tool};
@@ -100,22 +102,29 @@ fn what_is_typed_stands_in_blocks_that_are_read() {
 /// Options of other programs.
 const OF_OTHERS: [&str; 4] = ["--device", "--name-match", "--reload-rules", "--shutdown"];
 
+/// Panics when there is an option among `words` that neither command has; returns how many options there are.
+fn options_are_known<'a>(words: impl Iterator<Item = &'a str>, place: &str) -> usize {
+    static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let help = |words: &[&str]| ["stos-pack", "stos-run"].map(|name| run(tool(name).args(words)).stdout).concat();
+        let verbs = ["new", "inspect", "export", "extract", "diff", "keygen", "sign", "verify", "lock", "init"];
+        let text = help(&["--help"]) + &verbs.map(|verb| help(&[verb, "--help"])).concat();
+        text.split(|c: char| !c.is_ascii_lowercase() && c != '-').map(str::to_owned).collect()
+    });
+    let options = words.filter(|word| word.starts_with("--"));
+    let check = |option: &str| {
+        assert!(KNOWN.contains(option) || OF_OTHERS.contains(&option), "{place}: nothing has the option {option}");
+    };
+    options.inspect(|option| check(option)).count()
+}
+
 #[test]
 fn options_that_a_sentence_names_are_there() {
-    let help = |words: &[&str]| ["stos-pack", "stos-run"].map(|name| run(tool(name).args(words)).stdout).concat();
-    let verbs = ["new", "inspect", "export", "keygen", "sign", "verify", "lock"];
-    let known = help(&["--help"]) + &verbs.map(|verb| help(&[verb, "--help"])).concat();
-    let known: BTreeSet<&str> = known.split(|c: char| !c.is_ascii_lowercase() && c != '-').collect();
     let mut count = 0;
     for path in guide().chain(["README.md".to_owned()]) {
         for (line, number) in page::sentences(&path) {
             // Every second part is between backquotes.
             let words = line.split('`').skip(1).step_by(2).flat_map(|code| code.split([' ', '=']));
-            for option in words.filter(|word| word.starts_with("--")) {
-                let is_there = known.contains(option) || OF_OTHERS.contains(&option);
-                assert!(is_there, "{path}:{number}: nothing has the option {option}");
-                count += 1;
-            }
+            count += options_are_known(words, &format!("{path}:{number}"));
         }
     }
     assert!(count > 20, "{count}");
