@@ -1,7 +1,7 @@
 //! Instructions that were decoded, in the order in which they follow each other, kept by the page of memory that they lie in.
 
 use crate::cpu::operands::Op;
-use crate::decode::decode;
+use crate::decode::{Then, decode};
 use crate::state::core::Parts;
 
 /// The most instructions of a block.
@@ -13,17 +13,22 @@ const MOST: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Block {
     start: u32,
-    /// How many; none where nothing was decoded yet.
-    count: u16,
     /// How many bytes they take.
     pub bytes: u16,
+    /// How many there are; none where nothing was decoded yet.
+    count: u8,
+    /// What comes after them is executed in the same way.
+    pub goes_on: bool,
 }
 
 /// Pages of memory that are looked up together: little is spent on memory without instructions.
 const GROUP: usize = 1024;
 
-/// Where each instruction of a page that was entered begins, for code of 16 and of 32 bits.
-type Page = [Option<Box<[Block]>>; 2];
+/// The block that begins at each byte of a page.
+pub(crate) type Starts = [Block; 0x1000];
+
+/// Those of a page, for code of 16 and of 32 bits.
+type Page = [Option<Box<Starts>>; 2];
 
 /// Pages side by side.
 type Group = Option<Box<[Page]>>;
@@ -32,6 +37,13 @@ type Group = Option<Box<[Page]>>;
 pub(crate) struct Blocks<P: Parts> {
     ops: Vec<Op<P>>,
     groups: Vec<Group>,
+}
+
+impl Block {
+    /// False where nothing was decoded yet.
+    pub const fn is_there(&self) -> bool {
+        self.count != 0
+    }
 }
 
 impl<P: Parts> Blocks<P> {
@@ -47,12 +59,11 @@ impl<P: Parts> Blocks<P> {
         self.ops.get(start..start + usize::from(block.count)).unwrap_or_default()
     }
 
-    /// The block at a guest-physical address, if it was decoded.
+    /// The blocks of the page at a guest-physical address, by where they begin.
     #[inline]
-    pub fn find(&self, address: usize, is_32: bool) -> Option<Block> {
+    pub fn page(&self, address: usize, is_32: bool) -> Option<&Starts> {
         let group = self.groups.get((address >> 12) / GROUP)?.as_ref()?;
-        let block = group[(address >> 12) % GROUP][usize::from(is_32)].as_ref()?[address & 0xfff];
-        (block.count != 0).then_some(block)
+        group[(address >> 12) % GROUP][usize::from(is_32)].as_deref()
     }
 
     /// Decodes the block at an address of which `bytes` are what is left of the page; `None` when the first instruction is not whole.
@@ -61,21 +72,22 @@ impl<P: Parts> Blocks<P> {
             self.ops.clear();
             self.groups.iter_mut().for_each(|group| *group = None);
         }
-        let (start, mut at) = (self.ops.len(), 0);
+        let (start, mut at, mut goes_on) = (self.ops.len(), 0, true);
         while self.ops.len() < start + LONGEST_BLOCK {
             let Some(decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
             at += usize::from(decoded.op.length);
             self.ops.push(decoded.op);
-            if decoded.ends {
+            goes_on = decoded.then != Then::Anything;
+            if decoded.then != Then::Next {
                 break;
             }
         }
-        let count = u16::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
-        let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1) };
+        let count = u8::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
+        let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1), goes_on };
         let group = self.groups.get_mut((address >> 12) / GROUP)?;
         let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());
         let page = group[(address >> 12) % GROUP][usize::from(is_32)]
-            .get_or_insert_with(|| vec![Block::default(); 4096].into_boxed_slice());
+            .get_or_insert_with(|| Box::new([Block::default(); 0x1000]));
         page[address & 0xfff] = block;
         Some(block)
     }

@@ -1,6 +1,6 @@
 //! From bytes to instructions that can be executed.
 
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
 
 use crate::cpu::operands::{Handler, Op};
 use crate::cpu::{
@@ -20,12 +20,23 @@ const OPTIONS: u32 = DecoderOptions::NO_MPFX_0FBC
     | DecoderOptions::NO_WBNOINVD
     | DecoderOptions::FORCE_RESERVED_NOP;
 
-/// An instruction, and whether something else than the next one may have to come after it.
+/// An instruction, and what comes after it.
 pub struct Decoded<P: Parts> {
     /// It.
     pub op: Op<P>,
-    /// It may go elsewhere, or change how what follows is to be executed.
-    pub ends: bool,
+    /// See there.
+    pub then: Then,
+}
+
+/// What comes after an instruction that raises nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The one behind it.
+    Next,
+    /// One elsewhere in the same code segment, executed in the same way.
+    Elsewhere,
+    /// How it is to be executed has to be looked at anew: interrupts, traps, segments, modes, devices.
+    Anything,
 }
 
 /// Decodes the instruction that `bytes` begin with, in a code segment of 32 or 16 bits; `None` when there are too few bytes.
@@ -44,11 +55,11 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
     let mut op = Op::new(&instruction, run);
     op.opcode = x87::opcode(&window[..instruction.len()]);
-    Some(Decoded { op, ends: ends(&instruction) })
+    Some(Decoded { op, then: then(&instruction) })
 }
 
 fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
-    Decoded { op: Op::new(&Instruction::default(), run), ends: true }
+    Decoded { op: Op::new(&Instruction::default(), run), then: Then::Anything }
 }
 
 fn unknown<P: Parts>() -> Decoded<P> {
@@ -83,13 +94,34 @@ fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
     chapters.iter().find_map(|chapter| chapter(instruction))
 }
 
-fn ends(instruction: &Instruction) -> bool {
-    instruction.flow_control() != FlowControl::Next
-        || instruction.has_rep_prefix()
-        || instruction.has_repne_prefix()
-        || [instruction.op0_register(), instruction.op1_register()]
-            .into_iter()
-            .any(|register| register.is_segment_register() || register.is_cr() || register.is_dr())
+fn then(instruction: &Instruction) -> Then {
+    let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+    match instruction.flow_control() {
+        FlowControl::Next if looks_anew(instruction) => Then::Anything,
+        FlowControl::Next if is_repeated => Then::Elsewhere,
+        FlowControl::Next => Then::Next,
+        _ if is_near_branch(instruction) => Then::Elsewhere,
+        _ => Then::Anything,
+    }
+}
+
+/// True for a branch within the code segment.
+fn is_near_branch(instruction: &Instruction) -> bool {
+    match instruction.flow_control() {
+        FlowControl::ConditionalBranch => true,
+        FlowControl::UnconditionalBranch => instruction.is_jmp_short_or_near(),
+        FlowControl::IndirectBranch => instruction.is_jmp_near_indirect(),
+        FlowControl::Call => instruction.is_call_near(),
+        FlowControl::IndirectCall => instruction.is_call_near_indirect(),
+        FlowControl::Return => instruction.mnemonic() == Mnemonic::Ret,
+        _ => false,
+    }
+}
+
+/// True for an instruction that goes on behind it, but may have changed how.
+fn looks_anew(instruction: &Instruction) -> bool {
+    let is_of_system = |register: Register| register.is_segment_register() || register.is_cr() || register.is_dr();
+    [instruction.op0_register(), instruction.op1_register()].into_iter().any(is_of_system)
         || matches!(
             instruction.mnemonic(),
             Mnemonic::Sti
@@ -108,6 +140,7 @@ fn ends(instruction: &Instruction) -> bool {
                 | Mnemonic::Outsw
                 | Mnemonic::Outsd
                 | Mnemonic::Lss
+                | Mnemonic::Wrmsr
         )
 }
 

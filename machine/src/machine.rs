@@ -2,7 +2,7 @@
 
 use stos_x86::registers::{EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EntryState};
 
-use crate::blocks::Blocks;
+use crate::blocks::{Block, Blocks, Starts};
 use crate::bus::Bus;
 use crate::cpu::delivery::Event;
 use crate::crossings::Crossings;
@@ -156,9 +156,9 @@ impl<P: Parts> Machine<P> {
         }
     }
 
-    /// Executes up to `most` instructions of the block at EIP, the first of which may be watched.
+    /// Executes up to `most` instructions, the first of which may be watched.
     fn step(&mut self, most: u64, checks: bool) {
-        match self.enter(most, checks) {
+        match self.enter(self.core.count.saturating_add(most), checks) {
             Ok(()) => {}
             // The CPU stands still before this instruction until an interrupt comes.
             Err(Raised) if self.core.activity == Activity::Halted => self.core.count += 1,
@@ -173,7 +173,14 @@ impl<P: Parts> Machine<P> {
         self.forget_changed();
     }
 
-    fn enter(&mut self, most: u64, checks: bool) -> Result<(), Raised> {
+    /// Executes instructions up to the time `end`, as long as nothing but what comes next has to be looked at.
+    fn enter(&mut self, end: u64, checks: bool) -> Result<(), Raised> {
+        while self.enter_page(end, checks)? {}
+        Ok(())
+    }
+
+    /// The same in the page that EIP is in. True when it has led to another one.
+    fn enter_page(&mut self, end: u64, checks: bool) -> Result<bool, Raised> {
         let eip = self.core.eip;
         let code = &self.core.segments[usize::from(CS)];
         let (is_32, linear) = (code.is_32_bit(), code.base.wrapping_add(eip));
@@ -190,31 +197,20 @@ impl<P: Parts> Machine<P> {
             Some(address) => address,
             None => usize::try_from(self.core.translate(linear, Use::Fetch, is_user)?).unwrap_or(usize::MAX),
         };
-        let block = match self.blocks.find(address, is_32) {
-            Some(block) => Some(block),
-            None => self.decode(address, is_32),
-        };
+        let known = self.blocks.page(address, is_32).map(|page| page[address & 0xfff]).filter(Block::is_there);
+        let block = known.or_else(|| self.decode(address, is_32));
         let Some(block) = block.filter(|block| self.core.segments[usize::from(CS)].holds(eip, block.bytes.into()))
         else {
-            return self.single(linear, is_32, is_user);
+            self.single(linear, is_32, is_user)?;
+            return Ok(false);
         };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        for op in self.blocks.ops(block).iter().take(most) {
-            if P::Observer::SEES_INSTRUCTIONS {
-                self.core.observer.instruction(self.core.eip);
-            }
-            self.core.next = self.core.eip.wrapping_add(op.length.into());
-            (op.run)(&mut self.core, op)?;
-            self.core.eip = self.core.next;
-            self.core.count += 1;
-            if !self.core.code.changed.is_empty() {
-                break;
-            }
+        match self.blocks.page(address, is_32) {
+            Some(page) => follow(&mut self.core, &self.blocks, page, block, end),
+            None => Ok(false),
         }
-        Ok(())
     }
 
-    fn decode(&mut self, address: usize, is_32: bool) -> Option<crate::blocks::Block> {
+    fn decode(&mut self, address: usize, is_32: bool) -> Option<Block> {
         let left = 0x1000 - (address & 0xfff);
         let bytes = self.core.memory.from(address as u64);
         let bytes = bytes.get(..left)?;
@@ -279,5 +275,45 @@ impl<P: Parts> Machine<P> {
             None => core.translate(at, Use::Fetch, is_user)?,
         };
         Ok(core.fetch(address))
+    }
+}
+
+/// Executes `block`, at EIP, and the blocks of its page that follow, up to the time `end`. True when the next one is in another page; false
+/// when something else has to be looked at.
+fn follow<P: Parts>(
+    core: &mut Core<P>,
+    blocks: &Blocks<P>,
+    page: &Starts,
+    mut block: Block,
+    end: u64,
+) -> Result<bool, Raised> {
+    let base = core.segments[usize::from(CS)].base;
+    let frame = base.wrapping_add(core.eip) & !0xfff;
+    loop {
+        let most = usize::try_from(end.saturating_sub(core.count)).unwrap_or(usize::MAX);
+        for op in blocks.ops(block).iter().take(most) {
+            if P::Observer::SEES_INSTRUCTIONS {
+                core.observer.instruction(core.eip);
+            }
+            core.next = core.eip.wrapping_add(op.length.into());
+            (op.run)(core, op)?;
+            core.eip = core.next;
+            core.count += 1;
+            if !core.code.changed.is_empty() {
+                return Ok(false);
+            }
+        }
+        // An access to a device has brought the time forward at which the bus is asked.
+        if !block.goes_on || core.count >= end.min(core.due) {
+            return Ok(false);
+        }
+        let linear = base.wrapping_add(core.eip);
+        if linear & !0xfff != frame {
+            return Ok(true);
+        }
+        block = page[(linear & 0xfff) as usize];
+        if !block.is_there() || !core.segments[usize::from(CS)].holds(core.eip, block.bytes.into()) {
+            return Ok(true);
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use fastrand::Rng;
 use iced_x86::{
-    CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+    Code, CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
 };
 
 use super::case::{CODE, DATA, Given, Registers, WINDOW, WINDOW_SIZE};
+use super::vendor::is_amd;
 
 /// The middle of the data that is told.
 const MIDDLE: u32 = DATA + WINDOW + WINDOW_SIZE as u32 / 2;
@@ -88,6 +89,9 @@ fn can_run(instruction: &Instruction) -> bool {
         || matches!(instruction.segment_prefix(), Register::FS | Register::GS)
         // What this model lacks, newer processors have.
         || instruction.cpuid_features().iter().any(|feature| !is_of_model(*feature))
+        // Processors of AMD have PREFETCH there, which takes no register.
+        || is_amd() && instruction.code() == Code::Reservednop_rm32_r32_0F0D
+        || is_amd() && instruction.code() == Code::Reservednop_rm16_r16_0F0D
         // What they answer is the kernel's and the host's.
         || matches!(
             instruction.mnemonic(),

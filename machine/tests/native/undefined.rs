@@ -19,12 +19,7 @@ pub fn undefined_flags(instruction: &Instruction, given: &Given) -> u32 {
         Mnemonic::Shld | Mnemonic::Shrd => 2,
         _ => return flags,
     };
-    let is_register = instruction.op_kind(count) == OpKind::Register;
-    let count = if is_register { given.registers.general[1] } else { instruction.immediate8().into() } & 31;
-    let size = match instruction.op0_kind() {
-        OpKind::Register => instruction.op0_register().size(),
-        _ => instruction.memory_size().size(),
-    };
+    let (count, size) = (count_of(instruction, count, given), size_of(instruction));
     if count == 0 {
         // Nothing changes, flags neither.
         return 0;
@@ -41,6 +36,26 @@ pub fn undefined_flags(instruction: &Instruction, given: &Given) -> u32 {
         }
     }
     flags
+}
+
+/// True for a double shift by more than there are bits: its result is undefined, too (volume 2B, "SHLD").
+pub fn has_undefined_result(instruction: &Instruction, given: &Given) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Shld | Mnemonic::Shrd)
+        && count_of(instruction, 2, given) as usize > size_of(instruction) * 8
+}
+
+/// By how much is shifted, as the operand of this number says: CL or a byte.
+fn count_of(instruction: &Instruction, operand: u32, given: &Given) -> u32 {
+    let is_register = instruction.op_kind(operand) == OpKind::Register;
+    (if is_register { given.registers.general[1] } else { instruction.immediate8().into() }) & 31
+}
+
+/// Bytes of what is shifted.
+fn size_of(instruction: &Instruction) -> usize {
+    match instruction.op0_kind() {
+        OpKind::Register => instruction.op0_register().size(),
+        _ => instruction.memory_size().size(),
+    }
 }
 
 fn bits(flags: u32) -> u32 {

@@ -72,7 +72,8 @@ fn type_it(command: &str) -> Option<String> {
     let script = format!("set -o pipefail; exec </dev/null\n{man}\n{command}\n");
     let ran = run(shell("bash", &script, folder.path()).env("HOME", folder.path()));
     let wanted = FAILING.iter().find(|(begin, _)| command.starts_with(begin)).map_or(0, |(_, status)| *status);
-    (ran.status != Some(wanted)).then(|| format!("`{command}` ends with {:?}: {}{}", ran.status, ran.stdout, ran.stderr))
+    (ran.status != Some(wanted))
+        .then(|| format!("`{command}` ends with {:?}: {}{}", ran.status, ran.stdout, ran.stderr))
 }
 
 #[test]
@@ -140,5 +141,7 @@ fn targets_of_make_that_pages_name_are_there() {
 #[test]
 fn a_command_that_fails_is_a_mistake() {
     assert!(type_it("stos-run gone.img").unwrap().contains("66"));
-    assert!(is_form("stos-pack export IMAGE --to raw") && !is_form("stos-run -q --report run.json kernel.img >serial.txt"));
+    assert!(
+        is_form("stos-pack export IMAGE --to raw") && !is_form("stos-run -q --report run.json kernel.img >serial.txt")
+    );
 }
