@@ -25,7 +25,7 @@ pub(crate) struct Block {
 const GROUP: usize = 1024;
 
 /// The block that begins at each byte of a page.
-pub(crate) type Starts = [Block; 0x1000];
+pub(crate) type Starts = [Block];
 
 /// Those of a page, for code of 16 and of 32 bits.
 type Page = [Option<Box<Starts>>; 2];
@@ -41,7 +41,7 @@ pub(crate) struct Blocks<P: Parts> {
 
 impl Block {
     /// False where nothing was decoded yet.
-    pub const fn is_there(&self) -> bool {
+    pub const fn is_there(self) -> bool {
         self.count != 0
     }
 }
@@ -87,7 +87,7 @@ impl<P: Parts> Blocks<P> {
         let group = self.groups.get_mut((address >> 12) / GROUP)?;
         let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());
         let page = group[(address >> 12) % GROUP][usize::from(is_32)]
-            .get_or_insert_with(|| Box::new([Block::default(); 0x1000]));
+            .get_or_insert_with(|| vec![Block::default(); 0x1000].into_boxed_slice());
         page[address & 0xfff] = block;
         Some(block)
     }

@@ -39,6 +39,12 @@ pub enum Then {
     Anything,
 }
 
+/// Builds the tables that instructions are decoded with, which takes the better part of a millisecond: whoever decodes the first one, waits
+/// for that.
+pub fn build_tables() {
+    let _ = Decoder::with_ip(32, &[], 0, OPTIONS).decode();
+}
+
 /// Decodes the instruction that `bytes` begin with, in a code segment of 32 or 16 bits; `None` when there are too few bytes.
 pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     let window = bytes.get(..LONGEST).unwrap_or(bytes);

@@ -18,3 +18,5 @@ pub mod memory;
 pub mod pc;
 pub mod state;
 pub mod time;
+
+pub use decode::build_tables;

@@ -197,7 +197,7 @@ impl<P: Parts> Machine<P> {
             Some(address) => address,
             None => usize::try_from(self.core.translate(linear, Use::Fetch, is_user)?).unwrap_or(usize::MAX),
         };
-        let known = self.blocks.page(address, is_32).map(|page| page[address & 0xfff]).filter(Block::is_there);
+        let known = self.blocks.page(address, is_32).map(|page| page[address & 0xfff]).filter(|block| block.is_there());
         let block = known.or_else(|| self.decode(address, is_32));
         let Some(block) = block.filter(|block| self.core.segments[usize::from(CS)].holds(eip, block.bytes.into()))
         else {

@@ -12,7 +12,7 @@ use stos_tests::tools::tool_path;
 const ROUNDS: usize = 2;
 
 /// Who must be measured on every machine that has QEMU.
-const EVERYWHERE: [&str; 2] = ["stos-run on QEMU", "QEMU pc on tcg, ROM"];
+const EVERYWHERE: [&str; 3] = ["stos-run on QEMU", "stos-run on the embedded machine", "QEMU pc on tcg, ROM"];
 /// Who is measured where `/dev/kvm` can be opened.
 const WITH_KVM: [&str; 3] = ["floor", "floor with clone", "stos-run on KVM"];
 

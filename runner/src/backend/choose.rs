@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stos_x86::registers::EntryState;
 
-use super::embedded::EmbeddedGuest;
+use super::embedded::{EmbeddedGuest, begin_tables};
 use super::emulated::{self, EmulatedGuest, starter};
 use super::kvm::host::{self, KvmProblem, VendorModule};
 use super::kvm::probe::{ProbeFailure, probe};
@@ -198,8 +198,10 @@ impl Backend {
     /// Begins with what takes time and needs no more than the guest's memory and the state that it is to be entered in. It goes on while
     /// the memory is filled.
     pub fn prepare(&self, memory: &Arc<GuestMemory>, entry: &EntryState, cpu: CpuModel, timings: &Timings) {
-        if let Self::Kvm(machine) = self {
-            machine.make(memory, entry, cpu, timings);
+        match self {
+            Self::Kvm(machine) => machine.make(memory, entry, cpu, timings),
+            Self::Embedded => begin_tables(),
+            Self::Emulated(_) => {}
         }
     }
 

@@ -27,6 +27,7 @@ pub use choose::{
     Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, prepare_emulators,
     try_kvm,
 };
+pub use embedded::{begin_tables, build_tables};
 pub use emulated::find_program as find_emulator;
 #[cfg(feature = "fuzzing")]
 pub use emulated::hostile;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use clap::ValueEnum;
 
-use crate::backend::{BackendChoice, Opening, prepare_emulators};
+use crate::backend::{BackendChoice, Opening, begin_tables, prepare_emulators};
 use crate::sandbox;
 
 /// The verbs of the command line.
@@ -36,6 +36,9 @@ impl Early {
             // Nobody else can start programs later. It is taken only where it is asked for.
             if named.is_some_and(|named| is(BackendChoice::Emulated, named)) { prepare_emulators() } else { Ok(()) }
         });
+        if named.is_some_and(|named| is(BackendChoice::Embedded, named)) {
+            begin_tables();
+        }
         let may_be_kvm = named.is_none_or(|named| is(BackendChoice::Kvm, named) || is(BackendChoice::Auto, named));
         Self { opening: may_be_kvm.then(Opening::begin), sandbox }
     }

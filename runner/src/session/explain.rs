@@ -66,7 +66,7 @@ struct Repetition<'a> {
     input: Recording,
     /// What happens meanwhile.
     events: &'a Receiver<Event>,
-    /// What the CPU was like at the end of the first.
+    /// It is known what the CPU was like at the end of the first.
     is_cpu_known: bool,
 }
 

@@ -61,6 +61,11 @@ pub enum Way {
 }
 
 impl GuestCode {
+    /// True where what is measured is what a guest costs in a time of the host's, which the embedded machine is to keep to then.
+    pub const fn keeps_time(self) -> bool {
+        matches!(self, Self::Idles { .. })
+    }
+
     /// How many bytes it prints.
     pub fn bytes(self) -> u64 {
         match self {

@@ -6,9 +6,10 @@ use super::native::floor;
 use super::settings::Settings;
 
 /// The backends of `stos-run`: options for them, what tables say, and whether it is KVM.
-const BACKENDS: [(&[&str], &str, bool); 3] = [
+const BACKENDS: [(&[&str], &str, bool); 4] = [
     (&["--backend", "kvm"], "KVM", true),
     (&["--backend", "kvm", "--no-sandbox"], "KVM, no sandbox", true),
+    (&["--backend", "embedded"], "the embedded machine", false),
     (&["--backend", "emulated"], "QEMU", false),
 ];
 
@@ -53,6 +54,9 @@ pub fn own(settings: &Settings, forms: Forms<'_>) -> Vec<Contestant> {
                     let mut command = vec![program.into()];
                     command.extend(words(&["--quiet"]));
                     command.extend(words(options));
+                    if forms.code.keeps_time() {
+                        command.extend(words(&["--pace", "real"]));
+                    }
                     command.push(image.clone().into());
                     Contestant::ready(name, Team::Own, command, 0)
                 }

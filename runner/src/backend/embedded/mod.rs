@@ -11,7 +11,7 @@ mod runner;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use feed::Feed;
@@ -31,6 +31,24 @@ use crate::devices::{
 };
 use crate::machine::{Configuration, InputSource, Machine};
 use crate::sandbox::{self, Role};
+
+/// The tables of instructions are being built, or are there.
+static HAS_TABLES: AtomicBool = AtomicBool::new(false);
+
+/// Builds the tables that the machine decodes instructions with, if nobody has begun to.
+pub fn build_tables() {
+    if !HAS_TABLES.swap(true, Ordering::Relaxed) {
+        stos_machine::build_tables();
+    }
+}
+
+/// Has them built on a thread of its own: until the image is in memory, nobody needs them.
+pub fn begin_tables() {
+    if !HAS_TABLES.load(Ordering::Relaxed) {
+        // Without the thread, the guest's first instruction builds them.
+        let _ = sandbox::spawn(Role::Vcpu, "tables", build_tables);
+    }
+}
 
 /// A guest on the embedded machine.
 #[derive(Debug)]

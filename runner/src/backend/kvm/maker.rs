@@ -12,7 +12,7 @@ use stos_x86::registers::EntryState;
 use super::host::KvmProblem;
 use super::remains::Heir;
 use super::{cpuid, host, raw, registers};
-use crate::backend::{KvmStep, StartError};
+use crate::backend::{KvmStep, StartError, build_tables};
 use crate::machine::{CpuModel, GuestMemory};
 use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};
@@ -78,8 +78,12 @@ impl Opening {
         let body = move || {
             let vm = match host::open() {
                 Ok(vm) => Arc::new(vm),
-                // Nobody listens where KVM turned out not to be wanted.
-                Err(problem) => return drop(tell.send(Err(problem))),
+                Err(problem) => {
+                    // Nobody listens where KVM turned out not to be wanted.
+                    let _ = tell.send(Err(problem));
+                    // What is taken in its place.
+                    return build_tables();
+                }
             };
             let _ = tell.send(Ok(Arc::clone(&vm)));
             let Ok(Plan { memory, entry, cpu, timings }) = planned.recv() else {
