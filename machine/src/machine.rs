@@ -291,17 +291,33 @@ fn follow<P: Parts>(
     let frame = base.wrapping_add(core.eip) & !0xfff;
     loop {
         let most = usize::try_from(end.saturating_sub(core.count)).unwrap_or(usize::MAX);
-        for op in blocks.ops(block).iter().take(most) {
+        let ops = blocks.ops(block);
+        let Some((last, others)) = ops.get(..most).unwrap_or(ops).split_last() else { return Ok(false) };
+        // Only the last one leads elsewhere, or takes more time than others: of these, place and time are known before.
+        let (mut eip, mut count) = (core.eip, core.count);
+        for op in others {
             if P::Observer::SEES_INSTRUCTIONS {
-                core.observer.instruction(core.eip);
+                core.observer.instruction(eip);
             }
-            core.next = core.eip.wrapping_add(op.length.into());
+            eip = eip.wrapping_add(op.length.into());
+            core.next = eip;
             (op.run)(core, op)?;
-            core.eip = core.next;
-            core.count += 1;
+            debug_assert!(core.next == eip && core.count == count);
+            count += 1;
+            (core.eip, core.count) = (eip, count);
             if !core.code.changed.is_empty() {
                 return Ok(false);
             }
+        }
+        if P::Observer::SEES_INSTRUCTIONS {
+            core.observer.instruction(eip);
+        }
+        core.next = eip.wrapping_add(last.length.into());
+        (last.run)(core, last)?;
+        core.eip = core.next;
+        core.count += 1;
+        if !core.code.changed.is_empty() {
+            return Ok(false);
         }
         // An access to a device has brought the time forward at which the bus is asked.
         if !block.goes_on || core.count >= end.min(core.due) {
