@@ -199,7 +199,7 @@ impl<P: Parts> Core<P> {
     fn push_to<W: Word>(&mut self, frame: &mut Frame, value: u32) -> Result<(), Raised> {
         let esp = frame.esp.wrapping_sub(W::SIZE);
         let offset = if frame.segment.is_32_bit() { esp } else { esp & 0xffff };
-        if !frame.segment.writable || !frame.segment.holds(offset, W::SIZE) {
+        if !frame.segment.can_write(offset, W::SIZE) {
             let reason = Reason::Limit { segment: SegmentName::Ss, offset, size: W::SIZE };
             return Err(self.raise(Fault { vector: STACK_FAULT, error_code: Some(frame.code), reason }));
         }

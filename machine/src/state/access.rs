@@ -14,11 +14,10 @@ impl<P: Parts> Core<P> {
     /// #GP or #SS.
     #[inline]
     pub(crate) fn linear_to_read(&mut self, segment: u8, offset: u32, size: u32) -> Result<u32, Raised> {
-        let register = &self.segments[usize::from(segment) % 6];
-        if register.readable && register.holds(offset, size) {
-            return Ok(register.base.wrapping_add(offset));
+        match self.segments.get(usize::from(segment)) {
+            Some(register) if register.can_read(offset, size) => Ok(register.base.wrapping_add(offset)),
+            _ => Err(self.refuse(segment, offset, size, Use::Read)),
         }
-        Err(self.refuse(segment, offset, size, Use::Read))
     }
 
     /// The same for bytes that are written.
@@ -27,18 +26,18 @@ impl<P: Parts> Core<P> {
     /// #GP or #SS.
     #[inline]
     pub(crate) fn linear_to_write(&mut self, segment: u8, offset: u32, size: u32) -> Result<u32, Raised> {
-        let register = &self.segments[usize::from(segment) % 6];
-        if register.writable && register.holds(offset, size) {
-            return Ok(register.base.wrapping_add(offset));
+        match self.segments.get(usize::from(segment)) {
+            Some(register) if register.can_write(offset, size) => Ok(register.base.wrapping_add(offset)),
+            _ => Err(self.refuse(segment, offset, size, Use::Write)),
         }
-        Err(self.refuse(segment, offset, size, Use::Write))
     }
 
     #[cold]
     fn refuse(&mut self, segment: u8, offset: u32, size: u32, wanted: Use) -> Raised {
         let segment = usize::from(segment) % 6;
         let (name, register) = (SegmentName::ALL[segment], &self.segments[segment]);
-        let fits = if wanted == Use::Write { register.writable } else { register.readable };
+        let (readable, writable) = register.segment().descriptor().access();
+        let fits = if wanted == Use::Write { writable } else { readable };
         let reason = if register.is_null() {
             Reason::NullSegment(name)
         } else if fits {

@@ -13,10 +13,12 @@ pub struct Hidden {
     pub limit: u32,
     /// Bits 40 to 55 of the descriptor, as in [`Segment`]; 0 when there is none.
     pub access: u16,
-    /// The first and the last valid offset; the first is larger when there is none.
-    pub(crate) valid: (u32, u32),
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+    /// The first valid offset, and how many there are.
+    pub(crate) first: u32,
+    pub(crate) count: u64,
+    /// How many of them may be read and written: all or none.
+    pub(crate) readable: u64,
+    pub(crate) writable: u64,
 }
 
 impl Default for Hidden {
@@ -28,7 +30,7 @@ impl Default for Hidden {
 impl Hidden {
     /// A register that was loaded with a null selector.
     pub const fn null(selector: u16) -> Self {
-        Self { selector, base: 0, limit: 0, access: 0, valid: (1, 0), readable: false, writable: false }
+        Self { selector, base: 0, limit: 0, access: 0, first: 0, count: 0, readable: 0, writable: 0 }
     }
 
     /// A register as the manual shows it.
@@ -38,14 +40,16 @@ impl Hidden {
             return Self { base, limit, access, ..Self::null(selector) };
         }
         let (readable, writable) = segment.descriptor().access();
-        let valid = match segment.descriptor().kind() {
-            DescriptorKind::Data { expand_down: true, .. } => match limit.checked_add(1) {
-                Some(first) => (first, if access & 1 << 14 == 0 { 0xffff } else { u32::MAX }),
-                None => (1, 0),
-            },
-            _ => (0, limit),
+        let above = u64::from(limit) + 1;
+        let (first, end) = match segment.descriptor().kind() {
+            DescriptorKind::Data { expand_down: true, .. } if access & 1 << 14 == 0 => (above, 1 << 16),
+            DescriptorKind::Data { expand_down: true, .. } => (above, 1 << 32),
+            _ => (0, above),
         };
-        Self { selector, base, limit, access, valid, readable, writable }
+        let count = end.saturating_sub(first);
+        let [readable, writable] = [readable, writable].map(|is_allowed| if is_allowed { count } else { 0 });
+        // Where it is cut, nothing is above it.
+        Self { selector, base, limit, access, first: first as u32, count, readable, writable }
     }
 
     /// What loading `selector` finds in `descriptor`.
@@ -79,9 +83,23 @@ impl Hidden {
         self.access & 1 << 7 == 0
     }
 
-    /// True when `size` bytes, 1 or more, from `offset` are valid.
+    /// True when `size` bytes from `offset` are valid.
     pub(crate) const fn holds(&self, offset: u32, size: u32) -> bool {
-        let (first, last) = self.valid;
-        first <= offset && offset <= last && size - 1 <= last - offset
+        self.is_within(offset, size, self.count)
+    }
+
+    /// True when they may be read, too.
+    pub(crate) const fn can_read(&self, offset: u32, size: u32) -> bool {
+        self.is_within(offset, size, self.readable)
+    }
+
+    /// True when they may be written, too.
+    pub(crate) const fn can_write(&self, offset: u32, size: u32) -> bool {
+        self.is_within(offset, size, self.writable)
+    }
+
+    /// In one comparison: what is below the first offset is far above it.
+    const fn is_within(&self, offset: u32, size: u32, count: u64) -> bool {
+        offset.wrapping_sub(self.first) as u64 + size as u64 <= count
     }
 }

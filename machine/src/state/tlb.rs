@@ -21,34 +21,34 @@ pub(crate) struct Entry {
 
 const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_global: false };
 
-/// The buffer: an array for the supervisor's accesses, one for the user's.
+/// The buffer: entries for the supervisor's accesses, then for the user's.
 #[derive(Clone, Debug)]
 pub(crate) struct Tlb {
-    entries: [Box<[Entry; ENTRIES]>; 2],
+    entries: Box<[Entry]>,
 }
 
 impl Default for Tlb {
     fn default() -> Self {
-        Self { entries: [Box::new([EMPTY; ENTRIES]), Box::new([EMPTY; ENTRIES])] }
+        Self { entries: vec![EMPTY; 2 * ENTRIES].into_boxed_slice() }
     }
 }
 
-const fn slot(linear: u32) -> usize {
-    (linear >> 12) as usize % ENTRIES
+const fn slot(linear: u32, is_user: bool) -> usize {
+    (linear >> 12) as usize % ENTRIES + if is_user { ENTRIES } else { 0 }
 }
 
 impl Tlb {
     /// Where `size` bytes at `linear` are in memory, if all are in one page that may be read.
     #[inline]
     pub fn to_read(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
-        let entry = &self.entries[usize::from(is_user)][slot(linear)];
+        let entry = self.entries.get(slot(linear, is_user))?;
         (linear.wrapping_add(size - 1) & !0xfff == entry.read).then(|| (entry.frame + (linear & 0xfff)) as usize)
     }
 
     /// The same for writing.
     #[inline]
     pub fn to_write(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
-        let entry = &self.entries[usize::from(is_user)][slot(linear)];
+        let entry = self.entries.get(slot(linear, is_user))?;
         (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| (entry.frame + (linear & 0xfff)) as usize)
     }
 
@@ -56,13 +56,13 @@ impl Tlb {
     pub fn put(&mut self, linear: u32, frame: u32, is_user: bool, is_writable: bool, is_global: bool) {
         let page = linear & !0xfff;
         let write = if is_writable { page } else { NO_PAGE };
-        self.entries[usize::from(is_user)][slot(linear)] = Entry { read: page, write, frame, is_global };
+        self.entries[slot(linear, is_user)] = Entry { read: page, write, frame, is_global };
     }
 
     /// Forgets one page.
     pub fn forget(&mut self, linear: u32) {
-        for entries in &mut self.entries {
-            let entry = &mut entries[slot(linear)];
+        for is_user in [false, true] {
+            let entry = &mut self.entries[slot(linear, is_user)];
             if entry.read == linear & !0xfff {
                 *entry = EMPTY;
             }
@@ -71,7 +71,7 @@ impl Tlb {
 
     /// Forgets all pages; those that are global only `with_global`.
     pub fn flush(&mut self, with_global: bool) {
-        for entry in self.entries.iter_mut().flat_map(|entries| entries.iter_mut()) {
+        for entry in &mut self.entries {
             if with_global || !entry.is_global {
                 *entry = EMPTY;
             }
@@ -80,7 +80,7 @@ impl Tlb {
 
     /// Writes to this frame take the long way from now on.
     pub fn guard(&mut self, frame: u32) {
-        for entry in self.entries.iter_mut().flat_map(|entries| entries.iter_mut()) {
+        for entry in &mut self.entries {
             if entry.frame == frame {
                 entry.write = NO_PAGE;
             }
