@@ -272,3 +272,25 @@ fn many_runs_in_a_row_leave_no_process() {
         wait_until(|| started_with(&path).is_empty(), "a process is left");
     }
 }
+
+#[test]
+fn many_runs_side_by_side_all_succeed_and_leave_nothing() {
+    let image = ImageFile::new(&BareGuest::new(&[say("x"), exit(0)].concat()).image());
+    let path = image.path();
+    for backend in unpaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let each = if backend == "emulated" { 5 } else { 25 };
+        let run = || {
+            for _ in 0..each {
+                let mut command = command(&["-qq", "--backend", backend], &path);
+                let output = command.current_dir(folder.path()).env("TMPDIR", folder.path()).output().unwrap();
+                let printed = (output.status.code(), &*output.stdout, &*output.stderr);
+                assert_eq!(printed, (Some(0), &b"x"[..], &b""[..]), "{backend}");
+            }
+        };
+        // Eight at a time.
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(run))));
+        wait_until(|| started_with(&path).is_empty(), "a process is left");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{backend}: a file is left");
+    }
+}

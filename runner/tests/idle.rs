@@ -5,18 +5,23 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::PathBuf;
 
 use stos_tests::bare::command;
 use stos_tests::bench::{Forms, GuestCode};
 use stos_tests::process::wait_until;
 
-/// How often the thread `name` of this process has begun to wait.
-fn waits(process: u32, name: &str) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|entry| entry.unwrap().path());
+/// The thread `name` of this process, if it has that name by now.
+fn thread(process: u32, name: &str) -> Option<PathBuf> {
+    let mut threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|entry| entry.unwrap().path());
     // One that has just ended is none of those.
-    let is_it =
-        |thread: &std::path::PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim() == name);
-    let status = fs::read_to_string(threads.into_iter().find(is_it).unwrap().join("status")).unwrap();
+    threads.find(|thread| fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim() == name))
+}
+
+/// How often it has begun to wait.
+fn waits(process: u32, name: &str) -> u64 {
+    wait_until(|| thread(process, name).is_some(), "there is no such thread");
+    let status = fs::read_to_string(thread(process, name).unwrap().join("status")).unwrap();
     let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     waits.unwrap().trim().parse().unwrap()
 }

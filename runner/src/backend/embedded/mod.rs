@@ -12,7 +12,7 @@ mod runner;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use feed::Feed;
 use inbox::{Inbox, KeyEnd, SerialEnd};
@@ -42,11 +42,12 @@ pub fn build_tables() {
     }
 }
 
-/// Has them built on a thread of its own: until the image is in memory, nobody needs them.
+/// Has them built on a thread of its own: until the image is in memory, nobody needs them. It has done all that it does before the guest's
+/// first instruction, which waits for them.
 pub fn begin_tables() {
     if !HAS_TABLES.load(Ordering::Relaxed) {
-        // Without the thread, the guest's first instruction builds them.
-        let _ = sandbox::spawn(Role::Vcpu, "tables", build_tables);
+        // Without the thread, that instruction builds them.
+        let _ = Builder::new().name("tables".to_owned()).spawn(build_tables);
     }
 }
 
