@@ -1,5 +1,6 @@
 //! Finds the built commands and runs them.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::{Mutex, PoisonError};
@@ -16,15 +17,18 @@ pub fn root() -> &'static Path {
 pub fn tool_path(name: &str) -> PathBuf {
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let test = std::env::current_exe().unwrap_or_default();
-    // target/PROFILE/deps/TEST, or target/PROFILE/PROGRAM
+    // target/PROFILE/deps/TEST, or target/PROFILE/PROGRAM; with the target's name before the profile where one was asked for.
     let folder = test.parent().unwrap_or(Path::new("target/debug"));
     let folder = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if !built.iter().any(|known| known == name) {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root()).args(["build", "--quiet", "-p", name]);
-        if let Some(target) = folder.parent() {
-            cargo.arg("--target-dir").arg(target);
+        if let Some(above) = folder.parent() {
+            let system = format!("{}-unknown-linux-", std::env::consts::ARCH);
+            let asked = above.file_name().and_then(OsStr::to_str).filter(|name| name.starts_with(&system));
+            let target = asked.and(above.parent()).unwrap_or(above);
+            cargo.arg("--target-dir").arg(target).args(asked.map(|name| ["--target", name]).into_iter().flatten());
         }
         if folder.ends_with("release") {
             cargo.arg("--release");
