@@ -29,7 +29,7 @@ pub fn attempt(place: &str) {
         "execute" => Some(Command::new("/bin/echo").arg(format!("attempt: {wanted} came back")).exec()),
         "ptrace" => raw::trace().err(),
         "kill" => test_kill_process(getpid()).err().map(Into::into),
-        "fork" => match raw::fork() {
+        "fork" => match raw::fork_at_once() {
             Ok(Some(_)) => None,
             Ok(None) => exit(0),
             Err(error) => Some(error),
