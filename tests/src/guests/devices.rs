@@ -10,9 +10,9 @@ pub fn all() -> Vec<Guest> {
         Guest::tiny("rep outsb", "guests/rep_outsb", 0, "rep_outsb: started\nrep outsb to COM1\nrep insb: ok\n")
             .says(&["rep outsb to port 0xE9\n"]),
         Guest::tiny("memory map", "guests/memory_map", 0, MEMORY_MAP),
-        // Not more: each byte is an exit of an emulated KVM.
-        Guest::flood("much output", 100_000, ""),
-        Guest::flood("much output at once", 100_000, " flood.rep=1"),
+        // Not more: each byte is an exit of an emulated KVM, which takes a minute for all on a slow machine.
+        Guest::flood("much output", 100_000, "").options(&["--timeout", "240s"]),
+        Guest::flood("much output at once", 100_000, " flood.rep=1").options(&["--timeout", "240s"]),
         Guest::tiny("processor", "guests/cpuid", 0, CPUID),
         as_the_page_says("examples/guests/hidden.c", Guest::tiny("hidden instructions", "guests/hidden", 0, "")),
         Guest::tiny("echo", "guests/echo", 0, "echo: type, q ends\nhello q\n").input("hello q"),
