@@ -90,8 +90,7 @@ fn can_run(instruction: &Instruction) -> bool {
         // What this model lacks, newer processors have.
         || instruction.cpuid_features().iter().any(|feature| !is_of_model(*feature))
         // Processors of AMD have PREFETCH there, which takes no register.
-        || is_amd() && instruction.code() == Code::Reservednop_rm32_r32_0F0D
-        || is_amd() && instruction.code() == Code::Reservednop_rm16_r16_0F0D
+        || is_amd() && matches!(instruction.code(), Code::Reservednop_rm16_r16_0F0D | Code::Reservednop_rm32_r32_0F0D)
         // What they answer is the kernel's and the host's.
         || matches!(
             instruction.mnemonic(),

@@ -27,7 +27,7 @@ pub struct Log {
 struct Run {
     tool: Tool,
     invocations: Vec<Invocation>,
-    /// In what columns are counted (3.14.17).
+    /// In what columns are counted.
     column_kind: &'static str,
     results: Vec<Finding>,
 }

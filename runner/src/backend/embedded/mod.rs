@@ -32,12 +32,12 @@ use crate::devices::{
 use crate::machine::{Configuration, InputSource, Machine};
 use crate::sandbox::{self, Role};
 
-/// The tables of instructions are being built, or are there.
-static HAS_TABLES: AtomicBool = AtomicBool::new(false);
+/// Somebody builds the tables of instructions, or has.
+static HAS_BUILDER: AtomicBool = AtomicBool::new(false);
 
 /// Builds the tables that the machine decodes instructions with, if nobody has begun to.
 pub fn build_tables() {
-    if !HAS_TABLES.swap(true, Ordering::Relaxed) {
+    if !HAS_BUILDER.swap(true, Ordering::Relaxed) {
         stos_machine::build_tables();
     }
 }
@@ -45,9 +45,9 @@ pub fn build_tables() {
 /// Has them built on a thread of its own: until the image is in memory, nobody needs them. It has done all that it does before the guest's
 /// first instruction, which waits for them.
 pub fn begin_tables() {
-    if !HAS_TABLES.load(Ordering::Relaxed) {
+    if !HAS_BUILDER.swap(true, Ordering::Relaxed) {
         // Without the thread, that instruction builds them.
-        let _ = Builder::new().name("tables".to_owned()).spawn(build_tables);
+        let _ = Builder::new().name("tables".to_owned()).spawn(stos_machine::build_tables);
     }
 }
 
