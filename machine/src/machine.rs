@@ -60,7 +60,7 @@ impl<P: Parts> Machine<P> {
     pub fn load(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
         self.core.memory.load(address, bytes)?;
         // What does not fit was refused.
-        self.core.code.touch(address as u32, bytes.len() as u32);
+        self.core.touch(address as u32, bytes.len() as u32);
         self.forget_changed();
         Ok(())
     }
@@ -69,6 +69,7 @@ impl<P: Parts> Machine<P> {
         while let Some(frame) = self.core.code.changed.pop() {
             self.blocks.forget(frame);
         }
+        self.core.has_news = false;
     }
 
     /// Executes instructions until `count` of them have been executed since the start, or something else ends it.
@@ -158,6 +159,9 @@ impl<P: Parts> Machine<P> {
 
     /// Executes up to `most` instructions, the first of which may be watched.
     fn step(&mut self, most: u64, checks: bool) {
+        if self.core.has_news {
+            self.forget_changed();
+        }
         match self.enter(self.core.count.saturating_add(most), checks) {
             Ok(()) => {}
             // The CPU stands still before this instruction until an interrupt comes.
@@ -170,7 +174,6 @@ impl<P: Parts> Machine<P> {
                 self.core.deliver(Event::Exception(fault));
             }
         }
-        self.forget_changed();
     }
 
     /// Executes instructions up to the time `end`, as long as nothing but what comes next has to be looked at.
@@ -305,7 +308,7 @@ fn follow<P: Parts>(
             debug_assert!(core.next == eip && core.count == count);
             count += 1;
             (core.eip, core.count) = (eip, count);
-            if !core.code.changed.is_empty() {
+            if core.has_news {
                 return Ok(false);
             }
         }
@@ -316,7 +319,7 @@ fn follow<P: Parts>(
         (last.run)(core, last)?;
         core.eip = core.next;
         core.count += 1;
-        if !core.code.changed.is_empty() {
+        if core.has_news {
             return Ok(false);
         }
         // An access to a device has brought the time forward at which the bus is asked.

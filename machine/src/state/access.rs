@@ -204,7 +204,7 @@ impl<P: Parts> Core<P> {
                 bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
             }
             _ => {
-                self.due = self.count;
+                self.ask_bus();
                 self.bus.read_memory(address, u8::try_from(size).unwrap_or(4), self.count)
             }
         }
@@ -214,10 +214,10 @@ impl<P: Parts> Core<P> {
         let bytes = value.to_le_bytes();
         let Some(bytes) = bytes.get(..size as usize) else { return };
         if self.bus.has(address & !0xfff) || self.memory.load(address, bytes).is_err() {
-            self.due = self.count;
+            self.ask_bus();
             self.bus.write_memory(address, u8::try_from(size).unwrap_or(4), value, self.count);
         } else if let Ok(frame) = u32::try_from(address) {
-            self.code.touch(frame, size);
+            self.touch(frame, size);
         }
     }
 }

@@ -133,6 +133,8 @@ pub struct Core<P: Parts> {
     pub observer: P::Observer,
     pub(crate) tlb: Tlb,
     pub(crate) code: CodePages,
+    /// Before the next instruction there is something to be looked at: the bus, or instructions that have changed.
+    pub(crate) has_news: bool,
     pub(crate) raised: Fault,
 }
 
@@ -176,6 +178,7 @@ impl<P: Parts> Core<P> {
             observer,
             tlb: Tlb::default(),
             code,
+            has_news: false,
             raised: Fault::invalid(Reason::Asked),
         }
     }
@@ -209,6 +212,18 @@ impl<P: Parts> Core<P> {
     /// How many instructions were executed.
     pub fn executed(&self) -> u64 {
         self.count - self.waited
+    }
+
+    /// The bus is asked before the next instruction.
+    pub(crate) fn ask_bus(&mut self) {
+        self.due = self.count;
+        self.has_news = true;
+    }
+
+    /// Bytes of memory are written to, among which may be instructions.
+    pub(crate) fn touch(&mut self, address: u32, size: u32) {
+        self.code.touch(address, size);
+        self.has_news |= !self.code.changed.is_empty();
     }
 
     /// Raises an exception.

@@ -7,22 +7,24 @@ const ENTRIES: usize = 1024;
 const NO_PAGE: u32 = 1;
 
 /// One page, as one privilege may use it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The page, if it may be read.
     pub read: u32,
-    /// The page, if it may be written with nothing else to be done: its dirty bit is set, and no code was decoded from it.
+    /// The page, if it may be written with nothing else to be done: it is writable, and nobody has to know.
     pub write: u32,
     /// Where it is in memory.
     pub frame: u32,
+    /// It may be written, and its dirty bit is set.
+    pub is_writable: bool,
     /// It stays when CR3 is loaded.
     pub is_global: bool,
 }
 
-const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_global: false };
+const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_writable: false, is_global: false };
 
 /// The buffer: entries for the supervisor's accesses, then for the user's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tlb {
     entries: Box<[Entry]>,
 }
@@ -52,11 +54,22 @@ impl Tlb {
         (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| (entry.frame + (linear & 0xfff)) as usize)
     }
 
+    /// Where the byte at `linear` is, if its page is here, and may be written where that `is_write`.
+    pub fn find(&self, linear: u32, is_write: bool, is_user: bool) -> Option<u32> {
+        let entry = self.entries.get(slot(linear, is_user))?;
+        let is_here = entry.read == linear & !0xfff && (entry.is_writable || !is_write);
+        is_here.then(|| entry.frame + (linear & 0xfff))
+    }
+
     /// Puts a page in its place.
     pub fn put(&mut self, linear: u32, frame: u32, is_user: bool, is_writable: bool, is_global: bool) {
-        let page = linear & !0xfff;
-        let write = if is_writable { page } else { NO_PAGE };
-        self.entries[slot(linear, is_user)] = Entry { read: page, write, frame, is_global };
+        let read = linear & !0xfff;
+        self.entries[slot(linear, is_user)] = Entry { read, write: NO_PAGE, frame, is_writable, is_global };
+    }
+
+    /// A page that is here and writable may be written with nothing else to be done.
+    pub fn open(&mut self, linear: u32, is_user: bool) {
+        self.entries[slot(linear, is_user)].write = linear & !0xfff;
     }
 
     /// Forgets one page.

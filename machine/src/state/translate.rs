@@ -51,6 +51,24 @@ impl<P: Parts> Core<P> {
     /// # Errors
     /// #PF, with CR2 set.
     pub(crate) fn translate(&mut self, linear: u32, wanted: Use, is_user: bool) -> Result<u64, Raised> {
+        let is_write = wanted == Use::Write;
+        let physical = match self.tlb.find(linear, is_write, is_user) {
+            Some(address) => address.into(),
+            None => self.fill(linear, wanted, is_user)?,
+        };
+        // Unless the page can't be kept.
+        if is_write && let Some(address) = self.tlb.find(linear, true, is_user) {
+            let frame = address & !0xfff;
+            if !self.code.has(frame) {
+                self.code.open(frame);
+                self.tlb.open(linear, is_user);
+            }
+        }
+        Ok(physical)
+    }
+
+    /// The same by the page tables, for a page that is not in the TLB, or not to be used so.
+    fn fill(&mut self, linear: u32, wanted: Use, is_user: bool) -> Result<u64, Raised> {
         if self.cr0 & CR0_PG == 0 {
             self.keep(linear, linear.into(), is_user, true, false);
             return Ok(linear.into());
@@ -95,7 +113,7 @@ impl<P: Parts> Core<P> {
     fn write_physical(&mut self, address: u64, word: u32) {
         self.memory.put_word(address, word);
         if let Ok(frame) = u32::try_from(address) {
-            self.code.touch(frame, 4);
+            self.touch(frame, 4);
         }
     }
 
@@ -104,11 +122,7 @@ impl<P: Parts> Core<P> {
         let page = physical & !0xfff;
         let Ok(frame) = u32::try_from(page) else { return };
         if page + 0x1000 <= self.memory.size() && !self.bus.has(page) && !self.has_watched(linear) {
-            let is_open = is_writable && !self.code.has(frame);
-            if is_open {
-                self.code.open(frame);
-            }
-            self.tlb.put(linear, frame, is_user, is_open, is_global);
+            self.tlb.put(linear, frame, is_user, is_writable, is_global);
         }
     }
 
