@@ -12,6 +12,7 @@ mod code_pages;
 pub mod cpu;
 mod crossings;
 mod decode;
+pub mod devices;
 mod float;
 pub mod machine;
 pub mod memory;

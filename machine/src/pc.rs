@@ -1,20 +1,18 @@
-//! The PC: CPU, board, and devices that somebody else brings. It is one type, so that it is compiled here, once.
+//! The PC: CPU, board and devices. It is one type, so that it is compiled here, once.
 
 use std::ops::Range;
 
 use stos_x86::registers::{CpuState, EntryState};
 
-use crate::chips::board::{Board, Devices};
+use crate::chips::board::Board;
+use crate::devices::peripherals::Peripherals;
 use crate::machine::{Machine, Stop};
 use crate::memory::Memory;
 use crate::state::core::{Activity, Core};
 use crate::state::observer::{Delivery, Observer};
 
-/// Devices of any kind.
-type AnyDevices = Box<dyn Devices + Send>;
-
 /// Its parts.
-pub type Parts = (Board<AnyDevices>, Watch);
+pub type Parts = (Board<Peripherals>, Watch);
 
 /// Who wants to know of exceptions and interrupts, if anybody does.
 #[derive(Default)]
@@ -59,8 +57,7 @@ pub struct Pc(Machine<Parts>);
 
 impl Pc {
     /// A PC whose CPU is in this state.
-    pub fn new(entry: &EntryState, memory: Memory, devices: impl Devices + Send + 'static, watch: Watch) -> Self {
-        let devices: AnyDevices = Box::new(devices);
+    pub fn new(entry: &EntryState, memory: Memory, devices: Peripherals, watch: Watch) -> Self {
         Self(Machine::new(entry, memory, Board::new(devices), watch))
     }
 
@@ -72,6 +69,11 @@ impl Pc {
     /// A device has heard from outside: the board looks at it before the next instruction.
     pub fn notice(&mut self) {
         self.0.core.due = self.0.core.count;
+    }
+
+    /// The devices.
+    pub fn devices(&mut self) -> &mut Peripherals {
+        &mut self.0.core.bus.devices
     }
 
     /// The CPU, and all that it reaches.

@@ -5,10 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fastrand::Rng;
-use stos_machine::chips::board::Devices;
-use stos_machine::machine::Stop;
+use stos_machine::chips::board::{Board, Devices};
+use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
-use stos_machine::pc::{Pc, Watch};
 use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, EntryState, GeneralRegisters, TableRegister};
 use stos_x86::segments::{Segment, Segments};
 
@@ -28,8 +27,8 @@ impl Devices for Noise {
     fn advance(&mut self, now: u64) -> u64 {
         now + self.0.u64(1..1000)
     }
-    fn lines(&self) -> u16 {
-        self.0.clone().u16(..)
+    fn lines(&mut self) -> (u16, u16) {
+        (self.0.u16(..), self.0.u16(..))
     }
     fn has_ended(&self) -> bool {
         false
@@ -132,18 +131,19 @@ fn any_bytes_are_executed_as_something() {
         let mut rng = Rng::with_seed(seed << 32 | case);
         let mut memory = Memory::new(MEMORY);
         memory.load(0, &bytes(&mut rng)).unwrap();
-        let mut pc = Pc::new(&entry(&mut rng), memory, Noise(rng.fork()), Watch::default());
+        let entry = entry(&mut rng);
+        let mut machine = Machine::<(Board<Noise>, ())>::new(&entry, memory, Board::new(Noise(rng.fork())), ());
         let mut before = 0;
         let stop = loop {
-            let stop = pc.run(before + 500);
-            let now = pc.core().count;
+            let stop = machine.run(before + 500);
+            let now = machine.core.count;
             assert!(stop != Stop::Count || now > before, "case {case}: no time has passed");
             before = now;
             if stop != Stop::Count || now >= TIME {
                 break stop;
             }
         };
-        executed += pc.core().executed();
+        executed += machine.core.executed();
         ends[match stop {
             Stop::Count => 0,
             Stop::TripleFault => 1,

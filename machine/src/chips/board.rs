@@ -29,42 +29,11 @@ pub trait Devices {
     /// Lets time pass to `now`, and gives the instruction at which there will be something new.
     fn advance(&mut self, now: u64) -> u64;
 
-    /// The levels of the interrupt lines 1 to 15, as bits.
-    fn lines(&self) -> u16;
-
-    /// Those that are high, and have been low for a moment since this was asked last: another edge.
-    fn dips(&mut self) -> u16 {
-        0
-    }
+    /// The levels of the interrupt lines 1 to 15, as bits; and those that have risen since this was asked last.
+    fn lines(&mut self) -> (u16, u16);
 
     /// True when the run has to end.
     fn has_ended(&self) -> bool;
-}
-
-impl<D: Devices + ?Sized> Devices for Box<D> {
-    fn read_port(&mut self, port: u16, width: u8, now: u64) -> u32 {
-        (**self).read_port(port, width, now)
-    }
-
-    fn write_port(&mut self, port: u16, width: u8, value: u32, now: u64) {
-        (**self).write_port(port, width, value, now);
-    }
-
-    fn advance(&mut self, now: u64) -> u64 {
-        (**self).advance(now)
-    }
-
-    fn lines(&self) -> u16 {
-        (**self).lines()
-    }
-
-    fn dips(&mut self) -> u16 {
-        (**self).dips()
-    }
-
-    fn has_ended(&self) -> bool {
-        (**self).has_ended()
-    }
 }
 
 /// A board with these devices.
@@ -130,10 +99,10 @@ impl<D: Devices> Board<D> {
 
     /// Hands on what the devices' lines have become.
     fn settle(&mut self) {
-        let dips = self.devices.dips();
-        let lines = self.devices.lines() & !(1 << TIMER);
-        // What was low before has risen, too, but once.
-        let again = dips & lines & self.lines;
+        let (levels, risen) = self.devices.lines();
+        let lines = levels & !(1 << TIMER);
+        // Low for a moment: another edge. What was low before has risen, too, but once.
+        let again = risen & lines & self.lines;
         for input in (0..INPUTS).filter(|input| again & 1 << input != 0) {
             self.set_line(input, false);
             self.set_line(input, true);

@@ -4,9 +4,10 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use stos_machine::devices::ports::Request;
 use stos_x86::registers::CpuState;
 
-use crate::devices::{Interrupts, Request};
+use crate::devices::Interrupts;
 
 /// How a machine stopped by itself. What the CPU was like then, where that is known, is in
 /// [`Findings::cpu`](super::Findings::cpu), whatever the ending.

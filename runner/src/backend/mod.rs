@@ -10,7 +10,7 @@
 //!   that takes them are shown to [`Idle`];
 //! - once it has stopped by itself, [`Link::observed`] gets all that is known of it, and then [`Link::ended`] is told the [`Ending`].
 //!
-//! A machine whose ports are served by [`PortBus`](crate::devices::PortBus) gets its endings from that. What cannot be set up is a
+//! A machine whose ports are served by [`PortBus`](stos_machine::devices::ports::PortBus) gets its endings from that. What cannot be set up is a
 //! [`StartError`]. Sentences for endings and errors are in [`outcome`](crate::outcome).
 
 mod choose;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use stos_machine::devices::port_log::PortLog;
 use stos_x86::registers::CpuState;
 
-use crate::devices::{Absent, Interrupts, PortLog};
+use crate::devices::{Absent, Interrupts};
 use crate::machine::History;
 
 /// Exits by reason.

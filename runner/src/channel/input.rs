@@ -4,12 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::sandbox::{self, Role};
+use stos_machine::devices::i8042::ScanCode;
 
-/// Byte before the code of a key that the first PC did not have.
-const EXTENDED: u8 = 0xe0;
-/// Bit of a code that says that the key was released.
-const RELEASED: u8 = 0x80;
+use crate::sandbox::{self, Role};
 
 /// Where bytes for the guest's serial input go.
 pub trait InputSink: Send + Sync {
@@ -36,30 +33,6 @@ pub fn feed(sink: Arc<dyn InputSink>) -> io::Result<SyncSender<Vec<u8>>> {
     };
     sandbox::spawn(Role::Input, "feed", body)?;
     Ok(sender)
-}
-
-/// A key goes down or up: its scan code of set 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScanCode {
-    /// The code without what says that the key was released.
-    pub code: u8,
-    /// A key that the first PC did not have.
-    pub extended: bool,
-    /// The key goes down.
-    pub pressed: bool,
-}
-
-impl ScanCode {
-    /// The bytes that the keyboard sends.
-    pub fn bytes(self) -> impl Iterator<Item = u8> {
-        let code = if self.pressed { self.code } else { self.code | RELEASED };
-        self.extended.then_some(EXTENDED).into_iter().chain([code])
-    }
-
-    /// QEMU's number of the key (its documentation of `KeyValue`).
-    pub fn number(self) -> u8 {
-        if self.extended { self.code | RELEASED } else { self.code }
-    }
 }
 
 /// Where keys go.

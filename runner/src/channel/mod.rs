@@ -6,6 +6,6 @@ mod output;
 mod recorder;
 
 pub use adapter::{Adapter, NoAdapter};
-pub use input::{InputSink, KeySink, ScanCode, feed};
+pub use input::{InputSink, KeySink, feed};
 pub use output::{OutputPipe, Stream};
 pub use recorder::{Recorder, Recording};

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use stos_machine::devices::reach::Console;
+
 /// Bytes that may wait; a guest that prints more is held until some was written.
 const LIMIT: usize = 256 * 1024;
 /// Bytes that may wait from a source that is held back by other means: what it prints until it has stopped. More than that comes from
@@ -21,6 +23,15 @@ pub enum Stream {
     Debug,
     /// The text screen, row by row. It is only watched here: others show it.
     Screen,
+}
+
+impl From<Console> for Stream {
+    fn from(console: Console) -> Self {
+        match console {
+            Console::Serial => Self::Serial,
+            Console::Debug => Self::Debug,
+        }
+    }
 }
 
 impl Stream {

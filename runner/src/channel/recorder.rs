@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{InputSink, KeySink, ScanCode};
+use stos_machine::devices::i8042::ScanCode;
+
+use super::{InputSink, KeySink};
 
 /// Most bytes, and most scan codes, that are kept.
 const LIMIT: usize = 1 << 20;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use stos_machine::devices::port_log::PortLog;
+use stos_machine::devices::ports::PortBus;
+use stos_machine::devices::reach::Reach;
+use stos_machine::devices::vga::{CURSOR_LOCATION, START_ADDRESS};
 use stos_x86::ports;
-
-use super::PortLog;
-use super::vga::{CURSOR_LOCATION, START_ADDRESS};
 
 /// One kind of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,11 @@ pub enum Absent {
 }
 
 impl Absent {
+    /// What a guest has looked for in vain behind the ports of `bus`.
+    pub fn of_bus<R: Reach>(bus: &PortBus<R>, is_graphics: bool) -> BTreeSet<Self> {
+        Self::of_log(bus.log()).into_iter().chain(is_graphics.then_some(Self::Graphics)).collect()
+    }
+
     /// What a guest wrote for, according to the `log` of accesses to unknown ports.
     pub fn of_log(log: &PortLog) -> BTreeSet<Self> {
         let (kinds, _) = log.unknown();
@@ -52,11 +58,11 @@ impl Absent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::PortAccess;
+    use stos_machine::devices::port_log::PortAccess;
 
     #[test]
     fn only_what_is_written_to_is_sought() {
-        let log = PortLog::default();
+        let mut log = PortLog::default();
         log.count(PortAccess { port: ports::PCI_ADDRESS, width: 4, is_write: false });
         log.count(PortAccess { port: 0x605, width: 1, is_write: true });
         assert!(Absent::of_log(&log).is_empty());

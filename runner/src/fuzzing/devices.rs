@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Adapter, InputSink, KeySink, OutputPipe, ScanCode};
-use crate::devices::{
-    Clock, Devices, I8042, InterruptLine, KeyboardPort, PortBus, Rtc, RtcPort, SerialPort, Uart, Vga,
-};
+use stos_machine::devices::i8042::ScanCode;
+use stos_machine::devices::ports::{Places, PortBus};
+use stos_machine::devices::rtc::Rtc;
+
+use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
+use crate::devices::{Absent, Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Shared, Vga};
 use crate::outcome::{sought, unseen};
 use crate::screen::{Drawn, Frame};
 
@@ -27,7 +29,7 @@ impl InterruptLine for Line {
 
 /// A machine without CPU and memory.
 pub struct Ports {
-    bus: PortBus<Line, Box<dyn Clock>>,
+    bus: PortBus<Shared<Line, Box<dyn Clock>>>,
     serial: Arc<SerialPort<Line>>,
     keyboard: Arc<KeyboardPort<Line>>,
     vga: Vga,
@@ -46,19 +48,18 @@ impl Ports {
         let line = || Line(Arc::clone(&interrupts));
         let time = Arc::clone(&nanoseconds);
         let clock: Box<dyn Clock> = Box::new(move || Duration::from_nanos(time.load(Ordering::Relaxed)));
-        let serial = Arc::new(SerialPort::new(Uart::new(line())));
-        let keyboard = Arc::new(KeyboardPort::new(I8042::new(line(), line())));
+        let serial = Arc::new(SerialPort::new(line()));
+        let keyboard = Arc::new(KeyboardPort::new(line(), line()));
         let (vga, output) = (Vga::default(), Arc::new(OutputPipe::default()));
-        let devices = Devices {
+        let devices = Shared {
             serial: Arc::clone(&serial),
             keyboard: Arc::clone(&keyboard),
             vga: vga.clone(),
-            rtc: RtcPort::new(Rtc::new(line(), start, memory_size, clock)),
+            rtc: RtcPort::new(Rtc::new(start, memory_size), line(), clock),
             output: Arc::clone(&output),
-            exit_port,
-            fault_port,
         };
-        Self { bus: PortBus::new(devices), serial, keyboard, vga, output, nanoseconds, interrupts, exit_port, sent: 0 }
+        let bus = PortBus::new(devices, Places { exit_port, fault_port });
+        Self { bus, serial, keyboard, vga, output, nanoseconds, interrupts, exit_port, sent: 0 }
     }
 
     /// The guest reads.
@@ -90,7 +91,7 @@ impl Ports {
 
     /// A key goes down or up.
     pub fn press(&self, code: u8, extended: bool, pressed: bool) {
-        if self.keyboard.controller().waiting() < KEYS {
+        if self.keyboard.access(|controller| controller.waiting()) < KEYS {
             self.keyboard.press(&[ScanCode { code: code & 0x7f, extended, pressed }]);
         }
     }
@@ -113,7 +114,7 @@ impl Ports {
     pub fn tell(&self, text: &[u8]) -> Vec<String> {
         let frame = Frame::new(text, self.vga.start(), self.vga.cursor());
         let drawn = Drawn { is_shown: !frame.text().is_empty(), ..Drawn::default() };
-        let absent = self.bus.absent();
+        let absent = Absent::of_bus(&self.bus, self.vga.registers().is_graphics());
         let (unknown, _) = self.bus.log().unknown();
         assert!(unknown.iter().all(|(access, count)| (1..=4).contains(&access.width) && *count > 0));
         let mut lines = unseen(&drawn, &absent);

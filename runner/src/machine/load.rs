@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use stos_image::{Digest, ImageError, ImageFacts, ParsedImage, VerifiedImage};
+use stos_machine::devices::ports::Places;
 
 use super::mapping::populate;
 use super::{GuestMemory, Sharing};
@@ -82,6 +83,13 @@ impl Machine {
     /// Where it came from.
     pub fn source(&self) -> Source {
         Source { id: self.image.id(), file: Arc::clone(&self.file) }
+    }
+
+    /// Where the image has put what has no port of its own.
+    pub fn places(&self) -> Places {
+        let description = self.image.description();
+        let fault_port = description.fault_catcher.as_ref().map(|catcher| catcher.port);
+        Places { exit_port: description.run.exit_port, fault_port }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use stos_machine::devices::port_log::PortAccess;
 use stos_pack::diagnostics::Message;
 use stos_x86::registers::CpuState;
 
@@ -13,7 +14,6 @@ use super::report::{
 use super::{Before, Outcome};
 use crate::backend::{Findings, Observed, Sent, Taken};
 use crate::channel::{Recorder, Stream};
-use crate::devices::PortAccess;
 use crate::diagnosis::{Place, place_of};
 use crate::machine::Machine;
 use crate::screen::Frame;

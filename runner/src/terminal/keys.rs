@@ -1,6 +1,6 @@
 //! From what a terminal sends to what a US keyboard's keys do.
 
-use crate::channel::ScanCode;
+use stos_machine::devices::i8042::ScanCode;
 
 /// Scan codes of set 1.
 mod code {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use stos_machine::devices::peripherals::Own;
 use stos_machine::time::nanosecond;
 
 use super::inbox::Inbox;
-use super::lines::Line;
 use crate::backend::{Observed, Sent, SentTo};
-use crate::devices::{INPUT_LIMIT, KeyboardPort, SerialPort, TYPED_LIMIT};
+use crate::devices::{INPUT_LIMIT, TYPED_LIMIT};
 use crate::machine::InputSource;
 
 /// A file has all of its input: the guest gets more when it has less than this, whenever the thread that reads the file comes to it.
@@ -23,26 +23,19 @@ const BRIEFLY: Duration = Duration::from_millis(5);
 pub struct Feed {
     inbox: Arc<Inbox>,
     source: InputSource,
-    serial: Arc<SerialPort<Line>>,
-    keyboard: Arc<KeyboardPort<Line>>,
     observed: Observed,
 }
 
 impl Feed {
-    /// One between these.
-    pub fn new(
-        (inbox, source): (Arc<Inbox>, InputSource),
-        serial: Arc<SerialPort<Line>>,
-        keyboard: Arc<KeyboardPort<Line>>,
-        observed: Observed,
-    ) -> Self {
-        Self { inbox, source, serial, keyboard, observed }
+    /// One that takes what comes from `source`.
+    pub fn new(inbox: Arc<Inbox>, source: InputSource, observed: Observed) -> Self {
+        Self { inbox, source, observed }
     }
 
     /// Gives the guest what there is, at this time. True when that was anything. Of a file, waits for as much as the guest can have,
     /// until it `is_given_up`: what a guest has read, and when, does not depend on how fast a file is read.
-    pub fn give(&self, now: u64, is_given_up: impl Fn() -> bool, patience: Duration) -> bool {
-        let (serial, typed) = (self.serial.waiting(), self.keyboard.controller().waiting());
+    pub fn give(&self, devices: &mut Own, now: u64, is_given_up: impl Fn() -> bool, patience: Duration) -> bool {
+        let (serial, typed) = (devices.serial.waiting(), devices.keyboard.waiting());
         let bytes = INPUT_LIMIT.saturating_sub(serial);
         let keys = TYPED_LIMIT.saturating_sub(typed) / KEY;
         if self.source == InputSource::AtHand {
@@ -55,10 +48,10 @@ impl Feed {
         }
         let (bytes, codes) = self.inbox.take(bytes, keys);
         if !bytes.is_empty() {
-            self.serial.receive(&bytes);
+            devices.serial.receive(&bytes);
         }
         if !codes.is_empty() {
-            self.keyboard.controller().press(&codes);
+            devices.keyboard.press(&codes);
         }
         let typed: Vec<u8> = codes.iter().flat_map(|code| code.bytes()).collect();
         let is_any = !bytes.is_empty() || !typed.is_empty();
@@ -82,7 +75,7 @@ impl Feed {
     }
 
     /// True when the guest has all input that it will ever get.
-    pub fn has_ended(&self) -> bool {
-        self.inbox.has_ended() && self.serial.waiting() == 0 && self.keyboard.controller().waiting() == 0
+    pub fn has_ended(&self, devices: &Own) -> bool {
+        self.inbox.has_ended() && devices.serial.waiting() == 0 && devices.keyboard.waiting() == 0
     }
 }

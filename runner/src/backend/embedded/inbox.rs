@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::channel::{InputSink, KeySink, ScanCode};
+use stos_machine::devices::i8042::ScanCode;
+
+use crate::channel::{InputSink, KeySink};
 
 /// Bytes, and scan codes, that may wait here.
 const LIMIT: usize = 4096;

@@ -4,10 +4,9 @@ mod deliveries;
 mod feed;
 mod inbox;
 mod limits;
-mod lines;
 mod pace;
-mod peripherals;
 mod runner;
+mod virtual_time;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,18 +16,17 @@ use std::thread::{Builder, JoinHandle};
 use feed::Feed;
 use inbox::{Inbox, KeyEnd, SerialEnd};
 use limits::Limits;
-use lines::{Lines, VirtualTime};
 use pace::Pacer;
-use peripherals::Peripherals;
 use runner::{Runner, Surroundings};
+use stos_machine::devices::peripherals::Peripherals;
+use stos_machine::devices::rtc::Rtc;
+use stos_machine::devices::vga::Registers;
+use virtual_time::VirtualTime;
 
 use super::guest::Requests;
 use super::{Ending, Guest, Link, ProcessStep, Remains, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
-use crate::devices::{
-    COM1_IRQ, Devices, I8042, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc, RtcPort, SerialPort, Uart,
-    Vga,
-};
+use crate::devices::Vga;
 use crate::machine::{Configuration, InputSource, Machine};
 use crate::sandbox::{self, Role};
 
@@ -64,33 +62,23 @@ pub struct EmbeddedGuest {
 impl EmbeddedGuest {
     /// Lets `machine` run.
     pub(super) fn start(machine: &Machine, configuration: Configuration, link: Link) -> Result<Self, StartError> {
-        let (lines, time) = (Lines::default(), VirtualTime::default());
-        let serial = Arc::new(SerialPort::new(Uart::new(lines.line(COM1_IRQ))));
-        let keyboard = Arc::new(KeyboardPort::new(I8042::new(lines.line(KEYBOARD_IRQ), lines.line(MOUSE_IRQ))));
-        let vga = Vga::new(|address| machine.memory.read(address.into()).map(|[byte]| byte));
-        let description = machine.image.description();
-        let seen = time.clone();
-        let clock = move || seen.get();
-        let rtc = Rtc::new(lines.line(RTC_IRQ), configuration.clock.seconds(), machine.memory.size(), clock);
-        let bus = PortBus::new(Devices {
-            serial: Arc::clone(&serial),
-            keyboard: Arc::clone(&keyboard),
-            vga: vga.clone(),
-            rtc: RtcPort::polled(rtc),
-            output: Arc::clone(&link.output),
-            exit_port: description.run.exit_port,
-            fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
-        });
+        let time = VirtualTime::default();
+        let adapter = Registers::of_firmware(|address| machine.memory.read(address.into()).map(|[byte]| byte));
+        let clock = Rtc::new(configuration.clock.seconds(), machine.memory.size());
+        let vga = Vga::new(adapter);
         let requests = Arc::new(Requests::default());
         let inbox = Arc::new(Inbox::default());
         if link.source == InputSource::Nothing {
             inbox.end();
         }
-        let peripherals = Peripherals::new(bus, lines, time.clone());
-        let feed = Feed::new((Arc::clone(&inbox), link.source), serial, keyboard, link.observed.clone());
+        let peripherals = Peripherals::new(machine.places(), clock, adapter);
+        let feed = Feed::new(Arc::clone(&inbox), link.source, link.observed.clone());
         let around = Surroundings {
             requests: Arc::clone(&requests),
             observed: link.observed,
+            output: link.output,
+            vga: vga.clone(),
+            time: time.clone(),
             limits: Limits::new(link.allotment),
             pacer: Pacer::new(configuration.pace, link.source),
             feed,

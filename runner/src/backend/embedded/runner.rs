@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use stos_image::{GuestRange, PhysAddr};
+use stos_machine::devices::peripherals::{LOOK, Peripherals};
 use stos_machine::machine::Stop;
 use stos_machine::memory::Memory;
 use stos_machine::pc::{Pc, Watch};
@@ -16,10 +17,11 @@ use super::deliveries::Deliveries;
 use super::feed::Feed;
 use super::limits::Limits;
 use super::pace::Pacer;
-use super::peripherals::{LOOK, Peripherals};
+use super::virtual_time::VirtualTime;
 use crate::backend::guest::{Requests, TICK};
-use crate::backend::{Counted, CpuFailure, Ending, Idle, Observed};
-use crate::devices::{Clock, Controller, Interrupts, Pics};
+use crate::backend::{Counted, CpuFailure, Ending, Exits, Idle, Observed};
+use crate::channel::OutputPipe;
+use crate::devices::{Absent, Controller, Interrupts, Pics, Vga};
 use crate::machine::{GuestMemory, Machine};
 
 /// How much of its own time a guest that runs gets between two looks outside.
@@ -30,13 +32,15 @@ const SHOWN: std::ops::Range<u64> = 0xa_0000..0xc_0000;
 const CHUNK: u64 = 64 << 10;
 
 /// The machine, and those who want something of it.
-pub struct Runner<C: Clock> {
+pub struct Runner {
     pc: Pc,
-    devices: Peripherals<C>,
     /// What others see of its memory.
     memory: Arc<GuestMemory>,
     requests: Arc<Requests>,
     observed: Observed,
+    output: Arc<OutputPipe>,
+    vga: Vga,
+    time: VirtualTime,
     idle: Idle,
     limits: Limits,
     pacer: Pacer,
@@ -49,6 +53,12 @@ pub struct Surroundings {
     pub requests: Arc<Requests>,
     /// Who is told what is seen.
     pub observed: Observed,
+    /// Where what it prints goes.
+    pub output: Arc<OutputPipe>,
+    /// What the screen knows of its display adapter.
+    pub vga: Vga,
+    /// What others know of its time.
+    pub time: VirtualTime,
     /// How far the guest may go.
     pub limits: Limits,
     /// How fast.
@@ -57,15 +67,16 @@ pub struct Surroundings {
     pub feed: Feed,
 }
 
-impl<C: Clock> Runner<C> {
+impl Runner {
     /// A machine that is about to execute its first instruction.
-    pub fn new(machine: &Machine, devices: Peripherals<C>, around: Surroundings) -> Self {
-        let Surroundings { requests, observed, limits, pacer, feed } = around;
+    pub fn new(machine: &Machine, devices: Peripherals, around: Surroundings) -> Self {
+        let Surroundings { requests, observed, output, vga, time, limits, pacer, feed } = around;
         let memory = copy(machine);
         let watch = Watch::by(Deliveries(observed.clone()));
-        let pc = Pc::new(&machine.image.description().entry, memory, devices.clone(), watch);
+        let pc = Pc::new(&machine.image.description().entry, memory, devices, watch);
         let memory = Arc::clone(&machine.memory);
-        Self { pc, devices, memory, requests, observed, idle: Idle::default(), limits, pacer, feed }
+        let idle = Idle::default();
+        Self { pc, memory, requests, observed, output, vga, time, idle, limits, pacer, feed }
     }
 
     /// Runs it until it stops, for its ending; `None` when it was asked to stop before.
@@ -76,17 +87,14 @@ impl<C: Clock> Runner<C> {
             if self.is_asked_to_stop() {
                 break None;
             }
-            if self.feed.give(self.pc.core().count, || self.is_asked_to_stop(), TICK) {
-                self.pc.notice();
-            }
-            let has_input_ended = self.feed.has_ended();
-            self.devices.set_open(!has_input_ended);
+            let has_input_ended = self.give_input();
             let time = self.pc.core().count;
             let step = self.step().min(next_look - time);
             let step = self.hold(step, has_input_ended);
             let stop = self.pc.run(time.saturating_add(step));
             let (time, executed) = (self.pc.core().count, self.pc.core().executed());
-            self.devices.set_time(time);
+            self.time.set(nanosecond(time));
+            self.print();
             if let Some(ending) = self.ending(stop) {
                 break Some(ending);
             }
@@ -111,6 +119,26 @@ impl<C: Clock> Runner<C> {
         };
         self.report(ending.as_ref());
         ending
+    }
+
+    /// Gives the guest what there is for it. True when nothing more will come.
+    fn give_input(&mut self) -> bool {
+        let now = self.pc.core().count;
+        let is_given_up = || self.requests.stop.load(Ordering::Acquire);
+        if self.feed.give(self.pc.devices().own_mut(), now, is_given_up, TICK) {
+            self.pc.notice();
+        }
+        let devices = self.pc.devices();
+        let has_ended = self.feed.has_ended(devices.own());
+        devices.is_open = !has_ended;
+        has_ended
+    }
+
+    /// Hands on what the guest has printed.
+    fn print(&mut self) {
+        for (console, bytes) in self.pc.devices().own_mut().take_printed() {
+            self.output.push(console.into(), &bytes);
+        }
     }
 
     fn is_asked_to_stop(&self) -> bool {
@@ -142,7 +170,7 @@ impl<C: Clock> Runner<C> {
     }
 
     fn ending(&mut self, stop: Stop) -> Option<Ending> {
-        let request = self.devices.lock().request;
+        let request = self.pc.devices().request();
         Some(match (stop, request) {
             // The last instruction of those that it may execute.
             (Stop::Count | Stop::Ended, Some(request)) => request.into(),
@@ -181,6 +209,7 @@ impl<C: Clock> Runner<C> {
 
     /// Hands on what has been written to a part of memory.
     fn show(&self, part: std::ops::Range<u64>) {
+        *self.vga.registers() = self.pc.core().bus.devices.own().adapter;
         for page in self.pc.written(part) {
             let bytes = self.pc.core().memory.from(page);
             let bytes = bytes.get(..0x1000).unwrap_or(bytes);
@@ -191,10 +220,10 @@ impl<C: Clock> Runner<C> {
 
     fn report(&mut self, ending: Option<&Ending>) {
         self.show(0..self.memory.size());
-        let plugs = self.devices.lock();
         let time = clock_gettime(ClockId::ThreadCPUTime);
         let interrupts = self.interrupts();
         let core = self.pc.core();
+        let devices = &core.bus.devices;
         let mut findings = self.observed.lock();
         if let Some(Ending::Spent(_)) = ending {
             findings.samples = self.limits.samples();
@@ -203,9 +232,9 @@ impl<C: Clock> Runner<C> {
         findings.counted = Some(Counted { instructions: core.executed(), nanoseconds: nanosecond(core.count) });
         findings.taken.get_or_insert_default();
         findings.cpu = Some(self.pc.cpu());
-        findings.exits = Some(plugs.exits);
-        findings.ports = Some(plugs.bus.log());
-        findings.absent = plugs.bus.absent();
+        findings.exits = Some(Exits { port_reads: devices.reads, port_writes: devices.writes, ..Exits::default() });
+        findings.ports = Some(devices.ports().log().clone());
+        findings.absent = Absent::of_bus(devices.ports(), devices.own().adapter.is_graphics());
         findings.cpu_time = Duration::try_from(time).ok();
     }
 }

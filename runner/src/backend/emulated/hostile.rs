@@ -7,6 +7,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use stos_machine::devices::i8042::ScanCode;
+
 use super::emulator::complaint;
 use super::interrupts::interrupts;
 use super::keyboard::EmulatedKeyboard;
@@ -14,7 +16,7 @@ use super::qmp::{Message, Qmp};
 use super::registers;
 use super::watch::exit_value;
 use crate::backend::{Ending, Findings};
-use crate::channel::{KeySink, ScanCode};
+use crate::channel::KeySink;
 
 /// All that is written is there at once, so nothing is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);

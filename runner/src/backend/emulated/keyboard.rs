@@ -7,10 +7,11 @@ use std::time::Duration;
 use std::{io, thread};
 
 use serde_json::Value;
+use stos_machine::devices::i8042::ScanCode;
 use stos_x86::ports::KEYBOARD_COMMAND;
 
 use super::qmp::{Message, Qmp};
-use crate::channel::{KeySink, ScanCode};
+use crate::channel::KeySink;
 
 /// How long to wait until the guest is asked again whether it has read.
 const POLL: Duration = Duration::from_millis(5);

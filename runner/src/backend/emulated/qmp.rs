@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+use stos_machine::devices::i8042::ScanCode;
 
 use serde_json::{Value, json};
-
-use crate::channel::ScanCode;
 
 /// Most bytes of a line without its end. QEMU's are shorter than 8 KiB, that with all registers included.
 const LINE_LIMIT: usize = 256 * 1024;

@@ -21,15 +21,17 @@ use std::time::{Duration, Instant};
 use kvm_ioctls::{VcpuFd, VmFd};
 use rustix::process::Pid;
 use rustix::thread::gettid;
+use stos_machine::devices::i8042::{KEYBOARD_IRQ, MOUSE_IRQ};
+use stos_machine::devices::ports::PortBus;
+use stos_machine::devices::rtc::{RTC_IRQ, Rtc};
+use stos_machine::devices::uart::COM1_IRQ;
+use stos_machine::devices::vga::Registers;
 use vmm_sys_util::signal::register_signal_handler;
 
 use super::guest::Requests;
 use super::{CpuFailure, Ending, Guest, Link, ProcessStep, StartError};
 use crate::channel::{Adapter, InputSink, KeySink};
-use crate::devices::{
-    COM1_IRQ, Clock, Devices, I8042, InterruptLine, KEYBOARD_IRQ, KeyboardPort, MOUSE_IRQ, PortBus, RTC_IRQ, Rtc,
-    RtcPort, SerialPort, Uart, Vga,
-};
+use crate::devices::{Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Shared, Vga};
 use crate::machine::{Configuration, GuestMemory, Machine};
 use crate::timings::{Step, Timings};
 pub use maker::{KvmMachine, Opening};
@@ -97,20 +99,19 @@ impl KvmGuest {
         let clock = configuration.clock;
         let (vm, heir) = (Arc::clone(&made.vm), made.heir);
         let irq = |number| Irq { vm: Arc::clone(&vm), number };
-        let serial = Arc::new(SerialPort::new(Uart::new(irq(COM1_IRQ))));
-        let keyboard = Arc::new(KeyboardPort::new(I8042::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ))));
-        let vga = Vga::new(|address| machine.memory.read(address.into()).map(|[byte]| byte));
+        let serial = Arc::new(SerialPort::new(irq(COM1_IRQ)));
+        let keyboard = Arc::new(KeyboardPort::new(irq(KEYBOARD_IRQ), irq(MOUSE_IRQ)));
+        let read = |address: u32| machine.memory.read(address.into()).map(|[byte]| byte);
+        let vga = Vga::new(Registers::of_firmware(read));
         let begin = Instant::now();
-        let description = machine.image.description();
-        let bus = PortBus::new(Devices {
+        let shared = Shared {
             serial: Arc::clone(&serial),
             keyboard: Arc::clone(&keyboard),
             vga: vga.clone(),
-            rtc: RtcPort::new(Rtc::new(irq(RTC_IRQ), clock.seconds(), machine.memory.size(), move || begin.elapsed())),
+            rtc: RtcPort::new(Rtc::new(clock.seconds(), machine.memory.size()), irq(RTC_IRQ), move || begin.elapsed()),
             output: Arc::clone(&link.output),
-            exit_port: description.run.exit_port,
-            fault_port: description.fault_catcher.as_ref().map(|catcher| catcher.port),
-        });
+        };
+        let bus = PortBus::new(shared, machine.places());
         let requests = Arc::new(Requests::default());
 
         register_kick_signal()?;

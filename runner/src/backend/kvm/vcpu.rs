@@ -7,13 +7,14 @@ use std::time::Duration;
 use kvm_bindings::KVM_MP_STATE_HALTED;
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
+use stos_machine::devices::ports::{FLOATING, PortBus};
 use stos_x86::registers::CpuState;
 
 use super::interrupts::interrupts;
 use super::{raw, registers};
 use crate::backend::guest::Requests;
 use crate::backend::{CpuFailure, Ending, Exits, Idle, Observed};
-use crate::devices::{Clock, FLOATING, InterruptLine, Interrupts, PortBus};
+use crate::devices::{Absent, Clock, InterruptLine, Interrupts, Shared};
 use crate::machine::GuestMemory;
 
 /// EIP after reset (Intel SDM volume 3A, section 10.1.4).
@@ -25,7 +26,7 @@ const RESET_CS: u16 = 0xf000;
 pub struct Vcpu<L, C> {
     fd: VcpuFd,
     vm: Arc<VmFd>,
-    bus: PortBus<L, C>,
+    bus: PortBus<Shared<L, C>>,
     /// What the guest executes from.
     _memory: Arc<GuestMemory>,
     requests: Arc<Requests>,
@@ -38,7 +39,7 @@ impl<L: InterruptLine, C: Clock> Vcpu<L, C> {
     /// A CPU in its entry state.
     pub fn new(
         (vm, fd): (Arc<VmFd>, VcpuFd),
-        bus: PortBus<L, C>,
+        bus: PortBus<Shared<L, C>>,
         memory: Arc<GuestMemory>,
         requests: Arc<Requests>,
         observed: Observed,
@@ -72,8 +73,8 @@ impl<L: InterruptLine, C: Clock> Vcpu<L, C> {
         let mut findings = self.observed.lock();
         findings.cpu = cpu;
         findings.exits = Some(self.exits);
-        findings.ports = Some(self.bus.log());
-        findings.absent = self.bus.absent();
+        findings.ports = Some(self.bus.log().clone());
+        findings.absent = Absent::of_bus(&self.bus, self.bus.devices.vga.registers().is_graphics());
         findings.cpu_time = Duration::try_from(time).ok();
     }
 

@@ -3,12 +3,12 @@
 
 mod commands;
 mod controller;
-mod port;
+mod scan_code;
 #[cfg(test)]
 mod tests;
 
 pub use controller::I8042;
-pub use port::{KeyboardPort, TYPED_LIMIT};
+pub use scan_code::ScanCode;
 
 /// Interrupt line of the keyboard.
 pub const KEYBOARD_IRQ: u32 = 1;

@@ -6,16 +6,10 @@ use super::registers::{
     INTERRUPT_ENABLE, INTERRUPT_IDENTIFICATION, LINE_CONTROL, LINE_STATUS, LOOPBACK, MODEM_CONTROL, MODEM_STATUS, OUT2,
     PENDING_LINE_STATUS, PENDING_NONE, PENDING_RECEIVED, PENDING_TRANSMITTER,
 };
-use crate::devices::line::Edges;
-
-fn uart() -> (Uart<Edges>, Edges) {
-    let edges = Edges::default();
-    (Uart::new(edges.clone()), edges)
-}
 
 #[test]
 fn the_transmitter_is_always_ready() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     assert_eq!(uart.read(LINE_STATUS), 0x60);
     assert_eq!(uart.write(DATA, b'x'), Some(b'x'));
     assert_eq!(uart.read(LINE_STATUS), 0x60);
@@ -23,21 +17,21 @@ fn the_transmitter_is_always_ready() {
 
 #[test]
 fn each_received_byte_interrupts_a_driver_that_reads_one_at_a_time() {
-    let (mut uart, edges) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED);
     uart.receive(b"abc");
     for byte in *b"abc" {
-        assert_eq!(edges.take(), 1);
+        assert_eq!(uart.wire.take_rises(), 1);
         assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), PENDING_RECEIVED);
         assert_eq!(uart.read(DATA), byte);
     }
-    assert_eq!(edges.take(), 0);
+    assert_eq!(uart.wire.take_rises(), 0);
     assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), PENDING_NONE);
 }
 
 #[test]
 fn a_driver_with_fifos_can_read_until_nothing_is_ready() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_IDENTIFICATION, FIFO_ENABLE);
     uart.receive(&[7; 40]);
     let mut count = 0;
@@ -50,7 +44,7 @@ fn a_driver_with_fifos_can_read_until_nothing_is_ready() {
 
 #[test]
 fn received_data_comes_before_an_empty_transmitter() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED | ENABLE_TRANSMITTER);
     uart.receive(b"a");
     assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), PENDING_RECEIVED);
@@ -61,26 +55,26 @@ fn received_data_comes_before_an_empty_transmitter() {
 
 #[test]
 fn a_driver_that_sends_by_interrupt_gets_one_per_byte() {
-    let (mut uart, edges) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_ENABLE, ENABLE_TRANSMITTER);
-    assert_eq!(edges.take(), 1);
+    assert_eq!(uart.wire.take_rises(), 1);
     for _ in 0..3 {
         uart.write(DATA, b'x');
-        assert_eq!(edges.take(), 1);
+        assert_eq!(uart.wire.take_rises(), 1);
     }
 }
 
 #[test]
 fn nothing_interrupts_that_is_not_enabled() {
-    let (mut uart, edges) = uart();
+    let mut uart = Uart::default();
     uart.receive(b"a");
     uart.write(DATA, b'x');
-    assert_eq!(edges.take(), 0);
+    assert_eq!(uart.wire.take_rises(), 0);
 }
 
 #[test]
 fn loopback_gives_back_what_is_sent() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(MODEM_CONTROL, 0x1e);
     assert_eq!(uart.write(DATA, 0xae), None);
     assert_eq!(uart.read(DATA), 0xae);
@@ -89,7 +83,7 @@ fn loopback_gives_back_what_is_sent() {
 
 #[test]
 fn the_divisor_hides_behind_dlab() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(LINE_CONTROL, DLAB);
     assert_eq!(uart.write(DATA, 3), None);
     assert_eq!(uart.read(DATA), 3);
@@ -98,17 +92,17 @@ fn the_divisor_hides_behind_dlab() {
 }
 
 /// A UART with FIFOs that ask for service at `trigger`, bits 6 and 7 of FIFO control.
-fn with_fifos(trigger: u8) -> (Uart<Edges>, Edges) {
-    let (mut uart, edges) = uart();
+fn with_fifos(trigger: u8) -> Uart {
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_IDENTIFICATION, FIFO_ENABLE | FIFO_CLEAR_RECEIVED | trigger << 6);
     uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED | ENABLE_LINE_STATUS);
-    (uart, edges)
+    uart
 }
 
 #[test]
 fn the_usual_self_test_reads_its_own_byte_whatever_waits() {
     for fifos in [0, 0xc7] {
-        let (mut uart, _) = uart();
+        let mut uart = Uart::default();
         uart.receive(&[b'i'; 100]);
         uart.write(INTERRUPT_IDENTIFICATION, fifos);
         uart.write(MODEM_CONTROL, 0x1e);
@@ -121,15 +115,15 @@ fn the_usual_self_test_reads_its_own_byte_whatever_waits() {
 
 #[test]
 fn leaving_loopback_goes_on_where_the_other_end_was() {
-    let (mut uart, edges) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED);
     uart.receive(b"ab");
     uart.write(MODEM_CONTROL, LOOPBACK);
     uart.receive(b"c");
-    edges.take();
+    uart.wire.take_rises();
     uart.write(MODEM_CONTROL, OUT2);
     for byte in *b"abc" {
-        assert_eq!(edges.take(), 1);
+        assert_eq!(uart.wire.take_rises(), 1);
         assert_eq!(uart.read(LINE_STATUS) & DATA_READY, DATA_READY);
         assert_eq!(uart.read(DATA), byte);
     }
@@ -137,7 +131,7 @@ fn leaving_loopback_goes_on_where_the_other_end_was() {
 
 #[test]
 fn a_byte_that_was_looped_back_and_not_read_stays_in_front() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(INTERRUPT_IDENTIFICATION, 0xc7);
     uart.receive(b"abc");
     uart.write(MODEM_CONTROL, LOOPBACK);
@@ -152,35 +146,35 @@ fn a_byte_that_was_looped_back_and_not_read_stays_in_front() {
 
 #[test]
 fn the_trigger_level_tells_service_from_a_time_out() {
-    let (mut uart, edges) = with_fifos(1);
+    let mut uart = with_fifos(1);
     uart.receive(b"abc");
     assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), 0xcc);
     uart.receive(b"d");
     assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), 0xc4);
     for left in (0..4).rev() {
-        assert_eq!(edges.take(), 1, "{left}");
+        assert_eq!(uart.wire.take_rises(), 1, "{left}");
         uart.read(DATA);
         assert_eq!(uart.read(INTERRUPT_IDENTIFICATION), if left == 0 { 0xc1 } else { 0xcc });
     }
-    assert_eq!(edges.take(), 0);
+    assert_eq!(uart.wire.take_rises(), 0);
 }
 
 #[test]
 fn a_driver_with_fifos_that_reads_one_byte_per_interrupt_gets_all() {
     for trigger in 0..4 {
-        let (mut uart, edges) = with_fifos(trigger);
+        let mut uart = with_fifos(trigger);
         uart.receive(&[7; 40]);
         for left in 0..40 {
-            assert_eq!(edges.take(), 1, "{trigger} {left}");
+            assert_eq!(uart.wire.take_rises(), 1, "{trigger} {left}");
             assert_eq!(uart.read(DATA), 7);
         }
-        assert_eq!(edges.take(), 0);
+        assert_eq!(uart.wire.take_rises(), 0);
     }
 }
 
 #[test]
 fn what_has_no_room_is_an_overrun_until_the_line_status_is_read() {
-    let (mut uart, _) = uart();
+    let mut uart = Uart::default();
     uart.write(MODEM_CONTROL, LOOPBACK);
     uart.write(INTERRUPT_ENABLE, ENABLE_RECEIVED | ENABLE_LINE_STATUS);
     uart.write(DATA, 1);
@@ -191,7 +185,7 @@ fn what_has_no_room_is_an_overrun_until_the_line_status_is_read() {
     assert_eq!(uart.read(LINE_STATUS), 0x61);
     assert_eq!(uart.read(DATA), 2, "the register holds the last byte");
 
-    let (mut uart, _) = with_fifos(3);
+    let mut uart = with_fifos(3);
     uart.write(MODEM_CONTROL, LOOPBACK);
     (0..17).for_each(|byte| _ = uart.write(DATA, byte));
     assert_eq!(uart.read(LINE_STATUS), 0x63);

@@ -2,13 +2,11 @@
 //! time, and there is no line noise.
 
 mod chip;
-mod port;
 mod registers;
 #[cfg(test)]
 mod tests;
 
 pub use chip::Uart;
-pub use port::{INPUT_LIMIT, SerialPort};
 
 /// Interrupt line of COM1.
 pub const COM1_IRQ: u32 = 4;

@@ -7,7 +7,7 @@ use super::registers::{
     AFTERNOON, BINARY, CENTURY, CENTURY_PS2, DAY, DAY_OF_WEEK, HOURS, HOURS_24, MINUTES, MONTH, SECONDS, SET, STATUS_A,
     STATUS_A_START, STATUS_B, STATUS_C, STATUS_D, UPDATE_ENDED, UPDATE_IN_PROGRESS, VALID, YEAR,
 };
-use crate::devices::line::InterruptLine;
+use crate::devices::wire::Wire;
 
 /// Bytes that the index can select; bit 7 of the index port masks NMIs on a PC, and nothing here makes one.
 const SIZE: usize = 128;
@@ -39,16 +39,13 @@ fn time_register(index: u8) -> Option<usize> {
     TIME_REGISTERS.iter().position(|register| *register == index)
 }
 
-/// Tells how much time has passed since the machine was started.
-pub trait Clock: Fn() -> Duration + Send + 'static {}
-
-impl<C: Fn() -> Duration + Send + 'static> Clock for C {}
-
-/// The clock. `L` is its interrupt line; `C` tells how much time has passed since it was started.
-#[derive(Debug)]
-pub struct Rtc<L, C> {
-    pub(super) line: L,
-    since_start: C,
+/// The clock. It is told each time how much time has passed since it was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rtc {
+    /// How it interrupts.
+    pub wire: Wire,
+    /// Time since the start, as it was told last.
+    since_start: Duration,
     /// Seconds since 1970 at the start, as far as the guest has not set another time.
     start: i64,
     /// The time at which the guest stopped the clock to set it, as long as it stands still.
@@ -62,9 +59,9 @@ pub struct Rtc<L, C> {
     pub(super) counted: Duration,
 }
 
-impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
+impl Rtc {
     /// A clock that shows `start` seconds since 1970 now, in a machine with `memory_size` bytes.
-    pub fn new(line: L, start: u64, memory_size: u64, since_start: C) -> Self {
+    pub fn new(start: u64, memory_size: u64) -> Self {
         let mut memory = [0; SIZE];
         memory[usize::from(STATUS_A)] = STATUS_A_START;
         memory[usize::from(STATUS_B)] = HOURS_24;
@@ -81,7 +78,21 @@ impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
         }
         put(MEMORY_ABOVE_16M, memory_size.saturating_sub(16 << 20) >> 16);
         let start = i64::try_from(start).unwrap_or(LATEST).min(LATEST);
-        Self { line, since_start, start, stopped: None, set: None, index: 0, memory, counted: Duration::ZERO }
+        Self {
+            wire: Wire::default(),
+            since_start: Duration::ZERO,
+            start,
+            stopped: None,
+            set: None,
+            index: 0,
+            memory,
+            counted: Duration::ZERO,
+        }
+    }
+
+    /// So much time has passed since the start.
+    pub fn tell(&mut self, since_start: Duration) {
+        self.since_start = since_start;
     }
 
     /// Writes port 0x70.
@@ -145,12 +156,12 @@ impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
     }
 
     fn now(&self) -> Duration {
-        self.stopped.unwrap_or_else(|| self.since_start())
+        self.stopped.unwrap_or(self.since_start)
     }
 
     /// Time since the start, whether or not the clock stands still.
     pub(super) fn since_start(&self) -> Duration {
-        (self.since_start)()
+        self.since_start
     }
 
     /// True while the time stands still to be set.

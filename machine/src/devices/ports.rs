@@ -1,14 +1,11 @@
 //! The ports and the devices behind them: carries out each access of a guest.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
-
 use stos_x86::ports;
 
+use super::i8042::I8042;
 use super::port_log::{PortAccess, PortLog};
-use super::{Absent, Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Vga};
-use crate::channel::{OutputPipe, Stream};
+use super::reach::{Console, Reach};
+use super::rtc::Rtc;
 
 /// pvpanic bit 0: the guest has panicked. Reading the port gives the events that are supported.
 const PVPANIC_PANICKED: u8 = 1 << 0;
@@ -30,18 +27,9 @@ pub enum Request {
     Reset,
 }
 
-/// The devices behind the ports. Those that only the guest uses belong to it, the others are shared.
-pub struct Devices<L, C> {
-    /// COM1.
-    pub serial: Arc<SerialPort<L>>,
-    /// The keyboard controller.
-    pub keyboard: Arc<KeyboardPort<L>>,
-    /// The display adapter's registers.
-    pub vga: Vga,
-    /// Clock and CMOS memory.
-    pub rtc: RtcPort<L, C>,
-    /// What the guest prints.
-    pub output: Arc<OutputPipe>,
+/// Where an image has put what has no place of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
     /// First port of the exit device.
     pub exit_port: u16,
     /// Port of the image's fault catcher.
@@ -49,33 +37,25 @@ pub struct Devices<L, C> {
 }
 
 /// Ports and the devices behind them.
-pub struct PortBus<L, C> {
-    devices: Devices<L, C>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortBus<R> {
+    /// The devices.
+    pub devices: R,
+    places: Places,
     /// What was written to [`ports::SYSTEM_CONTROL_A`].
     system_control: u8,
     log: PortLog,
 }
 
-impl<L: InterruptLine, C: Clock> PortBus<L, C> {
+impl<R: Reach> PortBus<R> {
     /// A bus with these devices.
-    pub fn new(devices: Devices<L, C>) -> Self {
-        Self { devices, system_control: SYSTEM_A20, log: PortLog::default() }
+    pub fn new(devices: R, places: Places) -> Self {
+        Self { devices, places, system_control: SYSTEM_A20, log: PortLog::default() }
     }
 
-    /// What the guest's accesses tell about it; stays up to date.
-    pub fn log(&self) -> PortLog {
-        self.log.clone()
-    }
-
-    /// Lets the clock see what time it is, and tells when it wants to be asked again, for one that is polled.
-    pub fn poll(&mut self) -> Option<Duration> {
-        self.devices.rtc.poll()
-    }
-
-    /// What the guest has looked for in vain.
-    pub fn absent(&self) -> BTreeSet<Absent> {
-        let graphics = self.devices.vga.registers().is_graphics().then_some(Absent::Graphics);
-        Absent::of_log(&self.log).into_iter().chain(graphics).collect()
+    /// What the guest's accesses tell about it.
+    pub const fn log(&self) -> &PortLog {
+        &self.log
     }
 
     /// Carries out one or more reads of `width` bytes (1, 2 or 4) from `port`, as `rep ins` makes them.
@@ -103,25 +83,25 @@ impl<L: InterruptLine, C: Clock> PortBus<L, C> {
 
     /// Where `port` lies in the exit device, which has [`ports::EXIT_COUNT`] ports; any larger number is not in it.
     fn exit_offset(&self, port: u16) -> u16 {
-        port.wrapping_sub(self.devices.exit_port)
+        port.wrapping_sub(self.places.exit_port)
     }
 
     /// What a read of one byte finds, or `None` where there is no device.
     fn read_byte(&mut self, port: u16) -> Option<u8> {
         Some(match port {
-            ports::COM1..=ports::COM1_LAST => self.devices.serial.read(port - ports::COM1),
+            ports::COM1..=ports::COM1_LAST => self.devices.serial(|uart| uart.read(port - ports::COM1)),
             ports::DEBUG_CONSOLE => 0xe9,
             ports::PVPANIC => PVPANIC_PANICKED,
-            ports::KEYBOARD_DATA => self.devices.keyboard.read(),
-            ports::KEYBOARD_COMMAND => self.devices.keyboard.controller().status(),
+            ports::KEYBOARD_DATA => self.devices.keyboard(I8042::read),
+            ports::KEYBOARD_COMMAND => self.devices.keyboard(|controller| controller.status()),
             ports::SYSTEM_CONTROL_A => self.system_control,
             // The index can't be read back.
             ports::RTC_INDEX | ports::POST_CODE => FLOATING,
-            ports::RTC_DATA => self.devices.rtc.read(),
-            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().read(port),
+            ports::RTC_DATA => self.devices.clock(Rtc::read),
+            ports::VGA..=ports::VGA_LAST => self.devices.adapter(|registers| registers.read(port)),
             port if is_ata(port) => 0,
             // QEMU's exit devices read 0.
-            port if self.exit_offset(port) < ports::EXIT_COUNT || Some(port) == self.devices.fault_port => 0,
+            port if self.exit_offset(port) < ports::EXIT_COUNT || Some(port) == self.places.fault_port => 0,
             _ => return None,
         })
     }
@@ -134,7 +114,7 @@ impl<L: InterruptLine, C: Clock> PortBus<L, C> {
             let aligned = usize::from(exit_offset) % access.len() == 0;
             return aligned.then(|| Request::Exit(number(access)));
         }
-        if Some(port) == self.devices.fault_port {
+        if Some(port) == self.places.fault_port {
             return Some(Request::Exit(number(access)));
         }
         let mut is_known = false;
@@ -155,23 +135,25 @@ impl<L: InterruptLine, C: Clock> PortBus<L, C> {
         let request = |is_asked: bool, request| if is_asked { Written::Request(request) } else { Written::Taken };
         match port {
             ports::COM1..=ports::COM1_LAST => {
-                if let Some(sent) = self.devices.serial.write(port - ports::COM1, byte) {
-                    self.devices.output.push(Stream::Serial, &[sent]);
+                if let Some(sent) = self.devices.serial(|uart| uart.write(port - ports::COM1, byte)) {
+                    self.devices.print(Console::Serial, sent);
                 }
             }
-            ports::DEBUG_CONSOLE => self.devices.output.push(Stream::Debug, &[byte]),
+            ports::DEBUG_CONSOLE => self.devices.print(Console::Debug, byte),
             ports::PVPANIC => return request(byte & PVPANIC_PANICKED != 0, Request::Panic),
-            ports::KEYBOARD_DATA => return request(self.devices.keyboard.controller().write(byte), Request::Reset),
+            ports::KEYBOARD_DATA => {
+                return request(self.devices.keyboard(|controller| controller.write(byte)), Request::Reset);
+            }
             ports::KEYBOARD_COMMAND => {
-                return request(self.devices.keyboard.controller().command(byte), Request::Reset);
+                return request(self.devices.keyboard(|controller| controller.command(byte)), Request::Reset);
             }
             ports::SYSTEM_CONTROL_A => {
                 self.system_control = byte;
                 return request(byte & SYSTEM_RESET != 0, Request::Reset);
             }
-            ports::RTC_INDEX => self.devices.rtc.select(byte),
-            ports::RTC_DATA => self.devices.rtc.write(byte),
-            ports::VGA..=ports::VGA_LAST => self.devices.vga.registers().write(port, byte),
+            ports::RTC_INDEX => self.devices.clock(|clock| clock.select(byte)),
+            ports::RTC_DATA => self.devices.clock(|clock| clock.write(byte)),
+            ports::VGA..=ports::VGA_LAST => self.devices.adapter(|registers| registers.write(port, byte)),
             ports::POST_CODE => self.log.post(byte),
             port if is_ata(port) => {}
             _ => return Written::Unknown,
@@ -207,44 +189,20 @@ fn ports_from(first: u16) -> impl Iterator<Item = u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::peripherals::Own;
+    use super::super::vga::Registers;
     use super::*;
-    use crate::devices::{I8042, Rtc, Uart};
-    use crate::machine::ClockStart;
     use proptest::prelude::*;
-    use std::time::{Duration, Instant};
-
-    #[derive(Debug)]
-    struct NoLine;
-
-    impl InterruptLine for NoLine {
-        fn set(&self, _: bool) {}
-    }
-
-    type StandingClock = fn() -> Duration;
 
     struct Fixture {
-        bus: PortBus<NoLine, StandingClock>,
-        output: Arc<OutputPipe>,
+        bus: PortBus<Own>,
     }
 
     impl Fixture {
         fn new() -> Self {
-            let output = Arc::new(OutputPipe::default());
-            let devices = Devices {
-                serial: Arc::new(SerialPort::new(Uart::new(NoLine))),
-                keyboard: Arc::new(KeyboardPort::new(I8042::new(NoLine, NoLine))),
-                vga: Vga::default(),
-                rtc: RtcPort::new(Rtc::new(
-                    NoLine,
-                    ClockStart::Fixed.seconds(),
-                    16 << 20,
-                    (|| Duration::ZERO) as StandingClock,
-                )),
-                output: Arc::clone(&output),
-                exit_port: 0xf4,
-                fault_port: Some(0xf8),
-            };
-            Self { bus: PortBus::new(devices), output }
+            let places = Places { exit_port: 0xf4, fault_port: Some(0xf8) };
+            let clock = Rtc::new(946_684_800, 16 << 20);
+            Self { bus: PortBus::new(Own::new(clock, Registers::default()), places) }
         }
 
         fn read<const N: usize>(&mut self, port: u16, width: usize) -> [u8; N] {
@@ -254,12 +212,11 @@ mod tests {
         }
 
         /// What came out of the serial port and out of the debug console.
-        fn printed(self) -> (Vec<u8>, Vec<u8>) {
-            self.output.finish();
-            let runs: Vec<_> = std::iter::from_fn(|| self.output.take(Instant::now())).flatten().collect();
+        fn printed(mut self) -> (Vec<u8>, Vec<u8>) {
+            let runs = self.bus.devices.take_printed();
             let printed =
-                |on| runs.iter().filter(|(stream, _)| *stream == on).flat_map(|(_, bytes)| bytes.clone()).collect();
-            (printed(Stream::Serial), printed(Stream::Debug))
+                |on| runs.iter().filter(|(console, _)| *console == on).flat_map(|(_, bytes)| bytes.clone()).collect();
+            (printed(Console::Serial), printed(Console::Debug))
         }
     }
 

@@ -10,13 +10,13 @@ use super::registers::{
     PENDING_LINE_STATUS, PENDING_NONE, PENDING_RECEIVED, PENDING_TIMEOUT, PENDING_TRANSMITTER, TRANSMITTER_EMPTY,
     TRIGGER_LEVELS,
 };
-use crate::devices::line::InterruptLine;
+use crate::devices::wire::Wire;
 
-/// The UART. `L` is its interrupt line.
-#[derive(Debug)]
-pub struct Uart<L> {
-    line: L,
-    line_is_high: bool,
+/// The UART.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uart {
+    /// How it interrupts.
+    pub wire: Wire,
     interrupt_enable: u8,
     transmitter_pending: bool,
     /// Bytes in the receive FIFO for which it interrupts, while there are FIFOs.
@@ -35,12 +35,11 @@ pub struct Uart<L> {
     waiting: VecDeque<u8>,
 }
 
-impl<L: InterruptLine> Uart<L> {
+impl Default for Uart {
     /// A UART after reset.
-    pub fn new(line: L) -> Self {
+    fn default() -> Self {
         Self {
-            line,
-            line_is_high: false,
+            wire: Wire::default(),
             interrupt_enable: 0,
             transmitter_pending: false,
             trigger_level: None,
@@ -54,7 +53,9 @@ impl<L: InterruptLine> Uart<L> {
             waiting: VecDeque::new(),
         }
     }
+}
 
+impl Uart {
     /// Reads register `offset`, 0 to 7.
     pub fn read(&mut self, offset: u16) -> u8 {
         match offset {
@@ -66,7 +67,7 @@ impl<L: InterruptLine> Uart<L> {
                 // The line falls before the next byte raises it: an edge-triggered controller must see both. With bytes left
                 // below the trigger level it falls, too, as reading starts the time-out anew.
                 if !self.is_triggered() {
-                    self.set_line(self.pending_other() != PENDING_NONE);
+                    self.wire.set(self.pending_other() != PENDING_NONE);
                 }
                 self.refill();
                 byte
@@ -226,13 +227,6 @@ impl<L: InterruptLine> Uart<L> {
     }
 
     fn update_line(&mut self) {
-        self.set_line(self.pending() != PENDING_NONE);
-    }
-
-    fn set_line(&mut self, high: bool) {
-        if high != self.line_is_high {
-            self.line_is_high = high;
-            self.line.set(high);
-        }
+        self.wire.set(self.pending() != PENDING_NONE);
     }
 }

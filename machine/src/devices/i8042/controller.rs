@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::commands::{command, device, mouse};
-use crate::channel::ScanCode;
-use crate::devices::InterruptLine;
+use super::scan_code::ScanCode;
+use crate::devices::wire::Wire;
 
 /// Status bit 0: a byte can be read from the data port.
 pub const OUTPUT_FULL: u8 = 1 << 0;
@@ -56,17 +56,19 @@ enum Operand {
 }
 
 /// A byte for the data port, and whether the mouse sends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     byte: u8,
     from_mouse: bool,
 }
 
-/// Controller, keyboard and mouse. `L` is an interrupt line.
-#[derive(Debug)]
-pub struct I8042<L> {
-    keyboard_line: L,
-    mouse_line: L,
+/// Controller, keyboard and mouse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct I8042 {
+    /// How the keyboard interrupts.
+    pub keyboard: Wire,
+    /// How the mouse does.
+    pub mouse: Wire,
     mode: u8,
     output_port: u8,
     operand: Option<Operand>,
@@ -80,12 +82,12 @@ pub struct I8042<L> {
     typed: VecDeque<u8>,
 }
 
-impl<L: InterruptLine> I8042<L> {
+impl Default for I8042 {
     /// A controller as firmware leaves it.
-    pub fn new(keyboard_line: L, mouse_line: L) -> Self {
+    fn default() -> Self {
         Self {
-            keyboard_line,
-            mouse_line,
+            keyboard: Wire::default(),
+            mouse: Wire::default(),
             mode: MODE_START,
             output_port: OUTPUT_PORT,
             operand: None,
@@ -97,7 +99,9 @@ impl<L: InterruptLine> I8042<L> {
             typed: VecDeque::new(),
         }
     }
+}
 
+impl I8042 {
     /// Reads port 0x64.
     pub fn status(&self) -> u8 {
         let full = if self.is_full { OUTPUT_FULL } else { 0 };
@@ -110,8 +114,8 @@ impl<L: InterruptLine> I8042<L> {
         let byte = self.output.byte;
         self.is_full = false;
         // The line falls before the next byte raises it: an edge-triggered controller must see both.
-        let line = if self.output.from_mouse { &self.mouse_line } else { &self.keyboard_line };
-        line.set(false);
+        let wire = if self.output.from_mouse { &mut self.mouse } else { &mut self.keyboard };
+        wire.set(false);
         self.fill();
         byte
     }
@@ -233,13 +237,13 @@ impl<L: InterruptLine> I8042<L> {
         let Some(next) = next else { return };
         self.output = next;
         self.is_full = true;
-        let (line, enabled) = if next.from_mouse {
-            (&self.mouse_line, MODE_MOUSE_INTERRUPT)
+        let (wire, enabled) = if next.from_mouse {
+            (&mut self.mouse, MODE_MOUSE_INTERRUPT)
         } else {
-            (&self.keyboard_line, MODE_INTERRUPT)
+            (&mut self.keyboard, MODE_INTERRUPT)
         };
         if self.mode & enabled != 0 {
-            line.set(true);
+            wire.set(true);
         }
     }
 

@@ -3,13 +3,11 @@
 mod clock;
 mod date;
 mod interrupts;
-mod port;
 mod registers;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, Rtc};
-pub use port::RtcPort;
+pub use clock::Rtc;
 
 /// Interrupt line of the clock: the first of the second controller.
 pub const RTC_IRQ: u32 = 8;

@@ -4,17 +4,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Clock, Rtc};
-use crate::devices::line::InterruptLine;
+use stos_machine::devices::rtc::Rtc;
+
+use super::line::{Follower, InterruptLine};
 use crate::sandbox::{self, Role};
+
+/// Tells how much time has passed since the machine was started.
+pub trait Clock: Fn() -> Duration + Send + 'static {}
+
+impl<C: Fn() -> Duration + Send + 'static> Clock for C {}
 
 /// The clock, and once the guest wants interrupts of it, a thread that raises them. The thread ends with it.
 #[derive(Debug)]
 pub struct RtcPort<L, C> {
     shared: Arc<Shared<L, C>>,
     thread: Option<JoinHandle<()>>,
-    /// Somebody else calls [`RtcPort::poll`] when the time has come.
-    is_polled: bool,
 }
 
 #[derive(Debug)]
@@ -26,7 +30,9 @@ struct Shared<L, C> {
 
 #[derive(Debug)]
 struct State<L, C> {
-    rtc: Rtc<L, C>,
+    rtc: Rtc,
+    line: Follower<L>,
+    since_start: C,
     /// When the thread will look again by itself.
     next_look: Option<Duration>,
     is_closed: bool,
@@ -38,55 +44,32 @@ impl<L, C> Shared<L, C> {
     }
 }
 
+impl<L: InterruptLine, C: Clock> State<L, C> {
+    fn access<T>(&mut self, access: impl FnOnce(&mut Rtc) -> T) -> T {
+        self.rtc.tell((self.since_start)());
+        let result = access(&mut self.rtc);
+        self.line.follow(&mut self.rtc.wire);
+        result
+    }
+}
+
 impl<L: InterruptLine, C: Clock> RtcPort<L, C> {
-    /// Makes `rtc` one that interrupts.
-    pub fn new(rtc: Rtc<L, C>) -> Self {
-        let state = State { rtc, next_look: None, is_closed: false };
-        Self {
-            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
-            thread: None,
-            is_polled: false,
-        }
+    /// Makes `rtc` one that interrupts by `line`, and whose time is what `since_start` says.
+    pub fn new(rtc: Rtc, line: L, since_start: C) -> Self {
+        let state = State { rtc, line: Follower::new(line), since_start, next_look: None, is_closed: false };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), thread: None }
     }
 
-    /// The same for a clock whose time does not pass by itself: [`RtcPort::poll`] raises its interrupts.
-    pub fn polled(rtc: Rtc<L, C>) -> Self {
-        let mut port = Self::new(rtc);
-        port.is_polled = true;
-        port
-    }
-
-    /// Raises interrupts whose time has come, and tells when the next one will.
-    pub fn poll(&mut self) -> Option<Duration> {
+    /// Has the guest use it.
+    pub fn access<T>(&mut self, access: impl FnOnce(&mut Rtc) -> T) -> T {
         let mut state = self.shared.lock();
-        state.rtc.count_events();
-        state.rtc.next_interrupt()
-    }
-
-    /// Writes port 0x70.
-    pub fn select(&mut self, value: u8) {
-        self.shared.lock().rtc.select(value);
-    }
-
-    /// Reads port 0x71.
-    pub fn read(&mut self) -> u8 {
-        self.access(Rtc::read)
-    }
-
-    /// Writes port 0x71.
-    pub fn write(&mut self, value: u8) {
-        self.access(|rtc| rtc.write(value));
-    }
-
-    fn access<T>(&mut self, access: impl FnOnce(&mut Rtc<L, C>) -> T) -> T {
-        let mut state = self.shared.lock();
-        let result = access(&mut state.rtc);
+        let result = state.access(access);
         let next = state.rtc.next_interrupt();
         let must_look = next.is_some_and(|next| state.next_look.is_none_or(|planned| next < planned));
         drop(state);
         if must_look {
             self.shared.changed.notify_one();
-            if self.thread.is_none() && !self.is_polled {
+            if self.thread.is_none() {
                 let shared = Arc::clone(&self.shared);
                 // Without a thread, a kernel that waits for an interrupt waits; the next access tries again.
                 self.thread = sandbox::spawn(Role::Vcpu, "rtc", move || watch(&shared)).ok();
@@ -100,9 +83,9 @@ impl<L: InterruptLine, C: Clock> RtcPort<L, C> {
 fn watch<L: InterruptLine, C: Clock>(shared: &Shared<L, C>) {
     let mut state = shared.lock();
     while !state.is_closed {
-        state.rtc.count_events();
+        state.access(Rtc::count_events);
         state.next_look = state.rtc.next_interrupt();
-        let wait = state.next_look.map(|next| next.saturating_sub(state.rtc.since_start()));
+        let wait = state.next_look.map(|next| next.saturating_sub((state.since_start)()));
         state = match wait {
             Some(wait) => shared.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
             None => shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -118,5 +101,32 @@ impl<L, C> Drop for RtcPort<L, C> {
             // It has nothing to tell.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn interrupts_come_by_themselves_and_wait_for_their_answer() {
+        let (sender, levels) = channel();
+        let begin = Instant::now();
+        let mut port = RtcPort::new(Rtc::new(0, 16 << 20), sender, move || begin.elapsed());
+        // Status B: hours from 0 to 23, and an interrupt for each period.
+        port.access(|rtc| rtc.select(0x0b));
+        port.access(|rtc| rtc.write(0x42));
+        for _ in 0..3 {
+            assert_eq!(levels.recv_timeout(Duration::from_secs(10)), Ok(true));
+            assert!(levels.recv_timeout(Duration::from_millis(20)).is_err(), "the line stays high");
+            port.access(|rtc| rtc.select(0x0c));
+            assert_eq!(port.access(Rtc::read) & 0xc0, 0xc0);
+            assert_eq!(levels.recv(), Ok(false));
+        }
+        drop(port);
+        assert!(levels.iter().count() <= 1, "the thread has ended");
     }
 }

@@ -2,14 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::ScanCode;
 use super::controller::{ANSWERS, I8042, MODE_INTERRUPT, MODE_MOUSE_INTERRUPT, MODE_START, OUTPUT_FULL};
-use crate::channel::ScanCode;
-use crate::devices::line::Edges;
-
-fn controller() -> (I8042<Edges>, Edges) {
-    let edges = Edges::default();
-    (I8042::new(edges.clone(), Edges::default()), edges)
-}
 
 /// What the key with this code of set 1 does when it is typed.
 fn typed(code: u8) -> [ScanCode; 2] {
@@ -17,33 +11,33 @@ fn typed(code: u8) -> [ScanCode; 2] {
 }
 
 /// Everything that can be read.
-fn drain(controller: &mut I8042<Edges>) -> Vec<u8> {
+fn drain(controller: &mut I8042) -> Vec<u8> {
     std::iter::from_fn(|| (controller.status() & OUTPUT_FULL != 0).then(|| controller.read())).collect()
 }
 
 #[test]
 fn firmware_has_read_the_keyboards_last_answer() {
-    let (mut controller, edges) = controller();
+    let mut controller = I8042::default();
     assert_eq!([0; 3].map(|_| (controller.status(), controller.read())), [(0x1c, 0xfa); 3]);
-    assert_eq!(edges.count(), 0);
+    assert_eq!(controller.keyboard.take_rises(), 0);
 }
 
 #[test]
 fn keys_interrupt_one_by_one() {
-    let (mut controller, edges) = controller();
+    let mut controller = I8042::default();
     controller.press(&typed(0x1e));
-    assert_eq!((controller.status(), edges.count()), (0x1d, 1));
+    assert_eq!((controller.status(), controller.keyboard.take_rises()), (0x1d, 1));
     assert_eq!(controller.read(), 0x1e);
-    assert_eq!((controller.status(), edges.count()), (0x1d, 2));
+    assert_eq!((controller.status(), controller.keyboard.take_rises()), (0x1d, 1));
     assert_eq!(controller.read(), 0x9e);
-    assert_eq!((controller.status(), edges.count()), (0x1c, 2));
+    assert_eq!((controller.status(), controller.keyboard.take_rises()), (0x1c, 0));
     // Nothing new: the same byte again, and no interrupt.
-    assert_eq!((controller.read(), edges.count()), (0x9e, 2));
+    assert_eq!((controller.read(), controller.keyboard.take_rises()), (0x9e, 0));
 }
 
 #[test]
 fn a_usual_initialisation_goes_through() {
-    let (mut controller, edges) = controller();
+    let mut controller = I8042::default();
     controller.command(0xad);
     controller.command(0xa7);
     controller.command(0x20);
@@ -51,7 +45,7 @@ fn a_usual_initialisation_goes_through() {
     assert_eq!(mode, 0x75);
     controller.command(0x60);
     controller.write(mode & !MODE_INTERRUPT);
-    let quiet = edges.count();
+    controller.keyboard.take_rises();
     controller.command(0xaa);
     assert_eq!(drain(&mut controller), [0x55]);
     controller.command(0xab);
@@ -59,12 +53,12 @@ fn a_usual_initialisation_goes_through() {
     controller.command(0xae);
     controller.write(0xff);
     assert_eq!(drain(&mut controller), [0xfa, 0xaa]);
-    assert_eq!(edges.count(), quiet);
+    assert_eq!(controller.keyboard.take_rises(), 0);
     controller.command(0x60);
     controller.write(0x65);
     controller.write(0xf4);
     assert_eq!(drain(&mut controller), [0xfa]);
-    assert_eq!(edges.count(), quiet + 1);
+    assert_eq!(controller.keyboard.take_rises(), 1);
 }
 
 #[test]
@@ -79,7 +73,7 @@ fn the_keyboard_answers_its_commands() {
         (&[0xf6], &[0xfa]),
         (&[0x12], &[0xfe]),
     ] {
-        let (mut controller, _) = controller();
+        let mut controller = I8042::default();
         assert!(!sent.iter().any(|&byte| controller.write(byte)));
         assert_eq!(drain(&mut controller), answers, "{sent:x?}");
     }
@@ -87,7 +81,7 @@ fn the_keyboard_answers_its_commands() {
 
 #[test]
 fn keys_wait_while_the_keyboard_is_off() {
-    let (mut controller, _) = controller();
+    let mut controller = I8042::default();
     controller.command(0xad);
     controller.press(&typed(0x30));
     assert!(drain(&mut controller).is_empty());
@@ -103,33 +97,32 @@ fn keys_wait_while_the_keyboard_is_off() {
 
 #[test]
 fn bytes_of_the_mouse_interrupt_on_a_line_of_their_own() {
-    let (keyboard, mouse) = (Edges::default(), Edges::default());
-    let mut controller = I8042::new(keyboard.clone(), mouse.clone());
+    let mut controller = I8042::default();
     let mut ask = |mode| {
         controller.command(0x60);
         controller.write(mode);
         controller.command(0xd4);
         controller.write(0xf2);
-        (drain(&mut controller), mouse.take())
+        (drain(&mut controller), controller.mouse.take_rises())
     };
     assert_eq!(ask(MODE_START), (vec![0xfa, 0x00], 0));
     assert_eq!(ask(MODE_START | MODE_MOUSE_INTERRUPT), (vec![0xfa, 0x00], 2));
-    assert_eq!(keyboard.count(), 0);
+    assert_eq!(controller.keyboard.take_rises(), 0);
 }
 
 #[test]
 fn the_mouse_answers_and_is_told_apart() {
-    let (mut controller, edges) = controller();
+    let mut controller = I8042::default();
     controller.command(0xd4);
     controller.write(0xff);
     assert_eq!(controller.status(), 0x3d);
     assert_eq!(drain(&mut controller), [0xfa, 0xaa, 0x00]);
-    assert_eq!(edges.count(), 0);
+    assert_eq!(controller.keyboard.take_rises(), 0);
 }
 
 #[test]
 fn the_reset_line_is_pulsed_by_bit_0() {
-    let (mut controller, _) = controller();
+    let mut controller = I8042::default();
     assert!(controller.command(0xfe) && controller.command(0xf0));
     assert!(!controller.command(0xff) && !controller.command(0xfd));
     controller.command(0xd1);
@@ -143,7 +136,7 @@ proptest! {
     fn nothing_that_a_guest_writes_does_harm(
         accesses in prop::collection::vec((0..4_u8, any::<u8>()), 0..500)
     ) {
-        let (mut controller, _) = controller();
+        let mut controller = I8042::default();
         for (what, value) in accesses {
             match what {
                 0 => _ = controller.command(value),

@@ -6,7 +6,6 @@ use super::clock::{Rtc, whole_seconds};
 use super::registers::{
     ALARM, ALARM_MATCHED, ANY, INTERRUPT, PERIOD_ENDED, RATE, STATUS_A, STATUS_B, STATUS_C, UPDATE_ENDED,
 };
-use crate::devices::line::InterruptLine;
 
 /// Pulses of the clock's crystal in a second.
 const PULSES_PER_SECOND: u32 = 32_768;
@@ -15,7 +14,7 @@ const EVENTS: u8 = UPDATE_ENDED | ALARM_MATCHED | PERIOD_ENDED;
 /// Seconds after which each time of the day has been.
 const DAY: i64 = 86_400;
 
-impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
+impl Rtc {
     /// Notes in status C what has happened until now, and raises the line for what is to interrupt.
     pub fn count_events(&mut self) {
         let (before, now) = (self.counted, self.since_start().max(self.counted));
@@ -65,11 +64,8 @@ impl<L: InterruptLine, C: Fn() -> Duration> Rtc<L, C> {
     pub(super) fn update_line(&mut self) {
         let events = self.memory(STATUS_C) & EVENTS;
         let is_high = events & self.memory(STATUS_B) != 0;
-        let was_high = self.memory(STATUS_C) & INTERRUPT != 0;
         self.put(STATUS_C, if is_high { events | INTERRUPT } else { events });
-        if is_high != was_high {
-            self.line.set(is_high);
-        }
+        self.wire.set(is_high);
     }
 
     /// Nanoseconds of the periodic interrupt's period (MC146818A data sheet, table 5). The two fastest rates do not exist for
