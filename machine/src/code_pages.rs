@@ -11,6 +11,8 @@ pub(crate) struct CodePages {
     /// For each page, the lines that instructions were decoded from.
     lines: Vec<u64>,
     written: Vec<u64>,
+    /// Those that were, since somebody has asked.
+    fresh: Vec<u64>,
     /// Frames with instructions that have changed. What was decoded from them is worth nothing.
     pub changed: Vec<u32>,
 }
@@ -26,7 +28,8 @@ impl CodePages {
     /// No page of so many bytes of memory has been decoded.
     pub fn new(size: u64) -> Self {
         let words = |per_word: u64| vec![0; usize::try_from(size.div_ceil(per_word)).unwrap_or(0)];
-        Self { lines: words(PAGE.into()), written: words(64 * u64::from(PAGE)), changed: Vec::new() }
+        let [written, fresh] = [0; 2].map(|_| words(64 * u64::from(PAGE)));
+        Self { lines: words(PAGE.into()), written, fresh, changed: Vec::new() }
     }
 
     /// True when instructions were decoded from the page at this address.
@@ -44,9 +47,33 @@ impl CodePages {
     /// The page at this address may be written to from now on.
     pub fn open(&mut self, frame: u32) {
         let page = (frame / PAGE) as usize;
-        if let Some(word) = self.written.get_mut(page / 64) {
-            *word |= 1 << (page % 64);
+        for pages in [&mut self.written, &mut self.fresh] {
+            if let Some(word) = pages.get_mut(page / 64) {
+                *word |= 1 << (page % 64);
+            }
         }
+    }
+
+    /// A part of memory was loaded.
+    pub fn freshen(&mut self, part: std::ops::Range<u64>) {
+        let page = u64::from(PAGE);
+        for number in part.start / page..part.end.div_ceil(page) {
+            if let Some(word) = usize::try_from(number / 64).ok().and_then(|at| self.fresh.get_mut(at)) {
+                *word |= 1 << (number % 64);
+            }
+        }
+    }
+
+    /// Takes the numbers of the pages that may have been written to since this was asked last.
+    pub fn take_fresh(&mut self) -> Vec<usize> {
+        let mut pages = Vec::new();
+        for (number, word) in self.fresh.iter_mut().enumerate() {
+            while *word != 0 {
+                pages.push(number * 64 + word.trailing_zeros() as usize);
+                *word &= *word - 1;
+            }
+        }
+        pages
     }
 
     /// Addresses of the pages of a part of memory that may have been written to.

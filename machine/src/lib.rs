@@ -13,10 +13,13 @@ pub mod cpu;
 mod crossings;
 mod decode;
 pub mod devices;
+pub mod difference;
 mod float;
 pub mod machine;
 pub mod memory;
+mod pages;
 pub mod pc;
+pub mod snapshot;
 pub mod state;
 pub mod time;
 

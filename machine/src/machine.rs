@@ -8,6 +8,7 @@ use crate::cpu::delivery::Event;
 use crate::crossings::Crossings;
 use crate::decode::{LONGEST, decode};
 use crate::memory::Memory;
+use crate::pages::Pages;
 use crate::state::core::{Activity, CS, Core, Parts, Raised, Shadow};
 use crate::state::fault::{Fault, Reason, SegmentName, Use};
 use crate::state::flags::Flags;
@@ -33,13 +34,18 @@ pub struct Machine<P: Parts> {
     pub core: Core<P>,
     blocks: Blocks<P>,
     crossings: Crossings<P>,
+    /// Memory as the last snapshot has it.
+    pub(crate) base: Pages,
 }
 
 impl<P: Parts> Machine<P> {
     /// A machine whose CPU is in this state.
     pub fn new(entry: &EntryState, memory: Memory, bus: P::Bus, observer: P::Observer) -> Self {
-        let blocks = Blocks::new(memory.size());
+        let (blocks, base) = (Blocks::new(memory.size()), Pages::new(memory.size()));
         let mut core = Core::new(memory, bus, observer);
+        for part in core.memory.take_loaded() {
+            core.code.freshen(part);
+        }
         core.general[..8].copy_from_slice(&entry.general.by_number());
         core.eip = entry.eip;
         core.flags = Flags::from_bits(entry.eflags);
@@ -50,7 +56,7 @@ impl<P: Parts> Machine<P> {
             [&segments.es, &segments.cs, &segments.ss, &segments.ds, &segments.fs, &segments.gs].map(Hidden::new);
         core.tr = Hidden::new(&segments.tr);
         core.cpl = core.segments[2].dpl();
-        Self { core, blocks, crossings: Crossings::default() }
+        Self { core, blocks, crossings: Crossings::default(), base }
     }
 
     /// Copies bytes into memory, from outside.
@@ -58,7 +64,7 @@ impl<P: Parts> Machine<P> {
     /// # Errors
     /// Gives back how many bytes of memory there are when they don't fit; then nothing is copied.
     pub fn load(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
-        self.core.memory.load(address, bytes)?;
+        self.core.memory.write(address, bytes)?;
         // What does not fit was refused.
         self.core.touch(address as u32, bytes.len() as u32);
         self.forget_changed();

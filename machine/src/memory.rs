@@ -1,17 +1,20 @@
 //! The memory of the machine: guest-physical bytes from address 0.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Guest-physical memory. What lies past its end reads as ones and swallows writes, as a bus without a device does.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     bytes: Vec<u8>,
+    /// What was loaded before there was a machine.
+    loaded: Vec<Range<u64>>,
 }
 
 impl Memory {
     /// Memory of this many bytes, all zero. The host gives pages when they are written to.
     pub fn new(size: usize) -> Self {
-        Self { bytes: vec![0; size] }
+        Self { bytes: vec![0; size], loaded: Vec::new() }
     }
 
     /// How many bytes there are.
@@ -40,6 +43,21 @@ impl Memory {
     /// # Errors
     /// Gives back how many bytes there are when they don't fit; then nothing is copied.
     pub fn load(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
+        self.write(address, bytes)?;
+        self.loaded.push(address..address + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Takes the addresses at which something was loaded.
+    pub(crate) fn take_loaded(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.loaded)
+    }
+
+    /// The same for whoever takes note of it elsewhere.
+    ///
+    /// # Errors
+    /// As those of [`Memory::load`].
+    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), u64> {
         let size = self.size();
         let place = usize::try_from(address).ok().and_then(|from| self.bytes.get_mut(from..)?.get_mut(..bytes.len()));
         place.map(|place| place.copy_from_slice(bytes)).ok_or(size)

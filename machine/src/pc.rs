@@ -8,11 +8,15 @@ use crate::chips::board::Board;
 use crate::devices::peripherals::Peripherals;
 use crate::machine::{Machine, Stop};
 use crate::memory::Memory;
+use crate::snapshot::Snapshot;
 use crate::state::core::{Activity, Core};
 use crate::state::observer::{Delivery, Observer};
 
 /// Its parts.
 pub type Parts = (Board<Peripherals>, Watch);
+
+/// Its state.
+pub type PcSnapshot = Snapshot<Board<Peripherals>>;
 
 /// Who wants to know of exceptions and interrupts, if anybody does.
 #[derive(Default)]
@@ -74,6 +78,19 @@ impl Pc {
     /// The devices.
     pub fn devices(&mut self) -> &mut Peripherals {
         &mut self.0.core.bus.devices
+    }
+
+    /// Keeps the state ([`Machine::snapshot`]).
+    pub fn snapshot(&mut self) -> PcSnapshot {
+        self.0.snapshot()
+    }
+
+    /// Brings a state back.
+    ///
+    /// # Errors
+    /// As those of [`Machine::restore`].
+    pub fn restore(&mut self, snapshot: &PcSnapshot) -> Result<(), u64> {
+        self.0.restore(snapshot)
     }
 
     /// The CPU, and all that it reaches.

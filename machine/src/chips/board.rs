@@ -5,6 +5,7 @@ use super::io_apic::IoApic;
 use super::local_apic::{Effect, LocalApic};
 use super::timer::Timer;
 use crate::bus::{Bus, floating};
+use crate::difference::{Differ, Difference, compare};
 use crate::time::{instruction_at, instruction_of, nanosecond, ticks};
 
 /// Where the APICs are.
@@ -59,11 +60,25 @@ pub struct Board<D> {
 }
 
 /// What was sent to the CPU besides interrupts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sent {
     /// An NMI waits for it.
     nmi: bool,
     init: bool,
+}
+
+impl<D: Differ> Differ for Board<D> {
+    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
+        self.devices.differ(&other.devices, found);
+        compare(found, "interrupt controllers", &self.controllers, &other.controllers);
+        compare(found, "timer", &self.timer, &other.timer);
+        compare(found, "local APIC", &self.local_apic, &other.local_apic);
+        compare(found, "I/O APIC", &self.io_apic, &other.io_apic);
+        compare(found, "interrupt lines", &self.lines, &other.lines);
+        compare(found, "interrupt", &self.is_interrupting, &other.is_interrupting);
+        compare(found, "output of the interrupt controllers", &self.is_high, &other.is_high);
+        compare(found, "messages to the CPU", &self.sent, &other.sent);
+    }
 }
 
 impl<D: Devices> Board<D> {

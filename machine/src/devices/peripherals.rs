@@ -10,6 +10,7 @@ use super::uart::{COM1_IRQ, Uart};
 use super::vga::Registers;
 use super::wire::Wire;
 use crate::chips::board::Devices;
+use crate::difference::{Differ, Difference, compare};
 use crate::time::{NANOSECONDS_PER_INSTRUCTION, instruction_at, nanosecond};
 
 /// How long a CPU that waits, and has no timer, may wait before it is looked at whether it still can be interrupted: 50 milliseconds.
@@ -119,6 +120,24 @@ impl Reach for Own {
         match self.printed.last_mut() {
             Some((last, bytes)) if *last == console => bytes.push(byte),
             _ => self.printed.push((console, vec![byte])),
+        }
+    }
+}
+
+impl Differ for Peripherals {
+    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
+        let (own, others) = (self.own(), other.own());
+        compare(found, "serial port", &own.serial, &others.serial);
+        compare(found, "keyboard controller", &own.keyboard, &others.keyboard);
+        compare(found, "display adapter", &own.adapter, &others.adapter);
+        compare(found, "clock", &own.clock, &others.clock);
+        compare(found, "output", &own.printed, &others.printed);
+        compare(found, "what ends the run", &self.request, &other.request);
+        compare(found, "accesses to ports", &(self.reads, self.writes), &(other.reads, other.writes));
+        compare(found, "accesses to unknown ports", self.ports.log(), other.ports.log());
+        compare(found, "input to come", &self.is_open, &other.is_open);
+        if found.is_empty() {
+            compare(found, "ports", &self.ports, &other.ports);
         }
     }
 }

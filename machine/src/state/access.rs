@@ -213,7 +213,7 @@ impl<P: Parts> Core<P> {
     pub(super) fn write_bytes(&mut self, address: u64, size: u32, value: u32) {
         let bytes = value.to_le_bytes();
         let Some(bytes) = bytes.get(..size as usize) else { return };
-        if self.bus.has(address & !0xfff) || self.memory.load(address, bytes).is_err() {
+        if self.bus.has(address & !0xfff) || self.memory.write(address, bytes).is_err() {
             self.ask_bus();
             self.bus.write_memory(address, u8::try_from(size).unwrap_or(4), value, self.count);
         } else if let Ok(frame) = u32::try_from(address) {

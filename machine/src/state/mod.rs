@@ -9,6 +9,7 @@ pub mod flags;
 mod image;
 pub mod model_registers;
 pub mod observer;
+pub(crate) mod saved;
 pub mod segment;
 pub mod sse;
 pub mod stack;

@@ -1,6 +1,8 @@
 //! The translation lookaside buffer (Intel SDM volume 3A, section 4.10). What it holds stays until INVLPG, a load of CR3 or its place is
 //! needed, whatever becomes of the page tables meanwhile: so does hardware's.
 
+use crate::difference::{Differ, Difference, compare};
+
 /// Entries for each of the two privileges.
 const ENTRIES: usize = 1024;
 /// No page: pages end with twelve zeros.
@@ -91,11 +93,29 @@ impl Tlb {
         }
     }
 
+    /// Writes to any page take the long way once.
+    pub fn close(&mut self) {
+        for entry in &mut self.entries {
+            entry.write = NO_PAGE;
+        }
+    }
+
     /// Writes to this frame take the long way from now on.
     pub fn guard(&mut self, frame: u32) {
         for entry in &mut self.entries {
             if entry.frame == frame {
                 entry.write = NO_PAGE;
+            }
+        }
+    }
+}
+
+impl Differ for Tlb {
+    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
+        for (at, (left, right)) in self.entries.iter().zip(&other.entries).enumerate() {
+            if left != right {
+                let privilege = if at < ENTRIES { "supervisor" } else { "user" };
+                compare(found, &format!("TLB entry {:#x} of the {privilege}", at % ENTRIES), left, right);
             }
         }
     }
