@@ -12,7 +12,7 @@ use crate::pages::Pages;
 use crate::state::core::{Activity, CS, Core, Parts, Raised, Shadow};
 use crate::state::fault::{Fault, Reason, SegmentName, Use};
 use crate::state::flags::Flags;
-use crate::state::observer::Observer;
+use crate::state::observer::{Executed, Observer};
 use crate::state::segment::Hidden;
 
 /// Why [`Machine::run`] has come back.
@@ -203,8 +203,8 @@ impl<P: Parts> Machine<P> {
         }
         let is_user = self.core.cpl == 3;
         let address = match self.core.tlb.to_read(linear, 1, is_user) {
-            Some(address) => address,
-            None => usize::try_from(self.core.translate(linear, Use::Fetch, is_user)?).unwrap_or(usize::MAX),
+            Some(address) if !P::Observer::SEES_STALE => address,
+            _ => usize::try_from(self.core.translate(linear, Use::Fetch, is_user)?).unwrap_or(usize::MAX),
         };
         let known = self.blocks.page(address, is_32).map(|page| page[address & 0xfff]).filter(|block| block.is_there());
         let block = known.or_else(|| self.decode(address, is_32));
@@ -214,7 +214,7 @@ impl<P: Parts> Machine<P> {
             return Ok(false);
         };
         match self.blocks.page(address, is_32) {
-            Some(page) => follow(&mut self.core, &self.blocks, page, block, end),
+            Some(page) => follow(&mut self.core, &self.blocks, (page, address & !0xfff), block, end),
             None => Ok(false),
         }
     }
@@ -252,11 +252,14 @@ impl<P: Parts> Machine<P> {
             };
             self.crossings.keep(linear, is_32, bytes, decoded)
         };
-        if P::Observer::SEES_INSTRUCTIONS {
-            self.core.observer.instruction(self.core.eip);
-        }
-        self.core.next = self.core.eip.wrapping_add(op.length.into());
+        let (eip, time) = (self.core.eip, self.core.count);
+        let physical =
+            if P::Observer::SEES_INSTRUCTIONS { self.core.translate(linear, Use::Fetch, is_user)? } else { 0 };
+        let executed = Executed { eip, linear, physical, time };
+        self.core.tell_begin(executed);
+        self.core.next = eip.wrapping_add(op.length.into());
         (op.run)(&mut self.core, op)?;
+        self.core.tell_end(executed);
         self.core.eip = self.core.next;
         self.core.count += 1;
         Ok(())
@@ -287,12 +290,18 @@ impl<P: Parts> Machine<P> {
     }
 }
 
+/// An instruction in the page at a guest-physical address.
+const fn place(base: u32, page: usize, eip: u32, time: u64) -> Executed {
+    let linear = base.wrapping_add(eip);
+    Executed { eip, linear, physical: page as u64 | (linear & 0xfff) as u64, time }
+}
+
 /// Executes `block`, at EIP, and the blocks of its page that follow, up to the time `end`. True when the next one is in another page; false
 /// when something else has to be looked at.
 fn follow<P: Parts>(
     core: &mut Core<P>,
     blocks: &Blocks<P>,
-    page: &Starts,
+    (page, address): (&Starts, usize),
     mut block: Block,
     end: u64,
 ) -> Result<bool, Raised> {
@@ -305,12 +314,12 @@ fn follow<P: Parts>(
         // Only the last one leads elsewhere, or takes more time than others: of these, place and time are known before.
         let (mut eip, mut count) = (core.eip, core.count);
         for op in others {
-            if P::Observer::SEES_INSTRUCTIONS {
-                core.observer.instruction(eip);
-            }
+            let executed = place(base, address, eip, count);
+            core.tell_begin(executed);
             eip = eip.wrapping_add(op.length.into());
             core.next = eip;
             (op.run)(core, op)?;
+            core.tell_end(executed);
             debug_assert!(core.next == eip && core.count == count);
             count += 1;
             (core.eip, core.count) = (eip, count);
@@ -318,11 +327,11 @@ fn follow<P: Parts>(
                 return Ok(false);
             }
         }
-        if P::Observer::SEES_INSTRUCTIONS {
-            core.observer.instruction(eip);
-        }
+        let executed = place(base, address, eip, count);
+        core.tell_begin(executed);
         core.next = eip.wrapping_add(last.length.into());
         (last.run)(core, last)?;
+        core.tell_end(executed);
         core.eip = core.next;
         core.count += 1;
         if core.has_news {

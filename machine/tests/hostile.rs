@@ -19,7 +19,7 @@ fn any_bytes_are_executed_as_something() {
     let (seed, cases) = (setting("SEED", 1), setting("CASES", 1500));
     let (mut executed, mut ends) = (0, [0_u64; 4]);
     for case in 0..cases {
-        let mut machine = machine(Rng::with_seed(seed << 32 | case));
+        let mut machine = machine(Rng::with_seed(seed << 32 | case), ());
         let mut before = 0;
         let stop = loop {
             let stop = machine.run(before + 500);

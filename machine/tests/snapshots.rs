@@ -14,14 +14,14 @@ const END: u64 = 4000;
 fn what_was_kept_goes_on_as_if_nothing_had_been() {
     let (mut went_on, mut copied) = (0, 0);
     for seed in 0..300 {
-        let mut straight = machine(Rng::with_seed(seed));
+        let mut straight = machine(Rng::with_seed(seed), ());
         let stop = straight.run(END);
         let expected = straight.snapshot();
 
         // In pieces, kept between them, and the last of them once more.
         let mut rng = Rng::with_seed(!seed);
         let mut kept = Vec::new();
-        let mut pieces = machine(Rng::with_seed(seed));
+        let mut pieces = machine(Rng::with_seed(seed), ());
         let mut time = 0;
         while time < END {
             time += rng.u64(1..1500);
@@ -31,7 +31,7 @@ fn what_was_kept_goes_on_as_if_nothing_had_been() {
         assert_eq!(pieces.run(END), stop, "{seed}");
         assert_eq!(pieces.snapshot().differences(&expected), [], "{seed}: in pieces");
 
-        let mut other = machine(Rng::with_seed(seed + 1));
+        let mut other = machine(Rng::with_seed(seed + 1), ());
         other.run(rng.u64(0..END));
         for snapshot in [kept.last(), kept.first(), kept.get(kept.len() / 2)].into_iter().flatten() {
             for machine in [&mut pieces, &mut other] {
@@ -49,7 +49,7 @@ fn what_was_kept_goes_on_as_if_nothing_had_been() {
 
 #[test]
 fn what_differs_is_told_by_name() {
-    let mut machine = machine(Rng::with_seed(1));
+    let mut machine = machine(Rng::with_seed(1), ());
     let before = machine.snapshot();
     machine.core.general[3] ^= 1;
     machine.core.cr2 = !machine.core.cr2;

@@ -2,7 +2,9 @@
 
 use iced_x86::{Code, Instruction, Mnemonic};
 use stos_x86::interrupts::{GENERAL_PROTECTION, Gate, GateKind, INVALID_TSS, NOT_PRESENT, STACK_FAULT};
-use stos_x86::registers::{CR0_PE, EFLAGS_AC, EFLAGS_IF, EFLAGS_IOPL, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM};
+use stos_x86::registers::{
+    CR0_PE, CpuState, EFLAGS_AC, EFLAGS_IF, EFLAGS_IOPL, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM,
+};
 use stos_x86::segments::{Descriptor, DescriptorKind, Load, Refusal, Selector};
 
 use super::operands::{Handler, Op};
@@ -10,6 +12,7 @@ use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::descriptors::Vectors;
 use crate::state::fault::{Fault, Reason, SegmentName, SelectorProblem};
 use crate::state::flags::Flags;
+use crate::state::observer::Observer;
 use crate::state::segment::Hidden;
 use crate::state::stack::ESP;
 use crate::state::word::Word;
@@ -210,6 +213,16 @@ impl<P: Parts> Core<P> {
 }
 
 fn iret<P: Parts, W: Word>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {
+    let eip = core.eip;
+    go_back::<P, W>(core)?;
+    if core.observer.sees_deliveries() {
+        let cpu = CpuState { eip: core.next, ..core.cpu() };
+        core.observer.returned(eip, cpu);
+    }
+    Ok(())
+}
+
+fn go_back<P: Parts, W: Word>(core: &mut Core<P>) -> Result<(), Raised> {
     // Whether it succeeds or not (volume 3A, section 6.7.1).
     core.is_nmi_blocked = false;
     let is_v86 = core.flags.has(EFLAGS_VM);

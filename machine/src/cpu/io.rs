@@ -7,6 +7,7 @@ use super::strings::{Step, advance, handler_of};
 use crate::bus::Bus;
 use crate::state::core::{Core, ES, Parts, Raised};
 use crate::state::fault::Use;
+use crate::state::observer::{Observer, PortUse};
 use crate::state::word::Word;
 use crate::time::NANOSECONDS_PER_INSTRUCTION;
 
@@ -79,14 +80,19 @@ impl<P: Parts> Core<P> {
     fn read_port<W: Word>(&mut self, port: u16) -> u32 {
         self.wait(PORT_TIME);
         self.note_port(port, W::SIZE);
-        self.bus.read_port(port, W::SIZE as u8, self.count) & W::MASK
+        let (width, eip) = (W::SIZE as u8, self.eip);
+        let value = self.bus.read_port(port, width, self.count) & W::MASK;
+        self.observer.port(PortUse { port, width, is_write: false, value, eip });
+        value
     }
 
     /// What a device has to say afterwards is asked at once.
     fn write_port<W: Word>(&mut self, port: u16, value: u32) {
         self.wait(PORT_TIME);
         self.note_port(port, W::SIZE);
-        self.bus.write_port(port, W::SIZE as u8, value, self.count);
+        let (width, eip) = (W::SIZE as u8, self.eip);
+        self.bus.write_port(port, width, value, self.count);
+        self.observer.port(PortUse { port, width, is_write: true, value: value & W::MASK, eip });
         self.due = self.count;
     }
 }

@@ -13,6 +13,7 @@ use super::operands::{First, Handler, InMemory, Op, Source, Target, size};
 use crate::state::core::{Activity, CS, Core, Parts, Raised, SS};
 use crate::state::descriptors::{Found, Vectors};
 use crate::state::fault::{Fault, Reason, SelectorProblem};
+use crate::state::observer::Control;
 use crate::state::segment::Hidden;
 use crate::state::stack::ESP;
 use crate::state::word::Word;
@@ -41,7 +42,7 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Lmsw => load_status_word::<P, First>,
         Mnemonic::Clts => |core, _| {
             core.check_privileged()?;
-            core.cr0 &= !CR0_TS;
+            core.set_control(Control::Cr0, core.cr0 & !CR0_TS);
             Ok(())
         },
         Mnemonic::Invlpg => |core, op| {
@@ -215,7 +216,7 @@ impl<P: Parts> Core<P> {
         match op.first {
             0 => self.set_cr0(value),
             2 => {
-                self.cr2 = value;
+                self.set_control(Control::Cr2, value);
                 Ok(())
             }
             3 => self.set_cr3(value),
@@ -236,7 +237,7 @@ impl<P: Parts> Core<P> {
             let Some(directories) = self.read_directories(self.cr3) else { return Err(self.refuse_value(value)) };
             self.directories = directories;
         }
-        self.cr0 = new;
+        self.set_control(Control::Cr0, new);
         // PG, WP and PE decide what a page may be used for.
         if changed & (CR0_PG | CR0_PE | 1 << 16) != 0 {
             self.tlb.flush(true);
@@ -249,7 +250,7 @@ impl<P: Parts> Core<P> {
             let Some(directories) = self.read_directories(value) else { return Err(self.refuse_value(value)) };
             self.directories = directories;
         }
-        self.cr3 = value;
+        self.set_control(Control::Cr3, value);
         self.tlb.flush(self.cr4 & CR4_PGE == 0);
         Ok(())
     }
@@ -263,7 +264,7 @@ impl<P: Parts> Core<P> {
             let Some(directories) = self.read_directories(self.cr3) else { return Err(self.refuse_value(value)) };
             self.directories = directories;
         }
-        self.cr4 = value;
+        self.set_control(Control::Cr4, value);
         if changed & CR4_DE != 0 {
             self.follow_debug();
         }

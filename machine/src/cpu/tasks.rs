@@ -9,6 +9,7 @@ use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::descriptors::{Found, Vectors};
 use crate::state::fault::{Fault, Reason, SelectorProblem};
 use crate::state::flags::Flags;
+use crate::state::observer::{Control, Observer};
 use crate::state::segment::Hidden;
 
 /// The busy bit in an entry's access byte.
@@ -196,7 +197,8 @@ impl<P: Parts> Core<P> {
             self.mark(found, BUSY)?;
         }
         self.tr = Hidden { access: new.access | u16::from(BUSY), ..new };
-        self.cr0 |= CR0_TS;
+        self.observer.switched(old, selector);
+        self.set_control(Control::Cr0, self.cr0 | CR0_TS);
         self.load_task(&task, matches!(way, Way::Call | Way::Gate))
     }
 
@@ -246,7 +248,7 @@ impl<P: Parts> Core<P> {
     /// The new task is there; what is wrong with it is raised in it.
     fn load_task(&mut self, task: &Task, is_nested: bool) -> Result<(), Raised> {
         if let Some(cr3) = task.cr3.filter(|_| self.cr0 & CR0_PG != 0) {
-            self.cr3 = cr3;
+            self.set_control(Control::Cr3, cr3);
             self.tlb.flush(false);
             if self.cr4 & CR4_PAE != 0
                 && let Some(directories) = self.read_directories(cr3)

@@ -4,8 +4,14 @@ use stos_x86::registers::{CR0_AM, EFLAGS_AC};
 
 use super::core::{Core, Parts, Raised};
 use super::fault::{Fault, Reason, SegmentName, Use};
+use super::observer::{Access, Observer};
 use super::word::Word;
 use crate::bus::Bus;
+
+/// True when each access is to be looked at: none takes the short way.
+pub(super) const fn is_watched<P: Parts>() -> bool {
+    P::Observer::SEES_MEMORY || P::Observer::SEES_STALE
+}
 
 impl<P: Parts> Core<P> {
     /// The linear address of `size` bytes at `offset` in a segment that are read.
@@ -97,7 +103,8 @@ impl<P: Parts> Core<P> {
         let linear = self.linear_to_write(segment, offset, W::SIZE)?;
         let is_user = self.cpl == 3;
         self.check_alignment(linear, W::SIZE)?;
-        if let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
+        if !is_watched::<P>()
+            && let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
             && let Some(old) = W::get(&self.memory, at)
         {
             let new = change(self, old);
@@ -106,8 +113,10 @@ impl<P: Parts> Core<P> {
         }
         let pages = self.pages(linear, W::SIZE, Use::Write, is_user)?;
         let old = self.read_pages(pages, linear, W::SIZE);
+        self.tell_access(false, linear, pages, &old.to_le_bytes()[..W::SIZE as usize]);
         let new = change(self, old);
         self.write_pages(pages, linear, W::SIZE, new);
+        self.tell_access(true, linear, pages, &new.to_le_bytes()[..W::SIZE as usize]);
         Ok(())
     }
 
@@ -117,7 +126,8 @@ impl<P: Parts> Core<P> {
     /// #PF or #AC.
     #[inline]
     pub(crate) fn load_linear<W: Word>(&mut self, linear: u32, is_user: bool) -> Result<u32, Raised> {
-        if let Some(at) = self.tlb.to_read(linear, W::SIZE, is_user)
+        if !is_watched::<P>()
+            && let Some(at) = self.tlb.to_read(linear, W::SIZE, is_user)
             && let Some(value) = W::get(&self.memory, at)
             && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment())
         {
@@ -132,7 +142,8 @@ impl<P: Parts> Core<P> {
     /// #PF or #AC; nothing is written then.
     #[inline]
     pub(crate) fn store_linear<W: Word>(&mut self, linear: u32, value: u32, is_user: bool) -> Result<(), Raised> {
-        if let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
+        if !is_watched::<P>()
+            && let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
             && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment())
             && W::put(&mut self.memory, at, value).is_some()
         {
@@ -145,7 +156,9 @@ impl<P: Parts> Core<P> {
     fn load_slowly(&mut self, linear: u32, size: u32, is_user: bool) -> Result<u32, Raised> {
         self.check_alignment(linear, size)?;
         let pages = self.pages(linear, size, Use::Read, is_user)?;
-        Ok(self.read_pages(pages, linear, size))
+        let value = self.read_pages(pages, linear, size);
+        self.tell_access(false, linear, pages, value.to_le_bytes().get(..size as usize).unwrap_or_default());
+        Ok(value)
     }
 
     #[cold]
@@ -153,7 +166,23 @@ impl<P: Parts> Core<P> {
         self.check_alignment(linear, size)?;
         let pages = self.pages(linear, size, Use::Write, is_user)?;
         self.write_pages(pages, linear, size, value);
+        self.tell_access(true, linear, pages, value.to_le_bytes().get(..size as usize).unwrap_or_default());
         Ok(())
+    }
+
+    /// Tells whoever watches of an access that has succeeded.
+    #[inline]
+    pub(super) fn tell_access(&mut self, is_write: bool, linear: u32, [first, second]: [u64; 2], bytes: &[u8]) {
+        if P::Observer::SEES_MEMORY {
+            let in_first = bytes.len().min(0x1000 - (linear & 0xfff) as usize);
+            let (eip, time) = (self.eip, self.count);
+            let (of_first, of_second) = bytes.split_at(in_first);
+            self.observer.accessed(Access { is_write, linear, physical: first, bytes: of_first, eip, time });
+            if !of_second.is_empty() {
+                let linear = linear.wrapping_add(in_first as u32);
+                self.observer.accessed(Access { is_write, linear, physical: second, bytes: of_second, eip, time });
+            }
+        }
     }
 
     /// A byte of an instruction.

@@ -5,7 +5,7 @@ use stos_x86::registers::{CR0_ET, CpuState, GeneralRegisters, Selectors, TableRe
 use super::fault::{Fault, Reason};
 use super::flags::Flags;
 use super::model_registers::ModelRegisters;
-use super::observer::Observer;
+use super::observer::{Control, Executed, Observer};
 use super::segment::Hidden;
 use super::sse::Sse;
 use super::tlb::Tlb;
@@ -212,6 +212,34 @@ impl<P: Parts> Core<P> {
     /// How many instructions were executed.
     pub fn executed(&self) -> u64 {
         self.count - self.waited
+    }
+
+    /// Tells whoever watches that an instruction begins.
+    #[inline]
+    pub(crate) fn tell_begin(&mut self, executed: Executed) {
+        if P::Observer::SEES_INSTRUCTIONS {
+            self.observer.executing(executed);
+        }
+    }
+
+    /// Tells whoever watches that it has ended.
+    #[inline]
+    pub(crate) fn tell_end(&mut self, executed: Executed) {
+        if P::Observer::SEES_INSTRUCTIONS {
+            self.observer.executed(executed, self.next);
+        }
+    }
+
+    /// Writes a control register.
+    pub(crate) fn set_control(&mut self, register: Control, value: u32) {
+        let place = match register {
+            Control::Cr0 => &mut self.cr0,
+            Control::Cr2 => &mut self.cr2,
+            Control::Cr3 => &mut self.cr3,
+            Control::Cr4 => &mut self.cr4,
+        };
+        let old = std::mem::replace(place, value);
+        self.observer.controlled(register, old, value);
     }
 
     /// The bus is asked before the next instruction.

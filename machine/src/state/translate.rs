@@ -7,6 +7,7 @@ use stos_x86::registers::{CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE};
 
 use super::core::{Core, Parts, Raised};
 use super::fault::{Fault, Reason, Use};
+use super::observer::{Observer, Stale};
 use crate::bus::Bus;
 
 const PRESENT: u64 = EntryFlags::PRESENT.bits() as u64;
@@ -53,7 +54,10 @@ impl<P: Parts> Core<P> {
     pub(crate) fn translate(&mut self, linear: u32, wanted: Use, is_user: bool) -> Result<u64, Raised> {
         let is_write = wanted == Use::Write;
         let physical = match self.tlb.find(linear, is_write, is_user) {
-            Some(address) => address.into(),
+            Some(address) => {
+                self.check_stale(linear, wanted, is_user, address.into());
+                address.into()
+            }
             None => self.fill(linear, wanted, is_user)?,
         };
         // Unless the page can't be kept.
@@ -73,8 +77,8 @@ impl<P: Parts> Core<P> {
             self.keep(linear, linear.into(), is_user, true, false);
             return Ok(linear.into());
         }
-        let found = if self.cr4 & CR4_PAE == 0 { self.walk(linear) } else { self.walk_pae(linear) };
-        let found = found.map_err(|(entry, is_reserved)| {
+        self.observer.missed(linear, wanted, is_user);
+        let found = self.walk_tables(linear).map_err(|(entry, is_reserved)| {
             let code = if is_reserved {
                 PageFaultCode::PROTECTION | PageFaultCode::RESERVED_BIT
             } else {
@@ -83,9 +87,7 @@ impl<P: Parts> Core<P> {
             self.page_fault(linear, wanted, is_user, code, entry)
         })?;
         let is_write = wanted == Use::Write;
-        let is_refused = is_user && found.rights & USER == 0
-            || is_write && found.rights & WRITABLE == 0 && (is_user || self.cr0 & CR0_WP != 0);
-        if is_refused {
+        if self.is_refused(&found, wanted, is_user) {
             let decides = found.path[usize::from(found.path[0].entry & (USER | WRITABLE) == USER | WRITABLE)];
             return Err(self.page_fault(linear, wanted, is_user, PageFaultCode::PROTECTION, Some(decides)));
         }
@@ -99,6 +101,28 @@ impl<P: Parts> Core<P> {
         let is_global = found.is_global && self.cr4 & CR4_PGE != 0;
         self.keep(linear, found.physical, is_user, is_dirty && may_write, is_global);
         Ok(found.physical)
+    }
+
+    /// By the page tables of the kind that is in use.
+    fn walk_tables(&self, linear: u32) -> Result<Found, (Option<Read>, bool)> {
+        if self.cr4 & CR4_PAE == 0 { self.walk(linear) } else { self.walk_pae(linear) }
+    }
+
+    /// True when the page's rights forbid the use.
+    const fn is_refused(&self, found: &Found, wanted: Use, is_user: bool) -> bool {
+        is_user && found.rights & USER == 0
+            || matches!(wanted, Use::Write) && found.rights & WRITABLE == 0 && (is_user || self.cr0 & CR0_WP != 0)
+    }
+
+    /// Tells whoever wants to know when the page tables no longer have a page as it is used.
+    fn check_stale(&mut self, linear: u32, wanted: Use, is_user: bool, used: u64) {
+        if P::Observer::SEES_STALE && self.cr0 & CR0_PG != 0 {
+            let found = self.walk_tables(linear).ok().filter(|found| !self.is_refused(found, wanted, is_user));
+            let now = found.map(|found| found.physical);
+            if now != Some(used) {
+                self.observer.stale(Stale { linear, wanted, used, now, eip: self.eip });
+            }
+        }
     }
 
     fn set_bits(&mut self, Read { address, entry }: Read, bits: u64) {

@@ -1,5 +1,6 @@
 //! Operands of more than 32 bits: those of the x87 FPU, of MMX and of SSE.
 
+use super::access::is_watched;
 use super::core::{Core, Parts, Raised};
 use super::fault::{Fault, Reason, Use};
 
@@ -11,7 +12,8 @@ impl<P: Parts> Core<P> {
     pub(crate) fn load_bytes<const N: usize>(&mut self, segment: u8, offset: u32) -> Result<[u8; N], Raised> {
         let linear = self.linear_to_read(segment, offset, N as u32)?;
         let is_user = self.cpl == 3;
-        if let Some(at) = self.tlb.to_read(linear, N as u32, is_user)
+        if !is_watched::<P>()
+            && let Some(at) = self.tlb.to_read(linear, N as u32, is_user)
             && let Some(bytes) = self.memory.get(at)
         {
             return Ok(bytes);
@@ -23,6 +25,7 @@ impl<P: Parts> Core<P> {
             let address = if at < in_first { first + at } else { second + at - in_first };
             *byte = self.fetch(address);
         }
+        self.tell_access(false, linear, [first, second], &bytes);
         Ok(bytes)
     }
 
@@ -38,7 +41,8 @@ impl<P: Parts> Core<P> {
     ) -> Result<(), Raised> {
         let linear = self.linear_to_write(segment, offset, N as u32)?;
         let is_user = self.cpl == 3;
-        if let Some(at) = self.tlb.to_write(linear, N as u32, is_user)
+        if !is_watched::<P>()
+            && let Some(at) = self.tlb.to_write(linear, N as u32, is_user)
             && self.memory.put(at, bytes).is_some()
         {
             return Ok(());
@@ -49,6 +53,7 @@ impl<P: Parts> Core<P> {
             let address = if at < in_first { first + at } else { second + at - in_first };
             self.write_bytes(address, 1, byte.into());
         }
+        self.tell_access(true, linear, [first, second], &bytes);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use stos_machine::chips::board::{Board, Devices};
 use stos_machine::difference::{Differ, Difference};
 use stos_machine::machine::Machine;
 use stos_machine::memory::Memory;
+use stos_machine::state::observer::Observer;
 use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, EntryState, GeneralRegisters, TableRegister};
 use stos_x86::segments::{Segment, Segments};
 
@@ -41,11 +42,11 @@ impl Differ for Noise {
 }
 
 /// A machine that has come out of a seed.
-pub fn machine(mut rng: Rng) -> Machine<(Board<Noise>, ())> {
+pub fn machine<O: Observer>(mut rng: Rng, observer: O) -> Machine<(Board<Noise>, O)> {
     let mut memory = Memory::new(MEMORY);
     memory.load(0, &bytes(&mut rng)).unwrap();
     let entry = entry(&mut rng);
-    Machine::new(&entry, memory, Board::new(Noise(rng.fork())), ())
+    Machine::new(&entry, memory, Board::new(Noise(rng.fork())), observer)
 }
 
 /// Opcodes that lead to tables, control registers and tasks; random bytes rarely do.
