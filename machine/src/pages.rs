@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::difference::{Differ, Difference};
+
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 0x1000;
 /// Pages that are shared or copied together when another moment is kept.
 const GROUP: usize = 256;
+
+/// How many pages of memory that differ are told one by one.
+const TOLD: usize = 16;
 
 /// A page that is not all zeros.
 type Page = Option<Arc<[u8]>>;
@@ -58,6 +63,27 @@ impl Pages {
             (Some(left), Some(right)) => !Arc::ptr_eq(left, right),
             (left, right) => left.is_some() != right.is_some(),
         })
+    }
+}
+
+impl Differ for Pages {
+    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
+        let bytes = |pages: &Self, page: usize| pages.get(page).map_or_else(|| vec![0; PAGE], |bytes| bytes.to_vec());
+        let mut count = 0;
+        for page in self.unshared(other) {
+            let (left, right) = (bytes(self, page), bytes(other, page));
+            let Some(first) = left.iter().zip(&right).position(|(left, right)| left != right) else { continue };
+            count += 1;
+            if count <= TOLD {
+                let what = format!("memory from {:#x} on, to the end of its page", page * PAGE + first);
+                let shown = |bytes: &[u8]| format!("{:02x?}", bytes.iter().skip(first).take(8).collect::<Vec<_>>());
+                found.push(Difference { what, left: shown(&left), right: shown(&right) });
+            }
+        }
+        if let Some(more @ 1..) = count.checked_sub(TOLD) {
+            let what = format!("memory in {more} more pages");
+            found.push(Difference { what, left: "one".to_owned(), right: "another".to_owned() });
+        }
     }
 }
 

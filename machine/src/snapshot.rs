@@ -6,9 +6,6 @@ use crate::pages::{PAGE, Pages};
 use crate::state::core::Parts;
 use crate::state::saved::Saved;
 
-/// How many pages of memory that differ are told one by one.
-const TOLD: usize = 16;
-
 /// A machine between two instructions, with its bus of type `B`. A clone costs next to nothing but for the bus: snapshots of one machine
 /// share the pages that were not written to between them.
 #[derive(Clone, Debug)]
@@ -82,27 +79,5 @@ impl<B: Differ> Snapshot<B> {
         self.bus.differ(&other.bus, &mut found);
         self.memory.differ(&other.memory, &mut found);
         found
-    }
-}
-
-impl Differ for Pages {
-    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
-        let bytes = |pages: &Self, page: usize| pages.get(page).map_or_else(|| vec![0; PAGE], |bytes| bytes.to_vec());
-        let mut more = 0;
-        for page in self.unshared(other) {
-            let (left, right) = (bytes(self, page), bytes(other, page));
-            let Some(first) = left.iter().zip(&right).position(|(left, right)| left != right) else { continue };
-            if found.iter().filter(|difference| difference.what.starts_with("memory")).count() >= TOLD {
-                more += 1;
-                continue;
-            }
-            let what = format!("memory from {:#x} on, to the end of its page", page * PAGE + first);
-            let shown = |bytes: &[u8]| format!("{:02x?}", bytes.iter().skip(first).take(8).collect::<Vec<_>>());
-            found.push(Difference { what, left: shown(&left), right: shown(&right) });
-        }
-        if more > 0 {
-            let what = format!("memory in {more} more pages");
-            found.push(Difference { what, left: "one".to_owned(), right: "other".to_owned() });
-        }
     }
 }
