@@ -58,6 +58,16 @@ impl<R: Reach> PortBus<R> {
         &self.log
     }
 
+    /// What was written to system control port A.
+    pub(super) const fn system_control(&self) -> u8 {
+        self.system_control
+    }
+
+    /// Where the image has put its ports.
+    pub(super) const fn places(&self) -> Places {
+        self.places
+    }
+
     /// Carries out one or more reads of `width` bytes (1, 2 or 4) from `port`, as `rep ins` makes them.
     pub fn read(&mut self, port: u16, width: usize, data: &mut [u8]) {
         for access in data.chunks_mut(width.max(1)) {
