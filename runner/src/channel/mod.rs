@@ -7,5 +7,5 @@ mod recorder;
 
 pub use adapter::{Adapter, NoAdapter};
 pub use input::{InputSink, KeySink, feed};
-pub use output::{OutputPipe, Stream};
+pub use output::{Direct, OutputPipe, PACE, Stream};
 pub use recorder::{Recorder, Recording};

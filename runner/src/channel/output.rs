@@ -1,8 +1,12 @@
 //! What the guest prints, on its way from the backend's threads: bounded, in order, and without a system call per byte.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Least time between two writes of little output.
+pub const PACE: Duration = Duration::from_millis(1);
 
 use stos_machine::devices::reach::Console;
 
@@ -48,15 +52,54 @@ impl Stream {
     }
 }
 
+/// Where output from COM1 can be written by whoever prints it. Nobody else has to be woken for that, which takes longer than the write.
+pub trait Direct: Send + fmt::Debug {
+    /// Writes as much of `bytes` as is taken without waiting; returns how much that is.
+    fn write(&mut self, bytes: &[u8]) -> usize;
+}
+
 #[derive(Debug, Default)]
 struct State {
     runs: VecDeque<(Stream, Vec<u8>)>,
     size: usize,
+    /// What was taken out of the queue last may still be in the making.
+    is_taken: bool,
     finished: bool,
+    direct: Option<Box<dyn Direct>>,
+    /// When the next write past the queue may be.
+    not_before: Option<Instant>,
     /// Something has come from COM1.
     is_serial_used: bool,
     /// Threads that wait for room.
     waiting: usize,
+}
+
+impl State {
+    /// Writes as much of `bytes` from COM1 as can be at once, if nothing is on its way; returns the rest. More often than the
+    /// [`PACE`] allows, it would be a write for each byte.
+    fn write_past<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some(direct) = self.direct.as_mut().filter(|_| self.size == 0 && !self.is_taken) else { return bytes };
+        let now = Instant::now();
+        if self.not_before.is_some_and(|not_before| now < not_before) {
+            return bytes;
+        }
+        self.not_before = Some(now + PACE);
+        bytes.get(direct.write(bytes)..).unwrap_or_default()
+    }
+
+    /// Writes as much of the queue as can be at once.
+    fn write_queue(&mut self) {
+        let Some(direct) = self.direct.as_mut().filter(|_| !self.is_taken) else { return };
+        while let Some((Stream::Serial, run)) = self.runs.front_mut() {
+            let written = direct.write(run);
+            self.size = self.size.saturating_sub(written);
+            if written < run.len() {
+                run.drain(..written);
+                return;
+            }
+            self.runs.pop_front();
+        }
+    }
 }
 
 /// A bounded queue of output.
@@ -70,6 +113,11 @@ pub struct OutputPipe {
 }
 
 impl OutputPipe {
+    /// A queue past which output from COM1 may go, where that is in order.
+    pub fn new(direct: Option<Box<dyn Direct>>) -> Self {
+        Self { state: Mutex::new(State { direct, ..State::default() }), ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is consistent between any two statements that change it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -93,9 +141,20 @@ impl OutputPipe {
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
         }
-        if !state.finished {
+        if state.finished {
+            return;
+        }
+        state.is_serial_used |= stream == Stream::Serial && !bytes.is_empty();
+        let bytes = if stream == Stream::Serial { state.write_past(bytes) } else { bytes };
+        if !bytes.is_empty() {
             self.append(state, stream, bytes);
         }
+    }
+
+    /// True while there is something that is not written yet.
+    pub fn is_behind(&self) -> bool {
+        let state = self.lock();
+        state.size != 0 || state.is_taken
     }
 
     /// True once something has come from COM1.
@@ -115,7 +174,6 @@ impl OutputPipe {
 
     fn append(&self, mut state: MutexGuard<'_, State>, stream: Stream, bytes: &[u8]) {
         let before = state.size;
-        state.is_serial_used |= stream == Stream::Serial && !bytes.is_empty();
         state.size += bytes.len();
         match state.runs.back_mut() {
             Some((last, run)) if *last == stream => run.extend_from_slice(bytes),
@@ -128,9 +186,12 @@ impl OutputPipe {
         }
     }
 
-    /// No more output is wanted. What is queued will still be taken.
+    /// No more output is wanted. What is queued is written if that can be at once, and will still be taken else.
     pub fn finish(&self) {
-        self.lock().finished = true;
+        let mut state = self.lock();
+        state.finished = true;
+        state.write_queue();
+        drop(state);
         self.filled.notify_all();
         self.drained.notify_all();
     }
@@ -139,6 +200,7 @@ impl OutputPipe {
     /// to grow until `not_before`.
     pub fn take(&self, not_before: Instant) -> Option<VecDeque<(Stream, Vec<u8>)>> {
         let mut state = self.lock();
+        state.is_taken = false;
         while state.size == 0 && !state.finished {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -151,7 +213,7 @@ impl OutputPipe {
         if state.size == 0 {
             return None;
         }
-        state.size = 0;
+        (state.size, state.is_taken) = (0, true);
         let runs = std::mem::take(&mut state.runs);
         drop(state);
         self.drained.notify_all();
@@ -162,6 +224,59 @@ impl OutputPipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::thread::sleep;
+
+    /// Takes so many bytes, and then none.
+    #[derive(Debug)]
+    struct Room(usize, Arc<Mutex<Vec<u8>>>);
+
+    impl Direct for Room {
+        fn write(&mut self, bytes: &[u8]) -> usize {
+            let count = bytes.len().min(self.0);
+            self.0 -= count;
+            self.1.lock().unwrap().extend_from_slice(&bytes[..count]);
+            count
+        }
+    }
+
+    #[test]
+    fn what_can_be_written_at_once_is_and_overtakes_nothing() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let pipe = OutputPipe::new(Some(Box::new(Room(8, Arc::clone(&written)))));
+        let serial = |bytes: &[u8]| Some(VecDeque::from([(Stream::Serial, bytes.to_vec())]));
+        pipe.push(Stream::Serial, b"ab");
+        assert!(!pipe.is_behind() && pipe.is_serial_used());
+        pipe.push(Stream::Serial, b"c");
+        assert!(pipe.is_behind(), "too soon for another write");
+        sleep(2 * PACE);
+        pipe.push(Stream::Serial, b"d");
+        assert_eq!(pipe.take(Instant::now()), serial(b"cd"));
+        pipe.push(Stream::Serial, b"e");
+        assert_eq!(pipe.take(Instant::now()), serial(b"e"), "what was taken before may not be written yet");
+        pipe.finish();
+        assert!(pipe.take(Instant::now()).is_none());
+        assert_eq!(*written.lock().unwrap(), b"ab");
+    }
+
+    #[test]
+    fn what_is_left_at_the_end_is_written_up_to_what_must_wait() {
+        for (room, debug, written, left) in [
+            (9, &b""[..], &b"abc"[..], &[][..]),
+            (2, b"", b"ab", &[(Stream::Serial, b"c".to_vec())]),
+            (9, b"x", b"a", &[(Stream::Debug, b"x".to_vec()), (Stream::Serial, b"bc".to_vec())]),
+        ] {
+            let found = Arc::new(Mutex::new(Vec::new()));
+            let pipe = OutputPipe::new(Some(Box::new(Room(room, Arc::clone(&found)))));
+            pipe.push(Stream::Serial, b"a");
+            pipe.push_at_once(Stream::Debug, debug);
+            pipe.push(Stream::Serial, b"bc");
+            pipe.finish();
+            assert_eq!(pipe.is_behind(), !left.is_empty());
+            assert_eq!(pipe.take(Instant::now()).unwrap_or_default(), left);
+            assert_eq!(*found.lock().unwrap(), written);
+        }
+    }
 
     #[test]
     fn a_finished_pipe_never_blocks_the_guest() {

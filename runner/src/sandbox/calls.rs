@@ -75,6 +75,8 @@ pub const CALLS: &[(libc::c_long, &str, u16)] = calls! {
     // Files that are renamed or removed at the end, where Landlock lets them.
     ENDERS => SYS_unlinkat SYS_statx SYS_newfstatat;
     MAIN => SYS_renameat SYS_renameat2 SYS_fsync SYS_fstat SYS_pwrite64;
+    // What the guest prints, where it can be written at once.
+    MAIN | VCPU => SYS_pwritev2;
     // Which of the guest's memory anybody has touched.
     MAIN | SCREEN => SYS_lseek;
     MAIN | EMULATOR | SCREEN => SYS_pread64;
@@ -158,6 +160,7 @@ fn check(role: Role, number: libc::c_long) -> Check {
         libc::SYS_socketpair => Check::OneOf(0, vec![libc::AF_UNIX.unsigned_abs()]),
         // What tells of a panic or a violation.
         libc::SYS_write if role == Role::Vcpu => Check::OneOf(0, vec![libc::STDERR_FILENO.unsigned_abs()]),
+        libc::SYS_pwritev2 => Check::OneOf(0, vec![libc::STDOUT_FILENO.unsigned_abs()]),
         // The one byte by which the handler of a signal wakes who takes these: the kernel lets any thread execute it.
         libc::SYS_sendto if !matches!(role, Role::Main | Role::Input | Role::Emulator) => Check::OneOf(2, vec![1]),
         libc::SYS_fcntl => Check::OneOf(

@@ -6,8 +6,10 @@ mod output;
 mod port;
 mod pty;
 mod socket;
+mod standard_pipe;
 mod target;
 
 pub use output::{Copied, SerialOutput};
 pub use port::Com1;
+pub use standard_pipe::StandardPipe;
 pub use target::SerialTarget;

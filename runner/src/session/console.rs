@@ -9,15 +9,15 @@ use rustix::fs::{FileType, fstat};
 
 use super::event::Event;
 use super::notice::Notice;
-use crate::channel::OutputPipe;
+use crate::channel::{Direct, OutputPipe};
 use crate::machine::InputSource;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::sandbox::{self, Role};
-use crate::serial::{Com1, Copied, SerialOutput, SerialTarget};
+use crate::serial::{Com1, Copied, SerialOutput, SerialTarget, StandardPipe};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
 use crate::timings::Timings;
-use crate::watch::{Allowance, Matcher, Summaries, pump};
+use crate::watch::{Allowance, Matcher, Prompt, Summaries, pump};
 
 /// Most bytes of what a guest prints that are copied for whoever compares runs.
 const COPIED: usize = 1 << 20;
@@ -26,6 +26,8 @@ const COPIED: usize = 1 << 20;
 pub struct Console {
     /// Takes what the guest prints.
     pub output: Arc<OutputPipe>,
+    /// Writes that, until there is a thread for it.
+    writer: Option<Box<dyn FnOnce() + Send>>,
     /// The other end of its serial port.
     pub com1: Com1,
     /// Keeps output off the terminal while the screen is there.
@@ -42,19 +44,27 @@ pub struct Console {
 
 impl Console {
     /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up and timed in `seen`. What happens is
-    /// told to the channel.
+    /// told to the channel. Where output goes into a pipe and `is_prompt`, whoever prints may write it, and the thread that does so otherwise is
+    /// there after [`Self::write_on`] only.
     ///
     /// # Errors
     /// What a run ends with that can't begin.
     pub fn open(
         options: &Options,
         notify: &dyn Fn(Notice<'_>),
-        matcher: Matcher,
+        (matcher, is_prompt): (Matcher, bool),
         seen: (&Summaries, &Timings),
         (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
-        let output = Arc::new(OutputPipe::default());
+        let is_passed_on = options.max_output.is_none() && options.output_copy.is_none() && matcher.is_idle();
+        let pipe = if is_prompt && is_stdio && is_passed_on { StandardPipe::find() } else { None };
+        let is_at_once = pipe.is_some();
+        let direct = pipe.map(|pipe| {
+            let (summaries, timings) = (seen.0.clone(), seen.1.clone());
+            Box::new(Prompt { pipe, summaries, timings }) as Box<dyn Direct>
+        });
+        let output = Arc::new(OutputPipe::new(direct));
         let hold = Hold::default();
         // Output that goes elsewhere does not disturb what is drawn on the terminal.
         let hold_of_serial = if is_stdio && stdout().is_terminal() { hold.clone() } else { Hold::default() };
@@ -67,8 +77,10 @@ impl Console {
             let copy = File::options().write(true).open(path).map_err(Outcome::io("opening what takes a copy"))?;
             serial = Box::new(Copied { output: serial, copy, left: COPIED });
         }
-        start_pump((&output, allowance), &hold, serial, matcher, seen, &events)
-            .map_err(Outcome::io("starting a thread for the guest's output"))?;
+        let mut writer = Some(writer((&output, allowance), &hold, serial, matcher, seen, &events));
+        if !is_at_once {
+            start(&mut writer)?;
+        }
         let is_live = options.screen == ScreenMode::Live && LiveScreen::is_possible();
         let reads = match options.keyboard {
             None if !is_stdio && is_live => Reads::Typed,
@@ -79,7 +91,35 @@ impl Console {
         if is_live {
             hold.begin();
         }
-        Ok(Self { output, com1, hold, events, receiver, is_live, typing })
+        Ok(Self { output, writer, com1, hold, events, receiver, is_live, typing })
+    }
+
+    /// True as long as output that is not written by whoever prints it waits for [`Self::write_on`].
+    pub fn is_waiting(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// From now on, all output is written.
+    ///
+    /// # Errors
+    /// What a run ends with without a thread for it.
+    pub fn write_on(&mut self) -> Result<(), Outcome> {
+        start(&mut self.writer)
+    }
+
+    /// No more output is wanted. What there is will be written, and then [`OutputEvent::Done`](crate::watch::OutputEvent) be told.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_on`].
+    pub fn finish_output(&mut self) -> Result<(), Outcome> {
+        self.output.finish();
+        if !self.output.is_behind()
+            && let Some(writer) = self.writer.take()
+        {
+            // It has nothing to wait for.
+            writer();
+        }
+        self.write_on()
     }
 
     /// What standard input is for the guest at the beginning.
@@ -103,19 +143,26 @@ pub fn input_source(options: &Options) -> InputSource {
     if is_at_hand { InputSource::AtHand } else { InputSource::Stream }
 }
 
-fn start_pump(
+/// Lets `writer` work on a thread of its own, unless it has one.
+fn start(writer: &mut Option<Box<dyn FnOnce() + Send>>) -> Result<(), Outcome> {
+    let Some(writer) = writer.take() else { return Ok(()) };
+    let started = sandbox::spawn(Role::Output, "output", writer);
+    started.map(drop).map_err(Outcome::io("starting a thread for the guest's output"))
+}
+
+/// What writes all that comes out of `output`.
+fn writer(
     (output, allowance): (&Arc<OutputPipe>, Allowance),
     hold: &Hold,
     mut serial: Box<dyn SerialOutput>,
     matcher: Matcher,
     (summaries, timings): (&Summaries, &Timings),
     events: &Sender<Event>,
-) -> std::io::Result<()> {
+) -> Box<dyn FnOnce() + Send> {
     let (output, hold, events) = (Arc::clone(output), hold.clone(), events.clone());
     let seen = (summaries.clone(), timings.clone());
-    let body = move || {
+    Box::new(move || {
         let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
         pump(&output, allowance, &mut *serial, &mut debug, matcher, (&seen.0, &seen.1), &events);
-    };
-    sandbox::spawn(Role::Output, "output", body).map(drop)
+    })
 }

@@ -15,7 +15,8 @@ use super::notice::Notice;
 use super::prepare::Prepared;
 use super::signals::Signals;
 use super::view::View;
-use crate::backend::{Allotment, Ending, Guest, Link, Remains, TICK};
+use crate::backend::{Allotment, BackendKind, Ending, Guest, Link, Remains, TICK};
+use crate::channel::PACE;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
@@ -50,6 +51,8 @@ pub struct Session<'a> {
     view: View,
     route: Arc<Route>,
     clock: Clock,
+    /// When the threads are there at the latest that a guest does without which ends at once; `None` once they are.
+    threads_due: Option<Instant>,
     /// Last, as the terminal is given back after all else.
     console: Console,
 }
@@ -70,7 +73,10 @@ impl<'a> Session<'a> {
         let Prepared { machine, backend, expectations, limit, end } = prepared;
         let matcher = Matcher::new(expectations);
         let rows = (!matcher.is_idle()).then(Rows::default);
-        let console = Console::open(options, notify, matcher, (&run.streams, &run.timings), channel)?;
+        let kind = backend.kind();
+        // Who reads what the emulator writes can't write.
+        let is_prompt = kind != BackendKind::Emulated;
+        let console = Console::open(options, notify, (matcher, is_prompt), (&run.streams, &run.timings), channel)?;
         // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught. Before the guest can print.
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
@@ -114,13 +120,25 @@ impl<'a> Session<'a> {
         let input = run.input.input(guest.input());
         let keyboard = run.input.keyboard(guest.keyboard());
         let route = Arc::new(Route::new(Arc::clone(&input), keyboard, console.keyboard(options)));
-        console
-            .typing
-            .begin(&route, console.events.clone())
-            .map_err(Outcome::io("starting a thread for standard input"))?;
         console.com1.connect(input).map_err(Outcome::io("connecting COM1"))?;
         let clock = Clock::new(end, own);
-        Ok(Self { options, files, notify, run, guest, view: View { show, rows }, route, clock, console })
+        let view = View { show, rows };
+        // On the embedded machine, what is typed is part of what is to be the same in each run; at a terminal, a person waits.
+        let is_quick = kind == BackendKind::Kvm && console.is_waiting() && console.typing.terminal().is_none();
+        let threads_due = Some(Instant::now() + if is_quick { PACE } else { Duration::ZERO });
+        let mut session = Self { options, files, notify, run, guest, view, route, clock, threads_due, console };
+        session.start_threads(Instant::now())?;
+        Ok(session)
+    }
+
+    /// Starts the threads that write what is printed, and read what is typed, if they are due `now`.
+    fn start_threads(&mut self, now: Instant) -> Result<(), Outcome> {
+        if self.threads_due.take_if(|time| *time <= now).is_none() {
+            return Ok(());
+        }
+        let Console { typing, events, .. } = &self.console;
+        typing.begin(&self.route, events.clone()).map_err(Outcome::io("starting a thread for standard input"))?;
+        self.console.write_on()
     }
 
     /// Watches until the outcome is known. What is left of the machine is not taken apart yet.
@@ -149,13 +167,13 @@ impl<'a> Session<'a> {
         self.view.show.end();
         self.view.watch_rows(&self.console.output, true);
         // In this order: a guest that waits for room in the pipe can't stop.
-        self.console.output.finish();
+        let finished = self.console.finish_output();
         self.guest.stop();
         self.run.timings.mark(Step::Stopped);
         // A guest that has ended has a right to all of its output, however slow the reader is.
         let soon = Instant::now() + LAST_WORDS;
         let patience = if by_guest { self.clock.patience().map(|end| end.max(soon)) } else { Some(soon) };
-        let outcome = self.wait_for_output(ending, patience);
+        let outcome = finished.map_or_else(|outcome| outcome, |()| self.wait_for_output(ending, patience));
         self.run.timings.mark(Step::Written);
         if let count @ 1.. = self.console.com1.unread() {
             let target = &self.options.serial;
@@ -279,6 +297,9 @@ impl<'a> Session<'a> {
         let mut grace_ends: Option<Instant> = None;
         loop {
             let now = Instant::now();
+            if let Err(outcome) = self.start_threads(now) {
+                return outcome;
+            }
             if let Some(limit) = self.clock.reached(now, self.held_at()) {
                 return decided.unwrap_or(Outcome::TimeLimit { limit, hang: None });
             }
@@ -288,7 +309,10 @@ impl<'a> Session<'a> {
                 return outcome;
             }
             let next_tick = now + TICK;
-            let wake = [self.clock.deadline(), grace_ends].into_iter().flatten().fold(next_tick, Instant::min);
+            let wake = [self.clock.deadline(), grace_ends, self.threads_due]
+                .into_iter()
+                .flatten()
+                .fold(next_tick, Instant::min);
             match self.console.receiver.recv_timeout(wake - now) {
                 Ok(Event::Ended(ending)) => {
                     let is_counted = matches!(ending, Ending::Spent(_));
@@ -314,6 +338,7 @@ impl<'a> Session<'a> {
                 Ok(Event::Shortcut(Shortcut::Help)) => self.help(),
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
                 Ok(Event::Continued) => self.go_on(),
+                Err(RecvTimeoutError::Timeout) if self.threads_due.is_some() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     self.guest.tick();
                     if let Err(outcome) = self.look_at_the_screen() {

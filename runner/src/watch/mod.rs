@@ -4,12 +4,14 @@ mod allowance;
 mod lines;
 mod matcher;
 mod pattern;
+mod prompt;
 mod pump;
 mod rows;
 mod summary;
 
 pub use allowance::Allowance;
 pub use matcher::{Expectations, Matcher, Rejected, Seen, Sight};
+pub use prompt::Prompt;
 pub use pump::{OutputEvent, pump};
 pub use rows::Rows;
 pub use summary::{Summaries, Summary};

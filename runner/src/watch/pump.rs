@@ -3,15 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Allowance, Matcher, Seen, Sight, Summaries};
-use crate::channel::{OutputPipe, Stream};
+use crate::channel::{OutputPipe, PACE, Stream};
 use crate::serial::SerialOutput;
 use crate::timings::{Step, Timings};
-
-/// Least time between two writes of little output.
-const PACE: Duration = Duration::from_millis(1);
 
 /// What becomes of a guest's output.
 #[derive(Debug)]
