@@ -42,7 +42,7 @@ pub enum WatchMode {
 }
 
 /// What to run and how.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
     /// The image, as `stos-pack` writes it; or a manifest, or a kernel, of which one is made in memory

@@ -1,5 +1,7 @@
 //! The command line of `stos-run`.
 
+mod plain;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -101,6 +103,15 @@ impl Given {
         Self(matches.ids().map(Id::as_str).filter(is_given).map(str::to_owned).collect())
     }
 
+    /// Adds the option `name`, unless it is there already.
+    fn add(&mut self, name: &str) -> bool {
+        let is_new = !self.has(name);
+        if is_new {
+            self.0.push(name.to_owned());
+        }
+        is_new
+    }
+
     /// Whether the option `name` was.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|given| given == name)
@@ -113,7 +124,14 @@ impl Arguments {
     /// # Errors
     /// What is wrong with it, or the help or the version that it asks for.
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<(Self, Given), clap::Error> {
-        let mut line: Vec<OsString> = line.into_iter().collect();
+        let line: Vec<OsString> = line.into_iter().collect();
+        plain::read(&line).map_or_else(|| Self::parse(line), Ok)
+    }
+
+    /// The same, of any line. Not a part of what calls it: it takes pages of stack that no other line needs.
+    #[cold]
+    #[inline(never)]
+    fn parse(mut line: Vec<OsString>) -> Result<(Self, Given), clap::Error> {
         let (watched, output_copy) = (take_first(&mut line, WATCHED), take_first(&mut line, OUTPUT_COPY));
         let mut matches = description().try_get_matches_from(line).map_err(second_file)?;
         let given = Given::of(&matches);
