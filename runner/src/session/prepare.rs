@@ -58,7 +58,7 @@ impl Prepared {
         outlet::wait_until(limit.map(|limit| began + limit));
         run.expected = expected;
         let entry = &parsed.facts().description().entry;
-        let mut private = None;
+        let (mut private, mut free) = (None, None);
         let choice = choose(options.wanted_backend(), opening, |opening| {
             // If there is none, that is told once it is known that it is needed.
             private = load::memory(&parsed, Sharing::Private).ok();
@@ -67,6 +67,8 @@ impl Prepared {
             }
             // While the machine is made. That it has failed is told when it fails once more.
             let _ = signals.catch();
+            // Files of the kernel, which take as long as the image's.
+            free = free_memory();
         })?;
         run.timings.mark(Step::Chosen);
         match choice.backend.kind() {
@@ -82,7 +84,8 @@ impl Prepared {
             None => load::memory(&parsed, backend.sharing()).map_err(not_loaded)?,
         };
         backend.prepare(&memory, entry, options.cpu, &run.timings);
-        let free = free_memory().and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
+        let free =
+            free.or_else(free_memory).and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
         let end = limit.map(|limit| end_of_run(began, limit, backend.counts()));
         let over = || end.filter(|(_, end)| *end <= Instant::now());
         let is_interrupted = || signals.outcome().is_some() || over().is_some();
