@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use stos_machine::devices::reach::Console;
+
 /// Least time between two writes of little output.
 pub const PACE: Duration = Duration::from_millis(1);
-
-use stos_machine::devices::reach::Console;
 
 /// Bytes that may wait; a guest that prints more is held until some was written.
 const LIMIT: usize = 256 * 1024;
