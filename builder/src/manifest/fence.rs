@@ -1,13 +1,9 @@
 //! Keeps a build to folders: no file elsewhere is read, wherever symbolic links lead, and whoever changes them meanwhile.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::OFlags;
-
+use super::held::{Held, hold};
 use crate::diagnostics::{Code, Diagnostic, printable_path, read_failure};
 
 /// The folders that every input must lie below; without any, inputs may lie everywhere.
@@ -22,21 +18,6 @@ struct Folder {
     named: PathBuf,
     /// Without symbolic links and `..`.
     real: PathBuf,
-}
-
-/// A file or directory that may be read. Its path leads to the very one that was looked at, for as long as this is held.
-#[derive(Debug)]
-pub struct Held {
-    path: PathBuf,
-    /// What the path leads to.
-    _descriptor: Option<File>,
-}
-
-impl Held {
-    /// The path to read it by.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// Why a file may not be read.
@@ -72,21 +53,10 @@ impl Fence {
     /// It can't be found, or lies outside.
     pub fn open(&self, path: &Path) -> Result<Held, Refusal> {
         if self.folders.is_empty() {
-            return Ok(Held { path: path.to_path_buf(), _descriptor: None });
+            return Ok(Held::loosely(path));
         }
-        // Without an effect on it: opening a pipe waits, and opening some devices does something (open(2), O_PATH).
-        let flags = OFlags::PATH.bits().cast_signed();
-        let descriptor = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Refusal::Failed)?;
-        // Reads as the path of what is open, and leads to just that (proc_pid_fd(5)).
-        let link = Path::new("/proc/self/fd").join(descriptor.as_raw_fd().to_string());
-        let real = link.read_link().map_err(|_| {
-            Refusal::Failed(io::Error::other("where it lies can't be told, because /proc is not mounted here"))
-        })?;
-        if self.is_inside(&real) {
-            Ok(Held { path: link, _descriptor: Some(descriptor) })
-        } else {
-            Err(Refusal::Outside(real))
-        }
+        let (real, held) = hold(path).map_err(Refusal::Failed)?;
+        if self.is_inside(&real) { Ok(held) } else { Err(Refusal::Outside(real)) }
     }
 
     /// As [`Self::open`], for a file that a person has named. It may lie outside when it was named there; a path that goes

@@ -9,6 +9,8 @@ mod entry;
 mod expression;
 mod fence;
 pub(crate) mod fields;
+#[cfg_attr(not(target_os = "linux"), path = "held_elsewhere.rs")]
+mod held;
 mod keys;
 mod merge;
 mod profile;
@@ -27,7 +29,8 @@ pub use document::{
     Eip, Entry, Initramfs, Kernel, MEMORY_LIMIT, Manifest, MapEntry, Module, NamedInput, Paging, SegmentMapping,
 };
 pub use expression::{EXPRESSIONS_LIMIT, ExpressionError, compile_expression};
-pub use fence::{Fence, Held, Refusal};
+pub use fence::{Fence, Refusal};
+pub use held::Held;
 pub(crate) use protocol::INPUT_LIMIT;
 pub use protocol::Protocol;
 pub(crate) use quote::quoted;

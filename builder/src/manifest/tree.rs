@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::fence::{Fence, Held, Refusal};
+use super::fence::{Fence, Refusal};
 use super::fields;
+use super::held::Held;
 use super::merge::merge;
 use super::profile::take;
 use super::yaml::{self, Node};
