@@ -2,6 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+/// What a read finds where nothing answers.
+pub const FLOATING: u8 = 0xff;
+
 /// Command port of the first interrupt controller, an 8259; its mask is one above.
 pub const PIC1: u16 = 0x20;
 /// Command port of the second interrupt controller; its mask is one above.
@@ -24,6 +27,8 @@ pub const RTC_DATA: u16 = 0x71;
 pub const POST_CODE: u16 = 0x80;
 /// System control port A of the PS/2: reset and address line 20.
 pub const SYSTEM_CONTROL_A: u16 = 0x92;
+/// Bit 1 of that: address line 20 is enabled. It always is, whatever is written.
+pub const SYSTEM_A20: u8 = 1 << 1;
 /// The debug console of Bochs and QEMU: a byte written appears, and reading gives the port's number.
 pub const DEBUG_CONSOLE: u16 = 0xe9;
 /// Where a guest reports a status and ends, unless its manifest names another port (QEMU's isa-debug-exit).

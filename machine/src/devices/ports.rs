@@ -1,6 +1,6 @@
 //! The ports and the devices behind them: carries out each access of a guest.
 
-use stos_x86::ports;
+use stos_x86::ports::{self, FLOATING, SYSTEM_A20};
 
 use super::i8042::I8042;
 use super::port_log::{PortAccess, PortLog};
@@ -11,10 +11,6 @@ use super::rtc::Rtc;
 const PVPANIC_PANICKED: u8 = 1 << 0;
 /// System control port A bit 0: reset.
 const SYSTEM_RESET: u8 = 1 << 0;
-/// System control port A bit 1: address line 20 is enabled. It always is here, whatever is written.
-pub const SYSTEM_A20: u8 = 1 << 1;
-/// What a read finds where no device answers.
-pub const FLOATING: u8 = 0xff;
 
 /// What a guest asks for with a write that ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use kvm_bindings::KVM_MP_STATE_HALTED;
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use rustix::time::{ClockId, clock_gettime};
-use stos_machine::devices::ports::{FLOATING, PortBus};
+use stos_machine::devices::ports::PortBus;
+use stos_x86::ports::FLOATING;
 use stos_x86::registers::CpuState;
 
 use super::interrupts::interrupts;
