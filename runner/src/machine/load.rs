@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use stos_image::{Digest, ImageError, ImageFacts, ParsedImage, VerifiedImage};
 use stos_machine::devices::ports::Places;
 
-use super::mapping::populate;
+use super::memory::populate;
 use super::{GuestMemory, Sharing};
 
 /// A guest that is ready to be entered. Clones are the same guest.

@@ -1,6 +1,5 @@
 //! A mapping of guest memory, which one thread has to itself until it is filled; what only unsafe code can ask of it.
 
-use std::io;
 use std::slice;
 use std::sync::OnceLock;
 
@@ -19,24 +18,9 @@ impl Mapping {
         Self { map, filled: OnceLock::new() }
     }
 
-    /// Asks for pages of the usual size: a huge one would make 2 MiB of a byte.
-    pub fn without_huge_pages(self) -> Self {
-        let Some(region) = self.map.iter().next() else { return self };
-        let Ok(size) = usize::try_from(region.len()) else { return self };
-        // SAFETY: the range is a mapping that `self` owns, and the advice changes nothing of its content. It is refused by kernels that
-        // have no huge pages.
-        unsafe { libc::madvise(region.as_ptr().cast(), size, libc::MADV_NOHUGEPAGE) };
-        self
-    }
-
     /// The mapping once it is filled.
     pub fn filled(&self) -> Option<&GuestMemoryMmap<()>> {
         self.filled.get().map(|()| &self.map)
-    }
-
-    /// Address in this process of its first byte.
-    pub fn address(&self) -> u64 {
-        self.map.iter().next().map_or(0, |region| region.as_ptr() as u64)
     }
 
     /// Gives all of it to `fill`, and to everybody from then on. `None` when it is filled already.
@@ -58,18 +42,37 @@ impl Mapping {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl Mapping {
+    /// Asks for pages of the usual size: a huge one would make 2 MiB of a byte.
+    pub fn without_huge_pages(self) -> Self {
+        let Some(region) = self.map.iter().next() else { return self };
+        let Ok(size) = usize::try_from(region.len()) else { return self };
+        // SAFETY: the range is a mapping that `self` owns, and the advice changes nothing of its content. It is refused by kernels that
+        // have no huge pages.
+        unsafe { libc::madvise(region.as_ptr().cast(), size, libc::MADV_NOHUGEPAGE) };
+        self
+    }
+
+    /// Address in this process of its first byte.
+    pub fn address(&self) -> u64 {
+        self.map.iter().next().map_or(0, |region| region.as_ptr() as u64)
+    }
+}
+
 /// Has the kernel provide the memory of `bytes`, which begin a page, at once and on this thread: a fault for each page takes longer.
 /// Before Linux 5.14, which can't do that (madvise(2)), there are faults.
 ///
 /// # Errors
 /// When there is no memory for them.
-pub fn populate(bytes: &mut [u8]) -> io::Result<()> {
+#[cfg(target_os = "linux")]
+pub fn populate(bytes: &mut [u8]) -> std::io::Result<()> {
     // SAFETY: the memory is there, and is the caller's. Its content stays as it is.
     if unsafe { libc::madvise(bytes.as_mut_ptr().cast(), bytes.len(), libc::MADV_POPULATE_WRITE) } == 0 {
         return Ok(());
     }
-    match io::Error::last_os_error() {
-        error if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+    match std::io::Error::last_os_error() {
+        error if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
         error => Err(error),
     }
 }

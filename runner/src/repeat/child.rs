@@ -9,9 +9,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use rustix::io::retry_on_intr;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process, set_parent_process_death_signal, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::difference::Copy;
 use super::event::Event;
@@ -95,13 +93,6 @@ impl Child {
             None => "was killed".to_owned(),
         }
     }
-}
-
-/// Has this process ended by SIGTERM when its parent ends, which must be the process `watcher`. False when that has ended already.
-pub fn die_with(watcher: i32) -> bool {
-    // It fails for no signal that there is.
-    let _ = set_parent_process_death_signal(Some(Signal::TERM));
-    getppid().is_some_and(|parent| parent.as_raw_nonzero().get() == watcher)
 }
 
 /// True for the option, with a value or without.

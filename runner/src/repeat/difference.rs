@@ -6,9 +6,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
 use similar::{ChangeTag, TextDiff};
 use stos_pack::diagnostics::printable_lines;
+
+use crate::file::unnamed;
 
 /// Most bytes of what a run prints that are compared: a run copies no more.
 const LIMIT: usize = 1 << 20;
@@ -26,7 +28,9 @@ impl Copy {
     /// # Errors
     /// When the system grants none.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(memfd_create("stos-output", MemfdFlags::empty())?.into()))
+        let file = unnamed("stos-output")?;
+        fcntl_setfd(&file, FdFlags::empty())?;
+        Ok(Self(file))
     }
 
     /// Where a process that has inherited it finds it.

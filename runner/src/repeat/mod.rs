@@ -1,6 +1,8 @@
 //! `--watch`: runs again when something changes that the image is made of. This process watches, and has no sandbox; each run is a process of
 //! its own, which gives up its rights as ever.
 
+#[cfg_attr(not(target_os = "linux"), path = "bond_elsewhere.rs")]
+mod bond;
 mod child;
 mod difference;
 mod event;
@@ -28,7 +30,7 @@ use run::Run;
 
 use watcher::Watcher;
 
-pub use child::die_with;
+pub use bond::die_with;
 
 /// How long nothing may happen until what has happened counts as one change: an editor or a linker does many things to a file.
 const QUIET: Duration = Duration::from_millis(25);

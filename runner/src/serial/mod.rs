@@ -4,6 +4,7 @@ mod backlog;
 mod clients;
 mod output;
 mod port;
+#[cfg_attr(not(target_os = "linux"), path = "pty_elsewhere.rs")]
 mod pty;
 mod socket;
 mod standard_pipe;

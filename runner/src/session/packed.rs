@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stos_image::ImageError;
 use stos_pack::diagnostics::{Message, describe, for_shell, nearest};
 use stos_pack::{Changes, Packed, Spared, Subject};
 
 use super::early::VERBS;
 use super::notice::Notice;
+use crate::file;
 use crate::machine::load::{self, LoadError, Opened};
 use crate::options::Options;
 use crate::outcome::Outcome;
@@ -113,12 +113,11 @@ fn subject(options: &Options) -> Result<Subject, Outcome> {
 
 fn pack(subject: &Subject, changes: &Changes, options: &Options) -> Result<(File, Packed), Outcome> {
     let in_memory = Outcome::io("getting memory for the image");
-    let file = memfd_create("stos-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-    let file = file.map(File::from).map_err(|error| in_memory(error.into()))?;
+    let file = file::unnamed("stos-image").map_err(in_memory)?;
     let packed = subject.pack(changes, &spared(options), &file);
     let packed = packed.map_err(|failure| Outcome::not_packed(&options.image, failure))?;
-    // What was packed is what runs, also when it is loaded once more. Where that is refused, nobody else has it anyway.
-    let _ = fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL);
+    // What was packed is what runs, also when it is loaded once more.
+    file::seal(&file);
     Ok((file, packed))
 }
 

@@ -1,42 +1,36 @@
 //! The guest's physical memory: one run of bytes from address 0.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "elsewhere.rs")]
+mod system;
 
-use rustix::fs::{MemfdFlags, SealFlags, SeekFrom, fcntl_add_seals, ftruncate, memfd_create, seek};
-use rustix::io::Errno;
-use stos_image::{PAGE_SIZE, PhysAddr, align_up};
-use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+use std::io;
+
+use stos_image::{PhysAddr, align_up};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 use super::mapping::Mapping;
+pub use system::populate;
+use system::{Touched, private, shared};
 
 /// Who may come to see the guest's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// This process only.
     Private,
-    /// Another process, which is handed [`GuestMemory::share`].
+    /// Another process, which is handed its file.
     Shared,
 }
 
 /// The emulator rounds memory up to this many bytes.
 const SHARED_GRANULARITY: u64 = 8192;
-/// What tells of each page of this process whether there is one: 8 bytes, of which these bits are set where it is in memory, and
-/// where it was and is on a disk (pagemap.rst).
-const PAGEMAP: &str = "/proc/self/pagemap";
-const IS_PRESENT_OR_SWAPPED: u64 = 3 << 62;
-const PAGEMAP_ENTRY: u64 = 8;
 
 /// Guest memory, zero where nothing was written.
 #[derive(Debug)]
 pub struct GuestMemory {
     mapping: Mapping,
     size: u64,
-    /// Opened when it is needed.
-    pagemap: OnceLock<io::Result<File>>,
+    touched: Touched,
 }
 
 impl GuestMemory {
@@ -60,11 +54,10 @@ impl GuestMemory {
             Sharing::Shared => align_up(size, SHARED_GRANULARITY).unwrap_or(size),
         };
         let mapping = match sharing {
-            // A host that lends no memory counts what is mapped, but of a file only what is used.
-            Sharing::Private => anonymous(size).or_else(|_| of_file(size))?,
-            Sharing::Shared => of_file(size)?,
+            Sharing::Private => private(size)?,
+            Sharing::Shared => shared(size)?,
         };
-        Ok(Self { mapping, size, pagemap: OnceLock::new() })
+        Ok(Self { mapping, size, touched: Touched::default() })
     }
 
     /// Gives all of the memory to `fill`. `None` when that was done already.
@@ -77,27 +70,8 @@ impl GuestMemory {
         self.size
     }
 
-    /// The file behind the memory, for another process.
-    ///
-    /// # Errors
-    /// Those of dup.
-    pub fn share(&self) -> io::Result<OwnedFd> {
-        Ok(self.file()?.try_clone()?.into())
-    }
-
-    fn file(&self) -> io::Result<&File> {
-        let file = self.map().and_then(|map| map.iter().next()?.file_offset());
-        Ok(file.ok_or(io::ErrorKind::Unsupported)?.file())
-    }
-
     fn map(&self) -> Option<&GuestMemoryMmap<()>> {
         self.mapping.filled()
-    }
-
-    /// Address in this process of the guest's first byte; the mapping lasts as long as `self`. No guest may be let in before the memory
-    /// is filled.
-    pub fn host_address(&self) -> u64 {
-        self.mapping.address()
     }
 
     /// Copies `bytes` to `address`.
@@ -112,23 +86,7 @@ impl GuestMemory {
     /// True when nothing was ever written or read in `count` bytes from `address`: they are zeros. To read them would take time, and
     /// in memory that is shared other memory for them. False where that is not known.
     pub fn is_untouched(&self, address: u64, count: u64) -> bool {
-        match self.file().map(|file| seek(file, SeekFrom::Data(address))) {
-            // Data are the pages that the file has (lseek(2)); none are left behind the last (ENXIO).
-            Ok(Ok(data)) => data >= address + count,
-            Ok(Err(error)) => error == Errno::NXIO,
-            Err(_) => self.has_no_page(address, count).unwrap_or(false),
-        }
-    }
-
-    /// [`GuestMemory::is_untouched`] of memory that has no file.
-    fn has_no_page(&self, address: u64, count: u64) -> Option<bool> {
-        let pagemap = self.pagemap.get_or_init(|| File::open(PAGEMAP)).as_ref().ok()?;
-        let start = self.host_address().checked_add(address)? / PAGE_SIZE;
-        let end = self.host_address().checked_add(address)?.checked_add(count)?.div_ceil(PAGE_SIZE);
-        let mut entries = vec![0; usize::try_from((end - start) * PAGEMAP_ENTRY).ok()?];
-        pagemap.read_exact_at(&mut entries, start * PAGEMAP_ENTRY).ok()?;
-        let (entries, _) = entries.as_chunks();
-        Some(entries.iter().all(|entry| u64::from_ne_bytes(*entry) & IS_PRESENT_OR_SWAPPED == 0))
+        self.touched.spares(&self.mapping, address, count)
     }
 
     /// The bytes at `address`, or `None` when they do not all lie within the memory.
@@ -144,28 +102,10 @@ impl GuestMemory {
     }
 }
 
-/// Memory of this process only.
-fn anonymous(size: u64) -> io::Result<Mapping> {
-    let length = usize::try_from(size).map_err(io::Error::other)?;
-    let map = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), length)]).map_err(io::Error::other)?;
-    Ok(Mapping::to_be_filled(map).without_huge_pages())
-}
-
-/// Memory with a file that other processes can have.
-fn of_file(size: u64) -> io::Result<Mapping> {
-    let file = File::from(memfd_create("stos-run guest memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    ftruncate(&file, size)?;
-    // A page that is cut off from a file that is mapped kills whoever touches it (SIGBUS, mmap(2)).
-    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    let length = usize::try_from(size).map_err(io::Error::other)?;
-    let file = Some(FileOffset::new(file, 0));
-    let map = GuestMemoryMmap::from_ranges_with_files([(GuestAddress(0), length, file)]).map_err(io::Error::other)?;
-    Ok(Mapping::to_be_filled(map))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn memory_is_touched_where_it_was_written_or_read_and_only_there() {

@@ -1,5 +1,8 @@
 //! Files that a run leaves: whole or not at all.
 
+#[cfg_attr(not(target_os = "linux"), path = "unnamed_elsewhere.rs")]
+mod unnamed;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,6 +11,7 @@ use std::path::{Path, PathBuf};
 use stos_pack::output::{Existing, Staged, folder_of, followed, is_special};
 
 use crate::outlet::Outlet;
+pub use unnamed::{seal, unnamed};
 
 /// True when both paths lead to one file, or would if it were there.
 pub fn is_same(one: &Path, other: &Path) -> bool {
