@@ -25,6 +25,7 @@ pub mod options;
 pub mod outcome;
 mod outlet;
 mod repeat;
+#[cfg_attr(not(target_os = "linux"), path = "sandbox/elsewhere.rs")]
 mod sandbox;
 mod screen;
 mod serial;

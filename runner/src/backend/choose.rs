@@ -10,10 +10,9 @@ use serde::Serialize;
 use stos_x86::registers::EntryState;
 
 use super::embedded::{EmbeddedGuest, begin_tables};
-use super::emulated::{self, EmulatedGuest, starter};
-use super::kvm::host::{self, KvmProblem, VendorModule};
-use super::kvm::probe::{ProbeFailure, probe};
-use super::kvm::{KvmGuest, KvmMachine, Opening};
+use super::emulated;
+use super::kvm::{KvmMachine, Opening, usable};
+use super::no_kvm::{KvmProblem, NoKvm};
 use super::{Guest, Link, StartError};
 use crate::machine::{Configuration, CpuModel, GuestMemory, Machine, Sharing};
 use crate::timings::Timings;
@@ -78,27 +77,22 @@ pub enum Reason {
     NoKvm(NoKvm),
 }
 
-/// Why KVM is of no use.
-#[derive(Debug)]
-pub enum NoKvm {
-    /// It is not there.
-    Problem(KvmProblem),
-    /// It can't run 32-bit kernels.
-    NoPaging {
-        /// The kernel module, if it is one that is known.
-        module: Option<&'static str>,
-        /// What a probe has found.
-        why: ProbeFailure,
-    },
-}
-
 /// Why there is no backend.
 #[derive(Debug)]
 pub enum NoBackend {
     /// KVM was asked for and is not there.
     Kvm(KvmProblem),
-    /// The emulator was asked for and is not installed.
-    Emulator,
+    /// The emulator was asked for and is not there.
+    Emulator(NoEmulator),
+}
+
+/// Why there is no emulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEmulator {
+    /// None is installed.
+    Missing,
+    /// None is started on this system, where it could not be confined.
+    OtherSystem,
 }
 
 /// Chooses a backend. If `opening` has begun to open KVM, that one is taken. Where KVM will be chosen unless it can't be opened,
@@ -115,7 +109,7 @@ pub fn choose(
         return Ok(Choice { backend: Backend::Embedded, reason: Reason::Asked });
     }
     if wanted == BackendChoice::Emulated {
-        let program = emulated::find_program().ok_or(NoBackend::Emulator)?;
+        let program = emulated::find_program().map_err(NoBackend::Emulator)?;
         return Ok(Choice { backend: Backend::Emulated(program), reason: Reason::Asked });
     }
     let opening = opening.unwrap_or_else(Opening::begin);
@@ -124,7 +118,7 @@ pub fn choose(
         let machine = opening.wait().map_err(NoBackend::Kvm)?;
         return Ok(Choice { backend: Backend::Kvm(machine), reason: Reason::Asked });
     }
-    Ok(match usable_kvm(opening, foresee) {
+    Ok(match usable(opening, foresee) {
         Ok((machine, reason)) => Choice { backend: Backend::Kvm(machine), reason },
         Err(why) => Choice { backend: Backend::Embedded, reason: Reason::NoKvm(why) },
     })
@@ -140,7 +134,7 @@ pub fn alternative(wanted: BackendChoice) -> Option<Backend> {
 /// # Errors
 /// Why it can't.
 pub fn try_kvm() -> Result<Reason, NoKvm> {
-    let (machine, reason) = usable_kvm(Opening::begin(), |_| {})?;
+    let (machine, reason) = usable(Opening::begin(), |_| {})?;
     machine.dismiss();
     Ok(reason)
 }
@@ -150,26 +144,7 @@ pub fn try_kvm() -> Result<Reason, NoKvm> {
 /// # Errors
 /// Those of fork.
 pub fn prepare_emulators() -> io::Result<()> {
-    emulated::find_program().map_or(Ok(()), |program| starter::make(&program))
-}
-
-/// KVM when it can run 32-bit kernels, and why it can.
-fn usable_kvm(opening: Opening, foresee: impl FnOnce(&Opening)) -> Result<(KvmMachine, Reason), NoKvm> {
-    let vendor = host::vendor_module();
-    if let VendorModule::Hardware(_) = vendor {
-        foresee(&opening);
-    }
-    let machine = opening.wait().map_err(NoKvm::Problem)?;
-    match vendor {
-        VendorModule::Hardware(name) => Ok((machine, Reason::VendorModule(name))),
-        VendorModule::Doubtful(module) => match probe() {
-            Ok(()) => Ok((machine, Reason::Probed(module))),
-            Err(why) => {
-                machine.dismiss();
-                Err(NoKvm::NoPaging { module, why })
-            }
-        },
-    }
+    emulated::find_program().map_or(Ok(()), |program| emulated::prepare(&program))
 }
 
 impl Backend {
@@ -216,13 +191,9 @@ impl Backend {
         link: Link,
     ) -> Result<Box<dyn Guest>, StartError> {
         Ok(match self {
-            Self::Kvm(kvm) => {
-                let entry = &machine.image.description().entry;
-                kvm.make(&machine.memory, entry, configuration.cpu, &link.timings);
-                Box::new(KvmGuest::start(kvm, machine, configuration, link)?)
-            }
+            Self::Kvm(kvm) => kvm.start(machine, configuration, link)?,
             Self::Embedded => Box::new(EmbeddedGuest::start(machine, configuration, link)?),
-            Self::Emulated(program) => Box::new(EmulatedGuest::start(&program, machine, configuration, link)?),
+            Self::Emulated(program) => emulated::start(&program, machine, configuration, link)?,
         })
     }
 }

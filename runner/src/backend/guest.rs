@@ -87,7 +87,7 @@ pub trait Guest {
     /// The guest's keyboard.
     fn keyboard(&self) -> Arc<dyn KeySink>;
 
-    /// What says what of the text memory is on the screen; [`NoAdapter`](crate::channel::NoAdapter) where nothing does.
+    /// What says what of the text memory is on the screen; one without registers where nothing does.
     fn adapter(&self) -> Arc<dyn Adapter>;
 
     /// How far the guest's own time has come, in nanoseconds, on a machine that [counts](super::Backend::counts).

@@ -15,28 +15,30 @@
 
 mod choose;
 mod embedded;
+#[cfg_attr(not(target_os = "linux"), path = "elsewhere/emulated.rs")]
 mod emulated;
 mod ending;
 mod guest;
 mod idle;
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "elsewhere/kvm.rs")]
 mod kvm;
+mod no_kvm;
 mod observed;
 mod start;
 
 pub use choose::{
-    Backend, BackendChoice, BackendKind, Choice, NoBackend, NoKvm, Reason, alternative, choose, prepare_emulators,
+    Backend, BackendChoice, BackendKind, Choice, NoBackend, NoEmulator, Reason, alternative, choose, prepare_emulators,
     try_kvm,
 };
 pub use embedded::{begin_tables, build_tables};
 pub use emulated::find_program as find_emulator;
+pub use emulated::let_go;
 #[cfg(feature = "fuzzing")]
-pub use emulated::hostile;
-pub use emulated::starter::let_go;
+pub use emulated::{NoAdapter, hostile};
 pub use ending::{CpuFailure, Ending, Spent};
 pub use guest::{Allotment, Guest, Link, SAMPLES, TICK};
 pub use idle::Idle;
-pub use kvm::host::KvmProblem;
-pub use kvm::probe::ProbeFailure;
 pub use kvm::{Opening, Remains};
+pub use no_kvm::{KvmCapability, KvmProblem, NoKvm, ProbeFailure};
 pub use observed::{Counted, Exits, Findings, Observed, Sent, SentTo, Taken, Unconfined};
 pub use start::{KvmStep, NotBegun, ProcessStep, StartError};

@@ -8,17 +8,3 @@ pub trait Adapter: Send + Sync {
     /// The cell of the text memory that the cursor is in; `None` while it is hidden.
     fn cursor(&self) -> Option<u16>;
 }
-
-/// The screen of a machine without registers: the text memory from its beginning, and no cursor.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoAdapter;
-
-impl Adapter for NoAdapter {
-    fn start(&self) -> u16 {
-        0
-    }
-
-    fn cursor(&self) -> Option<u16> {
-        None
-    }
-}

@@ -5,7 +5,7 @@ mod input;
 mod output;
 mod recorder;
 
-pub use adapter::{Adapter, NoAdapter};
+pub use adapter::Adapter;
 pub use input::{InputSink, KeySink, feed};
 pub use output::{Direct, OutputPipe, PACE, Stream};
 pub use recorder::{Recorder, Recording};

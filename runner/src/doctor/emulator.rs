@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use stos_pack::diagnostics::describe;
 
-use super::finding::{Finding, State};
+use super::finding::{Finding, NAME_ANOTHER, State};
 use super::system::System;
+use crate::backend::NoEmulator;
+use crate::outcome::ONLY_ON_LINUX;
 
 const PART: &str = "emulator";
 /// How long one may take to tell its version.
@@ -58,17 +60,21 @@ fn version_of(program: &Path) -> Result<String, String> {
 }
 
 /// What is told of the emulator, if there is one. Guests run on it where it is named only.
-pub fn finding(found: Option<&Emulator>, system: &System, is_named: bool) -> Finding {
+pub fn finding(found: &Result<Emulator, NoEmulator>, system: &System, is_named: bool) -> Finding {
     let state = if is_named { State::Bad } else { State::Fair };
     let install = || vec![system.install_emulator()];
     match found {
-        Some(Emulator { program, version: Ok(version) }) => {
+        Ok(Emulator { program, version: Ok(version) }) => {
             Finding::good(PART, format!("{version}, {}", program.display()))
         }
-        Some(Emulator { program, version: Err(why) }) => {
+        Ok(Emulator { program, version: Err(why) }) => {
             Finding::other(PART, state, format!("{} is of no use: {why}", program.display()), install())
         }
-        None => {
+        Err(NoEmulator::OtherSystem) => {
+            let advice = is_named.then(|| NAME_ANOTHER.to_owned());
+            Finding::other(PART, state, format!("none: {ONLY_ON_LINUX}"), Vec::from_iter(advice))
+        }
+        Err(NoEmulator::Missing) => {
             let told = "none: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH".to_owned();
             Finding::other(PART, state, told, install())
         }
@@ -103,14 +109,17 @@ mod tests {
     #[test]
     fn a_missing_one_is_installed_as_the_system_does_it() {
         let system = System::read(root(&[("etc/os-release", "ID=fedora\n")]).path());
-        let missing = finding(None, &system, true);
+        let missing = finding(&Err(NoEmulator::Missing), &system, true);
         assert_eq!(
             (missing.state, &*missing.advice),
             (State::Bad, &["sudo dnf install qemu-system-x86-core".to_owned()][..])
         );
-        let spare = finding(None, &system, false);
+        let spare = finding(&Err(NoEmulator::Missing), &system, false);
         assert_eq!(spare.state, State::Fair, "{spare:?}");
         let broken = ask("#!/bin/sh\nexit 1\n");
-        assert!(finding(Some(&broken), &system, false).told.contains("is of no use"));
+        assert!(finding(&Ok(broken), &system, false).told.contains("is of no use"));
+        let elsewhere = |is_named| finding(&Err(NoEmulator::OtherSystem), &system, is_named);
+        assert_eq!((elsewhere(false).state, elsewhere(false).advice.len()), (State::Fair, 0));
+        assert_eq!((elsewhere(true).state, &*elsewhere(true).advice[0]), (State::Bad, NAME_ANOTHER));
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// What to do where guests are to run on what this system can't have.
+pub const NAME_ANOTHER: &str = "name another backend in the settings, such as `embedded`";
+
 /// How well a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::finding::{Finding, State};
+use super::finding::{Finding, NAME_ANOTHER, State};
 use super::system::System;
 use crate::backend::{KvmProblem, NoKvm, Reason};
 use crate::outcome::no_kvm;
@@ -77,6 +77,10 @@ pub fn finding(tried: &Result<Reason, NoKvm>, hardware: &Hardware, system: &Syst
         Err(why) => why,
     };
     let state = if is_named { State::Bad } else { State::Fair };
+    if let NoKvm::Problem(KvmProblem::OtherSystem) = why {
+        let told = "only Linux on x86 has it; guests run on the embedded machine";
+        return Finding::other(PART, state, told, Vec::from_iter(is_named.then(|| NAME_ANOTHER.to_owned())));
+    }
     let told = format!("not used, {}; {facts}", no_kvm(why));
     let advice = match why {
         NoKvm::NoPaging { .. } => "nothing here: its makers left that out; guests run on the embedded machine".to_owned(),
@@ -153,5 +157,8 @@ mod tests {
         assert!(finding(&Ok(Reason::Probed(None)), &hardware, &system, false).told.contains("a probe has shown"));
         let named = finding(&Err(NoKvm::Problem(KvmProblem::Missing)), &hardware, &system, true);
         assert_eq!(named.state, State::Bad, "guests are to run on it");
+        let elsewhere = |is_named| finding(&Err(NoKvm::Problem(KvmProblem::OtherSystem)), &hardware, &system, is_named);
+        assert_eq!((elsewhere(false).state, elsewhere(false).advice.len()), (State::Fair, 0));
+        assert_eq!((elsewhere(true).state, &*elsewhere(true).advice[0]), (State::Bad, NAME_ANOTHER));
     }
 }

@@ -23,9 +23,9 @@ use stos_pack::diagnostics::{MESSAGE_VERSION, printable_lines};
 use system::System;
 use terminal::Terminal;
 
-use crate::backend::{BackendChoice, NoKvm, Reason, find_emulator, try_kvm};
+use crate::backend::{BackendChoice, NoEmulator, NoKvm, Reason, find_emulator, try_kvm};
 use crate::outcome::report::REPORT_VERSION;
-use crate::sandbox::has_landlock;
+use crate::sandbox;
 use crate::settings::Settings;
 
 /// What was found.
@@ -39,7 +39,7 @@ pub struct Diagnosis {
 /// The backends of this machine.
 struct Backends {
     kvm: Result<Reason, NoKvm>,
-    emulator: Option<Emulator>,
+    emulator: Result<Emulator, NoEmulator>,
 }
 
 impl Backends {
@@ -54,7 +54,7 @@ impl Backends {
         [
             kvm::finding(&self.kvm, &hardware, system, is_named(BackendChoice::Kvm)),
             Finding::good("embedded", format!("the machine that is part of stos-run {}", env!("CARGO_PKG_VERSION"))),
-            emulator::finding(self.emulator.as_ref(), system, is_named(BackendChoice::Emulated)),
+            emulator::finding(&self.emulator, system, is_named(BackendChoice::Emulated)),
         ]
     }
 }
@@ -70,7 +70,11 @@ impl Diagnosis {
         findings.extend(backends.findings(&system, named(&settings)));
         findings.push(Terminal::of_this_process().finding());
         findings.push(Limits::of_this_process().finding());
-        findings.push(Confinement::read(root, has_landlock()).finding(&system));
+        findings.push(if sandbox::IS_THERE {
+            Confinement::read(root, sandbox::has_landlock()).finding(&system)
+        } else {
+            confinement::none()
+        });
         findings.push(of_settings(&settings));
         let runs_on = match named(&settings) {
             Some(BackendChoice::Kvm) => "KVM, as the settings say",

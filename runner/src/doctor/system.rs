@@ -44,8 +44,9 @@ impl System {
         };
         let names = [value("ID"), value("ID_LIKE")].map(Option::unwrap_or_default).join(" ");
         let release = text("proc/sys/kernel/osrelease").map(|release| release.trim().to_owned()).unwrap_or_default();
+        let macos = text("System/Library/CoreServices/SystemVersion.plist").map(|list| macos(&list));
         Self {
-            name: value("PRETTY_NAME").unwrap_or_else(|| "a system without /etc/os-release".to_owned()),
+            name: value("PRETTY_NAME").or(macos).unwrap_or_else(|| "a system without /etc/os-release".to_owned()),
             family: names.split_whitespace().find_map(family).unwrap_or(Family::Other),
             is_wsl: release.to_ascii_lowercase().contains("microsoft"),
             release,
@@ -57,7 +58,8 @@ impl System {
     pub fn told(&self) -> String {
         let container = self.container.as_ref().map(|kind| format!(", in a container ({kind})")).unwrap_or_default();
         let wsl = if self.is_wsl { ", in WSL" } else { "" };
-        format!("{}, Linux {} on {}{wsl}{container}", self.name, self.release, std::env::consts::ARCH)
+        let kernel = if self.release.is_empty() { String::new() } else { format!(", Linux {}", self.release) };
+        format!("{}{kernel} on {}{wsl}{container}", self.name, std::env::consts::ARCH)
     }
 
     /// How an emulator is installed.
@@ -105,6 +107,12 @@ impl System {
             _ => format!("sudo usermod -aG {group} $USER, then log out and in again"),
         }
     }
+}
+
+/// The name of macOS, of which this `list` tells the version.
+fn macos(list: &str) -> String {
+    let version = || list.split_once("<key>ProductVersion</key>")?.1.split_once("<string>")?.1.split_once('<');
+    format!("macOS {}", version().map_or("of an unknown version", |(version, _)| version))
 }
 
 fn family(name: &str) -> Option<Family> {
@@ -168,6 +176,15 @@ mod tests {
         }
         assert_eq!(system(&[]).family, Family::Other);
         assert_eq!(system(&[("usr/lib/os-release", "ID=arch\n")]).family, Family::Arch);
+    }
+
+    #[test]
+    fn macos_is_known_by_the_list_of_its_version() {
+        let list = "<dict>\n\t<key>ProductName</key>\n\t<string>macOS</string>\n\t<key>ProductVersion</key>\n\t<string>14.5</string>\n";
+        let told = |list: &str| system(&[("System/Library/CoreServices/SystemVersion.plist", list)]).told();
+        let architecture = std::env::consts::ARCH;
+        assert_eq!(told(list), format!("macOS 14.5 on {architecture}"));
+        assert_eq!(told(""), format!("macOS of an unknown version on {architecture}"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use stos_image::PhysAddr;
 use stos_pack::diagnostics::printable_lines;
 use stos_x86::registers::{CpuState, EntryState, Selectors};
 
-use crate::backend::{BackendKind, CpuFailure, Ending, Findings, hostile};
-use crate::channel::{NoAdapter, Stream};
+use crate::backend::{BackendKind, CpuFailure, Ending, Findings, NoAdapter, hostile};
+use crate::channel::Stream;
 use crate::devices::{Controller, Interrupts, Pics};
 use crate::diagnosis::{Hang, TripleFault};
 use crate::machine::{Delivery, History, Machine, Sharing, Source, load};

@@ -1,5 +1,5 @@
-//! How much memory this machine has for a guest, and whether it has run out of it (`proc_meminfo(5)`, `proc_vmstat(5)`, and
-//! cgroup-v1/memory.rst and cgroup-v2.rst of the kernel's documentation).
+//! How much memory this machine has for a guest, where the system tells (`proc_meminfo(5)`, and cgroup-v1/memory.rst and cgroup-v2.rst
+//! of the kernel's documentation).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,11 +62,6 @@ fn group_memory(root: &Path) -> Option<u64> {
             .min()
     };
     places.filter_map(left).min()
-}
-
-/// How many processes the kernel has killed for lack of memory since it was started.
-pub fn kills_for_memory() -> Option<u64> {
-    value(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill")
 }
 
 #[cfg(test)]

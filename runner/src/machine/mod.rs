@@ -14,7 +14,7 @@ mod memory;
 pub use changes::Change;
 pub use configuration::{ClockStart, Configuration, CpuModel, InputSource, Pace};
 pub use exceptions::{Delivery, History, Run, Source};
-pub use host::{Free, free_memory, kills_for_memory};
+pub use host::{Free, free_memory};
 pub use linear::LinearMemory;
 pub use load::Machine;
 pub use memory::{GuestMemory, Sharing};

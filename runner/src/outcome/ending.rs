@@ -2,10 +2,6 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use kvm_bindings::{
-    KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_SIMUL_EX,
-    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
-};
 use stos_pack::diagnostics::describe;
 use stos_x86::registers::CpuState;
 
@@ -90,6 +86,12 @@ pub fn with_overwritten(outcome: Outcome, machine: &Machine, findings: &Findings
         None => outcome,
     }
 }
+
+// What KVM calls its internal errors (linux/kvm.h).
+const KVM_INTERNAL_ERROR_EMULATION: u32 = 1;
+const KVM_INTERNAL_ERROR_SIMUL_EX: u32 = 2;
+const KVM_INTERNAL_ERROR_DELIVERY_EV: u32 = 3;
+const KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: u32 = 4;
 
 /// Ends the sentence for a failure of KVM that the embedded machine does not have.
 pub const USE_EMBEDDED: &str = "; use --backend embedded";

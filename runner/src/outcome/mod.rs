@@ -22,7 +22,8 @@ pub use limit::Limit;
 pub use run::Run;
 pub use sarif::Log;
 pub use start::{
-    memory_remark, no_kvm, pace_remark, reason, reason_to_fall_back, remark, short_reason, unconfined, without_advice,
+    ONLY_ON_LINUX, memory_remark, no_kvm, pace_remark, reason, reason_to_fall_back, remark, short_reason, unconfined,
+    without_advice,
 };
 pub use status::{Before, NO_BACKEND, Outcome, USAGE};
 pub use telling::{MessageFormat, Telling};

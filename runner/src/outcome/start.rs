@@ -3,15 +3,14 @@
 use std::io;
 use std::path::Path;
 
-use kvm_ioctls::Cap;
 use stos_image::ImageError;
 use stos_pack::diagnostics::{describe, for_shell};
 
 use super::ending::USE_EMBEDDED;
 use super::{Outcome, conclude};
 use crate::backend::{
-    Backend, BackendKind, Choice, Ending, KvmProblem, KvmStep, NoBackend, NoKvm, NotBegun, ProbeFailure, ProcessStep,
-    Reason, StartError, Unconfined,
+    Backend, BackendKind, Choice, Ending, KvmCapability, KvmProblem, KvmStep, NoBackend, NoEmulator, NoKvm, NotBegun,
+    ProbeFailure, ProcessStep, Reason, StartError, Unconfined,
 };
 use crate::machine::load::LoadError;
 use crate::machine::{CpuModel, Free, Machine, Pace};
@@ -20,6 +19,12 @@ use crate::machine::{CpuModel, Free, Machine, Pace};
 const HOW_TO_INSTALL_EMULATOR: &str = "no emulator is installed: neither qemu-system-i386 nor qemu-system-x86_64 is in PATH \
     (Debian and Ubuntu: `sudo apt-get install qemu-system-x86`, Fedora: `sudo dnf install qemu-system-x86-core`, Arch: \
     `sudo pacman -S qemu-system-x86`)";
+
+/// Why no emulator is started.
+pub const ONLY_ON_LINUX: &str = "QEMU is started on Linux only, where it can be confined";
+
+/// Why there is no KVM.
+const ONLY_LINUX_HAS_KVM: &str = "only Linux on x86 has KVM";
 
 /// Which backend was chosen and why, in a line that fits on a terminal.
 pub fn short_reason(choice: &Choice) -> String {
@@ -38,6 +43,7 @@ fn short_no_kvm(why: &NoKvm) -> &'static str {
     match why {
         NoKvm::NoPaging { .. } => "this KVM can't run 32-bit kernels",
         NoKvm::Problem(problem) => match problem {
+            KvmProblem::OtherSystem => ONLY_LINUX_HAS_KVM,
             KvmProblem::Missing => "there is no /dev/kvm",
             KvmProblem::NoDriver => "no KVM behind /dev/kvm",
             KvmProblem::Forbidden { .. } => "this user may not open /dev/kvm",
@@ -140,6 +146,7 @@ pub fn no_kvm(why: &NoKvm) -> String {
 
 fn kvm_problem(problem: &KvmProblem) -> String {
     match problem {
+        KvmProblem::OtherSystem => ONLY_LINUX_HAS_KVM.to_owned(),
         KvmProblem::Missing => {
             "there is no /dev/kvm (on a PC, enable virtualization in the firmware setup and load kvm_intel or \
             kvm_amd; in a container, pass --device /dev/kvm)"
@@ -204,22 +211,23 @@ fn probe_failure(failure: &ProbeFailure) -> String {
     }
 }
 
-fn kvm_capability(capability: Cap) -> String {
+fn kvm_capability(capability: KvmCapability) -> &'static str {
     match capability {
-        Cap::Irqchip => "interrupt controllers (KVM_CAP_IRQCHIP)".to_owned(),
-        Cap::Pit2 => "timer (KVM_CAP_PIT2)".to_owned(),
-        Cap::UserMemory => "user memory (KVM_CAP_USER_MEMORY)".to_owned(),
-        Cap::ExtCpuid => "CPUID setting (KVM_CAP_EXT_CPUID)".to_owned(),
-        Cap::MpState => "run state (KVM_CAP_MP_STATE)".to_owned(),
-        other => format!("{other:?}"),
+        KvmCapability::Irqchip => "interrupt controllers (KVM_CAP_IRQCHIP)",
+        KvmCapability::Pit2 => "timer (KVM_CAP_PIT2)",
+        KvmCapability::UserMemory => "user memory (KVM_CAP_USER_MEMORY)",
+        KvmCapability::ExtCpuid => "CPUID setting (KVM_CAP_EXT_CPUID)",
+        KvmCapability::MpState => "run state (KVM_CAP_MP_STATE)",
     }
 }
 
 impl From<NoBackend> for Outcome {
     fn from(error: NoBackend) -> Self {
         Self::NoBackend(match error {
+            NoBackend::Kvm(problem @ KvmProblem::OtherSystem) => format!("{}{USE_EMBEDDED}", kvm_problem(&problem)),
             NoBackend::Kvm(problem) => kvm_problem(&problem),
-            NoBackend::Emulator => HOW_TO_INSTALL_EMULATOR.to_owned(),
+            NoBackend::Emulator(NoEmulator::Missing) => HOW_TO_INSTALL_EMULATOR.to_owned(),
+            NoBackend::Emulator(NoEmulator::OtherSystem) => format!("{ONLY_ON_LINUX}{USE_EMBEDDED}"),
         })
     }
 }
@@ -326,6 +334,7 @@ mod tests {
     #[test]
     fn what_is_said_before_a_run_fits_on_a_terminal() {
         let problems = [
+            KvmProblem::OtherSystem,
             KvmProblem::Missing,
             KvmProblem::NoDriver,
             KvmProblem::Forbidden { group: None },
@@ -333,7 +342,7 @@ mod tests {
             KvmProblem::NotOpened(io::ErrorKind::Other.into()),
             KvmProblem::NotKvm(io::ErrorKind::Other.into()),
             KvmProblem::ApiVersion { found: 11, wanted: 12 },
-            KvmProblem::Capability(Cap::Irqchip),
+            KvmProblem::Capability(KvmCapability::Irqchip),
             KvmProblem::NoVm(io::ErrorKind::Other.into()),
         ];
         let paging = NoKvm::NoPaging { module: Some("kvm_pvm"), why: ProbeFailure::TripleFault };

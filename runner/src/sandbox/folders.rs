@@ -14,6 +14,12 @@ const KNOWN: ABI = ABI::V6;
 #[derive(Debug)]
 pub struct Folders(RulesetCreated);
 
+/// Whether the kernel has Landlock, and lets this process use it.
+pub fn are_possible() -> bool {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    rules.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
+}
+
 impl Folders {
     /// Rules that leave `folders` only: files there may be made, replaced and removed. `None` where there is no Landlock, or it is refused.
     pub fn new(folders: &[PathBuf]) -> Option<Self> {

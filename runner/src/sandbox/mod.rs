@@ -9,6 +9,8 @@ mod attempt;
 mod calls;
 mod filter;
 mod folders;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_kvm_requests.rs")]
+mod kvm_requests;
 mod names;
 mod privileges;
 #[allow(unsafe_code)]
@@ -30,6 +32,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 
 use folders::Folders;
+
+/// Whether this system has what a sandbox is made of.
+pub const IS_THERE: bool = true;
 
 /// A part of the sandbox that this system does not have, or refuses.
 const NO_SYSTEM_CALL_FILTER: u8 = 1;
@@ -83,7 +88,7 @@ pub fn begin(folders: &[PathBuf], last_words: fn()) -> io::Result<()> {
 
 /// Whether the kernel has Landlock, and lets this process use it.
 pub fn has_landlock() -> bool {
-    Folders::new(&[]).is_some()
+    folders::are_possible()
 }
 
 /// True when this process has a sandbox, or is to have one.

@@ -33,7 +33,7 @@ const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "LD_LIBRARY_PATH", "NIX_LD", "NI
 /// Those of them that name folders of libraries.
 const LIBRARIES: [&str; 3] = ["LD_LIBRARY_PATH", "NIX_LD_LIBRARY_PATH", "QEMU_MODULE_DIR"];
 /// Where systems keep programs and libraries, and what loaders, libraries of C and shells read besides.
-const SYSTEM: [&str; 21] = [
+const SYSTEM: [&str; 22] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -48,6 +48,7 @@ const SYSTEM: [&str; 21] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
     "/etc/ld-musl-x86_64.path",
+    "/etc/ld-musl-aarch64.path",
     "/etc/localtime",
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",

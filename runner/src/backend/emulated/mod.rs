@@ -2,6 +2,7 @@
 //! file is needed or left.
 
 mod activity;
+mod adapter;
 mod command;
 mod confinement;
 mod emulator;
@@ -15,7 +16,8 @@ mod process;
 mod qmp;
 mod registers;
 mod rom;
-pub mod starter;
+mod shortage;
+mod starter;
 mod watch;
 mod wire;
 
@@ -32,11 +34,12 @@ use rustix::fs::{Access, MemfdFlags, SealFlags, access, fcntl_add_seals, memfd_c
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::guest::{Requests, SAMPLE_GAP, SAMPLE_PATIENCE};
-use super::{Guest, Link, ProcessStep, Remains, StartError};
-use crate::channel::{Adapter, InputSink, KeySink, NoAdapter, OutputPipe, Stream};
+use super::{Guest, Link, NoEmulator, ProcessStep, Remains, StartError};
+use crate::channel::{Adapter, InputSink, KeySink, OutputPipe, Stream};
 use crate::machine::{Configuration, Machine};
 use crate::sandbox::{self, Role};
 
+pub use adapter::NoAdapter;
 use command::{Connections, Ports};
 use confinement::Confinement;
 use emulator::Emulator;
@@ -44,16 +47,20 @@ use exit_alarm::ProcessEnd;
 use keyboard::EmulatedKeyboard;
 use qmp::Qmp;
 use starter::Running;
+pub use starter::{let_go, make as prepare};
 use watch::Watcher;
 use wire::Wanted;
 
 /// The emulator's programs, the smaller one first.
 const PROGRAMS: [&str; 2] = ["qemu-system-i386", "qemu-system-x86_64"];
 
-/// The emulator, if it is installed: it is looked for once.
-pub fn find_program() -> Option<PathBuf> {
+/// The emulator: it is looked for once.
+///
+/// # Errors
+/// That none is installed.
+pub fn find_program() -> Result<PathBuf, NoEmulator> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
-    FOUND.get_or_init(look_for_program).clone()
+    FOUND.get_or_init(look_for_program).clone().ok_or(NoEmulator::Missing)
 }
 
 fn look_for_program() -> Option<PathBuf> {
@@ -63,6 +70,33 @@ fn look_for_program() -> Option<PathBuf> {
             .map(|directory| directory.join(program))
             .find(|candidate| candidate.is_file() && access(candidate, Access::EXEC_OK).is_ok())
     })
+}
+
+/// Starts `program` on `machine` and lets the guest run: as confined as can be, and once more with less of that where it does
+/// not begin otherwise.
+///
+/// # Errors
+/// Why that failed.
+pub fn start(
+    program: &Path,
+    machine: &Machine,
+    configuration: Configuration,
+    link: Link,
+) -> Result<Box<dyn Guest>, StartError> {
+    let mut confinement = Confinement::new(configuration.is_confined);
+    loop {
+        let start = Start { program, machine, configuration, link: &link, confinement };
+        match start.start() {
+            Ok((mut guest, emulator)) => {
+                guest.watch(emulator, link)?;
+                return Ok(Box::new(guest));
+            }
+            Err((error, end)) => match confinement.looser(&error, end) {
+                Some(looser) => confinement = looser,
+                None => return Err(error),
+            },
+        }
+    }
 }
 
 /// A guest in the emulator.
@@ -95,30 +129,6 @@ impl InputSink for SerialInput {
 }
 
 impl EmulatedGuest {
-    /// Starts `program` on `machine` and lets the guest run: as confined as can be, and once more with less of that where it does
-    /// not begin otherwise.
-    pub(super) fn start(
-        program: &Path,
-        machine: &Machine,
-        configuration: Configuration,
-        link: Link,
-    ) -> Result<Self, StartError> {
-        let mut confinement = Confinement::new(configuration.is_confined);
-        loop {
-            let start = Start { program, machine, configuration, link: &link, confinement };
-            match start.start() {
-                Ok((mut guest, emulator)) => {
-                    guest.watch(emulator, link)?;
-                    return Ok(guest);
-                }
-                Err((error, end)) => match confinement.looser(&error, end) {
-                    Some(looser) => confinement = looser,
-                    None => return Err(error),
-                },
-            }
-        }
-    }
-
     /// Has somebody watch over the `emulator`, whose guest runs.
     fn watch(&mut self, emulator: Emulator, link: Link) -> Result<(), StartError> {
         let watcher = Watcher { emulator, link, requests: Arc::clone(&self.requests) };

@@ -9,7 +9,6 @@
 
 use iced_x86::code_asm::{CodeAssembler, al, ax, cr0, ds, dword_ptr, dx, eax, es, ss};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
-use stos_machine::devices::ports::SYSTEM_A20;
 use stos_x86::handover::{Handover, HandoverError};
 use stos_x86::ports::{self, SYSTEM_A20};
 use stos_x86::registers::{CR0_ET, CR0_PE, EntryState, TableRegister};

@@ -21,9 +21,9 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use super::command::{self, Connections};
 use super::confinement::limit_starter;
 use super::process::{Process, can_filter};
+use super::shortage::kills_for_memory;
 use super::wire::{self, Ended, KILL, Wanted};
 use crate::backend::Unconfined;
-use crate::machine::kills_for_memory;
 use crate::sandbox;
 
 /// The starter of this process, if it has one.

@@ -9,39 +9,10 @@ use std::{fs, io};
 use kvm_bindings::KVM_API_VERSION;
 use kvm_ioctls::{Cap, Kvm, VmFd};
 
+use crate::backend::{KvmCapability, KvmProblem};
+
 /// Bytes of a list of processors that are read at once. What is told of one has 1 to 3 KiB.
 const CHUNK: usize = 4096;
-
-/// Why the host's KVM can't be used.
-#[derive(Debug)]
-pub enum KvmProblem {
-    /// There is no `/dev/kvm`.
-    Missing,
-    /// There is a `/dev/kvm` without a KVM behind it.
-    NoDriver,
-    /// The permissions of `/dev/kvm` keep this user from opening it.
-    Forbidden {
-        /// The name of the group that may, if there is one.
-        group: Option<String>,
-    },
-    /// Something else than its permissions keeps this process from opening `/dev/kvm`, such as a container.
-    Refused,
-    /// Opening `/dev/kvm` fails; the system's reason.
-    NotOpened(io::Error),
-    /// What is at `/dev/kvm` does not answer as KVM does; the system's reason.
-    NotKvm(io::Error),
-    /// It has another version of the interface.
-    ApiVersion {
-        /// Which.
-        found: i32,
-        /// The version that this program speaks.
-        wanted: u32,
-    },
-    /// A capability is missing.
-    Capability(Cap),
-    /// It makes no virtual machine; the system's reason.
-    NoVm(io::Error),
-}
 
 /// Opens `/dev/kvm` and makes a virtual machine without anything in it.
 ///
@@ -49,8 +20,14 @@ pub enum KvmProblem {
 /// What stands in the way.
 pub fn open() -> Result<VmFd, KvmProblem> {
     let kvm = open_device()?;
-    let needed = [Cap::Irqchip, Cap::Pit2, Cap::UserMemory, Cap::ExtCpuid, Cap::MpState];
-    if let Some(missing) = needed.into_iter().find(|capability| !kvm.check_extension(*capability)) {
+    let needed = [
+        (Cap::Irqchip, KvmCapability::Irqchip),
+        (Cap::Pit2, KvmCapability::Pit2),
+        (Cap::UserMemory, KvmCapability::UserMemory),
+        (Cap::ExtCpuid, KvmCapability::ExtCpuid),
+        (Cap::MpState, KvmCapability::MpState),
+    ];
+    if let Some((_, missing)) = needed.into_iter().find(|(capability, _)| !kvm.check_extension(*capability)) {
         return Err(KvmProblem::Capability(missing));
     }
     create_vm(&kvm)

@@ -9,10 +9,9 @@ use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry, kvm_pit_config};
 use kvm_ioctls::{VcpuFd, VmFd};
 use stos_x86::registers::EntryState;
 
-use super::host::KvmProblem;
 use super::remains::Heir;
 use super::{cpuid, host, raw, registers};
-use crate::backend::{KvmStep, StartError, build_tables};
+use crate::backend::{KvmProblem, KvmStep, StartError, build_tables};
 use crate::machine::{CpuModel, GuestMemory};
 use crate::sandbox::{self, Role};
 use crate::timings::{Step, Timings};

@@ -1,14 +1,15 @@
 //! The host's KVM as a backend: one vCPU on a thread of its own, interrupt controllers and timer in the kernel.
 
 mod cpuid;
-pub mod host;
+mod host;
 mod interrupts;
 mod maker;
-pub mod probe;
+mod probe;
 #[allow(unsafe_code)]
 mod raw;
 mod registers;
 mod remains;
+mod usable;
 mod vcpu;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +38,7 @@ use crate::timings::{Step, Timings};
 pub use maker::{KvmMachine, Opening};
 use remains::Heir;
 pub use remains::Remains;
+pub use usable::usable;
 use vcpu::Vcpu;
 
 /// How often a vCPU is asked to leave the guest until it has.
@@ -88,9 +90,26 @@ impl InterruptLine for Irq {
     }
 }
 
+impl KvmMachine {
+    /// Puts `machine` together, unless that was begun before, and lets its guest run.
+    ///
+    /// # Errors
+    /// Why that failed.
+    pub fn start(
+        self,
+        machine: &Machine,
+        configuration: Configuration,
+        link: Link,
+    ) -> Result<Box<dyn Guest>, StartError> {
+        let entry = &machine.image.description().entry;
+        self.make(&machine.memory, entry, configuration.cpu, &link.timings);
+        Ok(Box::new(KvmGuest::start(self, machine, configuration, link)?))
+    }
+}
+
 impl KvmGuest {
     /// Lets `machine` run, which is put together as `made`.
-    pub(super) fn start(
+    fn start(
         made: KvmMachine,
         machine: &Machine,
         configuration: Configuration,

@@ -20,36 +20,9 @@ use stos_x86::registers::{CR0_ET, CR0_PE, CR0_PG, CR4_PSE, EFLAGS_FIXED, EntrySt
 use stos_x86::segments::{Segment, Segments};
 use stos_x86::tasks::TSS_SIZE;
 
-use super::host::KvmProblem;
 use super::{cpuid, host, kick_until_ended, maker, raw, register_kick_signal, registers};
+use crate::backend::ProbeFailure;
 use crate::machine::{CpuModel, GuestMemory, Sharing};
-
-/// What the probe found instead of paging, an exception and the return from it.
-#[derive(Debug)]
-pub enum ProbeFailure {
-    /// KVM can't be used at all.
-    Problem(KvmProblem),
-    /// There is no memory for the probe.
-    NoMemory(io::Error),
-    /// KVM refuses to put the probe together, or its code can't be assembled.
-    NotAssembled(io::Error),
-    /// The signal that brings the probe back can't be made harmless.
-    NotWatched,
-    /// There is no thread for the probe.
-    NotStarted,
-    /// The probe's thread has panicked.
-    Lost,
-    /// It went on for longer than it needs.
-    Endless,
-    /// It died of a triple fault.
-    TripleFault,
-    /// KVM can't execute it.
-    InternalError,
-    /// It ended with another exit: its name.
-    UnexpectedExit(String),
-    /// `KVM_RUN` failed.
-    NotRun(io::Error),
-}
 
 const MEMORY_SIZE: u64 = 64 * 1024;
 const CODE: u32 = 0x1000;
