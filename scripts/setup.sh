@@ -1,8 +1,10 @@
 #!/bin/sh
-# Installs what `make demo`, `make test`, `make fuzz`, `make dist` and `make dist-check` need on Debian and Ubuntu.
+# Installs what `make demo`, `make test`, `make platforms`, `make fuzz`, `make dist` and `make dist-check` need on Debian and Ubuntu.
 #
 #   scripts/setup.sh demo          a C compiler, make and QEMU
-#   scripts/setup.sh test          these, the tools of the nested-KVM tests, GRUB, Python, curl, jq, valgrind and minisign
+#   scripts/setup.sh test          these, the tools of the nested-KVM tests, GRUB, Python, curl, jq, valgrind, minisign, QEMU for programs
+#                                  of 64-bit ARM, and Rust's targets for the systems that the commands are for
+#   scripts/setup.sh platforms     these targets
 #   scripts/setup.sh fuzz          a C and a C++ compiler, and make
 #   scripts/setup.sh dist          a C compiler, make, and Rust's target for static programs
 #   scripts/setup.sh dist-check    these, and debootstrap
@@ -91,6 +93,8 @@ check_test() {
     need jq jq
     # It must take the signatures that are made here.
     need minisign minisign
+    # What runs the commands as they are on 64-bit ARM.
+    have qemu-aarch64-static || need qemu-aarch64 qemu-user
 }
 
 check() {
@@ -111,11 +115,21 @@ check() {
 # Rust's target for programs that are linked statically with musl. It is got for the toolchain that is there, which stays as it is.
 check_target() {
     target=x86_64-unknown-linux-musl
+    get_target || die "Rust's target $target is missing, and rustup can't get it: $why"
+}
+
+# Rust's targets for all systems. What needs one that can't be had is left out, and says so.
+check_platforms() {
+    for target in $(cat "$root/scripts/targets.txt"); do
+        get_target || say "skipped: Rust's target $target is missing, and rustup can't get it: $why"
+    done
+}
+
+# Gets $target, if it is not there; leaves the reason in $why otherwise.
+get_target() {
     has_target && return
     say "getting Rust's target $target"
-    if ! why=$(cd "$root" && RUSTUP_AUTO_INSTALL=0 rustup target add "$target" 2>&1) || ! has_target; then
-        die "Rust's target $target is missing, and rustup can't get it: $why"
-    fi
+    why=$(cd "$root" && RUSTUP_AUTO_INSTALL=0 rustup target add "$target" 2>&1) && has_target
 }
 
 has_target() {
@@ -188,15 +202,22 @@ install_packages() {
 }
 
 case ${1:-} in
-demo | test | fuzz | dist | dist-check) ;;
+demo | test | platforms | fuzz | dist | dist-check) ;;
 *)
-    printf 'usage: %s demo|test|fuzz|dist|dist-check\n' "$0" >&2
+    printf 'usage: %s demo|test|platforms|fuzz|dist|dist-check\n' "$0" >&2
     exit 64
     ;;
 esac
 
 check_cargo
-case $1 in dist | dist-check) check_target ;; esac
+case $1 in
+dist | dist-check) check_target ;;
+test) check_platforms ;;
+platforms)
+    check_platforms
+    exit 0
+    ;;
+esac
 check "$1"
 if [ -z "$packages" ]; then
     exit 0
