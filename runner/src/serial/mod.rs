@@ -7,6 +7,7 @@ mod port;
 #[cfg_attr(not(target_os = "linux"), path = "pty_elsewhere.rs")]
 mod pty;
 mod socket;
+#[cfg_attr(not(target_os = "linux"), path = "standard_pipe_elsewhere.rs")]
 mod standard_pipe;
 mod target;
 
