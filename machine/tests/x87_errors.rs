@@ -157,3 +157,27 @@ fn on_the_board_it_is_interrupt_13_until_port_f0_is_written() {
     board.report_x87_error(0);
     assert_eq!(board.acknowledge(0), Some(0x2d));
 }
+
+/// Intel SDM volume 1, section 8.5.5: where underflow is not masked, a tiny result is told of though it is exact. The processor does the same.
+#[test]
+fn a_tiny_number_that_stays_as_it_is_underflows() {
+    // MOV DWORD [0x2010], 0x5ee; MOV DWORD [0x2024], 0x80000000; MOV WORD [0x2028], 0x7fff: a denormal number, and infinity.
+    const NUMBERS: &[u8] = &[
+        0xc7, 0x05, 0x10, 0x20, 0, 0, 0xee, 5, 0, 0, 0xc7, 0x05, 0x24, 0x20, 0, 0, 0, 0, 0, 0x80, 0x66, 0xc7, 0x05,
+        0x28, 0x20, 0, 0, 0xff, 0x7f,
+    ];
+    const FLDCW: &[u8] = &[0xd9, 0x2d, 0, 0x20, 0, 0];
+    const FLD_DENORMAL: &[u8] = &[0xdb, 0x2d, 0x10, 0x20, 0, 0];
+    const FLD_INFINITY: &[u8] = &[0xdb, 0x2d, 0x20, 0x20, 0, 0];
+    const FNSAVE: &[u8] = &[0xdd, 0x35, 0, 0x28, 0, 0];
+    for (name, other, operation) in
+        [("FSCALE", FLDZ, [0xd9, 0xfd]), ("FPREM", FLD_INFINITY, [0xd9, 0xf8]), ("FPREM1", FLD_INFINITY, [0xd9, 0xf5])]
+    {
+        let code = [NUMBERS, FLDCW, other, FLD_DENORMAL, &operation, FNSAVE].concat();
+        let (machine, _) = run(&code, CR0_NE, 0);
+        assert_eq!(machine.core.observer.0, None, "{name}");
+        let saved = &machine.core.memory.from(0x2800)[..38];
+        // Scaled by 2 to the 24576.
+        assert_eq!((saved[4] & 0x10, &saved[28..]), (0x10, &[0, 0, 0, 0, 0, 0, 0xc0, 0xbd, 0xcc, 0x5f][..]), "{name}");
+    }
+}

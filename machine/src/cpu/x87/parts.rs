@@ -58,8 +58,12 @@ fn remainder<P: Parts>(core: &mut Core<P>, op: &Op<P>, to_nearest: bool) -> Resu
 
 /// The remainder of two numbers, and the condition codes.
 fn divided<P: Parts>(core: &Core<P>, left: Value, right: Value, to_nearest: bool) -> (Rounded, u16) {
-    if left.is_zero() || right.is_infinite() {
+    if left.is_zero() {
         return (left.into(), 0);
+    }
+    if right.is_infinite() {
+        // It stays, and is told of if it is tiny (volume 1, section 8.5.5).
+        return (Exact::of(&left).round(&core.x87.extended()), 0);
     }
     let step = step(left, right, to_nearest);
     let rounded = match step.remainder.kind {
@@ -97,7 +101,7 @@ fn scale<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
             (Kind::Infinity, Kind::Infinity) if by.negative => INDEFINITE,
             (Kind::Zero, Kind::Infinity) if !by.negative => INDEFINITE,
             _ if core.x87.environment().stops(denormal) => Rounded { flags: denormal, ..Rounded::from(value) },
-            (Kind::Infinity | Kind::Zero, _) | (_, Kind::Zero) => Rounded { flags: denormal, ..Rounded::from(value) },
+            (Kind::Infinity | Kind::Zero, _) => Rounded { flags: denormal, ..Rounded::from(value) },
             (_, Kind::Infinity) => {
                 let result = if by.negative { Value::zero(value.negative) } else { Value::infinity(value.negative) };
                 Rounded { flags: denormal, ..Rounded::from(result) }
