@@ -23,6 +23,9 @@ pub trait Bus {
         false
     }
 
+    /// The CPU's local APIC is in this page from now on, or disabled.
+    fn place_apic(&mut self, _page: Option<u64>) {}
+
     /// True while an interrupt waits for the CPU.
     fn is_interrupting(&self) -> bool {
         false

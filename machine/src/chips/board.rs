@@ -8,7 +8,7 @@ use crate::bus::{Bus, floating};
 use crate::difference::{Differ, Difference, compare};
 use crate::time::{instruction_at, instruction_of, nanosecond, ticks};
 
-/// Where the APICs are.
+/// Where the APICs are, the first one at the start.
 const LOCAL_APIC: u64 = 0xfee0_0000;
 const IO_APIC: u64 = 0xfec0_0000;
 /// The timer's input of the interrupt controllers. On the I/O APIC, too, inputs have these numbers.
@@ -48,6 +48,8 @@ pub struct Board<D> {
     pub timer: Timer,
     /// The CPU's own interrupt controller.
     pub local_apic: LocalApic,
+    /// Where that is, while it is enabled.
+    apic_page: Option<u64>,
     /// The other one.
     pub io_apic: IoApic,
     /// Levels that the controllers know.
@@ -73,6 +75,7 @@ impl<D: Differ> Differ for Board<D> {
         compare(found, "interrupt controllers", &self.controllers, &other.controllers);
         compare(found, "timer", &self.timer, &other.timer);
         compare(found, "local APIC", &self.local_apic, &other.local_apic);
+        compare(found, "page of the local APIC", &self.apic_page, &other.apic_page);
         compare(found, "I/O APIC", &self.io_apic, &other.io_apic);
         compare(found, "interrupt lines", &self.lines, &other.lines);
         compare(found, "interrupt", &self.is_interrupting, &other.is_interrupting);
@@ -89,6 +92,7 @@ impl<D: Devices> Board<D> {
             controllers: InterruptControllers::default(),
             timer: Timer::default(),
             local_apic: LocalApic::default(),
+            apic_page: Some(LOCAL_APIC),
             io_apic: IoApic::default(),
             lines: 0,
             is_interrupting: false,
@@ -221,7 +225,7 @@ impl<D: Devices> Bus for Board<D> {
     fn read_memory(&mut self, address: u64, width: u8, now: u64) -> u32 {
         let offset = (address & 0xfff) as u32;
         let word = match address & !0xfff {
-            LOCAL_APIC => self.local_apic.read(offset & !3, nanosecond(now)),
+            page if self.apic_page == Some(page) => self.local_apic.read(offset & !3, nanosecond(now)),
             IO_APIC => self.io_apic.read(offset & !3),
             _ => return floating(width),
         };
@@ -231,7 +235,7 @@ impl<D: Devices> Bus for Board<D> {
     fn write_memory(&mut self, address: u64, _width: u8, value: u32, now: u64) {
         let offset = (address & 0xfff) as u32;
         match address & !0xfff {
-            LOCAL_APIC => {
+            page if self.apic_page == Some(page) => {
                 let effect = self.local_apic.write(offset & !3, value, nanosecond(now));
                 self.apply(effect);
             }
@@ -242,7 +246,17 @@ impl<D: Devices> Bus for Board<D> {
     }
 
     fn has(&self, page: u64) -> bool {
-        matches!(page & !0xfff, LOCAL_APIC | IO_APIC)
+        let page = page & !0xfff;
+        page == IO_APIC || self.apic_page == Some(page)
+    }
+
+    fn place_apic(&mut self, page: Option<u64>) {
+        self.apic_page = page;
+        if page.is_none() {
+            // It forgets everything, and the 8259s reach the CPU as without one (Intel SDM volume 3A, section 11.4.3).
+            self.local_apic = LocalApic::default();
+        }
+        self.notice();
     }
 
     fn is_interrupting(&self) -> bool {

@@ -9,8 +9,11 @@ const CLFLUSH_LINE: u32 = 8 << 8;
 /// EDX of leaf 1: FPU, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC, SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36, CLFSH, MMX, FXSR, SSE and SSE2.
 const FEATURES: u32 = 0x078b_fbfd;
 
+/// In EDX of leaf 1: there is a local APIC, and it is enabled (Intel SDM volume 3A, section 11.4.3).
+const APIC: u32 = 1 << 9;
+
 /// EAX, EBX, ECX and EDX of a leaf.
-pub const fn leaf(number: u32) -> [u32; 4] {
+pub const fn leaf(number: u32, has_apic: bool) -> [u32; 4] {
     let [ebx, edx, ecx] = VENDOR;
     match number {
         0 => [1, ebx, ecx, edx],
@@ -19,6 +22,6 @@ pub const fn leaf(number: u32) -> [u32; 4] {
         // Where hypervisors name themselves: none does.
         0x4000_0000 | 0x4000_0001 => [0; 4],
         // Past the highest one, an Intel processor answers with the highest basic leaf.
-        _ => [SIGNATURE, CLFLUSH_LINE, 0, FEATURES],
+        _ => [SIGNATURE, CLFLUSH_LINE, 0, if has_apic { FEATURES } else { FEATURES & !APIC }],
     }
 }

@@ -216,6 +216,10 @@ fn through_gate<P: Parts, W: Word>(core: &mut Core<P>, selector: u16, found: Fou
             core.cpl = old_cpl;
             core.segments[usize::from(SS)] = old_stack;
             core.general[ESP] = old_esp;
+            // Of a stack that is not yet SS's, the error code tells which one it is (volume 2A, "CALL").
+            if core.raised.vector == STACK_FAULT {
+                core.raised.error_code = Some(u32::from(ss & 0xfffc));
+            }
             return Err(raised);
         }
     } else {

@@ -87,7 +87,7 @@ impl<P: Parts> Core<P> {
         }
         let gate = self.gate(origin)?;
         if gate.kind == GateKind::Task {
-            return self.enter_task(origin.vector, gate.selector, origin.error_code, back);
+            return self.enter_task(gate.selector, origin.error_code, origin.external, back);
         }
         let vectors = origin.vectors();
         let found = self.find(gate.selector, vectors)?;

@@ -4,6 +4,7 @@ use iced_x86::{Instruction, Mnemonic};
 use stos_x86::registers::CR4_TSD;
 
 use super::operands::Handler;
+use crate::bus::Bus;
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::fault::{Fault, Reason};
 
@@ -51,9 +52,18 @@ impl<P: Parts> Core<P> {
             self.model.time_offset = value.wrapping_sub(self.count);
             return Ok(());
         }
+        let before = self.model.apic_page();
         self.model.write(self.general[1], value).map_err(|is_there| {
             let reason = if is_there { Reason::RegisterValue { value } } else { Reason::NoRegister };
             self.raise(Fault::protection(reason))
-        })
+        })?;
+        let page = self.model.apic_page();
+        if page != before {
+            self.bus.place_apic(page);
+            // What is memory now may have been the APIC, and the other way round.
+            self.tlb.flush(true);
+            self.ask_bus();
+        }
+        Ok(())
     }
 }

@@ -59,7 +59,7 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
             Ok(())
         },
         Mnemonic::Cpuid => |core, _| {
-            let [eax, ebx, ecx, edx] = cpuid::leaf(core.general[0]);
+            let [eax, ebx, ecx, edx] = cpuid::leaf(core.general[0], core.model.has_apic());
             [core.general[0], core.general[3], core.general[1], core.general[2]] = [eax, ebx, ecx, edx];
             Ok(())
         },
@@ -313,7 +313,7 @@ impl<P: Parts> Core<P> {
         let selector = (self.model.sysenter_cs & 0xfffc) as u16;
         self.flags.set(EFLAGS_VM | stos_x86::registers::EFLAGS_IF, false);
         self.segments[usize::from(CS)] = Hidden::new(&Segment::flat(selector, Segment::CODE_ACCESS));
-        self.segments[usize::from(SS)] = Hidden::new(&Segment::flat(selector + 8, Segment::DATA_ACCESS));
+        self.segments[usize::from(SS)] = Hidden::new(&Segment::flat(selector.wrapping_add(8), Segment::DATA_ACCESS));
         self.cpl = 0;
         self.general[ESP] = self.model.sysenter_esp;
         self.next = self.model.sysenter_eip;
@@ -327,8 +327,10 @@ impl<P: Parts> Core<P> {
         self.check_privileged()?;
         let selector = (self.model.sysenter_cs & 0xfffc) as u16;
         let user = |access: u16| access | 3 << 5;
-        self.segments[usize::from(CS)] = Hidden::new(&Segment::flat((selector + 16) | 3, user(Segment::CODE_ACCESS)));
-        self.segments[usize::from(SS)] = Hidden::new(&Segment::flat((selector + 24) | 3, user(Segment::DATA_ACCESS)));
+        self.segments[usize::from(CS)] =
+            Hidden::new(&Segment::flat(selector.wrapping_add(16) | 3, user(Segment::CODE_ACCESS)));
+        self.segments[usize::from(SS)] =
+            Hidden::new(&Segment::flat(selector.wrapping_add(24) | 3, user(Segment::DATA_ACCESS)));
         self.cpl = 3;
         self.general[ESP] = self.general[1];
         self.next = self.general[2];

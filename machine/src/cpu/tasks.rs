@@ -22,10 +22,22 @@ pub enum Way {
     Jump,
     /// A far call.
     Call,
-    /// An interrupt or exception, through a task gate.
-    Gate,
+    /// An interrupt or exception, through a task gate; the EXT bit of error codes.
+    Gate(u32),
     /// IRET with NT set.
     Return,
+}
+
+impl Way {
+    /// True when the old task is to be gone back to.
+    const fn is_nested(self) -> bool {
+        matches!(self, Self::Call | Self::Gate(_))
+    }
+
+    /// The EXT bit of error codes (section 6.13).
+    const fn external(self) -> u32 {
+        if let Self::Gate(external) = self { external } else { 0 }
+    }
 }
 
 /// Where things are in a TSS of one size.
@@ -105,9 +117,7 @@ impl<P: Parts> Core<P> {
             (tss16_offset::SP0 + 4 * u32::from(level), 4)
         };
         if self.tr.is_null() || offset + size - 1 > self.tr.limit {
-            let mut fault = Fault::tss(self.tr.selector, offset);
-            fault.error_code = fault.error_code.map(|code| code | external);
-            return Err(self.raise(fault));
+            return Err(self.raise(Fault::tss(self.tr.selector, offset, external)));
         }
         let esp = self.tss_word(base, offset, is_32)?;
         let ss = self.load_linear::<u16>(base.wrapping_add(offset + size / 2), false)?;
@@ -120,14 +130,14 @@ impl<P: Parts> Core<P> {
     /// #GP, #NP, #TS, #SS or #PF.
     pub(crate) fn enter_task(
         &mut self,
-        vector: u8,
         selector: u16,
         error_code: Option<u32>,
+        external: u32,
         back: u32,
     ) -> Result<(), Raised> {
-        let _ = vector;
-        let found = self.find_task(selector, Way::Gate)?;
-        self.switch(selector, found, Way::Gate, back)?;
+        let way = Way::Gate(external);
+        let found = self.find_task(selector, way)?;
+        self.switch(selector, found, way, back)?;
         if let Some(code) = error_code {
             let pushed = if is_32(self.tr.access) { self.push::<u32>(code) } else { self.push::<u16>(code) };
             pushed?;
@@ -142,7 +152,7 @@ impl<P: Parts> Core<P> {
     /// #GP, #TS or #NP with the selector.
     pub(crate) fn find_task(&mut self, selector: u16, way: Way) -> Result<Found, Raised> {
         let refused = if way == Way::Return { INVALID_TSS } else { GENERAL_PROTECTION };
-        let vectors = Vectors { refused, not_present: NOT_PRESENT, external: u32::from(way == Way::Gate) };
+        let vectors = Vectors { refused, not_present: NOT_PRESENT, external: way.external() };
         if Selector(selector).table() != Table::Gdt {
             return Err(self.raise(vectors.fault(selector, None, SelectorProblem::PastTable)));
         }
@@ -182,7 +192,7 @@ impl<P: Parts> Core<P> {
         let new = Hidden::of(selector, found.descriptor);
         let layout = Layout::of(is_32(new.access));
         if new.limit < layout.last {
-            return Err(self.raise(Fault::tss(selector, layout.last)));
+            return Err(self.raise(Fault::tss(selector, layout.last, way.external())));
         }
         let task = self.read_task(new.base, layout)?;
         self.save_task(way, back)?;
@@ -190,7 +200,7 @@ impl<P: Parts> Core<P> {
         if matches!(way, Way::Jump | Way::Return) {
             self.clear_busy(old)?;
         }
-        if matches!(way, Way::Call | Way::Gate) {
+        if way.is_nested() {
             self.put_tss_word(new.base, 0, false, old.into())?;
         }
         if way != Way::Return {
@@ -199,7 +209,7 @@ impl<P: Parts> Core<P> {
         self.tr = Hidden { access: new.access | u16::from(BUSY), ..new };
         self.observer.switched(old, selector);
         self.set_control(Control::Cr0, self.cr0 | CR0_TS);
-        self.load_task(&task, matches!(way, Way::Call | Way::Gate))
+        self.load_task(&task, way)
     }
 
     fn clear_busy(&mut self, selector: u16) -> Result<(), Raised> {
@@ -246,7 +256,7 @@ impl<P: Parts> Core<P> {
     }
 
     /// The new task is there; what is wrong with it is raised in it.
-    fn load_task(&mut self, task: &Task, is_nested: bool) -> Result<(), Raised> {
+    fn load_task(&mut self, task: &Task, way: Way) -> Result<(), Raised> {
         if let Some(cr3) = task.cr3.filter(|_| self.cr0 & CR0_PG != 0) {
             self.set_control(Control::Cr3, cr3);
             self.tlb.flush(false);
@@ -256,14 +266,14 @@ impl<P: Parts> Core<P> {
                 self.directories = directories;
             }
         }
-        self.flags = Flags::from_bits(task.flags | if is_nested { EFLAGS_NT } else { 0 });
+        self.flags = Flags::from_bits(task.flags | if way.is_nested() { EFLAGS_NT } else { 0 });
         self.general[..8].copy_from_slice(&task.general);
         self.next = task.eip;
         self.eip = task.eip;
         for (segment, selector) in self.segments.iter_mut().zip(task.segments) {
             *segment = Hidden::null(selector);
         }
-        self.load_ldt(task.ldt)?;
+        self.load_ldt(task.ldt, way.external())?;
         let [es, cs, ss, ds, fs, gs] = task.segments;
         if self.flags.has(EFLAGS_VM) {
             self.cpl = 3;
@@ -272,7 +282,7 @@ impl<P: Parts> Core<P> {
             }
         } else {
             self.cpl = Selector(cs).rpl() as u8;
-            let vectors = Vectors { refused: INVALID_TSS, not_present: NOT_PRESENT, external: 0 };
+            let vectors = Vectors { refused: INVALID_TSS, not_present: NOT_PRESENT, external: way.external() };
             let stack = Vectors { not_present: STACK_FAULT, ..vectors };
             self.segments[usize::from(CS)] = self.segment_for(Load::Return, cs, self.cpl, vectors)?;
             self.segments[usize::from(SS)] = self.segment_for(Load::Stack, ss, self.cpl, stack)?;
@@ -287,12 +297,12 @@ impl<P: Parts> Core<P> {
     }
 
     /// Loads LDTR of a new task.
-    fn load_ldt(&mut self, selector: u16) -> Result<(), Raised> {
+    fn load_ldt(&mut self, selector: u16, external: u32) -> Result<(), Raised> {
         self.ldtr = Hidden::null(selector);
         if Selector(selector).is_null() {
             return Ok(());
         }
-        let vectors = Vectors { refused: INVALID_TSS, not_present: INVALID_TSS, external: 0 };
+        let vectors = Vectors { refused: INVALID_TSS, not_present: INVALID_TSS, external };
         let found = self.find(selector, vectors)?;
         if Selector(selector).table() == Table::Ldt
             || found.descriptor.system_type() != Some(SystemType::Ldt)

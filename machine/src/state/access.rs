@@ -54,15 +54,16 @@ impl<P: Parts> Core<P> {
         self.raise(Fault::segment(name, reason))
     }
 
-    /// True when code at this privilege must keep its operands aligned (Intel SDM volume 3A, section 6.15, interrupt 17).
-    fn checks_alignment(&self) -> bool {
-        self.cpl == 3 && self.cr0 & CR0_AM != 0 && self.flags.has(EFLAGS_AC)
+    /// True when an operand must be aligned: that of a user, not what the CPU reads of its tables for one (Intel SDM volume 3A, section 6.15,
+    /// interrupt 17).
+    fn checks_alignment(&self, is_user: bool) -> bool {
+        is_user && self.cr0 & CR0_AM != 0 && self.flags.has(EFLAGS_AC)
     }
 
     /// # Errors
     /// #AC.
-    pub(super) fn check_alignment(&mut self, linear: u32, size: u32) -> Result<(), Raised> {
-        if linear & (size - 1) != 0 && self.checks_alignment() {
+    pub(super) fn check_alignment(&mut self, linear: u32, size: u32, is_user: bool) -> Result<(), Raised> {
+        if linear & (size - 1) != 0 && self.checks_alignment(is_user) {
             return Err(self.raise(Fault::alignment(linear, size)));
         }
         Ok(())
@@ -102,7 +103,7 @@ impl<P: Parts> Core<P> {
         // Read and write in one is a write from the beginning (its error code says so).
         let linear = self.linear_to_write(segment, offset, W::SIZE)?;
         let is_user = self.cpl == 3;
-        self.check_alignment(linear, W::SIZE)?;
+        self.check_alignment(linear, W::SIZE, is_user)?;
         if !is_watched::<P>()
             && let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
             && let Some(old) = W::get(&self.memory, at)
@@ -129,7 +130,7 @@ impl<P: Parts> Core<P> {
         if !is_watched::<P>()
             && let Some(at) = self.tlb.to_read(linear, W::SIZE, is_user)
             && let Some(value) = W::get(&self.memory, at)
-            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment())
+            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(is_user))
         {
             return Ok(value);
         }
@@ -144,7 +145,7 @@ impl<P: Parts> Core<P> {
     pub(crate) fn store_linear<W: Word>(&mut self, linear: u32, value: u32, is_user: bool) -> Result<(), Raised> {
         if !is_watched::<P>()
             && let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
-            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment())
+            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(is_user))
             && W::put(&mut self.memory, at, value).is_some()
         {
             return Ok(());
@@ -154,7 +155,7 @@ impl<P: Parts> Core<P> {
 
     #[cold]
     fn load_slowly(&mut self, linear: u32, size: u32, is_user: bool) -> Result<u32, Raised> {
-        self.check_alignment(linear, size)?;
+        self.check_alignment(linear, size, is_user)?;
         let pages = self.pages(linear, size, Use::Read, is_user)?;
         let value = self.read_pages(pages, linear, size);
         self.tell_access(false, linear, pages, value.to_le_bytes().get(..size as usize).unwrap_or_default());
@@ -163,7 +164,7 @@ impl<P: Parts> Core<P> {
 
     #[cold]
     fn store_slowly(&mut self, linear: u32, size: u32, value: u32, is_user: bool) -> Result<(), Raised> {
-        self.check_alignment(linear, size)?;
+        self.check_alignment(linear, size, is_user)?;
         let pages = self.pages(linear, size, Use::Write, is_user)?;
         self.write_pages(pages, linear, size, value);
         self.tell_access(true, linear, pages, value.to_le_bytes().get(..size as usize).unwrap_or_default());

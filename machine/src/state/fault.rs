@@ -246,9 +246,9 @@ impl Fault {
         Self::with(ALIGNMENT, 0, Reason::Misaligned { linear, alignment })
     }
 
-    /// #TS for a TSS that ends too early.
-    pub const fn tss(selector: u16, offset: u32) -> Self {
-        Self::with(INVALID_TSS, selector as u32 & 0xfffc, Reason::TssTooSmall { offset })
+    /// #TS for a TSS that ends too early; `external` is the EXT bit.
+    pub const fn tss(selector: u16, offset: u32, external: u32) -> Self {
+        Self::with(INVALID_TSS, selector as u32 & 0xfffc | external, Reason::TssTooSmall { offset })
     }
 
     /// #NP for what a selector leads to.

@@ -14,6 +14,8 @@ const BANKS: usize = 10;
 const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
 /// `IA32_MISC_ENABLE`: fast strings.
 const FAST_STRINGS: u64 = 1;
+/// `IA32_APIC_BASE`: the local APIC is enabled.
+const APIC_ENABLED: u64 = 1 << 11;
 /// `IA32_APIC_BASE` after reset: enabled (bit 11), on the first processor (bit 8).
 const APIC_AFTER_RESET: u64 = 0xfee0_0900;
 
@@ -70,6 +72,16 @@ enum Place<'a> {
 }
 
 impl ModelRegisters {
+    /// Where the local APIC is, while it is enabled (volume 3A, section 11.4.3).
+    pub const fn apic_page(&self) -> Option<u64> {
+        if self.has_apic() { Some(self.apic_base & !0xfff) } else { None }
+    }
+
+    /// True while the local APIC is enabled.
+    pub const fn has_apic(&self) -> bool {
+        self.apic_base & APIC_ENABLED != 0
+    }
+
     fn find(&mut self, number: u32) -> Option<Place<'_>> {
         let offset = |first: u32| (number - first) as usize;
         Some(match number {

@@ -84,6 +84,6 @@ impl<P: Parts> Core<P> {
     /// #AC(0).
     pub(crate) fn check_natural(&mut self, segment: u8, offset: u32, alignment: u32) -> Result<(), Raised> {
         let linear = self.segments[usize::from(segment) % 6].base.wrapping_add(offset);
-        self.check_alignment(linear, alignment)
+        self.check_alignment(linear, alignment, self.cpl == 3)
     }
 }
