@@ -38,6 +38,24 @@ fn a_return_takes_parameters_off_the_stack() {
     assert_eq!(esp, STACK - 12, "below it, the frame of the last interrupt");
 }
 
+/// Where a run is looked at makes no difference, not even to an instruction that writes over itself.
+#[test]
+fn a_repeated_instruction_that_changes_itself_is_read_anew() {
+    // REP STOSB of NOPs, from 0x1000 on, where it is.
+    let ends = |piece: u64| {
+        let mut guest = Guest::new(0, &[&[0xf3, 0xaa, 0x40, 0x40], SAYS_DONE].concat());
+        let general = &mut guest.0.core.general;
+        (general[0], general[1], general[7]) = (0x90, 4, 0x1000);
+        for _ in 0..20 {
+            let now = guest.0.core.count;
+            guest.0.run(now + piece);
+        }
+        (guest.0.core.general[..8].to_vec(), guest.0.core.eip)
+    };
+    assert_eq!(ends(1000), ends(1));
+    assert_eq!(ends(1000).0[1], 3, "one element was stored");
+}
+
 /// Volume 2A, "CMPXCHG8B/CMPXCHG16B".
 #[test]
 fn eight_bytes_are_exchanged_if_they_are_equal() {
