@@ -176,8 +176,7 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
             return Ok(());
         }
         // What it may have written over is itself: then it is read anew, wherever a run happens to end.
-        let is_changed = !core.code.changed.is_empty();
-        if core.count + 1 >= core.due.min(until) || core.is_stepping || core.met != 0 || is_changed {
+        if core.count + 1 >= core.due.min(until) || core.is_stepping || core.met != 0 || core.has_news {
             return Ok(());
         }
         core.count += 1;

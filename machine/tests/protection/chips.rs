@@ -18,8 +18,8 @@ impl Devices for None {
     fn advance(&mut self, _now: u64) -> u64 {
         u64::MAX
     }
-    fn lines(&self) -> u16 {
-        0
+    fn lines(&mut self) -> (u16, u16) {
+        (0, 0)
     }
     fn has_ended(&self) -> bool {
         false
