@@ -8,6 +8,11 @@ use stos_machine::devices::i8042::ScanCode;
 
 use crate::sandbox::{self, Role};
 
+/// Bytes of input that may wait for the guest.
+pub const INPUT_LIMIT: usize = 4096;
+/// Scan codes that may wait for it.
+pub const TYPED_LIMIT: usize = 4096;
+
 /// Where bytes for the guest's serial input go.
 pub trait InputSink: Send + Sync {
     /// Hands `bytes` to the guest in order, waiting while it is slow to take them. False once it never will again.

@@ -6,6 +6,6 @@ mod output;
 mod recorder;
 
 pub use adapter::Adapter;
-pub use input::{InputSink, KeySink, feed};
+pub use input::{INPUT_LIMIT, InputSink, KeySink, TYPED_LIMIT, feed};
 pub use output::{Direct, OutputPipe, PACE, Stream};
 pub use recorder::{Recorder, Recording};

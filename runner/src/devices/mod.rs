@@ -3,19 +3,13 @@
 //! backend the same devices are QEMU's.
 
 mod absent;
-mod keyboard_port;
-mod line;
 mod pic;
-mod rtc_port;
-mod serial_port;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod shared;
 mod vga;
 
 pub use absent::Absent;
-pub use keyboard_port::{KeyboardPort, TYPED_LIMIT};
-pub use line::InterruptLine;
 pub use pic::{Controller, Interrupts, LINES, Pics};
-pub use rtc_port::{Clock, RtcPort};
-pub use serial_port::{INPUT_LIMIT, SerialPort};
-pub use shared::Shared;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use shared::{Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Shared};
 pub use vga::Vga;

@@ -9,7 +9,7 @@ use stos_machine::time::nanosecond;
 
 use super::inbox::Inbox;
 use crate::backend::{Observed, Sent, SentTo};
-use crate::devices::{INPUT_LIMIT, TYPED_LIMIT};
+use crate::channel::{INPUT_LIMIT, TYPED_LIMIT};
 use crate::machine::InputSource;
 
 /// A file has all of its input: the guest gets more when it has less than this, whenever the thread that reads the file comes to it.

@@ -1,5 +1,10 @@
 //! The devices behind the ports on KVM. Those that only the guest uses belong to it, the others are shared.
 
+mod keyboard_port;
+mod line;
+mod rtc_port;
+mod serial_port;
+
 use std::sync::Arc;
 
 use stos_machine::devices::i8042::I8042;
@@ -8,7 +13,12 @@ use stos_machine::devices::rtc::Rtc;
 use stos_machine::devices::uart::Uart;
 use stos_machine::devices::vga::Registers;
 
-use super::{Clock, InterruptLine, KeyboardPort, RtcPort, SerialPort, Vga};
+pub use keyboard_port::KeyboardPort;
+pub use line::InterruptLine;
+pub use rtc_port::{Clock, RtcPort};
+pub use serial_port::SerialPort;
+
+use super::Vga;
 use crate::channel::{OutputPipe, Stream};
 
 /// The devices.

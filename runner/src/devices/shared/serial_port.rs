@@ -5,10 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use stos_machine::devices::uart::Uart;
 
 use super::line::{Follower, InterruptLine};
-use crate::channel::InputSink;
-
-/// Bytes of input that may wait for the guest.
-pub const INPUT_LIMIT: usize = 4096;
+use crate::channel::{INPUT_LIMIT, InputSink};
 
 /// A UART that the vCPU and standard input share.
 #[derive(Debug)]

@@ -5,10 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use stos_machine::devices::i8042::{I8042, ScanCode};
 
 use super::line::{Follower, InterruptLine};
-use crate::channel::KeySink;
+use crate::channel::{KeySink, TYPED_LIMIT};
 
-/// Scan codes that may wait for the guest.
-pub const TYPED_LIMIT: usize = 4096;
 /// How many keys are handed over at once.
 const AT_ONCE: usize = 1024;
 
