@@ -4,6 +4,7 @@
 # make fuzz    set up, then feed broken inputs to packer and runner: FUZZ_SECONDS for each target, or for FUZZ_TARGET
 # make faults  set up, then let each system call of the commands fail, and kill them at each
 # make platforms  set up, then compile both commands, without making programs of it, for each system that they are for
+# make macos   set up, then do that for macOS on 64-bit ARM alone, as `make test` does
 # make musl    set up, then test the sandbox in a static build with musl, as releases have it
 # make deny    look at licences, duplicates and sources of the crates, and at what is known against them
 # make guide   make a book of docs/ in target/guide, and look where its links lead
@@ -34,14 +35,14 @@ STATIC := --target $(HOST) --config 'target.$(HOST).rustflags="-C target-feature
 BUILT := target/$(HOST)/release
 endif
 
-.PHONY: demo test wasm platforms counts record-counts bench fuzz record-corpus oracle processor faults musl repro build examples dist dist-check lint deny guide setup-demo setup-test setup-platforms setup-fuzz setup-dist setup-dist-check setup-linux clean
+.PHONY: demo test wasm macos platforms counts record-counts bench fuzz record-corpus oracle processor faults musl repro build examples dist dist-check lint deny guide setup-demo setup-test setup-platforms setup-fuzz setup-dist setup-dist-check setup-linux clean
 
 demo: setup-demo build examples
 	@echo
 	$(PACK) manifests/ministos.yaml -o target/ministos.img
 	$(RUN) target/ministos.img
 
-test: setup-test setup-linux lint wasm platforms deny guide build examples
+test: setup-test setup-linux lint wasm macos deny guide build examples
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --no-fail-fast
 	scripts/repro.sh quick
@@ -96,6 +97,10 @@ wasm:
 
 platforms: setup-platforms
 	@CARGO='$(CARGO)' scripts/platforms.sh
+
+# The one that has least in common with this system. All of them take six minutes.
+macos: setup-platforms
+	@CARGO='$(CARGO)' scripts/platforms.sh aarch64-apple-darwin
 
 deny:
 	@CARGO='$(CARGO)' scripts/deny.sh

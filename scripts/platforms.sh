@@ -1,12 +1,12 @@
 #!/bin/sh
-# Both commands are compiled, without making programs of it, for each system that they are for. A target that Rust does not have here is
+# Both commands are compiled, without making programs of it, for the targets that are named, or for each system that they are for. A target that Rust does not have here is
 # named, and left out; `scripts/setup.sh platforms` gets it.
 set -eu
 
 cd "$(dirname "$0")/.."
 
 chosen=''
-for target in $(cat scripts/targets.txt); do
+for target in ${*:-$(cat scripts/targets.txt)}; do
     if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
         chosen="$chosen --target $target"
     else
