@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod nothing;
+
+use nothing::Nothing;
 use stos_machine::bus::Bus;
-use stos_machine::chips::board::{Board, Devices};
+use stos_machine::chips::board::Board;
 use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
 use stos_machine::state::fault::Fault;
@@ -112,25 +115,6 @@ fn fxsave_leaves_the_registers_of_sse_alone_that_the_kernel_has_not_asked_for() 
     let mxcsr = |machine: &Machine<(Line, First)>| machine.core.memory.from(0x2018)[..4].to_vec();
     assert_eq!(mxcsr(&with), 0x1f80_u32.to_le_bytes());
     assert_eq!(mxcsr(&without), [0; 4]);
-}
-
-/// Nothing is plugged in.
-struct Nothing;
-
-impl Devices for Nothing {
-    fn read_port(&mut self, _port: u16, _width: u8, _now: u64) -> u32 {
-        0
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn advance(&mut self, _now: u64) -> u64 {
-        u64::MAX
-    }
-    fn lines(&mut self) -> (u16, u16) {
-        (0, 0)
-    }
-    fn has_ended(&self) -> bool {
-        false
-    }
 }
 
 #[test]

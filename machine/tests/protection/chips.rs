@@ -1,30 +1,13 @@
 //! The local APIC where `IA32_APIC_BASE` puts it (Intel SDM volume 3A, section 11.4).
 
-use stos_machine::chips::board::{Board, Devices};
+use stos_machine::chips::board::Board;
 use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
 use stos_x86::registers::{CR0_PE, EntryState};
 use stos_x86::segments::{Segment, Segments};
 
 use crate::guest::Nobody;
-
-struct None;
-
-impl Devices for None {
-    fn read_port(&mut self, _port: u16, _width: u8, _now: u64) -> u32 {
-        u32::MAX
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn advance(&mut self, _now: u64) -> u64 {
-        u64::MAX
-    }
-    fn lines(&mut self) -> (u16, u16) {
-        (0, 0)
-    }
-    fn has_ended(&self) -> bool {
-        false
-    }
-}
+use crate::nothing::Nothing;
 
 const VERSION: u32 = 0x5_0014;
 
@@ -46,7 +29,7 @@ fn after(bases: &[u32], address: u32) -> (u32, bool) {
     let entry = EntryState { cr0: CR0_PE, segments, eip: 0x1000, eflags: 2, ..EntryState::default() };
     let mut memory = Memory::new(0x2000);
     memory.load(0x1000, &code).unwrap();
-    let mut machine: Machine<(Board<None>, Nobody)> = Machine::new(&entry, memory, Board::new(None), Nobody);
+    let mut machine: Machine<(Board<Nothing>, Nobody)> = Machine::new(&entry, memory, Board::new(Nothing), Nobody);
     assert_eq!(machine.run(1000), Stop::HaltedForGood);
     (machine.core.general[6], machine.core.general[2] & 1 << 9 != 0)
 }

@@ -8,6 +8,8 @@ mod chips;
 mod flags;
 mod gates;
 mod guest;
+#[path = "../nothing/mod.rs"]
+mod nothing;
 mod pages;
 mod ports;
 mod segments;
