@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// Guest-physical memory. What lies past its end reads as ones and swallows writes, as a bus without a device does.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Memory {
     bytes: Vec<u8>,
     /// What was loaded before there was a machine.

@@ -115,7 +115,7 @@ pub trait Observer {
     /// An instruction is about to be executed.
     fn executing(&mut self, _executed: Executed) {}
 
-    /// It was executed to its end; one that is repeated, once. Where execution goes on is the offset.
+    /// It was executed, and goes on at this offset: its own, where a repeated one (REP) was left before its end, to be executed again.
     fn executed(&mut self, _executed: Executed, _next: u32) {}
 
     /// An instruction, or the CPU for it, has used data in memory or a device there. What the CPU reads and writes of page tables is left out.
