@@ -44,7 +44,7 @@ demo: setup-demo build examples
 
 test: setup-test setup-linux lint wasm macos deny guide build examples
 	$(CARGO) build --workspace --bins
-	$(CARGO) test --workspace --no-fail-fast
+	@CARGO='$(CARGO)' scripts/test.sh
 	scripts/repro.sh quick
 	$(COUNT)
 
