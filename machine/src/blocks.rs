@@ -74,7 +74,9 @@ impl<P: Parts> Blocks<P> {
         }
         let (start, mut at, mut goes_on) = (self.ops.len(), 0, true);
         while self.ops.len() < start + LONGEST_BLOCK {
-            let Some(decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
+            let Some(mut decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
+            decoded.op.place = u16::try_from(address % 0x1000 + at).ok()?;
+            decoded.op.number = u8::try_from(self.ops.len() - start).ok()?;
             at += usize::from(decoded.op.length);
             self.ops.push(decoded.op);
             goes_on = decoded.then != Then::Anything;

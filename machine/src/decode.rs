@@ -2,6 +2,7 @@
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
 
+use crate::cpu::chain::Chained;
 use crate::cpu::operands::{Handler, Op};
 use crate::cpu::{
     arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, model_registers, moves, multiply,
@@ -60,6 +61,9 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     }
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
     let mut op = Op::new(&instruction, run);
+    if let Some(chained) = chained(&instruction) {
+        op.chained = chained;
+    }
     op.opcode = x87::opcode(&window[..instruction.len()]);
     Some(Decoded { op, then: then(&instruction) })
 }
@@ -97,6 +101,13 @@ fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         x87::handler,
         simd::handler,
     ];
+    chapters.iter().find_map(|chapter| chapter(instruction))
+}
+
+/// What executes an instruction in a chain, where that is not what executes any.
+fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    let chapters: [fn(&Instruction) -> Option<Chained<P>>; 6] =
+        [moves::chained, arithmetic::chained, logic::chained, stack::chained, branches::chained, shifts::chained];
     chapters.iter().find_map(|chapter| chapter(instruction))
 }
 

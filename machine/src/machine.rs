@@ -5,6 +5,7 @@ use stos_x86::registers::{EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EntryState};
 use crate::blocks::{Block, Blocks, Starts};
 use crate::bus::Bus;
 use crate::cpu::delivery::Event;
+use crate::cpu::operands::Op;
 use crate::crossings::Crossings;
 use crate::decode::{LONGEST, decode};
 use crate::memory::Memory;
@@ -306,39 +307,27 @@ fn follow<P: Parts>(
     end: u64,
 ) -> Result<bool, Raised> {
     let base = core.segments[usize::from(CS)].base;
-    let frame = base.wrapping_add(core.eip) & !0xfff;
+    let linear = base.wrapping_add(core.eip);
+    let frame = linear & !0xfff;
+    core.begun.page = core.eip.wrapping_sub(linear & 0xfff);
     loop {
-        let most = usize::try_from(end.saturating_sub(core.count)).unwrap_or(usize::MAX);
         let ops = blocks.ops(block);
-        let Some((last, others)) = ops.get(..most).unwrap_or(ops).split_last() else { return Ok(false) };
-        // Only the last one leads elsewhere, or takes more time than others: of these, place and time are known before.
-        let (mut eip, mut count) = (core.eip, core.count);
-        for op in others {
-            let executed = place(base, address, eip, count);
-            core.tell_begin(executed);
-            eip = eip.wrapping_add(op.length.into());
-            core.next = eip;
-            (op.run)(core, op)?;
-            core.tell_end(executed);
-            debug_assert!(core.next == eip && core.count == count);
-            count += 1;
-            (core.eip, core.count) = (eip, count);
-            if core.has_news {
-                return Ok(false);
+        let most = usize::try_from(end.saturating_sub(core.count)).unwrap_or(usize::MAX);
+        // The walk to the block's page may have written over it.
+        if P::Observer::SEES_INSTRUCTIONS || core.has_news || ops.len() > most {
+            follow_each(core, ops.get(..most).unwrap_or(ops), (base, address))?;
+        } else {
+            let Some((first, rest)) = ops.split_first() else { return Ok(false) };
+            core.begun.time = core.count;
+            core.next = core.eip.wrapping_add(block.bytes.into());
+            (first.chained)(core, first, rest)?;
+            if !core.has_news {
+                core.eip = core.next;
+                core.count = core.begun.time + ops.len() as u64;
             }
         }
-        let executed = place(base, address, eip, count);
-        core.tell_begin(executed);
-        core.next = eip.wrapping_add(last.length.into());
-        (last.run)(core, last)?;
-        core.tell_end(executed);
-        core.eip = core.next;
-        core.count += 1;
-        if core.has_news {
-            return Ok(false);
-        }
         // An access to a device has brought the time forward at which the bus is asked.
-        if !block.goes_on || core.count >= end.min(core.due) {
+        if core.has_news || !block.goes_on || core.count >= end.min(core.due) {
             return Ok(false);
         }
         let linear = base.wrapping_add(core.eip);
@@ -350,4 +339,21 @@ fn follow<P: Parts>(
             return Ok(true);
         }
     }
+}
+
+/// Executes instructions that follow each other, telling of each.
+fn follow_each<P: Parts>(core: &mut Core<P>, ops: &[Op<P>], (base, page): (u32, usize)) -> Result<(), Raised> {
+    for op in ops {
+        let executed = place(base, page, core.eip, core.count);
+        core.tell_begin(executed);
+        core.next = core.eip.wrapping_add(op.length.into());
+        (op.run)(core, op)?;
+        core.tell_end(executed);
+        core.eip = core.next;
+        core.count += 1;
+        if core.has_news {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -33,6 +33,24 @@ impl Memory {
         Some(())
     }
 
+    /// Copies `size` bytes, if all of both places are there.
+    pub(crate) fn copy(&mut self, from: usize, to: usize, size: usize) -> Option<()> {
+        self.bytes.get(from..from.checked_add(size)?)?;
+        self.bytes.get(to..to.checked_add(size)?)?;
+        self.bytes.copy_within(from..from + size, to);
+        Some(())
+    }
+
+    /// Fills a place with an element, so many times, if all of it is there.
+    pub(crate) fn fill(&mut self, address: usize, count: usize, element: &[u8]) -> Option<()> {
+        let place = self.bytes.get_mut(address..address.checked_add(count * element.len())?)?;
+        match element {
+            [byte] => place.fill(*byte),
+            _ => place.chunks_exact_mut(element.len()).for_each(|place| place.copy_from_slice(element)),
+        }
+        Some(())
+    }
+
     /// The bytes from `address` to the end, none past it.
     pub fn from(&self, address: u64) -> &[u8] {
         usize::try_from(address).ok().and_then(|address| self.bytes.get(address..)).unwrap_or_default()

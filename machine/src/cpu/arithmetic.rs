@@ -2,6 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
+use super::chain::{Chained, chain, one_in_chain, two_in_chain};
 use super::operands::{Handler, InMemory, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::fault::Use;
@@ -22,6 +23,21 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Xadd => one_operand!(instruction, exchange_and_add),
         Mnemonic::Cmpxchg => one_operand!(instruction, compare_and_exchange),
         Mnemonic::Cmpxchg8b => compare_and_exchange_8,
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::Add => two_in_chain!(instruction, apply, Add),
+        Mnemonic::Adc => two_in_chain!(instruction, apply, Adc),
+        Mnemonic::Sub => two_in_chain!(instruction, apply, Sub),
+        Mnemonic::Sbb => two_in_chain!(instruction, apply, Sbb),
+        Mnemonic::Cmp => two_in_chain!(instruction, compare),
+        Mnemonic::Inc => one_in_chain!(instruction, increment),
+        Mnemonic::Dec => one_in_chain!(instruction, decrement),
+        Mnemonic::Neg => one_in_chain!(instruction, negate),
         _ => return None,
     })
 }
@@ -81,11 +97,13 @@ impl Binary for Sbb {
     }
 }
 
+#[inline(always)]
 fn apply<P: Parts, A: Binary, T: Target, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let right = S::get::<P, W>(core, op)?;
     T::update::<P, W>(core, op, |core, left| A::of::<W>(&mut core.flags, left, right))
 }
 
+#[inline(always)]
 fn compare<P: Parts, T: Source, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let left = T::get::<P, W>(core, op)?;
     let right = S::get::<P, W>(core, op)?;
@@ -93,6 +111,7 @@ fn compare<P: Parts, T: Source, S: Source, W: Word>(core: &mut Core<P>, op: &Op<
     Ok(())
 }
 
+#[inline(always)]
 fn increment<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     T::update::<P, W>(core, op, |core, old| {
         let new = old.wrapping_add(1);
@@ -101,6 +120,7 @@ fn increment<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Re
     })
 }
 
+#[inline(always)]
 fn decrement<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     T::update::<P, W>(core, op, |core, old| {
         let new = old.wrapping_sub(1);
@@ -109,6 +129,7 @@ fn decrement<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Re
     })
 }
 
+#[inline(always)]
 fn negate<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     T::update::<P, W>(core, op, |core, old| subtract::<W>(&mut core.flags, 0, old, 0))
 }

@@ -92,7 +92,7 @@ fn test_string<P: Parts, C: Change, W: Word>(core: &mut Core<P>, op: &Op<P>) -> 
     let mask = 1 << (number.cast_unsigned() % W::BITS);
     let words = number >> W::BITS.trailing_zeros();
     let offset = op.offset(core).wrapping_add_signed(words.wrapping_mul(W::SIZE.cast_signed()));
-    let offset = if op.is_short { offset & 0xffff } else { offset };
+    let offset = offset & op.offsets;
     if !C::WRITES {
         let value = core.load::<W>(op.segment, offset)?;
         core.flags.set_carry(value & mask != 0);
@@ -167,28 +167,38 @@ pub fn condition(instruction: &Instruction) -> Option<u8> {
 /// The handler `$f::<.., N>` for the number of a condition.
 macro_rules! by_condition {
     ($number:expr, $f:ident $(, $what:ty)*) => {
+        by_condition!(in plainly, $number, $f $(, $what)*)
+    };
+    (in $form:ident, $number:expr, $f:ident $(, $what:ty)*) => {
         match $number {
-            0 => $f::<P, $($what,)* 0>,
-            1 => $f::<P, $($what,)* 1>,
-            2 => $f::<P, $($what,)* 2>,
-            3 => $f::<P, $($what,)* 3>,
-            4 => $f::<P, $($what,)* 4>,
-            5 => $f::<P, $($what,)* 5>,
-            6 => $f::<P, $($what,)* 6>,
-            7 => $f::<P, $($what,)* 7>,
-            8 => $f::<P, $($what,)* 8>,
-            9 => $f::<P, $($what,)* 9>,
-            10 => $f::<P, $($what,)* 10>,
-            11 => $f::<P, $($what,)* 11>,
-            12 => $f::<P, $($what,)* 12>,
-            13 => $f::<P, $($what,)* 13>,
-            14 => $f::<P, $($what,)* 14>,
-            _ => $f::<P, $($what,)* 15>,
+            0 => $form!($f::<P, $($what,)* 0>),
+            1 => $form!($f::<P, $($what,)* 1>),
+            2 => $form!($f::<P, $($what,)* 2>),
+            3 => $form!($f::<P, $($what,)* 3>),
+            4 => $form!($f::<P, $($what,)* 4>),
+            5 => $form!($f::<P, $($what,)* 5>),
+            6 => $form!($f::<P, $($what,)* 6>),
+            7 => $form!($f::<P, $($what,)* 7>),
+            8 => $form!($f::<P, $($what,)* 8>),
+            9 => $form!($f::<P, $($what,)* 9>),
+            10 => $form!($f::<P, $($what,)* 10>),
+            11 => $form!($f::<P, $($what,)* 11>),
+            12 => $form!($f::<P, $($what,)* 12>),
+            13 => $form!($f::<P, $($what,)* 13>),
+            14 => $form!($f::<P, $($what,)* 14>),
+            _ => $form!($f::<P, $($what,)* 15>),
         }
     };
 }
 
-pub(crate) use by_condition;
+/// What executes an instruction alone.
+macro_rules! plainly {
+    ($($execute:tt)+) => {
+        $($execute)+
+    };
+}
+
+pub(crate) use {by_condition, plainly};
 
 fn is_set_if(instruction: &Instruction) -> bool {
     condition(instruction).is_some()

@@ -2,10 +2,12 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
-use super::bits::{by_condition, condition, holds};
+use super::bits::{by_condition, condition, holds, plainly};
+use super::chain::{Chained, chain};
 use super::operands::{First, Handler, InMemory, Op, Source, size};
-use crate::state::core::{CS, Core, Parts, Raised};
+use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::fault::{Fault, Reason, SegmentName};
+use crate::state::stack::ESP;
 use crate::state::word::Word;
 
 const ECX: u8 = 1;
@@ -49,6 +51,22 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
     })
 }
 
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    let is_near = instruction.op0_kind() == OpKind::NearBranch32;
+    Some(match instruction.mnemonic() {
+        _ if is_16_bit(instruction) || is_far(instruction) => return None,
+        Mnemonic::Jmp if is_near => chain!(jump::<P, u32>),
+        Mnemonic::Call if is_near => chain!(call_at_once::<P>),
+        Mnemonic::Ret => chain!(back_at_once::<P>),
+        _ if is_near && instruction.is_jcc_short_or_near() => {
+            let number = condition(instruction)?;
+            by_condition!(in chain, number, jump_if, u32)
+        }
+        _ => return None,
+    })
+}
+
 fn is_16_bit(instruction: &Instruction) -> bool {
     instruction.op0_kind() == OpKind::NearBranch16 || matches!(instruction.code(), Code::Retnw | Code::Retnw_imm16)
 }
@@ -84,14 +102,17 @@ impl<P: Parts> Core<P> {
     }
 }
 
+#[inline(always)]
 fn target<P: Parts, W: Word>(core: &Core<P>, op: &Op<P>) -> u32 {
     core.next.wrapping_add(op.immediate) & W::MASK
 }
 
+#[inline(always)]
 fn jump<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     core.go(target::<P, W>(core, op))
 }
 
+#[inline(always)]
 fn jump_if<P: Parts, W: Word, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     if holds::<CONDITION>(&core.flags) { core.go(target::<P, W>(core, op)) } else { Ok(()) }
 }
@@ -121,6 +142,20 @@ fn back<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised>
     let target = core.peek::<W>(0)?;
     core.go(target)?;
     core.drop_bytes(W::SIZE + (op.immediate & 0xffff));
+    Ok(())
+}
+
+fn call_at_once<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let back = core.next;
+    core.go(target::<P, u32>(core, op))?;
+    core.push_at_once(back).ok_or(Raised)
+}
+
+fn back_at_once<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let offset = core.stack_offset(core.general[ESP]);
+    let target = core.load_at_once::<u32>(SS, offset).ok_or(Raised)?;
+    core.go(target)?;
+    core.drop_bytes(4 + (op.immediate & 0xffff));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
+use super::chain::{Chained, chain, one_in_chain, two_in_chain};
 use super::operands::{Handler, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::word::Word;
@@ -14,6 +15,18 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Xor => two_operands!(instruction, apply, Xor),
         Mnemonic::Test => two_operands!(instruction, test),
         Mnemonic::Not => one_operand!(instruction, invert),
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::And => two_in_chain!(instruction, apply, And),
+        Mnemonic::Or => two_in_chain!(instruction, apply, Or),
+        Mnemonic::Xor => two_in_chain!(instruction, apply, Xor),
+        Mnemonic::Test => two_in_chain!(instruction, test),
+        Mnemonic::Not => one_in_chain!(instruction, invert),
         _ => return None,
     })
 }
@@ -47,6 +60,7 @@ impl Logic for Xor {
     }
 }
 
+#[inline(always)]
 fn apply<P: Parts, L: Logic, T: Target, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let right = S::get::<P, W>(core, op)?;
     T::update::<P, W>(core, op, |core, left| {
@@ -56,6 +70,7 @@ fn apply<P: Parts, L: Logic, T: Target, S: Source, W: Word>(core: &mut Core<P>, 
     })
 }
 
+#[inline(always)]
 fn test<P: Parts, T: Source, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let left = T::get::<P, W>(core, op)?;
     let right = S::get::<P, W>(core, op)?;
@@ -63,6 +78,7 @@ fn test<P: Parts, T: Source, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>)
     Ok(())
 }
 
+#[inline(always)]
 fn invert<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     T::update::<P, W>(core, op, |_, old| old ^ W::MASK)
 }

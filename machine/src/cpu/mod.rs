@@ -3,6 +3,7 @@
 pub mod arithmetic;
 pub mod bits;
 pub mod branches;
+pub mod chain;
 pub mod cpuid;
 pub mod decimal;
 pub mod delivery;

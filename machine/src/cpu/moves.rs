@@ -2,8 +2,11 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
-use super::bits::{by_condition, condition, holds};
-use super::operands::{First, Form, Handler, InMemory, Op, Second, Source, Target, one_operand, size, two_operands};
+use super::bits::{by_condition, condition, holds, plainly};
+use super::chain::{Chained, chain, two_in_chain};
+use super::operands::{
+    First, Form, Handler, InMemory, Near, Op, Second, Source, Target, one_operand, size, two_operands,
+};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::word::Word;
 
@@ -39,6 +42,24 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
     })
 }
 
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::Mov if is_general(instruction) => two_in_chain!(instruction, copy),
+        Mnemonic::Movzx if size_of_target(instruction) == 4 => extend_in_chain::<P, false>(instruction),
+        Mnemonic::Movsx if size_of_target(instruction) == 4 => extend_in_chain::<P, true>(instruction),
+        Mnemonic::Lea if size(instruction) == 4 => chain!(load_address::<P, u32>),
+        _ if condition(instruction).is_some() && (instruction.op_count(), size(instruction)) == (2, 4) => {
+            let number = condition(instruction)?;
+            match Form::of(instruction) {
+                Form::FromMemory => by_condition!(in chain, number, copy_if, Near, u32),
+                _ => by_condition!(in chain, number, copy_if, Second, u32),
+            }
+        }
+        _ => return None,
+    })
+}
+
 /// Only general registers among its operands.
 fn is_general(instruction: &Instruction) -> bool {
     [instruction.op0_register(), instruction.op1_register()]
@@ -46,11 +67,13 @@ fn is_general(instruction: &Instruction) -> bool {
         .all(|register| register == iced_x86::Register::None || register.is_gpr())
 }
 
+#[inline(always)]
 fn copy<P: Parts, T: Target, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let value = S::get::<P, W>(core, op)?;
     T::set::<P, W>(core, op, value)
 }
 
+#[inline(always)]
 fn copy_if<P: Parts, S: Source, W: Word, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     // The source is read in any case, and may fault.
     let value = S::get::<P, W>(core, op)?;
@@ -77,10 +100,24 @@ fn extend_handler<P: Parts, const SIGNED: bool>(instruction: &Instruction) -> Ha
     }
 }
 
+fn extend_in_chain<P: Parts, const SIGNED: bool>(instruction: &Instruction) -> Chained<P> {
+    match (
+        instruction.op1_kind() == OpKind::Memory,
+        instruction.memory_size().size(),
+        instruction.op1_register().size(),
+    ) {
+        (true, 1, _) => chain!(extend::<P, Near, u8, u32, SIGNED>),
+        (true, ..) => chain!(extend::<P, Near, u16, u32, SIGNED>),
+        (_, _, 1) => chain!(extend::<P, Second, u8, u32, SIGNED>),
+        _ => chain!(extend::<P, Second, u16, u32, SIGNED>),
+    }
+}
+
 fn size_of_target(instruction: &Instruction) -> usize {
     instruction.op0_register().size()
 }
 
+#[inline(always)]
 fn extend<P: Parts, S: Source, F: Word, T: Word, const SIGNED: bool>(
     core: &mut Core<P>,
     op: &Op<P>,
@@ -90,6 +127,7 @@ fn extend<P: Parts, S: Source, F: Word, T: Word, const SIGNED: bool>(
     Ok(())
 }
 
+#[inline(always)]
 fn load_address<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let offset = op.offset(core);
     W::set_register(&mut core.general, op.first, offset);
@@ -116,7 +154,7 @@ fn swap_bytes_16<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised>
 
 fn translate<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let offset = core.general[3].wrapping_add(u8::register(&core.general, 0));
-    let offset = if op.is_short { offset & 0xffff } else { offset };
+    let offset = offset & op.offsets;
     let value = core.load::<u8>(op.segment, offset)?;
     u8::set_register(&mut core.general, 0, value);
     Ok(())

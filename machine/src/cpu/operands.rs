@@ -2,6 +2,7 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
+use super::chain::{self, Chained};
 use crate::state::core::{Core, DS, Parts, Raised};
 use crate::state::word::Word;
 
@@ -12,10 +13,16 @@ pub type Handler<P> = fn(&mut Core<P>, &Op<P>) -> Result<(), Raised>;
 pub struct Op<P: Parts> {
     /// What executes it.
     pub run: Handler<P>,
+    /// What executes it, and then those that follow it in its block.
+    pub chained: Chained<P>,
     /// Added to the base and the index.
     pub displacement: u32,
     /// The immediate operand, with its sign extended to the operand's size; how far a near branch goes from its end.
     pub immediate: u32,
+    /// Where in its page it begins.
+    pub place: u16,
+    /// How many come before it in its block.
+    pub number: u8,
     /// Its bytes.
     pub length: u8,
     /// Number of the register that is its first operand.
@@ -30,8 +37,8 @@ pub struct Op<P: Parts> {
     pub index: u8,
     /// How far the index is shifted, 0 to 3.
     pub scale: u8,
-    /// Offsets have 16 bits.
-    pub is_short: bool,
+    /// The bits that offsets have: 16 or 32.
+    pub offsets: u32,
     /// LGDT and LIDT have 16-bit operands.
     pub is_narrow: bool,
     /// One of its operands is in memory.
@@ -53,6 +60,9 @@ impl<P: Parts> Op<P> {
         };
         Self {
             run,
+            chained: chain::any,
+            place: 0,
+            number: 0,
             displacement: match instruction.op0_kind() {
                 OpKind::FarBranch16 | OpKind::FarBranch32 => instruction.far_branch_selector().into(),
                 _ => instruction.memory_displacement32(),
@@ -74,7 +84,7 @@ impl<P: Parts> Op<P> {
             base: address_register(base),
             index: address_register(index),
             scale: u8::try_from(instruction.memory_index_scale().trailing_zeros()).unwrap_or(0),
-            is_short: has_short_address(instruction),
+            offsets: if has_short_address(instruction) { 0xffff } else { u32::MAX },
             is_narrow: matches!(instruction.code(), Code::Lgdt_m1632_16 | Code::Lidt_m1632_16),
             has_memory: instruction.op_kinds().any(|kind| kind == OpKind::Memory),
             opcode: 0,
@@ -92,7 +102,7 @@ impl<P: Parts> Op<P> {
         let register = |number: u8| core.general[usize::from(number & 15)];
         let offset =
             register(self.base).wrapping_add(register(self.index) << (self.scale & 3)).wrapping_add(self.displacement);
-        if self.is_short { offset & 0xffff } else { offset }
+        offset & self.offsets
     }
 }
 
@@ -165,6 +175,8 @@ pub struct First;
 pub struct Second;
 /// The memory operand.
 pub struct InMemory;
+/// The memory operand where it can be had at once: it is an error, not a fault, where it can't.
+pub struct Near;
 /// The immediate operand.
 pub struct Immediate;
 
@@ -222,6 +234,34 @@ impl Target for InMemory {
         change: impl FnOnce(&mut Core<P>, u32) -> u32,
     ) -> Result<(), Raised> {
         core.update::<W>(op.segment, op.offset(core), change)
+    }
+}
+
+impl Source for Near {
+    #[inline(always)]
+    fn get<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<u32, Raised> {
+        core.load_at_once::<W>(op.segment, op.offset(core)).ok_or(Raised)
+    }
+}
+
+impl Target for Near {
+    #[inline(always)]
+    fn set<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>, value: u32) -> Result<(), Raised> {
+        core.store_at_once::<W>(op.segment, op.offset(core), value).ok_or(Raised)
+    }
+
+    #[inline(always)]
+    fn update<P: Parts, W: Word>(
+        core: &mut Core<P>,
+        op: &Op<P>,
+        change: impl FnOnce(&mut Core<P>, u32) -> u32,
+    ) -> Result<(), Raised> {
+        let at = core.place_at_once::<W>(op.segment, op.offset(core)).ok_or(Raised)?;
+        let old = W::get(&core.memory, at).ok_or(Raised)?;
+        let new = change(core, old);
+        // It was there.
+        W::put(&mut core.memory, at, new);
+        Ok(())
     }
 }
 

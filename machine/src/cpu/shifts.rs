@@ -2,6 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
+use super::chain::{Chained, chain, two_in_chain};
 use super::operands::{Handler, Immediate, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::flags::Flags;
@@ -26,6 +27,18 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
             one_operand!(instruction, double, (Right, ByCl))
         }
         Mnemonic::Shrd => one_operand!(instruction, double, (Right, Immediate)),
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::Shl | Mnemonic::Sal => two_in_chain!(instruction, shift, Left),
+        Mnemonic::Shr => two_in_chain!(instruction, shift, Right),
+        Mnemonic::Sar => two_in_chain!(instruction, shift, RightSigned),
+        Mnemonic::Rol => two_in_chain!(instruction, shift, RotateLeft),
+        Mnemonic::Ror => two_in_chain!(instruction, shift, RotateRight),
         _ => return None,
     })
 }
@@ -125,6 +138,7 @@ fn low(value: u64) -> u32 {
     (value & u64::from(u32::MAX)) as u32
 }
 
+#[inline(always)]
 fn shift<P: Parts, A: Shift, T: Target, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let count = S::get::<P, u8>(core, op)? & 31;
     // The operand is read and written in any case; flags change only with a count.

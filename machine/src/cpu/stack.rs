@@ -3,7 +3,8 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 use stos_x86::registers::{EFLAGS_AC, EFLAGS_DF, EFLAGS_IF, EFLAGS_IOPL, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM};
 
-use super::operands::{First, Handler, Immediate, InMemory, Op, Source, Target, size};
+use super::chain::{Chained, chain};
+use super::operands::{First, Handler, Immediate, InMemory, Near, Op, Source, Target, size};
 use crate::state::core::{Core, Parts, Raised, SS};
 use crate::state::fault::{Fault, Reason};
 use crate::state::flags::{Flags, STATUS};
@@ -46,6 +47,21 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
     })
 }
 
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match (instruction.mnemonic(), instruction.op0_kind(), operand_size(instruction)) {
+        _ if instruction.op0_kind() == OpKind::Register && instruction.op0_register().is_segment_register() => {
+            return None;
+        }
+        (Mnemonic::Push, OpKind::Register, 4) => chain!(push_at_once::<P, First>),
+        (Mnemonic::Push, OpKind::Memory, 4) => chain!(push_at_once::<P, Near>),
+        (Mnemonic::Push, kind, 4) if kind != OpKind::Register => chain!(push_at_once::<P, Immediate>),
+        (Mnemonic::Pop, OpKind::Register, 4) => chain!(pop_at_once::<P>),
+        (Mnemonic::Leave, ..) if instruction.code() != Code::Leavew => chain!(leave_at_once::<P>),
+        _ => return None,
+    })
+}
+
 fn operand_size(instruction: &Instruction) -> usize {
     match instruction.code() {
         Code::Pushw_imm8 | Code::Push_imm16 => 2,
@@ -65,6 +81,29 @@ fn pop<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(
     let before = core.general[ESP];
     let value = core.pop::<W>()?;
     T::set::<P, W>(core, op, value).inspect_err(|_| core.general[ESP] = before)
+}
+
+#[inline(always)]
+fn push_at_once<P: Parts, S: Source>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let value = S::get::<P, u32>(core, op)?;
+    core.push_at_once(value).ok_or(Raised)
+}
+
+#[inline(always)]
+fn pop_at_once<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let offset = core.stack_offset(core.general[ESP]);
+    let value = core.load_at_once::<u32>(SS, offset).ok_or(Raised)?;
+    core.drop_bytes(4);
+    First::set::<P, u32>(core, op, value)
+}
+
+#[inline(always)]
+fn leave_at_once<P: Parts>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {
+    let offset = core.stack_offset(core.general[EBP]);
+    let frame = core.load_at_once::<u32>(SS, offset).ok_or(Raised)?;
+    core.set_stack_pointer(offset.wrapping_add(4));
+    core.general[EBP] = frame;
+    Ok(())
 }
 
 fn push_all<P: Parts, W: Word>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {

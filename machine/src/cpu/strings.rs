@@ -51,6 +51,11 @@ pub(crate) trait Step {
         Ok(())
     }
 
+    /// Does what [`Step::step`] does with up to `most` elements, upwards, where that needs no look at each. Gives how many were done.
+    fn many<P: Parts, W: Word>(_core: &mut Core<P>, _op: &Op<P>, _most: u32) -> Option<u32> {
+        None
+    }
+
     /// # Errors
     /// Those of memory and ports.
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised>;
@@ -70,6 +75,19 @@ pub(crate) fn advance<P: Parts, W: Word, A: Word>(core: &mut Core<P>, register: 
 }
 
 impl Step for Move {
+    fn many<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>, most: u32) -> Option<u32> {
+        let [esi, edi] = [ESI, EDI].map(|register| u32::register(&core.general, register));
+        let (from, readable) = core.elements_to_read::<W>(op.segment, esi)?;
+        let (to, writable) = core.elements_to_write::<W>(ES, edi)?;
+        // What is written is read again by elements that follow, where it lies a little above.
+        let apart = if to > from { ((to - from) / W::SIZE as usize) as u32 } else { u32::MAX };
+        let count = most.min(readable).min(writable).min(apart);
+        core.memory.copy(from, to, (count * W::SIZE) as usize)?;
+        u32::set_register(&mut core.general, ESI, esi.wrapping_add(count * W::SIZE));
+        u32::set_register(&mut core.general, EDI, edi.wrapping_add(count * W::SIZE));
+        Some(count)
+    }
+
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
         let value = core.load::<W>(op.segment, A::register(&core.general, ESI))?;
         core.store::<W>(ES, A::register(&core.general, EDI), value)?;
@@ -80,6 +98,16 @@ impl Step for Move {
 }
 
 impl Step for Store {
+    fn many<P: Parts, W: Word>(core: &mut Core<P>, _op: &Op<P>, most: u32) -> Option<u32> {
+        let edi = u32::register(&core.general, EDI);
+        let (to, writable) = core.elements_to_write::<W>(ES, edi)?;
+        let count = most.min(writable);
+        let element = W::register(&core.general, 0).to_le_bytes();
+        core.memory.fill(to, count as usize, element.get(..W::SIZE as usize)?)?;
+        u32::set_register(&mut core.general, EDI, edi.wrapping_add(count * W::SIZE));
+        Some(count)
+    }
+
     fn step<P: Parts, W: Word, A: Word>(core: &mut Core<P>, _op: &Op<P>) -> Result<(), Raised> {
         core.store::<W>(ES, A::register(&core.general, EDI), W::register(&core.general, 0))?;
         advance::<P, W, A>(core, EDI);
@@ -167,7 +195,17 @@ fn repeat<P: Parts, S: Step, W: Word, A: Word, const EQUAL: bool>(
     // A fault in the middle leaves the registers as they are there, and the instruction to be executed again.
     core.next = core.eip;
     let until = core.until;
+    let may_be_many = A::BITS == 32 && !core.flags.has(EFLAGS_DF) && !core.is_stepping;
     loop {
+        if may_be_many {
+            // All but the one that may be the last of this time.
+            let time = core.due.min(until).saturating_sub(core.count).saturating_sub(1);
+            let most = u64::from(count - 1).min(time) as u32;
+            let done = S::many::<P, W>(core, op, most).unwrap_or(0);
+            count -= done;
+            core.count += u64::from(done);
+            A::set_register(&mut core.general, ECX, count);
+        }
         S::step::<P, W, A>(core, op)?;
         count = count.wrapping_sub(1) & A::MASK;
         A::set_register(&mut core.general, ECX, count);

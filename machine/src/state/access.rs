@@ -89,6 +89,69 @@ impl<P: Parts> Core<P> {
         self.store_linear::<W>(linear, value, self.cpl == 3)
     }
 
+    /// Reads an operand that is in a page of the TLB, where nobody watches.
+    #[inline(always)]
+    pub(crate) fn load_at_once<W: Word>(&mut self, segment: u8, offset: u32) -> Option<u32> {
+        let register = self.segments.get(usize::from(segment)).filter(|register| register.can_read(offset, W::SIZE))?;
+        self.load_linear_at_once::<W>(register.base.wrapping_add(offset), self.cpl == 3)
+    }
+
+    /// The same for writing; nothing is written otherwise.
+    #[inline(always)]
+    pub(crate) fn store_at_once<W: Word>(&mut self, segment: u8, offset: u32, value: u32) -> Option<()> {
+        let at = self.place_at_once::<W>(segment, offset)?;
+        W::put(&mut self.memory, at, value)
+    }
+
+    /// Where in memory it is to be written.
+    #[inline(always)]
+    pub(crate) fn place_at_once<W: Word>(&mut self, segment: u8, offset: u32) -> Option<usize> {
+        let register =
+            self.segments.get(usize::from(segment)).filter(|register| register.can_write(offset, W::SIZE))?;
+        self.place_linear_at_once::<W>(register.base.wrapping_add(offset), self.cpl == 3)
+    }
+
+    /// Where in memory elements at `offset` are, and how many of its page can be read at once.
+    pub(crate) fn elements_to_read<W: Word>(&self, segment: u8, offset: u32) -> Option<(usize, u32)> {
+        let register = self.segments.get(usize::from(segment))?;
+        let linear = register.base.wrapping_add(offset);
+        let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
+        let is_readable = count > 0 && register.can_read(offset, count * W::SIZE) && self.is_at_once::<W>(linear);
+        let at = if is_readable { self.tlb.to_read(linear, W::SIZE, self.cpl == 3)? } else { return None };
+        Some((at, count))
+    }
+
+    /// The same for writing.
+    pub(crate) fn elements_to_write<W: Word>(&self, segment: u8, offset: u32) -> Option<(usize, u32)> {
+        let register = self.segments.get(usize::from(segment))?;
+        let linear = register.base.wrapping_add(offset);
+        let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
+        let is_writable = count > 0 && register.can_write(offset, count * W::SIZE) && self.is_at_once::<W>(linear);
+        let at = if is_writable { self.tlb.to_write(linear, W::SIZE, self.cpl == 3)? } else { return None };
+        Some((at, count))
+    }
+
+    /// Nobody watches accesses, and this one is aligned where it must be.
+    fn is_at_once<W: Word>(&self, linear: u32) -> bool {
+        !is_watched::<P>() && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(self.cpl == 3))
+    }
+
+    #[inline(always)]
+    fn load_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<u32> {
+        if is_watched::<P>() || linear & (W::SIZE - 1) != 0 && self.checks_alignment(is_user) {
+            return None;
+        }
+        W::get(&self.memory, self.tlb.to_read(linear, W::SIZE, is_user)?)
+    }
+
+    #[inline(always)]
+    fn place_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<usize> {
+        if is_watched::<P>() || linear & (W::SIZE - 1) != 0 && self.checks_alignment(is_user) {
+            return None;
+        }
+        self.tlb.to_write(linear, W::SIZE, is_user)
+    }
+
     /// Reads an operand and writes what `change` makes of it. `change` is not called when that can't be written.
     ///
     /// # Errors
@@ -127,14 +190,10 @@ impl<P: Parts> Core<P> {
     /// #PF or #AC.
     #[inline]
     pub(crate) fn load_linear<W: Word>(&mut self, linear: u32, is_user: bool) -> Result<u32, Raised> {
-        if !is_watched::<P>()
-            && let Some(at) = self.tlb.to_read(linear, W::SIZE, is_user)
-            && let Some(value) = W::get(&self.memory, at)
-            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(is_user))
-        {
-            return Ok(value);
+        match self.load_linear_at_once::<W>(linear, is_user) {
+            Some(value) => Ok(value),
+            None => self.load_slowly(linear, W::SIZE, is_user),
         }
-        self.load_slowly(linear, W::SIZE, is_user)
     }
 
     /// Writes at a linear address.
@@ -143,14 +202,11 @@ impl<P: Parts> Core<P> {
     /// #PF or #AC; nothing is written then.
     #[inline]
     pub(crate) fn store_linear<W: Word>(&mut self, linear: u32, value: u32, is_user: bool) -> Result<(), Raised> {
-        if !is_watched::<P>()
-            && let Some(at) = self.tlb.to_write(linear, W::SIZE, is_user)
-            && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(is_user))
-            && W::put(&mut self.memory, at, value).is_some()
-        {
-            return Ok(());
+        let place = self.place_linear_at_once::<W>(linear, is_user);
+        match place.and_then(|at| W::put(&mut self.memory, at, value)) {
+            Some(()) => Ok(()),
+            None => self.store_slowly(linear, W::SIZE, value, is_user),
         }
-        self.store_slowly(linear, W::SIZE, value, is_user)
     }
 
     #[cold]

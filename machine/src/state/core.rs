@@ -13,6 +13,7 @@ use super::watched::Watched;
 use super::x87::X87;
 use crate::bus::Bus;
 use crate::code_pages::CodePages;
+use crate::cpu::chain::Begun;
 use crate::memory::Memory;
 
 /// What a machine is made of.
@@ -113,6 +114,8 @@ pub struct Core<P: Parts> {
     pub due: u64,
     /// Where the run is over.
     pub(crate) until: u64,
+    /// The block that is executed.
+    pub(crate) begun: Begun,
     /// What waits until one more instruction is executed.
     pub shadow: Shadow,
     /// NMIs wait until IRET.
@@ -167,6 +170,7 @@ impl<P: Parts> Core<P> {
             waited: 0,
             due: 0,
             until: u64::MAX,
+            begun: Begun::default(),
             shadow: Shadow::None,
             is_nmi_blocked: false,
             is_stepping: false,

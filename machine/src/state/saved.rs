@@ -53,6 +53,7 @@ impl<P: Parts> Core<P> {
             general,
             eip,
             next: _,
+            begun: _,
             flags,
             segments,
             ldtr,

@@ -35,6 +35,15 @@ impl<P: Parts> Core<P> {
         Ok(())
     }
 
+    /// Pushes a value if its place can be had at once.
+    #[inline(always)]
+    pub(crate) fn push_at_once(&mut self, value: u32) -> Option<()> {
+        let offset = self.stack_offset(self.general[ESP].wrapping_sub(4));
+        self.store_at_once::<u32>(SS, offset, value)?;
+        self.set_stack_pointer(offset);
+        Some(())
+    }
+
     /// The value that lies `offset` bytes above the top.
     ///
     /// # Errors

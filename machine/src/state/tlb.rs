@@ -28,12 +28,12 @@ const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_writabl
 /// The buffer: entries for the supervisor's accesses, then for the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tlb {
-    entries: Box<[Entry]>,
+    entries: Box<[Entry; 2 * ENTRIES]>,
 }
 
 impl Default for Tlb {
     fn default() -> Self {
-        Self { entries: vec![EMPTY; 2 * ENTRIES].into_boxed_slice() }
+        Self { entries: Box::new([EMPTY; 2 * ENTRIES]) }
     }
 }
 
@@ -45,20 +45,20 @@ impl Tlb {
     /// Where `size` bytes at `linear` are in memory, if all are in one page that may be read.
     #[inline]
     pub fn to_read(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
-        let entry = self.entries.get(slot(linear, is_user))?;
+        let entry = &self.entries[slot(linear, is_user)];
         (linear.wrapping_add(size - 1) & !0xfff == entry.read).then(|| (entry.frame + (linear & 0xfff)) as usize)
     }
 
     /// The same for writing.
     #[inline]
     pub fn to_write(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
-        let entry = self.entries.get(slot(linear, is_user))?;
+        let entry = &self.entries[slot(linear, is_user)];
         (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| (entry.frame + (linear & 0xfff)) as usize)
     }
 
     /// Where the byte at `linear` is, if its page is here, and may be written where that `is_write`.
     pub fn find(&self, linear: u32, is_write: bool, is_user: bool) -> Option<u32> {
-        let entry = self.entries.get(slot(linear, is_user))?;
+        let entry = &self.entries[slot(linear, is_user)];
         let is_here = entry.read == linear & !0xfff && (entry.is_writable || !is_write);
         is_here.then(|| entry.frame + (linear & 0xfff))
     }
@@ -86,7 +86,7 @@ impl Tlb {
 
     /// Forgets all pages; those that are global only `with_global`.
     pub fn flush(&mut self, with_global: bool) {
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             if with_global || !entry.is_global {
                 *entry = EMPTY;
             }
@@ -95,14 +95,14 @@ impl Tlb {
 
     /// Writes to any page take the long way once.
     pub fn close(&mut self) {
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             entry.write = NO_PAGE;
         }
     }
 
     /// Writes to this frame take the long way from now on.
     pub fn guard(&mut self, frame: u32) {
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             if entry.frame == frame {
                 entry.write = NO_PAGE;
             }
@@ -112,7 +112,7 @@ impl Tlb {
 
 impl Differ for Tlb {
     fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
-        for (at, (left, right)) in self.entries.iter().zip(&other.entries).enumerate() {
+        for (at, (left, right)) in self.entries.iter().zip(other.entries.iter()).enumerate() {
             if left != right {
                 let privilege = if at < ENTRIES { "supervisor" } else { "user" };
                 compare(found, &format!("TLB entry {:#x} of the {privilege}", at % ENTRIES), left, right);

@@ -257,7 +257,7 @@ fn signs(vector: u128) -> u32 {
 /// Writes the bytes whose byte of the mask has its highest bit set, to where (E)DI points.
 fn store_masked<P: Parts>(core: &mut Core<P>, op: &Op<P>, value: u128, mask: u128, size: u32) -> Result<(), Raised> {
     let target = core.general[7];
-    let target = if op.is_short { target & 0xffff } else { target };
+    let target = target & op.offsets;
     // All of it must be writable before any of it is written.
     let chosen = |at: &u32| u8s(mask)[*at as usize] >> 7 != 0;
     for at in (0..size).filter(chosen) {

@@ -1,0 +1,104 @@
+//! From one instruction of a block to the next: each calls the one behind it as the last thing that it does, which costs a jump. What is
+//! known of all instructions of a block before it is executed, the place and the time of each, is written down only where it may be asked
+//! for: what needs more than registers and memory in the TLB begins anew in the long way.
+
+use super::operands::Op;
+use crate::state::core::{Core, Parts, Raised};
+
+/// Executes an instruction, then those of its block that follow.
+pub type Chained<P> = fn(&mut Core<P>, &Op<P>, &[Op<P>]) -> Result<(), Raised>;
+
+/// Where the block that is executed lies.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Begun {
+    /// The time of its first instruction, and what others have taken beside their own.
+    pub time: u64,
+    /// The offset in the code segment that the first byte of its page has.
+    pub page: u32,
+}
+
+#[inline(always)]
+fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+    match rest.split_first() {
+        Some((next, rest)) => (next.chained)(core, next, rest),
+        None => Ok(()),
+    }
+}
+
+/// Executes an instruction by `execute`, and the others. Where that fails, it has changed nothing.
+#[inline(always)]
+pub fn quickly<P: Parts>(
+    core: &mut Core<P>,
+    op: &Op<P>,
+    rest: &[Op<P>],
+    execute: impl FnOnce(&mut Core<P>, &Op<P>) -> Result<(), Raised>,
+) -> Result<(), Raised> {
+    match execute(core, op) {
+        Ok(()) => go_on(core, rest),
+        Err(Raised) => any(core, op, rest),
+    }
+}
+
+/// Executes any instruction, and the others. A function of its own, so that the short way needs none of what this does.
+#[inline(never)]
+pub fn any<P: Parts>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+    let (time, end) = (core.begun.time + u64::from(op.number), core.next);
+    core.eip = core.begun.page.wrapping_add(op.place.into());
+    core.count = time;
+    let behind = core.eip.wrapping_add(op.length.into());
+    core.next = behind;
+    (op.run)(core, op)?;
+    // A port is slow, and a repeated instruction takes the time of many.
+    core.begun.time = core.begun.time.wrapping_add(core.count.wrapping_sub(time));
+    if core.has_news {
+        core.eip = core.next;
+        core.count += 1;
+        return Ok(());
+    }
+    if !rest.is_empty() {
+        debug_assert_eq!(core.next, behind);
+        core.next = end;
+    }
+    go_on(core, rest)
+}
+
+/// What executes an instruction in a chain by `$execute`.
+macro_rules! chain {
+    ($($execute:tt)+) => {
+        |core, op, rest| $crate::cpu::chain::quickly(core, op, rest, $($execute)+)
+    };
+}
+
+/// The same for `$f` and all forms of two operands of 8 or 32 bits.
+macro_rules! two_in_chain {
+    ($instruction:expr, $f:ident $(, $what:ty)?) => {{
+        use $crate::cpu::operands::{First, Form, Immediate, Near, Second, size};
+        match (Form::of($instruction), size($instruction)) {
+            (Form::Registers, 1) => chain!($f::<P, $($what,)? First, Second, u8>),
+            (Form::Registers, 4) => chain!($f::<P, $($what,)? First, Second, u32>),
+            (Form::FromMemory, 1) => chain!($f::<P, $($what,)? First, Near, u8>),
+            (Form::FromMemory, 4) => chain!($f::<P, $($what,)? First, Near, u32>),
+            (Form::ToMemory, 1) => chain!($f::<P, $($what,)? Near, Second, u8>),
+            (Form::ToMemory, 4) => chain!($f::<P, $($what,)? Near, Second, u32>),
+            (Form::RegisterImmediate, 1) => chain!($f::<P, $($what,)? First, Immediate, u8>),
+            (Form::RegisterImmediate, 4) => chain!($f::<P, $($what,)? First, Immediate, u32>),
+            (Form::MemoryImmediate, 1) => chain!($f::<P, $($what,)? Near, Immediate, u8>),
+            (Form::MemoryImmediate, 4) => chain!($f::<P, $($what,)? Near, Immediate, u32>),
+            _ => return None,
+        }
+    }};
+}
+
+/// The same for one operand.
+macro_rules! one_in_chain {
+    ($instruction:expr, $f:ident $(, $what:ty)?) => {{
+        use $crate::cpu::operands::{First, Near, size};
+        match ($instruction.op0_kind() == iced_x86::OpKind::Memory, size($instruction)) {
+            (false, 4) => chain!($f::<P, $($what,)? First, u32>),
+            (true, 4) => chain!($f::<P, $($what,)? Near, u32>),
+            _ => return None,
+        }
+    }};
+}
+
+pub(crate) use {chain, one_in_chain, two_in_chain};
