@@ -126,6 +126,64 @@ fn runs_that_end_at_a_limit_or_in_a_crash_are_equal_too() {
     assert!(report["instructions"].as_u64().unwrap() > 10);
 }
 
+/// Counts EBX down to nothing, with so many reads of a port of a microsecond each.
+fn pause(count: u32) -> Vec<u8> {
+    // mov ebx, COUNT; in al, 0x80; dec ebx; jnz
+    [&[0xbb][..], &count.to_le_bytes(), &[0xe4, 0x80, 0x4b, 0x75, 0xfb]].concat()
+}
+
+/// Prints a dot for each 64 such reads, which it counts in EBX, for ever.
+const DOTS: [u8; 21] =
+    [0xe4, 0x80, 0x43, 0xf7, 0xc3, 63, 0, 0, 0, 0x75, 0xf5, 0xb0, b'.', 0xba, 0xf8, 0x03, 0, 0, 0xee, 0xeb, 0xeb];
+
+#[test]
+fn runs_that_end_by_what_the_guest_prints_are_equal_too() {
+    let guest = |code: &[&[u8]]| ImageFile::new(&BareGuest::new(&code.concat()).image());
+    let endless = guest(&[&say("one\n"), &pause(20_000), &say("two\n"), &DOTS]);
+    for (options, status, kind, size) in [
+        (&["--until", "two"][..], 0, "until", None),
+        (&["--until", "^two$", "--pace", "real"], 0, "until", None),
+        (&["--reject", "two"], 105, "rejected", None),
+        (&["--expect", "one", "--expect", "two"], 0, "expected", None),
+        (&["--max-output", "1000"], 107, "too_much_output", Some(1000)),
+        (&["--until", "three", "--timeout", "50ms"], 124, "time_limit", None),
+    ] {
+        let (ran, report) = run_thrice(&endless.path(), options, None);
+        assert_eq!(
+            (ran.status, &report["outcome"]["kind"]),
+            (Some(status), &kind.into()),
+            "{options:?}: {}",
+            ran.stderr
+        );
+        assert!(ran.stdout.starts_with("one\ntwo\n"), "{options:?}");
+        assert!(size.is_none_or(|size| report["serial"]["size"] == size), "{options:?}");
+    }
+}
+
+#[test]
+fn the_grace_after_all_that_was_expected_is_time_of_the_guests_own() {
+    for (microseconds, status, kind) in [(190_000, 3, "exited"), (210_000, 0, "expected")] {
+        let code = [say("ready\n"), pause(microseconds), exit(3)].concat();
+        let image = ImageFile::new(&BareGuest::new(&code).image());
+        let (ran, report) = run_thrice(&image.path(), &["--expect", "ready"], None);
+        assert_eq!(
+            (ran.status, &report["outcome"]["kind"]),
+            (Some(status), &kind.into()),
+            "{microseconds}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn what_is_found_on_the_screen_ends_a_run_at_the_same_instruction() {
+    // mov dword [0xb8000], "ok" in grey
+    let write = [0xc7, 0x05, 0, 0x80, 0x0b, 0, b'o', 7, b'k', 7];
+    let image = ImageFile::new(&BareGuest::new(&[&pause(80_000)[..], &write, &DOTS].concat()).image());
+    let (ran, report) = run_thrice(&image.path(), &["--until", "^ok$"], None);
+    assert_eq!((ran.status, &report["outcome"]["kind"]), (Some(0), &"until".into()), "{}", ran.stderr);
+}
+
 #[test]
 fn exactly_so_many_instructions_are_executed_as_are_allowed() {
     let folder = tempfile::tempdir().unwrap();

@@ -30,6 +30,8 @@ pub enum Ending {
     WaitsForNothing(CpuState, Interrupts),
     /// It has used up what it was allotted; the last looks at the CPU are in [`Findings::samples`](super::Findings::samples).
     Spent(Spent),
+    /// Who [watches](super::Link::watcher) what it prints lets it go on no longer.
+    Decided,
     /// The CPU could not be entered, or not go on.
     CpuFailed(CpuFailure),
     /// The process that executed the guest ended for a reason of its own.

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Ending, Observed, Remains};
-use crate::channel::{Adapter, InputSink, KeySink, OutputPipe};
+use crate::channel::{Adapter, InputSink, KeySink, OutputPipe, Watcher};
 use crate::machine::InputSource;
 use crate::timings::Timings;
 
@@ -71,6 +71,9 @@ pub struct Link {
     pub deadline: Option<Instant>,
     /// How much the guest may use.
     pub allotment: Allotment,
+    /// Watches what the guest prints before that goes to `output`, and says when the run ends with it, on a machine that
+    /// [counts](super::Backend::counts); elsewhere, and where nothing is watched for, nobody does.
+    pub watcher: Option<Box<dyn Watcher>>,
     /// Where its input comes from.
     pub source: InputSource,
     /// Takes what else is seen of the guest.

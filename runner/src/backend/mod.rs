@@ -4,7 +4,7 @@
 //! [`Backend`] and [`BackendKind`]. Starting gives the guest its memory and its CPU the image's entry state, and lets it run on a
 //! thread or a process of its own. From there:
 //!
-//! - what the guest prints goes to [`Link::output`];
+//! - what the guest prints goes to [`Link::output`], and where time is counted is shown to [`Link::watcher`] before;
 //! - what it is sent comes to [`Guest::input`] and [`Guest::keyboard`], from other threads;
 //! - at each [`Guest::tick`] the CPU is looked at: a CPU in HLT that takes no interrupts is [`Ending::Halted`], and samples of one
 //!   that takes them are shown to [`Idle`];

@@ -42,6 +42,7 @@ pub fn conclude(ending: Ending, machine: &Machine, kind: BackendKind, cpu: Optio
             obstacle: obstacle(interrupts).unwrap_or_else(|| NOTHING_COMES.to_owned()),
         },
         Ending::Spent(spent) => Outcome::TimeLimit { limit: spent.into(), hang: None },
+        Ending::Decided => Outcome::Bug("the run was ended by output that nobody has heard of".to_owned()),
         Ending::Panicked => Outcome::Panicked,
         Ending::Reset => Outcome::Reset,
         Ending::TripleFault => Outcome::TripleFault(Box::default()),

@@ -1,7 +1,7 @@
 //! One moment of the screen: its cells, and where the cursor is.
 
-use super::TEXT_MEMORY_SIZE;
 use super::code_page::character;
+use crate::channel::TEXT_MEMORY_SIZE;
 
 /// Characters in a row.
 pub const COLUMNS: usize = 80;

@@ -11,14 +11,9 @@ pub use frame::{COLUMNS, Cell, Frame, ROWS};
 pub use picture::write_png;
 pub use unshown::{Drawn, GRAPHICS_MEMORY, UnshownRows};
 
-use crate::channel::Adapter;
+use crate::channel::{Adapter, TEXT_MEMORY, TEXT_MEMORY_SIZE};
 use crate::machine::GuestMemory;
 use unshown::GRAPHICS_MEMORY_SIZE;
-
-/// Guest-physical address of the text memory.
-const TEXT_MEMORY: u64 = 0xb_8000;
-/// Its size in bytes. What is shown begins anywhere in it and goes on at its beginning.
-pub const TEXT_MEMORY_SIZE: usize = 0x8000;
 
 /// A guest's screen. Clones are the same screen.
 #[derive(Clone)]
@@ -32,6 +27,11 @@ pub struct Screen {
 /// The content of the text memory. Nothing for zeros that nobody has touched, and when guest memory ends before.
 pub fn text_memory(memory: &GuestMemory) -> Vec<u8> {
     read(memory, TEXT_MEMORY, TEXT_MEMORY_SIZE)
+}
+
+/// What is shown from the cell `start` on when the text memory holds `text`, or `None` when that is what it held `at_entry`.
+pub fn used_text(text: &[u8], at_entry: &[u8], start: u16) -> Option<String> {
+    (!is_same(text, at_entry)).then(|| Frame::new(text, start, None).text())
 }
 
 /// What `memory` holds there, unless nobody has touched it.

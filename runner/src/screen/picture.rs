@@ -65,7 +65,7 @@ fn is_set(cell: Cell, line: usize, column: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::TEXT_MEMORY_SIZE;
+    use crate::channel::TEXT_MEMORY_SIZE;
 
     #[test]
     fn the_font_has_every_character() {

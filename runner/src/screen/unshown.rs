@@ -1,6 +1,7 @@
 //! What a guest draws that the screen does not show.
 
-use super::{COLUMNS, Frame, ROWS, TEXT_MEMORY_SIZE, is_same};
+use super::{COLUMNS, Frame, ROWS, is_same};
+use crate::channel::TEXT_MEMORY_SIZE;
 
 /// Guest-physical address of a VGA's memory in graphics modes.
 pub const GRAPHICS_MEMORY: u64 = 0xa_0000;

@@ -122,7 +122,16 @@ mod tests {
             let ended = Box::new(move |ending| drop(sender.send(ending)));
             let (observed, timings) = (run.observed.clone(), run.timings.clone());
             let (allotment, source) = (Allotment::default(), InputSource::Nothing);
-            Link { ended, output: Arc::clone(&output), deadline: None, allotment, source, observed, timings }
+            Link {
+                ended,
+                output: Arc::clone(&output),
+                deadline: None,
+                allotment,
+                watcher: None,
+                source,
+                observed,
+                timings,
+            }
         };
         let refuses = |_: &Machine, link: Link| {
             change(&image.path());

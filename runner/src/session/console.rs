@@ -17,7 +17,7 @@ use crate::sandbox::{self, Role};
 use crate::serial::{Com1, Copied, SerialOutput, SerialTarget, StandardPipe};
 use crate::terminal::{GuestText, HeldWriter, Hold, KeyboardChoice, LiveScreen, Reads, ScreenMode, Typing};
 use crate::timings::Timings;
-use crate::watch::{Allowance, Matcher, Prompt, Summaries, pump};
+use crate::watch::{Prompt, Summaries, Watched, pump};
 
 /// Most bytes of what a guest prints that are copied for whoever compares runs.
 const COPIED: usize = 1 << 20;
@@ -28,6 +28,8 @@ pub struct Console {
     pub output: Arc<OutputPipe>,
     /// Writes that, until there is a thread for it.
     writer: Option<Box<dyn FnOnce() + Send>>,
+    /// What is seen in it.
+    pub watched: Watched,
     /// The other end of its serial port.
     pub com1: Com1,
     /// Keeps output off the terminal while the screen is there.
@@ -43,7 +45,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Opens all of it, before the guest can print. Output is shown to `matcher` and summed up and timed in `seen`. What happens is
+    /// Opens all of it, before the guest can print. Output is `watched`, and summed up and timed in `seen`. What happens is
     /// told to the channel. Where output goes into a pipe and `is_prompt`, whoever prints may write it, and the thread that does so otherwise is
     /// there after [`Self::write_on`] only.
     ///
@@ -52,12 +54,12 @@ impl Console {
     pub fn open(
         options: &Options,
         notify: &dyn Fn(Notice<'_>),
-        (matcher, is_prompt): (Matcher, bool),
+        (watched, is_prompt): (Watched, bool),
         seen: (&Summaries, &Timings),
         (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
-        let is_passed_on = options.max_output.is_none() && options.output_copy.is_none() && matcher.is_idle();
+        let is_passed_on = options.output_copy.is_none() && watched.is_idle();
         let pipe = if is_prompt && is_stdio && is_passed_on { StandardPipe::find() } else { None };
         let is_at_once = pipe.is_some();
         let direct = pipe.map(|pipe| {
@@ -71,13 +73,12 @@ impl Console {
         let mut com1 = Com1::open(&options.serial, &options.image, hold_of_serial)
             .map_err(Outcome::io(format!("connecting COM1 to {}", options.serial)))?;
         com1.announcement().into_iter().for_each(|line| notify(Notice::Answer(line)));
-        let allowance = Allowance::new(options.max_output);
         let mut serial = com1.take_output();
         if let Some(path) = &options.output_copy {
             let copy = File::options().write(true).open(path).map_err(Outcome::io("opening what takes a copy"))?;
             serial = Box::new(Copied { output: serial, copy, left: COPIED });
         }
-        let mut writer = Some(writer((&output, allowance), &hold, serial, matcher, seen, &events));
+        let mut writer = Some(writer((&output, &watched), &hold, serial, seen, &events));
         if !is_at_once {
             start(&mut writer)?;
         }
@@ -91,7 +92,7 @@ impl Console {
         if is_live {
             hold.begin();
         }
-        Ok(Self { output, writer, com1, hold, events, receiver, is_live, typing })
+        Ok(Self { output, writer, watched, com1, hold, events, receiver, is_live, typing })
     }
 
     /// True as long as output that is not written by whoever prints it waits for [`Self::write_on`].
@@ -152,17 +153,16 @@ fn start(writer: &mut Option<Box<dyn FnOnce() + Send>>) -> Result<(), Outcome> {
 
 /// What writes all that comes out of `output`.
 fn writer(
-    (output, allowance): (&Arc<OutputPipe>, Allowance),
+    (output, watched): (&Arc<OutputPipe>, &Watched),
     hold: &Hold,
     mut serial: Box<dyn SerialOutput>,
-    matcher: Matcher,
     (summaries, timings): (&Summaries, &Timings),
     events: &Sender<Event>,
 ) -> Box<dyn FnOnce() + Send> {
-    let (output, hold, events) = (Arc::clone(output), hold.clone(), events.clone());
+    let (output, watched, hold, events) = (Arc::clone(output), watched.clone(), hold.clone(), events.clone());
     let seen = (summaries.clone(), timings.clone());
     Box::new(move || {
         let mut debug = GuestText::new(HeldWriter::new(stderr(), hold));
-        pump(&output, allowance, &mut *serial, &mut debug, matcher, (&seen.0, &seen.1), &events);
+        pump(&output, &watched, &mut *serial, &mut debug, (&seen.0, &seen.1), &events);
     })
 }

@@ -115,6 +115,7 @@ impl Repetition<'_> {
             output,
             deadline: Some(deadline),
             allotment: Allotment::default(),
+            watcher: None,
             source: InputSource::Stream,
             observed: observed.clone(),
             timings: Timings::default(),

@@ -48,7 +48,8 @@ fn ended_meanwhile(console: &Console, run: &Run, samples: &[CpuState]) -> Option
     let (end, mut others) = (Instant::now() + patience, Vec::new());
     let ending = loop {
         match console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Event::Ended(ending)) => break Some(ending),
+            // What it has printed meanwhile came too late.
+            Ok(Event::Ended(ending)) => break Some(ending).filter(|ending| !matches!(ending, Ending::Decided)),
             Ok(other) => others.push(other),
             Err(_) => break None,
         }

@@ -16,7 +16,7 @@ use super::prepare::Prepared;
 use super::signals::Signals;
 use super::view::View;
 use crate::backend::{Allotment, BackendKind, Ending, Guest, Link, Remains, TICK};
-use crate::channel::PACE;
+use crate::channel::{PACE, Watcher};
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::outcome::{Outcome, Run, conclude, judge, sought, unconfined, unseen, with_overwritten};
@@ -26,10 +26,8 @@ use crate::screen::{Frame, Screen, text_memory, write_png};
 use crate::serial::SerialTarget;
 use crate::terminal::{LiveScreen, RawTerminal, Route, ScreenMode, Shortcut, Show};
 use crate::timings::Step;
-use crate::watch::{Matcher, OutputEvent, Rows, Sight};
+use crate::watch::{Allowance, AtSource, Matcher, OutputEvent, Rows, Sight, Watched};
 
-/// How long a guest may go on once everything expected has appeared, to report a status of its own.
-const GRACE: Duration = Duration::from_millis(200);
 /// How long standard output may take for what is left once the run has been cut short.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// For a guest that failed and has written more than was shown.
@@ -71,12 +69,11 @@ impl<'a> Session<'a> {
         signals: &Signals,
     ) -> Result<Self, Outcome> {
         let Prepared { machine, backend, expectations, limit, end } = prepared;
-        let matcher = Matcher::new(expectations);
-        let rows = (!matcher.is_idle()).then(Rows::default);
+        let watched = Watched::new(Allowance::new(options.max_output), Matcher::new(expectations));
         let kind = backend.kind();
         // Who reads what the emulator writes can't write.
         let is_prompt = kind != BackendKind::Emulated;
-        let console = Console::open(options, notify, (matcher, is_prompt), (&run.streams, &run.timings), channel)?;
+        let console = Console::open(options, notify, (watched, is_prompt), (&run.streams, &run.timings), channel)?;
         // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught. Before the guest can print.
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
@@ -88,11 +85,15 @@ impl<'a> Session<'a> {
             let events = console.events.clone();
             // Nobody listens any more when the session is over.
             let ended = Box::new(move |ending| drop(events.send(Event::Ended(ending))));
+            let events = console.events.clone();
+            let tell = Box::new(move |sight| drop(events.send(OutputEvent::Seen(sight).into())));
+            let watcher = || Box::new(AtSource::new(console.watched.clone(), text_at_entry.clone(), tell));
             Link {
                 ended,
                 output: Arc::clone(&console.output),
                 deadline: end.map(|(_, end)| end),
                 allotment: Allotment { time: own, instructions: options.limit_instructions },
+                watcher: (!console.watched.is_idle()).then(|| watcher() as Box<dyn Watcher>),
                 source,
                 observed: run.observed.clone(),
                 timings: run.timings.clone(),
@@ -115,6 +116,9 @@ impl<'a> Session<'a> {
         if let Some(line) = unconfined(&run.observed.lock().unconfined) {
             notify(Notice::Information(&line));
         }
+        // Where time is counted, who executes the guest watches its screen.
+        let is_shown = guest.own_time().is_none() && console.watched.is_searched();
+        let rows = is_shown.then(Rows::default);
         let screen = Screen::new(machine.memory, guest.adapter(), text_at_entry);
         let show = Show::new(options.screen, screen, console.hold.clone());
         let input = run.input.input(guest.input());
@@ -292,9 +296,10 @@ impl<'a> Session<'a> {
     }
 
     fn wait_for_the_end(&mut self) -> Outcome {
-        // What the run will end with when the guest does not end by itself before the grace is over.
+        // What the run will end with when the guest does not end by itself before that time. Where time is counted, the guest's own ends it.
         let mut decided: Option<Outcome> = None;
         let mut grace_ends: Option<Instant> = None;
+        let is_counted = self.guest.own_time().is_some();
         loop {
             let now = Instant::now();
             if let Err(outcome) = self.start_threads(now) {
@@ -315,23 +320,16 @@ impl<'a> Session<'a> {
                 .fold(next_tick, Instant::min);
             match self.console.receiver.recv_timeout(wake - now) {
                 Ok(Event::Ended(ending)) => {
-                    let is_counted = matches!(ending, Ending::Spent(_));
-                    return decided.filter(|_| is_counted).unwrap_or_else(|| self.conclude(ending));
+                    let is_ended = matches!(ending, Ending::Spent(_) | Ending::Decided);
+                    return decided.filter(|_| is_ended).unwrap_or_else(|| self.conclude(ending));
                 }
-                Ok(Event::Output(OutputEvent::Seen(Sight::Until { pattern }))) => return Outcome::Until { pattern },
                 Ok(Event::Output(OutputEvent::Seen(sight))) => {
-                    // A forbidden line decides, whatever else has been seen.
-                    decided = match sight {
-                        Sight::Rejected(rejected) => Some(Outcome::Rejected(rejected)),
-                        _ => decided.or(Some(Outcome::Expected)),
-                    };
-                    grace_ends.get_or_insert(Instant::now() + GRACE);
+                    let end = Instant::now() + sight.patience();
+                    grace_ends = Some(grace_ends.map_or(end, |before| before.min(end))).filter(|_| !is_counted);
+                    decided = Some(decide(decided, sight));
                 }
                 Ok(Event::Output(OutputEvent::Failed(source))) => return self.output_failed(source),
-                // What was seen up to there has decided.
-                Ok(Event::Output(OutputEvent::TooMuch)) if decided.is_some() => {}
-                Ok(Event::Output(OutputEvent::TooMuch)) => return Outcome::TooMuchOutput,
-                Ok(Event::Output(OutputEvent::Done(_))) => {
+                Ok(Event::Output(OutputEvent::Done)) => {
                     return Outcome::Bug("the output ended before the guest".to_owned());
                 }
                 Ok(Event::Shortcut(Shortcut::Leave)) => return Outcome::Left,
@@ -361,7 +359,8 @@ impl<'a> Session<'a> {
                 Some(end) => self.console.receiver.recv_timeout(end.saturating_duration_since(Instant::now())),
             };
             match event {
-                Ok(Event::Output(OutputEvent::Done(seen))) => {
+                Ok(Event::Output(OutputEvent::Done)) => {
+                    let seen = self.console.watched.finish();
                     self.run.matched = Some(seen.matched);
                     return judge(ending, &self.run.expected, seen);
                 }
@@ -370,7 +369,7 @@ impl<'a> Session<'a> {
                 Ok(Event::Signal(number)) => return Outcome::Signal(number),
                 Ok(
                     Event::Ended(_)
-                    | Event::Output(OutputEvent::Seen(_) | OutputEvent::TooMuch)
+                    | Event::Output(OutputEvent::Seen(_))
                     | Event::Shortcut(Shortcut::Help)
                     | Event::Continued,
                 ) => {}
@@ -380,5 +379,16 @@ impl<'a> Session<'a> {
                 Err(_) => return ending,
             }
         }
+    }
+}
+
+/// What a run ends with in which `sight` was seen after what has `decided` before. A forbidden line decides, whatever else was seen, and
+/// what ends the run has ended it.
+fn decide(decided: Option<Outcome>, sight: Sight) -> Outcome {
+    match sight {
+        Sight::Rejected(rejected) => Outcome::Rejected(rejected),
+        Sight::Until { pattern } => Outcome::Until { pattern },
+        Sight::AllExpected => decided.unwrap_or(Outcome::Expected),
+        Sight::TooMuch => Outcome::TooMuchOutput,
     }
 }

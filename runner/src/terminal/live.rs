@@ -265,7 +265,7 @@ fn colours(cell: Cell) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::TEXT_MEMORY_SIZE;
+    use crate::channel::TEXT_MEMORY_SIZE;
     use proptest::prelude::*;
     use vt100::{Color, Parser};
 

@@ -16,6 +16,11 @@ impl Allowance {
         Self { left: bytes, is_exceeded: false }
     }
 
+    /// True when it may print any number.
+    pub fn is_endless(&self) -> bool {
+        self.left.is_none()
+    }
+
     /// True once the guest has printed more.
     pub fn is_exceeded(&self) -> bool {
         self.is_exceeded

@@ -1,11 +1,16 @@
 //! Watches the guest's output for lines that are expected, forbidden, or end the run.
 
+use std::time::Duration;
+
 use stos_pack::manifest::EXPRESSIONS_LIMIT;
 
 use super::lines;
 use super::pattern::Pattern;
 use crate::channel::Stream;
 
+/// How long a guest may go on once everything expected has appeared, or a line that must not, to report a status of its own: time of its own
+/// where it is counted.
+const GRACE: Duration = Duration::from_millis(200);
 /// Most characters of a line that are shown.
 const SHOWN_LIMIT: usize = 160;
 
@@ -37,6 +42,18 @@ pub enum Sight {
     },
     /// A line that must not appear.
     Rejected(Rejected),
+    /// There is more than allowed; none of that is written or looked at.
+    TooMuch,
+}
+
+impl Sight {
+    /// How long the guest may go on from here, to end by itself.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::AllExpected | Self::Rejected(_) => GRACE,
+            Self::Until { .. } | Self::TooMuch => Duration::ZERO,
+        }
+    }
 }
 
 /// A line that must not appear, and did.

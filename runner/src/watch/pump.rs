@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::{Allowance, Matcher, Seen, Sight, Summaries};
+use super::{Sight, Summaries, Watched};
 use crate::channel::{OutputPipe, PACE, Stream};
 use crate::serial::SerialOutput;
 use crate::timings::{Step, Timings};
@@ -17,21 +17,18 @@ pub enum OutputEvent {
     Seen(Sight),
     /// What COM1 leads to can't be written to.
     Failed(io::Error),
-    /// There is more of it than allowed; none of that is written or looked at.
-    TooMuch,
     /// All of it was written and looked at.
-    Done(Seen),
+    Done,
 }
 
-/// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, and shows all of it to
-/// `matcher`, until the pipe is finished or the `allowance` is used up. Sums it up in `summaries` and marks
-/// the first in `timings`. Tells `events` what is seen in it, when `serial` fails, and when all is done.
+/// Writes the serial output that comes out of `pipe` to `serial` and the debug console's to `debug`, as far as that is allowed by how it is
+/// `watched`, until the pipe is finished. Sums it up in `summaries` and marks the first in `timings`. Tells `events` what is seen in it, when
+/// `serial` fails, and when all is done.
 pub fn pump(
     pipe: &Arc<OutputPipe>,
-    mut allowance: Allowance,
+    watched: &Watched,
     serial: &mut dyn SerialOutput,
     debug: &mut dyn SerialOutput,
-    mut matcher: Matcher,
     (summaries, timings): (&Summaries, &Timings),
     events: &Sender<impl From<OutputEvent>>,
 ) {
@@ -41,8 +38,8 @@ pub fn pump(
     let mut serial_works = true;
     while let Some(runs) = pipe.take(not_before) {
         for (stream, bytes) in runs {
-            let was_exceeded = allowance.is_exceeded();
-            let bytes = allowance.take(stream, &bytes);
+            let (allowed, sights) = watched.pass(stream, &bytes);
+            let bytes = bytes.get(..allowed).unwrap_or(&bytes);
             summaries.feed(stream, bytes);
             match stream {
                 // As with this program's own messages: a closed standard error is no reason to end a run.
@@ -56,10 +53,8 @@ pub fn pump(
                 Stream::Serial | Stream::Screen => {}
             }
             timings.mark(Step::FirstOutput);
-            matcher.feed(stream, bytes).into_iter().for_each(|sight| tell(OutputEvent::Seen(sight)));
-            // Behind what was seen up to there, which counts.
-            if allowance.is_exceeded() && !was_exceeded {
-                tell(OutputEvent::TooMuch);
+            for sight in sights {
+                tell(OutputEvent::Seen(sight));
             }
         }
         not_before = Instant::now() + PACE;
@@ -69,14 +64,13 @@ pub fn pump(
     if serial_works && let Err(error) = serial.finish() {
         tell(OutputEvent::Failed(error));
     }
-    matcher.finish();
-    tell(OutputEvent::Done(Seen { is_cut: allowance.is_exceeded(), ..matcher.seen() }));
+    tell(OutputEvent::Done);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::Expectations;
+    use crate::watch::{Allowance, Expectations, Matcher};
     use std::io::Write;
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
@@ -112,9 +106,9 @@ mod tests {
 
     impl SerialOutput for Closed {}
 
-    fn matcher(patterns: &[&str]) -> Matcher {
+    fn watched(patterns: &[&str]) -> Watched {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-        Matcher::new(Expectations::compile(&patterns).unwrap())
+        Watched::new(Allowance::default(), Matcher::new(Expectations::compile(&patterns).unwrap()))
     }
 
     #[test]
@@ -127,10 +121,9 @@ mod tests {
             scope.spawn(|| {
                 pump(
                     &pipe,
-                    Allowance::default(),
+                    &watched(&[]),
                     &mut sink.clone(),
                     &mut io::sink(),
-                    matcher(&[]),
                     (&Summaries::default(), &Timings::default()),
                     &events,
                 );
@@ -151,23 +144,11 @@ mod tests {
         pipe.finish();
         let (serial, debug) = (Collected::default(), Collected::default());
         let (summaries, timings) = (Summaries::default(), Timings::default());
-        pump(
-            &pipe,
-            Allowance::default(),
-            &mut serial.clone(),
-            &mut debug.clone(),
-            matcher(&["ready", "go"]),
-            (&summaries, &timings),
-            &events,
-        );
+        let watched = watched(&["ready", "go"]);
+        pump(&pipe, &watched, &mut serial.clone(), &mut debug.clone(), (&summaries, &timings), &events);
         let told: Vec<OutputEvent> = receiver.try_iter().collect();
-        let [
-            OutputEvent::Seen(Sight::AllExpected),
-            OutputEvent::Done(Seen { matched: 2, rejected: None, until: None, is_cut: false }),
-        ] = &told[..]
-        else {
-            panic!("{told:?}")
-        };
+        assert!(matches!(told[..], [OutputEvent::Seen(Sight::AllExpected), OutputEvent::Done]), "{told:?}");
+        assert_eq!(watched.finish().matched, 2);
         assert_eq!(*serial.0.lock().unwrap(), b"steady\n");
         assert_eq!(*debug.0.lock().unwrap(), b"ready\ngo\n");
         assert_eq!(
@@ -183,26 +164,12 @@ mod tests {
         pipe.push(Stream::Debug, b"x");
         pipe.push(Stream::Serial, b"ready\n");
         pipe.finish();
-        pump(
-            &pipe,
-            Allowance::default(),
-            &mut Closed,
-            &mut Closed,
-            matcher(&["ready"]),
-            (&Summaries::default(), &Timings::default()),
-            &events,
-        );
+        let seen = (Summaries::default(), Timings::default());
+        pump(&pipe, &watched(&["ready"]), &mut Closed, &mut Closed, (&seen.0, &seen.1), &events);
         drop(events);
         let told: Vec<OutputEvent> = receiver.iter().collect();
         assert!(
-            matches!(
-                told[..],
-                [
-                    OutputEvent::Failed(_),
-                    OutputEvent::Seen(Sight::AllExpected),
-                    OutputEvent::Done(Seen { matched: 1, rejected: None, until: None, is_cut: false })
-                ]
-            ),
+            matches!(told[..], [OutputEvent::Failed(_), OutputEvent::Seen(Sight::AllExpected), OutputEvent::Done]),
             "{told:?}"
         );
     }

@@ -32,6 +32,11 @@ impl Feed {
         Self { inbox, source, observed }
     }
 
+    /// True when all that the guest will ever get is there for the taking.
+    pub fn is_at_hand(&self) -> bool {
+        matches!(self.source, InputSource::AtHand | InputSource::Nothing)
+    }
+
     /// Gives the guest what there is, at this time. True when that was anything. Of a file, waits for as much as the guest can have,
     /// until it `is_given_up`: what a guest has read, and when, does not depend on how fast a file is read.
     pub fn give(&self, devices: &mut Own, now: u64, is_given_up: impl Fn() -> bool, patience: Duration) -> bool {

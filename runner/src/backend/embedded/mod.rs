@@ -77,6 +77,7 @@ impl EmbeddedGuest {
             requests: Arc::clone(&requests),
             observed: link.observed,
             output: link.output,
+            watcher: link.watcher,
             vga: vga.clone(),
             time: time.clone(),
             limits: Limits::new(link.allotment),

@@ -20,7 +20,7 @@ use super::pace::Pacer;
 use super::virtual_time::VirtualTime;
 use crate::backend::guest::{Requests, TICK};
 use crate::backend::{Counted, CpuFailure, Ending, Exits, Idle, Observed};
-use crate::channel::OutputPipe;
+use crate::channel::{OutputPipe, TEXT_MEMORY, TEXT_MEMORY_SIZE, Watcher};
 use crate::devices::{Absent, Controller, Interrupts, Pics, Vga};
 use crate::machine::{GuestMemory, Machine};
 
@@ -39,6 +39,9 @@ pub struct Runner {
     requests: Arc<Requests>,
     observed: Observed,
     output: Arc<OutputPipe>,
+    watcher: Option<Box<dyn Watcher>>,
+    /// The count at which the watcher has the run end.
+    watched_until: u64,
     vga: Vga,
     time: VirtualTime,
     idle: Idle,
@@ -55,6 +58,8 @@ pub struct Surroundings {
     pub observed: Observed,
     /// Where what it prints goes.
     pub output: Arc<OutputPipe>,
+    /// Who watches that.
+    pub watcher: Option<Box<dyn Watcher>>,
     /// What the screen knows of its display adapter.
     pub vga: Vga,
     /// What others know of its time.
@@ -70,33 +75,47 @@ pub struct Surroundings {
 impl Runner {
     /// A machine that is about to execute its first instruction.
     pub fn new(machine: &Machine, devices: Peripherals, around: Surroundings) -> Self {
-        let Surroundings { requests, observed, output, vga, time, limits, pacer, feed } = around;
+        let Surroundings { requests, observed, output, watcher, vga, time, limits, pacer, feed } = around;
         let memory = copy(machine);
         let watch = Watch::by(Deliveries(observed.clone()));
         let pc = Pc::new(&machine.image.description().entry, memory, devices, watch);
         let memory = Arc::clone(&machine.memory);
-        let idle = Idle::default();
-        Self { pc, memory, requests, observed, output, vga, time, idle, limits, pacer, feed }
+        let (idle, watched_until) = (Idle::default(), u64::MAX);
+        Self { pc, memory, requests, observed, output, watcher, watched_until, vga, time, idle, limits, pacer, feed }
     }
 
     /// Runs it until it stops, for its ending; `None` when it was asked to stop before.
     pub fn run(mut self) -> Option<Ending> {
         let mut next_show = Instant::now() + TICK;
         let mut next_look = LOOK;
+        // Where all is looked at that the end of a run depends on. How often the guest is held on its way there does not count.
+        let mut target = 0;
+        let mut has_input_ended = false;
         let ending = loop {
             if self.is_asked_to_stop() {
                 break None;
             }
-            let has_input_ended = self.give_input();
             let time = self.pc.core().count;
-            let step = self.step().min(next_look - time);
-            let step = self.hold(step, has_input_ended);
+            if time >= target || !self.feed.is_at_hand() {
+                let is_any = self.give_input();
+                has_input_ended = self.has_input_ended();
+                if time >= target || is_any {
+                    target = time.saturating_add(self.step().min(next_look - time));
+                }
+            }
+            let step = self.hold(target - time, has_input_ended);
             let stop = self.pc.run(time.saturating_add(step));
             let (time, executed) = (self.pc.core().count, self.pc.core().executed());
             self.time.set(nanosecond(time));
             self.print();
             if let Some(ending) = self.ending(stop) {
                 break Some(ending);
+            }
+            if time >= target {
+                self.watch();
+            }
+            if time >= self.watched_until {
+                break Some(Ending::Decided);
             }
             if let Some(spent) = self.limits.check(time, executed, || self.pc.cpu()) {
                 break Some(Ending::Spent(spent));
@@ -106,6 +125,7 @@ impl Runner {
             }
             if time >= next_look {
                 next_look = time + LOOK;
+                self.show_watcher(false);
                 let interrupts = self.pc.is_halted().then(|| self.interrupts());
                 let now = Duration::from_nanos(nanosecond(time));
                 if let Some(ending) = self.idle.sample_at(now, &self.pc.cpu(), interrupts) {
@@ -121,13 +141,19 @@ impl Runner {
         ending
     }
 
-    /// Gives the guest what there is for it. True when nothing more will come.
+    /// Gives the guest what there is for it. True when that was anything.
     fn give_input(&mut self) -> bool {
         let now = self.pc.core().count;
         let is_given_up = || self.requests.stop.load(Ordering::Acquire);
-        if self.feed.give(self.pc.devices().own_mut(), now, is_given_up, TICK) {
+        let is_any = self.feed.give(self.pc.devices().own_mut(), now, is_given_up, TICK);
+        if is_any {
             self.pc.notice();
         }
+        is_any
+    }
+
+    /// True when no more input will come, which the devices are told.
+    fn has_input_ended(&mut self) -> bool {
         let devices = self.pc.devices();
         let has_ended = self.feed.has_ended(devices.own());
         devices.is_open = !has_ended;
@@ -137,8 +163,26 @@ impl Runner {
     /// Hands on what the guest has printed.
     fn print(&mut self) {
         for (console, bytes) in self.pc.devices().own_mut().take_printed() {
-            self.output.push(console.into(), &bytes);
+            let stream = console.into();
+            let count = self.watcher.as_mut().map_or(bytes.len(), |watcher| watcher.print(stream, &bytes));
+            self.output.push(stream, bytes.get(..count).unwrap_or(&bytes));
         }
+    }
+
+    /// Lets the watcher look at what was printed and shown.
+    fn watch(&mut self) {
+        if let Some(patience) = self.watcher.as_mut().and_then(|watcher| watcher.look()) {
+            let left = instruction_at(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+            self.watched_until = self.watched_until.min(self.pc.core().count.saturating_add(left));
+        }
+    }
+
+    /// Shows the watcher the screen; `is_last` when nothing will change any more.
+    fn show_watcher(&mut self, is_last: bool) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let text = self.pc.core().memory.from(TEXT_MEMORY);
+        let text = text.get(..TEXT_MEMORY_SIZE).unwrap_or(text);
+        watcher.show(text, self.pc.core().bus.devices.own().adapter.start(), is_last);
     }
 
     fn is_asked_to_stop(&self) -> bool {
@@ -150,7 +194,8 @@ impl Runner {
     fn step(&self) -> u64 {
         let core = self.pc.core();
         let step = if self.pc.is_halted() { core.due.saturating_sub(core.count).max(SLICE) } else { SLICE };
-        step.min(self.limits.step(core.count, core.executed()))
+        let left = self.watched_until.saturating_sub(core.count);
+        step.min(left).min(self.limits.step(core.count, core.executed()))
     }
 
     /// Waits until the guest's time may go on by `step`, or by what is given back: that much has passed when input comes.
@@ -220,6 +265,8 @@ impl Runner {
 
     fn report(&mut self, ending: Option<&Ending>) {
         self.show(0..self.memory.size());
+        self.show_watcher(true);
+        self.watch();
         let time = clock_gettime(ClockId::ThreadCPUTime);
         let interrupts = self.interrupts();
         let core = self.pc.core();
