@@ -13,7 +13,7 @@ export LC_ALL=C # numbers in libFuzzer's words are read
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 seconds=${FUZZ_SECONDS:-600}
-all=(image diagnosis ports emulator console manifest elf bzimage multiboot recognise newc)
+all=(image diagnosis ports machine emulator console manifest elf bzimage multiboot recognise newc)
 read -ra targets <<<"${FUZZ_TARGET:-${all[*]}}"
 recorded=$root/tests/fixtures/corpus
 

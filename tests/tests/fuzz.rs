@@ -86,6 +86,7 @@ replays! {
     images_are_read_or_refused "image" 20,
     everything_is_told_of_any_guest "diagnosis" 0,
     ports_take_any_program "ports" 20,
+    any_guest_is_executed "machine" 20,
     an_emulator_may_say_anything "emulator" 0,
     anything_is_typed_and_printed "console" 20,
     manifests_are_packed_or_refused "manifest" 20,

@@ -1,15 +1,19 @@
 //! One instruction with all that it works on, and what has become of it, in the form in which `oracle.c` reads and writes them.
 
-use std::io::{self, Read};
-
-/// Where the instruction is.
+/// Where the first instruction of a batch is; each that follows is [`SLOT`] bytes behind the one before it.
 pub const CODE: u32 = 0x1000_0000;
+/// See [`CODE`].
+pub const SLOT: u32 = 32;
+/// The most cases of a batch.
+pub const SLOTS: usize = 1024;
 /// The page of data; what is told of it begins [`WINDOW`] bytes from its start.
 pub const DATA: u32 = 0x1001_0000;
 /// See [`DATA`].
 pub const WINDOW: u32 = 0x600;
 /// How many bytes of data are told.
 pub const WINDOW_SIZE: usize = 512;
+/// How many bytes before and behind them are zeros, and may be written to.
+pub const MARGIN: usize = 256;
 
 /// The x87 FPU and SSE, as FXSAVE shows them.
 pub type Floats = [u8; 512];
@@ -54,7 +58,7 @@ pub struct Trap {
 pub struct Found {
     /// The registers afterwards.
     pub registers: Registers,
-    /// Where it has gone, from the instruction's start.
+    /// Where it has gone, from its slot's start.
     pub eip: u32,
     /// The exception that it has raised.
     pub trap: Option<Trap>,
@@ -66,7 +70,15 @@ pub struct Found {
 
 impl Registers {
     fn encode(&self, to: &mut Vec<u8>) {
-        to.extend(self.general.into_iter().chain([self.eflags]).flat_map(u32::to_ne_bytes));
+        for word in self.general.into_iter().chain([self.eflags]) {
+            to.extend_from_slice(&word.to_ne_bytes());
+        }
+    }
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self { registers: Registers::default(), code: Vec::new(), data: [0; WINDOW_SIZE], floats: None }
     }
 }
 
@@ -78,41 +90,30 @@ impl Given {
         let mut padded = [0x90; 16];
         padded[..code.len()].copy_from_slice(code);
         let flag = if floats.is_some() { HAS_FLOATS } else { 0 };
-        to.extend((u32::try_from(code.len()).unwrap_or(0) | flag).to_ne_bytes());
-        to.extend(padded);
-        to.extend(data);
-        to.extend(floats.iter().flatten());
-    }
-}
-
-impl Given {
-    /// What ends a batch: a case without an instruction.
-    pub fn encode_end(to: &mut Vec<u8>) {
-        to.extend([0; 9 * 4 + 4 + 16 + WINDOW_SIZE]);
+        to.extend_from_slice(&(u32::try_from(code.len()).unwrap_or(0) | flag).to_ne_bytes());
+        to.extend_from_slice(&padded);
+        to.extend_from_slice(data);
+        to.extend_from_slice(floats.as_ref().map_or(&[], |floats| floats));
     }
 }
 
 impl Found {
-    /// Reads what the oracle writes, with floating-point registers if they were given.
+    /// Takes from `bytes` what the oracle has written, with floating-point registers if they were given.
     ///
-    /// # Errors
-    /// When there is nothing more.
-    pub fn read(from: &mut impl Read, has_floats: bool) -> io::Result<Self> {
-        let mut words = [0; 13];
-        for word in &mut words {
-            let mut bytes = [0; 4];
-            from.read_exact(&mut bytes)?;
-            *word = u32::from_ne_bytes(bytes);
-        }
-        let mut data = [0; WINDOW_SIZE];
-        from.read_exact(&mut data)?;
-        let mut floats = has_floats.then_some([0; 512]);
-        if let Some(floats) = &mut floats {
-            from.read_exact(floats)?;
-        }
+    /// # Panics
+    /// When it is not whole.
+    pub fn take(bytes: &mut &[u8], has_floats: bool) -> Self {
+        let words: [u32; 13] = std::array::from_fn(|_| u32::from_ne_bytes(chunk(bytes)));
         let [general @ .., eflags, eip, trap, error_code, cr2] = words;
         let trap =
             u8::try_from(trap).ok().map(|vector| Trap { vector, error_code, address: (vector == 14).then_some(cr2) });
-        Ok(Self { registers: Registers { general, eflags }, eip, trap, data, floats })
+        let registers = Registers { general, eflags };
+        Self { registers, eip, trap, data: chunk(bytes), floats: has_floats.then(|| chunk(bytes)) }
     }
+}
+
+fn chunk<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+    let (chunk, left) = bytes.split_first_chunk().expect("a result is whole");
+    *bytes = left;
+    *chunk
 }

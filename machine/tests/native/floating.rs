@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use iced_x86::{Instruction, Mnemonic};
 
-use super::case::{Floats, Found, Given, Registers, Trap};
+use super::case::{Floats, Found, Given, Registers, SLOTS, Trap};
 use super::floats::{Family, case};
 use super::machine::Embedded;
+use super::number;
 use super::oracle::Oracle;
 use super::undefined_floats::comparable;
-use super::{BATCH, number};
 
 #[test]
 fn random_x87_instructions_do_what_the_processor_does() {
@@ -28,13 +28,15 @@ fn compare(family: Family) {
     let mut oracle = Oracle::start(folder.path()).unwrap();
     let mut embedded = Embedded::default();
     let mut rng = Rng::with_seed(seed);
+    let mut batch = vec![Given::default(); SLOTS];
     let mut met = BTreeMap::<Mnemonic, (u64, u64)>::new();
     let mut differing = Vec::new();
-    for _ in 0..cases.div_ceil(BATCH as u64) {
-        let batch: Vec<(Given, Instruction)> = (0..BATCH).map(|_| case(&mut rng, family)).collect();
-        let given: Vec<Given> = batch.iter().map(|(given, _)| given.clone()).collect();
-        for ((given, instruction), wanted) in batch.iter().zip(oracle.execute(&given).unwrap()) {
-            let found = embedded.execute(given);
+    for _ in 0..cases.div_ceil(SLOTS as u64) {
+        let instructions: Vec<Instruction> = batch.iter_mut().map(|given| case(&mut rng, family, given)).collect();
+        embedded.place(&batch);
+        let wanted = oracle.execute(&batch).unwrap();
+        for (slot, ((given, instruction), wanted)) in batch.iter().zip(&instructions).zip(wanted).enumerate() {
+            let found = embedded.execute(slot, given);
             let counts = met.entry(instruction.mnemonic()).or_default();
             counts.0 += 1;
             if let Err(difference) = comparable(instruction, given, &wanted, &found) {

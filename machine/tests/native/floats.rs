@@ -21,16 +21,16 @@ pub enum Family {
     Simd,
 }
 
-/// A case, and its instruction as decoded.
-pub fn case(rng: &mut Rng, family: Family) -> (Given, Instruction) {
+/// Makes another case of `given`. Gives back its instruction as decoded.
+pub fn case(rng: &mut Rng, family: Family, given: &mut Given) -> Instruction {
     loop {
-        if let Some(found) = attempt(rng, family) {
-            return found;
+        if let Some(instruction) = attempt(rng, family, given) {
+            return instruction;
         }
     }
 }
 
-fn attempt(rng: &mut Rng, family: Family) -> Option<(Given, Instruction)> {
+fn attempt(rng: &mut Rng, family: Family, given: &mut Given) -> Option<Instruction> {
     let target = match rng.u8(0..16) {
         0 => MIDDLE - 16 + rng.u32(0..32),
         1 => 0x3000_0000 + rng.u32(0..16),
@@ -54,7 +54,9 @@ fn attempt(rng: &mut Rng, family: Family) -> Option<(Given, Instruction)> {
         Mnemonic::Maskmovq | Mnemonic::Maskmovdqu if target >= 0x3000_0000 => return None,
         _ => {}
     }
-    let code = code[..instruction.len()].to_vec();
+    let Given { registers, code: place, data, floats } = given;
+    place.clear();
+    place.extend_from_slice(&code[..instruction.len()]);
     let mut general: [u32; 8] = std::array::from_fn(|_| edge(rng));
     // An index, where there is one, is zero.
     if let Some(base) = base {
@@ -64,11 +66,10 @@ fn attempt(rng: &mut Rng, family: Family) -> Option<(Given, Instruction)> {
     if matches!(instruction.mnemonic(), Mnemonic::Maskmovq | Mnemonic::Maskmovdqu) {
         general[7] = target;
     }
-    let registers = Registers { general, eflags: rng.u32(..) & FLAGS | ALWAYS };
-    let mut data = [0; WINDOW_SIZE];
-    data.chunks_exact_mut(16).for_each(|chunk| chunk.copy_from_slice(&vector(rng)));
+    *registers = Registers { general, eflags: rng.u32(..) & FLAGS | ALWAYS };
+    rng.fill(data);
     if whole && rng.bool() {
-        data = state(rng, family);
+        state(rng, family, data);
         if rng.u8(0..8) == 0 {
             data[26] = rng.u8(..);
         }
@@ -77,7 +78,8 @@ fn attempt(rng: &mut Rng, family: Family) -> Option<(Given, Instruction)> {
         let at = at as usize;
         fill(rng, &mut data[at..at + 32], &instruction);
     }
-    Some((Given { registers, code, data, floats: Some(state(rng, family)) }, instruction))
+    state(rng, family, floats.get_or_insert([0; 512]));
+    Some(instruction)
 }
 
 fn edge(rng: &mut Rng) -> u32 {
@@ -197,8 +199,8 @@ fn fill(rng: &mut Rng, place: &mut [u8], instruction: &Instruction) {
 }
 
 /// The registers of both.
-fn state(rng: &mut Rng, family: Family) -> Floats {
-    let mut image = [0; 512];
+fn state(rng: &mut Rng, family: Family, image: &mut Floats) {
+    image.fill(0);
     // Mostly with masked exceptions.
     let masks = if rng.u8(0..4) == 0 { rng.u16(0..0x40) } else { 0x3f };
     let control = 0x40 | masks | rng.u16(0..16) << 8;
@@ -219,9 +221,12 @@ fn state(rng: &mut Rng, family: Family) -> Floats {
     };
     let about = [0x3fff, 0x3fff, 0x3fff, 64, 0x7fbe][rng.usize(0..5)];
     for index in 0..8 {
-        image[32 + 16 * index..42 + 16 * index].copy_from_slice(&extended(rng, about));
+        let register = &mut image[32 + 16 * index..42 + 16 * index];
         if family == Family::Simd && rng.bool() {
-            image[32 + 16 * index..40 + 16 * index].copy_from_slice(&vector(rng)[..8]);
+            register[..8].copy_from_slice(&vector(rng)[..8]);
+            register[8..].fill(0xff);
+        } else {
+            register.copy_from_slice(&extended(rng, about));
         }
     }
     let masks = if rng.u8(0..4) == 0 { rng.u32(0..0x40) } else { 0x3f };
@@ -229,8 +234,9 @@ fn state(rng: &mut Rng, family: Family) -> Floats {
     let flags = if rng.u8(0..4) == 0 { rng.u32(0..0x40) } else { 0 };
     let mxcsr = masks << 7 | rng.u32(0..4) << 13 | zeros | flags;
     image[24..28].copy_from_slice(&mxcsr.to_le_bytes());
-    for register in image[160..288].chunks_exact_mut(16) {
-        register.copy_from_slice(&vector(rng));
+    if family == Family::X87 {
+        rng.fill(&mut image[160..288]);
+    } else {
+        image[160..288].chunks_exact_mut(16).for_each(|register| register.copy_from_slice(&vector(rng)));
     }
-    image
 }

@@ -19,37 +19,34 @@ const ALWAYS: u32 = 0x202;
 /// Newer instructions that an older processor takes for others are left out.
 const OPTIONS: u32 = DecoderOptions::FORCE_RESERVED_NOP;
 
-/// A case, and its instruction as decoded.
-pub fn case(rng: &mut Rng) -> (Given, Instruction) {
+/// Makes another case of `given`. Gives back its instruction as decoded.
+pub fn case(rng: &mut Rng, given: &mut Given) -> Instruction {
     loop {
-        if let Some(found) = attempt(rng) {
-            return found;
+        if let Some(instruction) = attempt(rng, given) {
+            return instruction;
         }
     }
 }
 
-fn attempt(rng: &mut Rng) -> Option<(Given, Instruction)> {
+fn attempt(rng: &mut Rng, given: &mut Given) -> Option<Instruction> {
     let bytes = bytes(rng);
     let mut decoder = Decoder::with_ip(32, &bytes, u64::from(CODE), OPTIONS);
     let instruction = decoder.decode();
     if decoder.last_error() != DecoderError::None || !can_run(&instruction) {
         return None;
     }
-    let mut code = bytes[..instruction.len()].to_vec();
-    let mut registers =
-        Registers { general: std::array::from_fn(|_| number(rng)), eflags: rng.u32(..) & FLAGS | ALWAYS };
+    let Given { registers, code, data, floats: _ } = given;
+    code.clear();
+    code.extend_from_slice(&bytes[..instruction.len()]);
+    *registers = Registers { general: std::array::from_fn(|_| number(rng)), eflags: rng.u32(..) & FLAGS | ALWAYS };
     registers.general[4] = MIDDLE + rng.u32(0..16) * if rng.u8(..) < 200 { 4 } else { 1 };
-    place(&mut registers, &mut code, &instruction, rng);
-    if !stays(&registers, &code) {
+    place(registers, code, &instruction, rng);
+    let instruction = Decoder::with_ip(32, code, u64::from(CODE), OPTIONS).decode();
+    if !stays(registers, &instruction) {
         return None;
     }
-    let mut data = [0; WINDOW_SIZE];
-    for byte in &mut data {
-        *byte = rng.u8(..);
-    }
-    let mut decoder = Decoder::with_ip(32, &code, u64::from(CODE), OPTIONS);
-    let instruction = decoder.decode();
-    Some((Given { registers, code, data, floats: None }, instruction))
+    rng.fill(data);
+    Some(instruction)
 }
 
 /// A number that is likely to be at an edge.
@@ -64,7 +61,7 @@ fn number(rng: &mut Rng) -> u32 {
 }
 
 fn bytes(rng: &mut Rng) -> [u8; 16] {
-    let mut bytes: [u8; 16] = std::array::from_fn(|_| rng.u8(..));
+    let mut bytes = rng.u128(..).to_le_bytes();
     let mut at = 0;
     for (prefix, often) in [(0x66, 64), (0xf0, 8), (0xf3, 16), (0xf2, 16), (0x67, 8), (0x3e, 4)] {
         if rng.u8(..) < often {
@@ -188,9 +185,7 @@ fn address(registers: &Registers, instruction: &Instruction) -> u32 {
 }
 
 /// Its memory is either among what is told, or where nothing is.
-fn stays(registers: &Registers, code: &[u8]) -> bool {
-    let mut decoder = Decoder::with_ip(32, code, u64::from(CODE), OPTIONS);
-    let instruction = decoder.decode();
+fn stays(registers: &Registers, instruction: &Instruction) -> bool {
     let is_known = |address: u32| {
         let end = DATA + WINDOW + WINDOW_SIZE as u32;
         // Far away from the pages of code and data, which are there, and from the oracle.
@@ -199,7 +194,8 @@ fn stays(registers: &Registers, code: &[u8]) -> bool {
                 && !ORACLE.contains(&address)
                 && (0x1000..0xffff_f000).contains(&address)
     };
-    let mut addresses = Vec::new();
+    // The stack has moved where its pointer was the base.
+    let mut addresses = vec![registers.general[4]];
     let has = |wanted: &[OpKind]| instruction.op_kinds().any(|kind| wanted.contains(&kind));
     if has(&[OpKind::MemorySegESI]) {
         addresses.push(registers.general[6]);
@@ -217,16 +213,16 @@ fn stays(registers: &Registers, code: &[u8]) -> bool {
         Mnemonic::Xlatb => addresses.push(registers.general[3].wrapping_add(registers.general[0] & 0xff)),
         Mnemonic::Leave | Mnemonic::Enter => addresses.push(registers.general[5]),
         Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
-            if has_memory(&instruction) && instruction.op1_kind() == OpKind::Register =>
+            if has_memory(instruction) && instruction.op1_kind() == OpKind::Register =>
         {
             let register = instruction.op1_register();
             let value = registers.general[number_of(register)];
             let bits = if register.size() == 2 { i32::from((value as u16).cast_signed()) } else { value.cast_signed() };
-            addresses.push(address(registers, &instruction).wrapping_add_signed(bits >> 3));
+            addresses.push(address(registers, instruction).wrapping_add_signed(bits >> 3));
         }
-        _ if has_memory(&instruction) => {
+        _ if has_memory(instruction) => {
             // ESP as a base counts after a POP.
-            addresses.push(address(registers, &instruction));
+            addresses.push(address(registers, instruction));
         }
         _ => {}
     }

@@ -10,14 +10,17 @@ use stos_machine::state::observer::Observer;
 use stos_x86::registers::{CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR4_OSFXSR, CR4_OSXMMEXCPT, EntryState};
 use stos_x86::segments::{Segment, Segments};
 
-use super::case::{CODE, DATA, Found, Given, Registers, Trap, WINDOW, WINDOW_SIZE};
+use super::case::{CODE, DATA, Found, Given, MARGIN, Registers, SLOT, SLOTS, Trap, WINDOW, WINDOW_SIZE};
 
 /// Where its pages are in memory.
 const DIRECTORY: u32 = 0x1000;
 const TABLE: u32 = 0x2000;
 const CODE_FRAME: u32 = 0x3000;
-const DATA_FRAME: u32 = 0x4000;
-const SIZE: usize = 0x5000;
+const CODE_SIZE: u32 = SLOT * SLOTS as u32;
+const DATA_FRAME: u32 = CODE_FRAME + CODE_SIZE;
+const SIZE: usize = DATA_FRAME as usize + 0x1000;
+/// HLT ends what is decoded at once.
+const HLT: u8 = 0xf4;
 /// Present, writable, user.
 const FREE: u32 = 7;
 /// Undefined flags may differ. RF is what the kernel shows of a fault.
@@ -33,7 +36,7 @@ impl Observer for First {
     }
 }
 
-/// A machine that is like a 32-bit process: flat segments of privilege level 3, and two pages.
+/// A machine that is like a 32-bit process: flat segments of privilege level 3, pages of code and one of data.
 pub struct Embedded(Machine<(Empty, First)>);
 
 impl Default for Embedded {
@@ -41,7 +44,9 @@ impl Default for Embedded {
         let mut memory = Memory::new(SIZE);
         let mut put = |address: u32, word: u32| memory.load(address.into(), &word.to_le_bytes()).expect("it is there");
         put(DIRECTORY + (CODE >> 22 << 2), TABLE | FREE);
-        put(TABLE + ((CODE >> 12 & 0x3ff) << 2), CODE_FRAME | FREE);
+        for at in (0..CODE_SIZE).step_by(0x1000) {
+            put(TABLE + (((CODE + at) >> 12 & 0x3ff) << 2), (CODE_FRAME + at) | FREE);
+        }
         put(TABLE + ((DATA >> 12 & 0x3ff) << 2), DATA_FRAME | FREE);
         let user = |selector, access| Segment::flat(selector, access | 3 << 5);
         let segments =
@@ -60,25 +65,34 @@ impl Default for Embedded {
 }
 
 impl Embedded {
-    /// Executes a case.
-    pub fn execute(&mut self, given: &Given) -> Found {
+    /// Puts the instructions of a batch into their slots.
+    pub fn place(&mut self, cases: &[Given]) {
+        let mut code = vec![HLT; CODE_SIZE as usize];
+        for (slot, given) in code.chunks_exact_mut(SLOT as usize).zip(cases) {
+            slot[..given.code.len()].copy_from_slice(&given.code);
+        }
+        self.0.load(CODE_FRAME.into(), &code).expect("it is there");
+    }
+
+    /// Executes the case whose instruction is in this slot.
+    pub fn execute(&mut self, slot: usize, given: &Given) -> Found {
         let machine = &mut self.0;
-        let mut code = [0x90; 32];
-        code[..given.code.len()].copy_from_slice(&given.code);
-        machine.load(CODE_FRAME.into(), &code).expect("it is there");
-        machine.load((DATA_FRAME + WINDOW).into(), &given.data).expect("it is there");
+        let start = CODE + SLOT * slot as u32;
+        let mut data = [0; MARGIN + WINDOW_SIZE + MARGIN];
+        data[MARGIN..][..WINDOW_SIZE].copy_from_slice(&given.data);
+        machine.load((DATA_FRAME + WINDOW - MARGIN as u32).into(), &data).expect("it is there");
         machine.core.general[..8].copy_from_slice(&given.registers.general);
         machine.core.flags = Flags::from_bits(given.registers.eflags);
         if let Some(floats) = &given.floats {
             machine.core.set_float_image(floats);
         }
-        machine.core.eip = CODE;
+        machine.core.eip = start;
         machine.core.activity = Activity::Running;
         machine.core.observer.0 = None;
         // A string instruction is as many as it has elements.
         for _ in 0..256 {
             machine.run(machine.core.count + 1);
-            if machine.core.eip != CODE || machine.core.observer.0.is_some() {
+            if machine.core.eip != start || machine.core.observer.0.is_some() {
                 break;
             }
         }
@@ -99,6 +113,6 @@ impl Embedded {
             image
         });
         let eflags = core.flags.bits() | if trap.is_some() { RF } else { 0 };
-        Found { registers: Registers { general, eflags }, eip: core.eip.wrapping_sub(CODE), trap, data, floats }
+        Found { registers: Registers { general, eflags }, eip: core.eip.wrapping_sub(start), trap, data, floats }
     }
 }

@@ -1,10 +1,12 @@
 /*
  * Executes instructions on the processor itself: in a 32-bit code segment of this 64-bit process, at privilege level 3.
  *
- * Standard input has cases, standard output gets what has become of each, both as the structures below, in the host's byte order.
- * The addresses are the ones that the other side uses, too: see mod.rs.
+ * The file that is named as argument has cases, and gets what has become of each, both as the structures below, in the host's byte order.
+ * Standard input says how many cases there are, standard output repeats it when they are done.
+ * The addresses are the ones that the other side uses, too: see case.rs.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,11 +19,15 @@
 #include <unistd.h>
 
 enum {
-    CODE = 0x10000000, /* the instruction */
+    CODE = 0x10000000, /* the instructions, each in a slot of its own */
+    SLOT = 32, /* the bytes of a slot */
+    SLOTS = 1024,
     DATA = 0x10010000, /* a page of data, with nothing before and behind it */
     STATE = 0x10020000, /* the registers, and the code around the instruction */
     WINDOW = 0x600, /* the bytes of the data page that are told */
     WINDOW_SIZE = 512,
+    MARGIN = 256, /* bytes before and behind them that a case may write to */
+    RESULTS = 0x200000, /* where results begin in the file, which is twice as long */
     HAS_FLOATS = 0x100, /* in the length: a structure as FXSAVE writes it follows, of what is given and of what is found */
 };
 
@@ -39,7 +45,7 @@ struct given {
 
 struct found {
     struct registers registers;
-    uint32_t eip; /* from the instruction's start */
+    uint32_t eip; /* from the slot's start */
     int32_t trap; /* -1 without one */
     uint32_t error;
     uint32_t cr2;
@@ -51,10 +57,11 @@ struct state {
     struct registers in, out;
     uint64_t rsp;
     uint32_t back[2]; /* far pointer to the 64-bit code */
-    uint32_t spare[16];
+    uint32_t slot; /* where the instruction is */
+    uint32_t spare[15];
     uint8_t floats[512] __attribute__((aligned(16))); /* before, and then after the instruction */
     uint8_t enter_with_floats[16], leave_with_floats[16];
-    uint8_t enter[128]; /* loads the registers and goes to CODE */
+    uint8_t enter[128]; /* loads the registers and goes to the slot */
     uint8_t leave[128]; /* saves them and goes back */
 };
 
@@ -86,7 +93,7 @@ static void make_code(void) {
         char opcode[2] = {'\x8b', (char)(0x05 | number << 3)}; /* mov address, %register */
         at = with_address(at, opcode, 2, &state->in.general[number]);
     }
-    jump(at, CODE);
+    with_address(at, "\xff\x25", 2, &state->slot); /* jmp *slot */
     at = state->leave;
     for (int number = 0; number < 8; number++) {
         char opcode[2] = {'\x89', (char)(0x05 | number << 3)}; /* mov %register, address */
@@ -116,18 +123,12 @@ static void on_signal(int number, siginfo_t *information, void *context) {
     found.trap = (int32_t)registers[REG_TRAPNO];
     found.error = (uint32_t)registers[REG_ERR];
     found.cr2 = (uint32_t)registers[REG_CR2];
-    found.eip = (uint32_t)registers[REG_RIP] - CODE;
-    if (has_floats) {
-        struct _libc_fpstate *saved = ((ucontext_t *)context)->uc_mcontext.fpregs;
-        memcpy(state->floats, saved, sizeof state->floats);
-        saved->cwd = 0x37f;
-        saved->swd = 0;
-        saved->mxcsr = 0x1f80;
-    }
-    registers[REG_RIP] = (greg_t)(uintptr_t)back;
-    registers[REG_RSP] = (greg_t)state->rsp;
-    registers[REG_EFL] = 2;
-    registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~(greg_t)0xffff) | 0x33;
+    found.eip = (uint32_t)registers[REG_RIP] - state->slot;
+    if (has_floats)
+        memcpy(state->floats, ((ucontext_t *)context)->uc_mcontext.fpregs, sizeof state->floats);
+    /* No signal is masked, and whoever goes on restores all that the case has changed: the kernel need not be asked to go back. */
+    __asm__ volatile("jmp back");
+    __builtin_unreachable();
 }
 
 static void execute(void) {
@@ -160,6 +161,49 @@ static void map(uintptr_t address, size_t size) {
     }
 }
 
+static size_t size_of_floats(const struct given *given) {
+    return given->length & HAS_FLOATS ? sizeof state->floats : 0;
+}
+
+static void *slot(uint32_t number) {
+    return (void *)(uintptr_t)(CODE + number * SLOT);
+}
+
+/* Instructions are written all at once: the processor is slow where code is executed that was just written. */
+static void place(const uint8_t *from, uint32_t count) {
+    for (uint32_t number = 0; number < count; number++) {
+        const struct given *given = (const struct given *)from;
+        uint8_t *end = put(slot(number), given->code, given->length & ~(uint32_t)HAS_FLOATS);
+        jump(end, (uintptr_t)(size_of_floats(given) ? state->leave_with_floats : state->leave));
+        from += sizeof *given + size_of_floats(given);
+    }
+}
+
+static void execute_all(const uint8_t *from, uint8_t *to, uint32_t count) {
+    uint8_t *const window = (uint8_t *)(uintptr_t)(DATA + WINDOW);
+    for (uint32_t number = 0; number < count; number++) {
+        const struct given *given = (const struct given *)from;
+        const size_t floats = size_of_floats(given);
+        from += sizeof *given;
+        has_floats = floats != 0;
+        memcpy(state->floats, from, floats);
+        from += floats;
+        memset(window - MARGIN, 0, MARGIN);
+        memcpy(window, given->data, WINDOW_SIZE);
+        memset(window + WINDOW_SIZE, 0, MARGIN);
+        state->in = given->registers;
+        state->slot = (uint32_t)(uintptr_t)slot(number);
+        found.trap = -1;
+        found.error = found.cr2 = 0;
+        found.eip = given->length & ~(uint32_t)HAS_FLOATS;
+        execute();
+        found.registers = state->out;
+        memcpy((void *)found.data, window, WINDOW_SIZE);
+        to = put(to, (const void *)&found, sizeof found);
+        to = put(to, state->floats, floats);
+    }
+}
+
 int main(int count, char **arguments) {
     // Else its heap may be anywhere, also where a case looks for nothing.
     const int persona = personality(0xffffffff);
@@ -170,40 +214,26 @@ int main(int count, char **arguments) {
     stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
-    struct given given;
 
-    map(CODE, 4096);
+    const int file = count == 2 ? open(arguments[1], O_RDWR) : -1;
+    uint8_t *cases = mmap(NULL, 2 * RESULTS, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (cases == MAP_FAILED) {
+        perror("oracle: the file of cases");
+        return 2;
+    }
+    map(CODE, SLOT * SLOTS);
     map(DATA, 4096);
     map(STATE, 4096);
     make_code();
     sigaltstack(&alternate, NULL);
     for (size_t at = 0; at < sizeof signals / sizeof *signals; at++)
         sigaction(signals[at], &action, NULL);
-    while (fread(&given, sizeof given, 1, stdin) == 1) {
-        has_floats = (given.length & HAS_FLOATS) != 0;
-        given.length &= ~(uint32_t)HAS_FLOATS;
-        if (has_floats && fread(state->floats, sizeof state->floats, 1, stdin) != 1)
-            return 1;
-        if (given.length == 0) { /* the end of a batch */
-            if (fflush(stdout) != 0)
-                return 1;
-            continue;
-        }
-        uint8_t *end = put((uint8_t *)(uintptr_t)CODE, given.code, given.length);
-        jump(end, (uintptr_t)(has_floats ? state->leave_with_floats : state->leave));
-        memset((void *)(uintptr_t)DATA, 0, 4096);
-        memcpy((void *)(uintptr_t)(DATA + WINDOW), given.data, WINDOW_SIZE);
-        state->in = given.registers;
-        found.trap = -1;
-        found.error = found.cr2 = 0;
-        found.eip = given.length;
-        execute();
-        found.registers = state->out;
-        memcpy((void *)found.data, (void *)(uintptr_t)(DATA + WINDOW), WINDOW_SIZE);
-        if (fwrite((void *)&found, sizeof found, 1, stdout) != 1)
-            return 1;
-        if (has_floats && fwrite(state->floats, sizeof state->floats, 1, stdout) != 1)
+    uint32_t there;
+    while (read(STDIN_FILENO, &there, sizeof there) == sizeof there) {
+        place(cases, there);
+        execute_all(cases, cases + RESULTS, there);
+        if (write(STDOUT_FILENO, &there, sizeof there) != sizeof there)
             return 1;
     }
-    return fflush(stdout) != 0;
+    return 0;
 }

@@ -1,17 +1,26 @@
 //! The program that executes cases on the processor.
 
-use std::io::{self, BufReader, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread;
 
 use super::case::{Found, Given};
+
+/// Where results begin in the file of cases, which is twice as long.
+const RESULTS: u64 = 0x20_0000;
 
 /// Its process.
 pub struct Oracle {
     child: Child,
+    /// How many cases there are.
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    /// How many are done.
+    output: ChildStdout,
+    /// Cases, and what has become of them. The process has it mapped.
+    file: File,
+    bytes: Vec<u8>,
 }
 
 impl Oracle {
@@ -28,27 +37,32 @@ impl Oracle {
         if !status.success() {
             return Err(io::Error::other(format!("gcc has ended with {status}")));
         }
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let cases = folder.join("cases");
+        let file = File::options().read(true).write(true).create_new(true).open(&cases)?;
+        file.set_len(2 * RESULTS)?;
+        let mut child = Command::new(program).arg(&cases).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let output = BufReader::new(output.ok_or(io::ErrorKind::BrokenPipe)?);
-        Ok(Self { child, input, output })
+        let output = output.ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { child, input, output, file, bytes: Vec::new() })
     }
 
-    /// Executes cases, in order.
+    /// Executes a batch of cases, in order.
     ///
     /// # Errors
     /// When it has died.
-    pub fn execute(&mut self, cases: &[Given]) -> io::Result<Vec<Found>> {
-        let mut bytes = Vec::new();
+    pub fn execute(&mut self, cases: &[Given]) -> io::Result<impl Iterator<Item = Found>> {
+        self.bytes.clear();
         for case in cases {
-            case.encode(&mut bytes);
+            case.encode(&mut self.bytes);
         }
-        Given::encode_end(&mut bytes);
-        let mut input = self.input.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let writer = thread::spawn(move || input.write_all(&bytes).map(|()| input));
-        let found = cases.iter().map(|case| Found::read(&mut self.output, case.floats.is_some())).collect();
-        self.input = Some(writer.join().map_err(|_| io::ErrorKind::BrokenPipe)??);
-        found
+        self.file.write_all_at(&self.bytes, 0)?;
+        let count = u32::try_from(cases.len()).unwrap_or(u32::MAX).to_ne_bytes();
+        self.input.as_ref().ok_or(io::ErrorKind::BrokenPipe)?.write_all(&count)?;
+        self.output.read_exact(&mut [0; 4])?;
+        // Results are no longer than cases.
+        self.file.read_exact_at(&mut self.bytes, RESULTS)?;
+        let mut left = self.bytes.as_slice();
+        Ok(cases.iter().map(move |case| Found::take(&mut left, case.floats.is_some())))
     }
 }
 

@@ -14,6 +14,7 @@ mod elf;
 mod files;
 mod image;
 mod input;
+mod machine;
 mod manifest;
 mod mutate;
 mod pack;
