@@ -104,9 +104,12 @@ fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
     chapters.iter().find_map(|chapter| chapter(instruction))
 }
 
+/// Finds what executes an instruction of a chapter in a chain.
+type Links<P> = fn(&Instruction) -> Option<Chained<P>>;
+
 /// What executes an instruction in a chain, where that is not what executes any.
 fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
-    let chapters: [fn(&Instruction) -> Option<Chained<P>>; 6] =
+    let chapters: [Links<P>; 6] =
         [moves::chained, arithmetic::chained, logic::chained, stack::chained, branches::chained, shifts::chained];
     chapters.iter().find_map(|chapter| chapter(instruction))
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::cast_possible_truncation, reason = "registers are cut to their width all the time")]
 #![allow(clippy::unnecessary_wraps, reason = "what executes an instruction has one form, also where nothing can fail")]
+#![allow(clippy::inline_always, reason = "what begins anew when it fails must not be a call in its caller's middle")]
 
 mod blocks;
 pub mod bus;

@@ -26,6 +26,9 @@ fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
 }
 
 /// Executes an instruction by `execute`, and the others. Where that fails, it has changed nothing.
+///
+/// # Errors
+/// Those of any of them.
 #[inline(always)]
 pub fn quickly<P: Parts>(
     core: &mut Core<P>,
@@ -40,6 +43,9 @@ pub fn quickly<P: Parts>(
 }
 
 /// Executes any instruction, and the others. A function of its own, so that the short way needs none of what this does.
+///
+/// # Errors
+/// Those of any of them.
 #[inline(never)]
 pub fn any<P: Parts>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
     let (time, end) = (core.begun.time + u64::from(op.number), core.next);

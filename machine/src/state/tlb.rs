@@ -32,6 +32,10 @@ pub(crate) struct Tlb {
 }
 
 impl Default for Tlb {
+    #[allow(
+        clippy::large_stack_arrays,
+        reason = "32 KiB, once; an array's length is known where a slice's would be looked at"
+    )]
     fn default() -> Self {
         Self { entries: Box::new([EMPTY; 2 * ENTRIES]) }
     }
