@@ -2,11 +2,10 @@
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
 
-use crate::cpu::chain::Chained;
-use crate::cpu::operands::{Handler, Op};
+use crate::cpu::operands::{Chained, Handler, Op};
 use crate::cpu::{
-    arithmetic, bits, branches, decimal, far, flag_control, interrupts, io, logic, model_registers, moves, multiply,
-    segments, shifts, simd, stack, strings, system, x87,
+    arithmetic, bits, branches, chain, decimal, far, flag_control, interrupts, io, logic, model_registers, moves,
+    multiply, segments, shifts, simd, stack, strings, system, x87,
 };
 use crate::state::core::Parts;
 use crate::state::fault::{Fault, Reason};
@@ -60,16 +59,13 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
         _ => return Some(unknown()),
     }
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
-    let mut op = Op::new(&instruction, run);
-    if let Some(chained) = chained(&instruction) {
-        op.chained = chained;
-    }
+    let mut op = Op::new(&instruction, run, chained(&instruction).unwrap_or(chain::any));
     op.opcode = x87::opcode(&window[..instruction.len()]);
     Some(Decoded { op, then: then(&instruction) })
 }
 
 fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
-    Decoded { op: Op::new(&Instruction::default(), run), then: Then::Anything }
+    Decoded { op: Op::new(&Instruction::default(), run, chain::any), then: Then::Anything }
 }
 
 fn unknown<P: Parts>() -> Decoded<P> {

@@ -2,8 +2,8 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::chain::{Chained, chain, one_in_chain, two_in_chain};
-use super::operands::{Handler, InMemory, Op, Source, Target, one_operand, two_operands};
+use super::chain::{chain, one_in_chain, two_in_chain};
+use super::operands::{Chained, Handler, InMemory, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::fault::Use;
 use crate::state::flags::{Flags, ZERO};

@@ -3,8 +3,8 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use super::bits::{by_condition, condition, holds, plainly};
-use super::chain::{Chained, chain};
-use super::operands::{First, Handler, InMemory, Op, Source, size};
+use super::chain::chain;
+use super::operands::{Chained, First, Handler, InMemory, Op, Source, size};
 use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::fault::{Fault, Reason, SegmentName};
 use crate::state::stack::ESP;

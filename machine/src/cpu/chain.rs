@@ -5,18 +5,6 @@
 use super::operands::Op;
 use crate::state::core::{Core, Parts, Raised};
 
-/// Executes an instruction, then those of its block that follow.
-pub type Chained<P> = fn(&mut Core<P>, &Op<P>, &[Op<P>]) -> Result<(), Raised>;
-
-/// Where the block that is executed lies.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Begun {
-    /// The time of its first instruction, and what others have taken beside their own.
-    pub time: u64,
-    /// The offset in the code segment that the first byte of its page has.
-    pub page: u32,
-}
-
 #[inline(always)]
 fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
     match rest.split_first() {

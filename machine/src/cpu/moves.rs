@@ -3,9 +3,9 @@
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::bits::{by_condition, condition, holds, plainly};
-use super::chain::{Chained, chain, two_in_chain};
+use super::chain::{chain, two_in_chain};
 use super::operands::{
-    First, Form, Handler, InMemory, Near, Op, Second, Source, Target, one_operand, size, two_operands,
+    Chained, First, Form, Handler, InMemory, Near, Op, Second, Source, Target, one_operand, size, two_operands,
 };
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::word::Word;

@@ -2,12 +2,14 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
-use super::chain::{self, Chained};
 use crate::state::core::{Core, DS, Parts, Raised};
 use crate::state::word::Word;
 
 /// Executes an instruction. It leaves [`Core::next`] alone unless it goes elsewhere.
 pub type Handler<P> = fn(&mut Core<P>, &Op<P>) -> Result<(), Raised>;
+
+/// Executes an instruction, then those of its block that follow.
+pub type Chained<P> = fn(&mut Core<P>, &Op<P>, &[Op<P>]) -> Result<(), Raised>;
 
 /// A decoded instruction.
 pub struct Op<P: Parts> {
@@ -48,8 +50,8 @@ pub struct Op<P: Parts> {
 }
 
 impl<P: Parts> Op<P> {
-    /// An instruction that `run` executes.
-    pub fn new(instruction: &Instruction, run: Handler<P>) -> Self {
+    /// An instruction that `run` executes, or `chained` in a block.
+    pub fn new(instruction: &Instruction, run: Handler<P>, chained: Chained<P>) -> Self {
         let number = |register: Register| u8::try_from(register.number()).unwrap_or(0);
         let address_register = |register: Register| if register == Register::None { 8 } else { number(register) };
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
@@ -60,7 +62,7 @@ impl<P: Parts> Op<P> {
         };
         Self {
             run,
-            chained: chain::any,
+            chained,
             place: 0,
             number: 0,
             displacement: match instruction.op0_kind() {

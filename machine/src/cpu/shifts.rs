@@ -2,8 +2,8 @@
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
-use super::chain::{Chained, chain, two_in_chain};
-use super::operands::{Handler, Immediate, Op, Source, Target, one_operand, two_operands};
+use super::chain::{chain, two_in_chain};
+use super::operands::{Chained, Handler, Immediate, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::flags::Flags;
 use crate::state::word::Word;

@@ -3,8 +3,8 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 use stos_x86::registers::{EFLAGS_AC, EFLAGS_DF, EFLAGS_IF, EFLAGS_IOPL, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM};
 
-use super::chain::{Chained, chain};
-use super::operands::{First, Handler, Immediate, InMemory, Near, Op, Source, Target, size};
+use super::chain::chain;
+use super::operands::{Chained, First, Handler, Immediate, InMemory, Near, Op, Source, Target, size};
 use crate::state::core::{Core, Parts, Raised, SS};
 use crate::state::fault::{Fault, Reason};
 use crate::state::flags::{Flags, STATUS};

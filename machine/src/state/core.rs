@@ -2,6 +2,7 @@
 
 use stos_x86::registers::{CR0_ET, CpuState, GeneralRegisters, Selectors, TableRegister};
 
+use super::begun::Begun;
 use super::fault::{Fault, Reason};
 use super::flags::Flags;
 use super::model_registers::ModelRegisters;
@@ -13,7 +14,6 @@ use super::watched::Watched;
 use super::x87::X87;
 use crate::bus::Bus;
 use crate::code_pages::CodePages;
-use crate::cpu::chain::Begun;
 use crate::memory::Memory;
 
 /// What a machine is made of.

@@ -1,6 +1,7 @@
 //! The state of the machine and the mechanisms that every instruction uses: registers, flags, segments, translation, memory.
 
 mod access;
+mod begun;
 pub mod core;
 mod debug;
 pub mod descriptors;
