@@ -41,8 +41,9 @@ impl Default for Tlb {
     }
 }
 
+/// Pages whose distance is a multiple of 4 MiB, as a kernel's two mappings of itself have it, are not in each other's place.
 const fn slot(linear: u32, is_user: bool) -> usize {
-    (linear >> 12) as usize % ENTRIES + if is_user { ENTRIES } else { 0 }
+    (linear >> 12 ^ linear >> 22) as usize % ENTRIES + if is_user { ENTRIES } else { 0 }
 }
 
 impl Tlb {
