@@ -41,9 +41,10 @@ impl Default for Tlb {
     }
 }
 
-/// Pages whose distance is a multiple of 4 MiB, as a kernel's two mappings of itself have it, are not in each other's place.
+/// Pages at a distance of 4 MiB, as a kernel's two mappings of itself may have it, are not in each other's place. Nor are pages side by side: an
+/// access that crosses from one into the other must not find the second where it looks for the first.
 const fn slot(linear: u32, is_user: bool) -> usize {
-    (linear >> 12 ^ linear >> 22) as usize % ENTRIES + if is_user { ENTRIES } else { 0 }
+    ((linear >> 12) + (linear >> 22)) as usize % ENTRIES + if is_user { ENTRIES } else { 0 }
 }
 
 impl Tlb {
@@ -122,6 +123,27 @@ impl Differ for Tlb {
                 let privilege = if at < ENTRIES { "supervisor" } else { "user" };
                 compare(found, &format!("TLB entry {:#x} of the {privilege}", at % ENTRIES), left, right);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_that_crosses_into_a_page_does_not_find_it_alone() {
+        for page in (0..=u32::MAX).step_by(0x1000) {
+            assert_ne!(slot(page, false), slot(page.wrapping_add(0x1000), false), "{page:#x}");
+            assert_ne!(slot(page, false), slot(page.wrapping_add(0x40_0000), false), "{page:#x}");
+        }
+        let mut tlb = Tlb::default();
+        for second in [0, 0x8000_0000] {
+            tlb.put(second, 0x5000, false, true, false);
+            tlb.open(second, false);
+            let first = second.wrapping_sub(1);
+            assert_eq!((tlb.to_read(first, 4, false), tlb.to_write(first, 4, false)), (None, None));
+            assert_eq!(tlb.to_read(second, 4, false), Some(0x5000));
         }
     }
 }
