@@ -1,8 +1,10 @@
 //! Any bytes as code, tables and registers, from a seed.
 
+mod noise;
+
 use fastrand::Rng;
-use stos_machine::chips::board::{Board, Devices};
-use stos_machine::difference::{Differ, Difference};
+use noise::Noise;
+use stos_machine::chips::board::Board;
 use stos_machine::machine::Machine;
 use stos_machine::memory::Memory;
 use stos_machine::state::observer::Observer;
@@ -11,35 +13,6 @@ use stos_x86::segments::{Segment, Segments};
 
 /// Guest memory: what is past it is met, too.
 const MEMORY: usize = 0x1_0000;
-
-/// Devices that answer anything, and interrupt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noise(Rng);
-
-impl Devices for Noise {
-    fn read_port(&mut self, _port: u16, _width: u8, _now: u64) -> u32 {
-        self.0.u32(..)
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn advance(&mut self, now: u64) -> u64 {
-        now + self.0.u64(1..1000)
-    }
-    fn lines(&mut self) -> (u16, u16) {
-        (self.0.u16(..), self.0.u16(..))
-    }
-    fn has_ended(&self) -> bool {
-        false
-    }
-}
-
-impl Differ for Noise {
-    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
-        if self != other {
-            let [left, right] = [self, other].map(|noise| format!("{noise:?}"));
-            found.push(Difference { what: "noise".to_owned(), left, right });
-        }
-    }
-}
 
 /// A machine that has come out of a seed.
 pub fn machine<O: Observer>(mut rng: Rng, observer: O) -> Machine<(Board<Noise>, O)> {

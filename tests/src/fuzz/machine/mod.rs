@@ -1,18 +1,20 @@
 //! Guests of the embedded machine: any memory, tables and registers. What executes them is not to panic or to stand still,
 //! and in pieces it does what it does at once.
 
+#[path = "../../../../machine/tests/random/noise.rs"]
+mod noise;
 mod seeds;
 
 use std::io;
 
 use fastrand::Rng;
-use stos_machine::chips::board::{Board, Devices};
-use stos_machine::difference::{Differ, Difference};
+use stos_machine::chips::board::Board;
 use stos_machine::machine::{Machine, Stop};
 use stos_machine::memory::Memory;
 use stos_x86::registers::{EntryState, GeneralRegisters, TableRegister};
 use stos_x86::segments::{Segment, Segments};
 
+use self::noise::Noise;
 use self::seeds::Guest;
 use crate::fuzz::bytes::splice;
 use crate::fuzz::input::Input;
@@ -24,37 +26,8 @@ const MEMORY: usize = 0x1_0000;
 const TIME: u64 = 4000;
 const PIECE: u64 = 97;
 
-/// Devices that answer anything, and interrupt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Noise(Rng);
-
 /// A guest's machine.
 type Guests = Machine<(Board<Noise>, ())>;
-
-impl Devices for Noise {
-    fn read_port(&mut self, _port: u16, _width: u8, _now: u64) -> u32 {
-        self.0.u32(..)
-    }
-    fn write_port(&mut self, _port: u16, _width: u8, _value: u32, _now: u64) {}
-    fn advance(&mut self, now: u64) -> u64 {
-        now + self.0.u64(1..1000)
-    }
-    fn lines(&mut self) -> (u16, u16) {
-        (self.0.u16(..), self.0.u16(..))
-    }
-    fn has_ended(&self) -> bool {
-        false
-    }
-}
-
-impl Differ for Noise {
-    fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
-        if self != other {
-            let [left, right] = [self, other].map(|noise| format!("{noise:?}"));
-            found.push(Difference { what: "devices".to_owned(), left, right });
-        }
-    }
-}
 
 /// The embedded machine.
 #[derive(Clone, Copy, Debug)]
