@@ -6,10 +6,12 @@ use crate::state::core::Parts;
 
 /// The most instructions of a block.
 const LONGEST_BLOCK: usize = 64;
+/// How many branches a block goes on behind: what comes behind the first of them is executed less often than what comes before.
+const MOST_BRANCHES: usize = 3;
 /// When there are so many decoded instructions, all of them are dropped.
 const MOST: usize = 1 << 20;
 
-/// A run of instructions that are executed one after the other.
+/// A run of instructions that are executed one after the other, up to a branch that is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Block {
     start: u32,
@@ -72,15 +74,24 @@ impl<P: Parts> Blocks<P> {
             self.ops.clear();
             self.groups.iter_mut().for_each(|group| *group = None);
         }
-        let (start, mut at, mut goes_on) = (self.ops.len(), 0, true);
+        let (start, mut at, mut goes_on, mut branches) = (self.ops.len(), 0, true, 0);
         while self.ops.len() < start + LONGEST_BLOCK {
             let Some(mut decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
+            // A block whose branch is taken goes on.
+            if branches > 0 && decoded.then == Then::Anything {
+                break;
+            }
             decoded.op.place = u16::try_from(address % 0x1000 + at).ok()?;
             decoded.op.number = u8::try_from(self.ops.len() - start).ok()?;
             at += usize::from(decoded.op.length);
+            if decoded.then == Then::Either {
+                let end = u32::from(decoded.op.place) + u32::from(decoded.op.length);
+                decoded.op.displacement = end.wrapping_add(decoded.op.immediate);
+                branches += 1;
+            }
             self.ops.push(decoded.op);
             goes_on = decoded.then != Then::Anything;
-            if decoded.then != Then::Next {
+            if !(decoded.then == Then::Next || decoded.then == Then::Either && branches <= MOST_BRANCHES) {
                 break;
             }
         }

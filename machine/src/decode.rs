@@ -33,6 +33,8 @@ pub struct Decoded<P: Parts> {
 pub enum Then {
     /// The one behind it.
     Next,
+    /// The one behind it, or one elsewhere in the same code segment, to which [`Op::displacement`] leads from the beginning of the page.
+    Either,
     /// One elsewhere in the same code segment, executed in the same way.
     Elsewhere,
     /// How it is to be executed has to be looked at anew: interrupts, traps, segments, modes, devices.
@@ -59,9 +61,10 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
         _ => return Some(unknown()),
     }
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
-    let mut op = Op::new(&instruction, run, chained(&instruction).unwrap_or(chain::any));
+    let chained = chained(&instruction);
+    let mut op = Op::new(&instruction, run, chained.unwrap_or(chain::any));
     op.opcode = x87::opcode(&window[..instruction.len()]);
-    Some(Decoded { op, then: then(&instruction) })
+    Some(Decoded { op, then: then(&instruction, chained.is_some()) })
 }
 
 fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
@@ -105,17 +108,26 @@ type Links<P> = fn(&Instruction) -> Option<Chained<P>>;
 
 /// What executes an instruction in a chain, where that is not what executes any.
 fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
-    let chapters: [Links<P>; 6] =
-        [moves::chained, arithmetic::chained, logic::chained, stack::chained, branches::chained, shifts::chained];
+    let chapters: [Links<P>; 8] = [
+        moves::chained,
+        arithmetic::chained,
+        logic::chained,
+        stack::chained,
+        branches::chained,
+        shifts::chained,
+        bits::chained,
+        multiply::chained,
+    ];
     chapters.iter().find_map(|chapter| chapter(instruction))
 }
 
-fn then(instruction: &Instruction) -> Then {
+fn then(instruction: &Instruction, is_in_chain: bool) -> Then {
     let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
     match instruction.flow_control() {
         FlowControl::Next if looks_anew(instruction) => Then::Anything,
         FlowControl::Next if is_repeated => Then::Elsewhere,
         FlowControl::Next => Then::Next,
+        FlowControl::ConditionalBranch if is_in_chain => Then::Either,
         _ if is_near_branch(instruction) => Then::Elsewhere,
         _ => Then::Anything,
     }

@@ -323,7 +323,7 @@ fn follow<P: Parts>(
             (first.chained)(core, first, rest)?;
             if !core.has_news {
                 core.eip = core.next;
-                core.count = core.begun.time + ops.len() as u64;
+                core.count = core.begun.time.wrapping_add(ops.len() as u64);
             }
         }
         // An access to a device has brought the time forward at which the bus is asked.
@@ -346,12 +346,13 @@ fn follow_each<P: Parts>(core: &mut Core<P>, ops: &[Op<P>], (base, page): (u32, 
     for op in ops {
         let executed = place(base, page, core.eip, core.count);
         core.tell_begin(executed);
-        core.next = core.eip.wrapping_add(op.length.into());
+        let behind = core.eip.wrapping_add(op.length.into());
+        core.next = behind;
         (op.run)(core, op)?;
         core.tell_end(executed);
         core.eip = core.next;
         core.count += 1;
-        if core.has_news {
+        if core.has_news || core.eip != behind {
             break;
         }
     }

@@ -2,7 +2,8 @@
 
 use iced_x86::{ConditionCode, Instruction, Mnemonic, OpKind};
 
-use super::operands::{First, Form, Handler, Immediate, InMemory, Op, Second, Source, Target, size};
+use super::chain::chain;
+use super::operands::{Chained, First, Form, Handler, Immediate, InMemory, Near, Op, Second, Source, Target, size};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::flags::{Flags, ZERO};
 use crate::state::word::Word;
@@ -18,6 +19,18 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Bsr => scan_handler::<P, true>(instruction),
         _ if is_set_if(instruction) => set_if_handler::<P>(instruction),
         _ => return None,
+    })
+}
+
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    if !is_set_if(instruction) {
+        return None;
+    }
+    let number = condition(instruction)?;
+    Some(match instruction.op0_kind() {
+        OpKind::Memory => by_condition!(in chain, number, set_if, Near),
+        _ => by_condition!(in chain, number, set_if, First),
     })
 }
 
@@ -215,6 +228,7 @@ fn set_if_handler<P: Parts>(instruction: &Instruction) -> Handler<P> {
     }
 }
 
+#[inline(always)]
 fn set_if<P: Parts, T: Target, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let value = holds::<CONDITION>(&core.flags).into();
     T::set::<P, u8>(core, op, value)

@@ -3,7 +3,7 @@
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use super::bits::{by_condition, condition, holds, plainly};
-use super::chain::chain;
+use super::chain::{self, chain};
 use super::operands::{Chained, First, Handler, InMemory, Op, Source, size};
 use crate::state::core::{CS, Core, Parts, Raised, SS};
 use crate::state::fault::{Fault, Reason, SegmentName};
@@ -61,7 +61,7 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
         Mnemonic::Ret => chain!(back_at_once::<P>),
         _ if is_near && instruction.is_jcc_short_or_near() => {
             let number = condition(instruction)?;
-            by_condition!(in chain, number, jump_if, u32)
+            by_condition!(number, leave_if)
         }
         _ => return None,
     })
@@ -115,6 +115,21 @@ fn jump<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised>
 #[inline(always)]
 fn jump_if<P: Parts, W: Word, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     if holds::<CONDITION>(&core.flags) { core.go(target::<P, W>(core, op)) } else { Ok(()) }
+}
+
+/// A branch in a chain: the others of its block follow where it is not taken.
+fn leave_if<P: Parts, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+    if !holds::<CONDITION>(&core.flags) {
+        return chain::go_on(core, rest);
+    }
+    match core.go(core.begun.page.wrapping_add(op.displacement)) {
+        Ok(()) => {
+            // They take no time.
+            core.begun.time = core.begun.time.wrapping_sub(rest.len() as u64);
+            Ok(())
+        }
+        Err(Raised) => chain::any(core, op, rest),
+    }
 }
 
 fn call<P: Parts, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {

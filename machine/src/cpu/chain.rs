@@ -5,8 +5,12 @@
 use super::operands::Op;
 use crate::state::core::{Core, Parts, Raised};
 
+/// Executes the instructions behind one that has been executed.
+///
+/// # Errors
+/// Those of any of them.
 #[inline(always)]
-fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+pub fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
     match rest.split_first() {
         Some((next, rest)) => (next.chained)(core, next, rest),
         None => Ok(()),
@@ -36,7 +40,7 @@ pub fn quickly<P: Parts>(
 /// Those of any of them.
 #[inline(never)]
 pub fn any<P: Parts>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
-    let (time, end) = (core.begun.time + u64::from(op.number), core.next);
+    let (time, end) = (core.begun.time.wrapping_add(op.number.into()), core.next);
     core.eip = core.begun.page.wrapping_add(op.place.into());
     core.count = time;
     let behind = core.eip.wrapping_add(op.length.into());
@@ -63,20 +67,25 @@ macro_rules! chain {
     };
 }
 
-/// The same for `$f` and all forms of two operands of 8 or 32 bits.
+/// The same for `$f` and all forms of two operands.
 macro_rules! two_in_chain {
     ($instruction:expr, $f:ident $(, $what:ty)?) => {{
         use $crate::cpu::operands::{First, Form, Immediate, Near, Second, size};
         match (Form::of($instruction), size($instruction)) {
             (Form::Registers, 1) => chain!($f::<P, $($what,)? First, Second, u8>),
+            (Form::Registers, 2) => chain!($f::<P, $($what,)? First, Second, u16>),
             (Form::Registers, 4) => chain!($f::<P, $($what,)? First, Second, u32>),
             (Form::FromMemory, 1) => chain!($f::<P, $($what,)? First, Near, u8>),
+            (Form::FromMemory, 2) => chain!($f::<P, $($what,)? First, Near, u16>),
             (Form::FromMemory, 4) => chain!($f::<P, $($what,)? First, Near, u32>),
             (Form::ToMemory, 1) => chain!($f::<P, $($what,)? Near, Second, u8>),
+            (Form::ToMemory, 2) => chain!($f::<P, $($what,)? Near, Second, u16>),
             (Form::ToMemory, 4) => chain!($f::<P, $($what,)? Near, Second, u32>),
             (Form::RegisterImmediate, 1) => chain!($f::<P, $($what,)? First, Immediate, u8>),
+            (Form::RegisterImmediate, 2) => chain!($f::<P, $($what,)? First, Immediate, u16>),
             (Form::RegisterImmediate, 4) => chain!($f::<P, $($what,)? First, Immediate, u32>),
             (Form::MemoryImmediate, 1) => chain!($f::<P, $($what,)? Near, Immediate, u8>),
+            (Form::MemoryImmediate, 2) => chain!($f::<P, $($what,)? Near, Immediate, u16>),
             (Form::MemoryImmediate, 4) => chain!($f::<P, $($what,)? Near, Immediate, u32>),
             _ => return None,
         }

@@ -49,6 +49,7 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
         Mnemonic::Movzx if size_of_target(instruction) == 4 => extend_in_chain::<P, false>(instruction),
         Mnemonic::Movsx if size_of_target(instruction) == 4 => extend_in_chain::<P, true>(instruction),
         Mnemonic::Lea if size(instruction) == 4 => chain!(load_address::<P, u32>),
+        Mnemonic::Nop => chain!(|_, _| Ok(())),
         _ if condition(instruction).is_some() && (instruction.op_count(), size(instruction)) == (2, 4) => {
             let number = condition(instruction)?;
             match Form::of(instruction) {

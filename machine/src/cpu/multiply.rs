@@ -2,7 +2,10 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::operands::{First, Form, Handler, Immediate, InMemory, Op, Second, Source, one_operand, size};
+use super::chain::chain;
+use super::operands::{
+    Chained, First, Form, Handler, Immediate, InMemory, Near, Op, Second, Source, one_operand, size,
+};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::fault::{Fault, Reason};
 use crate::state::word::Word;
@@ -33,6 +36,20 @@ pub fn handler<P: Parts>(instruction: &Instruction) -> Option<Handler<P>> {
         Mnemonic::Cwde => |core, _| extend(|core| core.general[EAX] = u16::sign_extend(core.general[EAX]), core),
         Mnemonic::Cwd => |core, _| extend(|core| core.set_low16(EDX, sign_of(core.general[EAX] << 16)), core),
         Mnemonic::Cdq => |core, _| extend(|core| core.general[EDX] = sign_of(core.general[EAX]), core),
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of this chapter in a chain, if it is one that is met often.
+pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match (instruction.mnemonic(), Form::of(instruction), size(instruction), instruction.op_count()) {
+        (Mnemonic::Imul, Form::FromMemory, 4, 2) => chain!(multiply_register::<P, First, Near, u32>),
+        (Mnemonic::Imul, Form::Registers, 4, 2) => chain!(multiply_register::<P, First, Second, u32>),
+        (Mnemonic::Imul, Form::FromMemory, 4, 3) => chain!(multiply_register::<P, Immediate, Near, u32>),
+        (Mnemonic::Imul, Form::Registers, 4, 3) => chain!(multiply_register::<P, Immediate, Second, u32>),
+        (Mnemonic::Mul, Form::Registers, 4, _) => chain!(multiply::<P, First, u32>),
+        (Mnemonic::Mul, Form::ToMemory, 4, _) => chain!(multiply::<P, Near, u32>),
+        (Mnemonic::Cdq, ..) => chain!(|core, _| extend(|core| core.general[EDX] = sign_of(core.general[EAX]), core)),
         _ => return None,
     })
 }
@@ -79,6 +96,7 @@ fn halves<W: Word>(product: u64) -> (u32, u32) {
     (half(product), half(product >> W::BITS))
 }
 
+#[inline(always)]
 fn multiply<P: Parts, T: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let right = T::get::<P, W>(core, op)?;
     let (low, high) = halves::<W>(u64::from(W::register(&core.general, 0)) * u64::from(right));
@@ -100,6 +118,7 @@ fn multiply_signed<P: Parts, T: Source, W: Word>(core: &mut Core<P>, op: &Op<P>)
     Ok(())
 }
 
+#[inline(always)]
 fn multiply_register<P: Parts, L: Source, R: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let right = R::get::<P, W>(core, op)?;
     let product = signed::<W>(L::get::<P, W>(core, op)?) * signed::<W>(right);
