@@ -27,7 +27,7 @@ pub(crate) struct Block {
 const GROUP: usize = 1024;
 
 /// The block that begins at each byte of a page.
-pub(crate) type Starts = [Block];
+pub(crate) type Starts = [Block; 0x1000];
 
 /// Those of a page, for code of 16 and of 32 bits.
 type Page = [Option<Box<Starts>>; 2];
@@ -89,6 +89,11 @@ impl<P: Parts> Blocks<P> {
                 decoded.op.displacement = end.wrapping_add(decoded.op.immediate);
                 branches += 1;
             }
+            if self.ops.len() > start
+                && let Some(before) = self.ops.last_mut()
+            {
+                before.behind = decoded.op.chained;
+            }
             self.ops.push(decoded.op);
             goes_on = decoded.then != Then::Anything;
             if !(decoded.then == Then::Next || decoded.then == Then::Either && branches <= MOST_BRANCHES) {
@@ -99,9 +104,11 @@ impl<P: Parts> Blocks<P> {
         let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1), goes_on };
         let group = self.groups.get_mut((address >> 12) / GROUP)?;
         let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());
-        let page = group[(address >> 12) % GROUP][usize::from(is_32)]
-            .get_or_insert_with(|| vec![Block::default(); 0x1000].into_boxed_slice());
-        page[address & 0xfff] = block;
+        let page = &mut group[(address >> 12) % GROUP][usize::from(is_32)];
+        if page.is_none() {
+            *page = Box::try_from(vec![Block::default(); 0x1000]).ok();
+        }
+        page.as_mut()?[address & 0xfff] = block;
         Some(block)
     }
 

@@ -204,7 +204,7 @@ impl<P: Parts> Machine<P> {
         }
         let is_user = self.core.cpl == 3;
         let address = match self.core.tlb.to_read(linear, 1, is_user) {
-            Some(address) if !P::Observer::SEES_STALE => address,
+            Some(address) if !P::Observer::SEES_STALE => address as usize,
             _ => usize::try_from(self.core.translate(linear, Use::Fetch, is_user)?).unwrap_or(usize::MAX),
         };
         let known = self.blocks.page(address, is_32).map(|page| page[address & 0xfff]).filter(|block| block.is_there());
@@ -284,7 +284,7 @@ impl<P: Parts> Machine<P> {
             return Err(core.raise(Fault::protection(reason)));
         }
         let address = match core.tlb.to_read(at, 1, is_user) {
-            Some(address) => address as u64,
+            Some(address) => address.into(),
             None => core.translate(at, Use::Fetch, is_user)?,
         };
         Ok(core.fetch(address))
@@ -317,17 +317,26 @@ fn follow<P: Parts>(
         if P::Observer::SEES_INSTRUCTIONS || core.has_news || ops.len() > most {
             follow_each(core, ops.get(..most).unwrap_or(ops), (base, address))?;
         } else {
-            let Some((first, rest)) = ops.split_first() else { return Ok(false) };
-            core.begun.time = core.count;
-            core.next = core.eip.wrapping_add(block.bytes.into());
-            (first.chained)(core, first, rest)?;
-            if !core.has_news {
+            let Some(first) = ops.first() else { return Ok(false) };
+            // A loop is most often one block, which is executed until it ends elsewhere.
+            let (start, last) = (core.eip, end - ops.len() as u64);
+            let behind = start.wrapping_add(block.bytes.into());
+            loop {
+                core.begun.time = core.count;
+                core.next = behind;
+                (first.chained)(core, ops)?;
+                if core.has_news {
+                    return Ok(false);
+                }
                 core.eip = core.next;
                 core.count = core.begun.time.wrapping_add(ops.len() as u64);
+                if core.eip != start || core.count > last || !block.goes_on {
+                    break;
+                }
             }
         }
-        // An access to a device has brought the time forward at which the bus is asked.
-        if core.has_news || !block.goes_on || core.count >= end.min(core.due) {
+        // What brings the time forward at which the bus is asked, is news, or ends a block that does not go on.
+        if core.has_news || !block.goes_on || core.count >= end {
             return Ok(false);
         }
         let linear = base.wrapping_add(core.eip);

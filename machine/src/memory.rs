@@ -23,18 +23,23 @@ impl Memory {
     }
 
     /// `N` bytes from `address`, all of which must be there.
-    pub(crate) fn get<const N: usize>(&self, address: usize) -> Option<[u8; N]> {
-        self.bytes.get(address..)?.first_chunk().copied()
+    #[inline]
+    pub(crate) fn get<const N: usize>(&self, address: u32) -> Option<[u8; N]> {
+        let start = address as usize;
+        self.bytes.get(start..start.checked_add(N)?)?.try_into().ok()
     }
 
     /// Puts `N` bytes to `address` if they are all there.
-    pub(crate) fn put<const N: usize>(&mut self, address: usize, bytes: [u8; N]) -> Option<()> {
-        *self.bytes.get_mut(address..)?.first_chunk_mut()? = bytes;
+    #[inline]
+    pub(crate) fn put<const N: usize>(&mut self, address: u32, bytes: [u8; N]) -> Option<()> {
+        let start = address as usize;
+        self.bytes.get_mut(start..start.checked_add(N)?)?.copy_from_slice(&bytes);
         Some(())
     }
 
     /// Copies `size` bytes, if all of both places are there.
-    pub(crate) fn copy(&mut self, from: usize, to: usize, size: usize) -> Option<()> {
+    pub(crate) fn copy(&mut self, from: u32, to: u32, size: usize) -> Option<()> {
+        let (from, to) = (from as usize, to as usize);
         self.bytes.get(from..from.checked_add(size)?)?;
         self.bytes.get(to..to.checked_add(size)?)?;
         self.bytes.copy_within(from..from + size, to);
@@ -42,7 +47,8 @@ impl Memory {
     }
 
     /// Fills a place with an element, so many times, if all of it is there.
-    pub(crate) fn fill(&mut self, address: usize, count: usize, element: &[u8]) -> Option<()> {
+    pub(crate) fn fill(&mut self, address: u32, count: usize, element: &[u8]) -> Option<()> {
+        let address = address as usize;
         let place = self.bytes.get_mut(address..address.checked_add(count * element.len())?)?;
         match element {
             [byte] => place.fill(*byte),
@@ -83,12 +89,12 @@ impl Memory {
 
     /// A little-endian word; ones past the end.
     pub(crate) fn word(&self, address: u64) -> u32 {
-        usize::try_from(address).ok().and_then(|address| self.get(address)).map_or(u32::MAX, u32::from_le_bytes)
+        u32::try_from(address).ok().and_then(|address| self.get(address)).map_or(u32::MAX, u32::from_le_bytes)
     }
 
     /// Writes a little-endian word; past the end, nothing.
     pub(crate) fn put_word(&mut self, address: u64, word: u32) {
-        if let Ok(address) = usize::try_from(address) {
+        if let Ok(address) = u32::try_from(address) {
             self.put(address, word.to_le_bytes());
         }
     }

@@ -118,9 +118,10 @@ fn jump_if<P: Parts, W: Word, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P
 }
 
 /// A branch in a chain: the others of its block follow where it is not taken.
-fn leave_if<P: Parts, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+fn leave_if<P: Parts, const CONDITION: u8>(core: &mut Core<P>, ops: &[Op<P>]) -> Result<(), Raised> {
+    let Some((op, rest)) = ops.split_first() else { return Ok(()) };
     if !holds::<CONDITION>(&core.flags) {
-        return chain::go_on(core, rest);
+        return (op.behind)(core, rest);
     }
     match core.go(core.begun.page.wrapping_add(op.displacement)) {
         Ok(()) => {
@@ -128,7 +129,7 @@ fn leave_if<P: Parts, const CONDITION: u8>(core: &mut Core<P>, op: &Op<P>, rest:
             core.begun.time = core.begun.time.wrapping_sub(rest.len() as u64);
             Ok(())
         }
-        Err(Raised) => chain::any(core, op, rest),
+        Err(Raised) => chain::any(core, ops),
     }
 }
 

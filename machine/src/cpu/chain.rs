@@ -5,32 +5,28 @@
 use super::operands::Op;
 use crate::state::core::{Core, Parts, Raised};
 
-/// Executes the instructions behind one that has been executed.
+/// Behind the last instruction of a block.
 ///
 /// # Errors
-/// Those of any of them.
-#[inline(always)]
-pub fn go_on<P: Parts>(core: &mut Core<P>, rest: &[Op<P>]) -> Result<(), Raised> {
-    match rest.split_first() {
-        Some((next, rest)) => (next.chained)(core, next, rest),
-        None => Ok(()),
-    }
+/// None.
+pub fn end<P: Parts>(_core: &mut Core<P>, _ops: &[Op<P>]) -> Result<(), Raised> {
+    Ok(())
 }
 
-/// Executes an instruction by `execute`, and the others. Where that fails, it has changed nothing.
+/// Executes the first instruction by `execute`, and the others. Where that fails, it has changed nothing.
 ///
 /// # Errors
 /// Those of any of them.
 #[inline(always)]
 pub fn quickly<P: Parts>(
     core: &mut Core<P>,
-    op: &Op<P>,
-    rest: &[Op<P>],
+    ops: &[Op<P>],
     execute: impl FnOnce(&mut Core<P>, &Op<P>) -> Result<(), Raised>,
 ) -> Result<(), Raised> {
+    let Some((op, rest)) = ops.split_first() else { return Ok(()) };
     match execute(core, op) {
-        Ok(()) => go_on(core, rest),
-        Err(Raised) => any(core, op, rest),
+        Ok(()) => (op.behind)(core, rest),
+        Err(Raised) => any(core, ops),
     }
 }
 
@@ -39,7 +35,8 @@ pub fn quickly<P: Parts>(
 /// # Errors
 /// Those of any of them.
 #[inline(never)]
-pub fn any<P: Parts>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(), Raised> {
+pub fn any<P: Parts>(core: &mut Core<P>, ops: &[Op<P>]) -> Result<(), Raised> {
+    let Some((op, rest)) = ops.split_first() else { return Ok(()) };
     let (time, end) = (core.begun.time.wrapping_add(op.number.into()), core.next);
     core.eip = core.begun.page.wrapping_add(op.place.into());
     core.count = time;
@@ -57,13 +54,13 @@ pub fn any<P: Parts>(core: &mut Core<P>, op: &Op<P>, rest: &[Op<P>]) -> Result<(
         debug_assert_eq!(core.next, behind);
         core.next = end;
     }
-    go_on(core, rest)
+    (op.behind)(core, rest)
 }
 
 /// What executes an instruction in a chain by `$execute`.
 macro_rules! chain {
     ($($execute:tt)+) => {
-        |core, op, rest| $crate::cpu::chain::quickly(core, op, rest, $($execute)+)
+        |core, ops| $crate::cpu::chain::quickly(core, ops, $($execute)+)
     };
 }
 

@@ -2,14 +2,15 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
+use super::chain;
 use crate::state::core::{Core, DS, Parts, Raised};
 use crate::state::word::Word;
 
 /// Executes an instruction. It leaves [`Core::next`] alone unless it goes elsewhere.
 pub type Handler<P> = fn(&mut Core<P>, &Op<P>) -> Result<(), Raised>;
 
-/// Executes an instruction, then those of its block that follow.
-pub type Chained<P> = fn(&mut Core<P>, &Op<P>, &[Op<P>]) -> Result<(), Raised>;
+/// Executes the first of the instructions of a block that are left, then the others.
+pub type Chained<P> = fn(&mut Core<P>, &[Op<P>]) -> Result<(), Raised>;
 
 /// A decoded instruction.
 pub struct Op<P: Parts> {
@@ -17,6 +18,8 @@ pub struct Op<P: Parts> {
     pub run: Handler<P>,
     /// What executes it, and then those that follow it in its block.
     pub chained: Chained<P>,
+    /// What executes those that follow it in its block.
+    pub behind: Chained<P>,
     /// Added to the base and the index.
     pub displacement: u32,
     /// The immediate operand, with its sign extended to the operand's size; how far a near branch goes from its end.
@@ -63,6 +66,7 @@ impl<P: Parts> Op<P> {
         Self {
             run,
             chained,
+            behind: chain::end,
             place: 0,
             number: 0,
             displacement: match instruction.op0_kind() {

@@ -80,7 +80,7 @@ impl Step for Move {
         let (from, readable) = core.elements_to_read::<W>(op.segment, esi)?;
         let (to, writable) = core.elements_to_write::<W>(ES, edi)?;
         // What is written is read again by elements that follow, where it lies a little above.
-        let apart = if to > from { ((to - from) / W::SIZE as usize) as u32 } else { u32::MAX };
+        let apart = if to > from { (to - from) / W::SIZE } else { u32::MAX };
         let count = most.min(readable).min(writable).min(apart);
         core.memory.copy(from, to, (count * W::SIZE) as usize)?;
         u32::set_register(&mut core.general, ESI, esi.wrapping_add(count * W::SIZE));

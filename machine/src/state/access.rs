@@ -105,14 +105,14 @@ impl<P: Parts> Core<P> {
 
     /// Where in memory it is to be written.
     #[inline(always)]
-    pub(crate) fn place_at_once<W: Word>(&mut self, segment: u8, offset: u32) -> Option<usize> {
+    pub(crate) fn place_at_once<W: Word>(&mut self, segment: u8, offset: u32) -> Option<u32> {
         let register =
             self.segments.get(usize::from(segment)).filter(|register| register.can_write(offset, W::SIZE))?;
         self.place_linear_at_once::<W>(register.base.wrapping_add(offset), self.cpl == 3)
     }
 
     /// Where in memory elements at `offset` are, and how many of its page can be read at once.
-    pub(crate) fn elements_to_read<W: Word>(&self, segment: u8, offset: u32) -> Option<(usize, u32)> {
+    pub(crate) fn elements_to_read<W: Word>(&self, segment: u8, offset: u32) -> Option<(u32, u32)> {
         let register = self.segments.get(usize::from(segment))?;
         let linear = register.base.wrapping_add(offset);
         let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
@@ -122,7 +122,7 @@ impl<P: Parts> Core<P> {
     }
 
     /// The same for writing.
-    pub(crate) fn elements_to_write<W: Word>(&self, segment: u8, offset: u32) -> Option<(usize, u32)> {
+    pub(crate) fn elements_to_write<W: Word>(&self, segment: u8, offset: u32) -> Option<(u32, u32)> {
         let register = self.segments.get(usize::from(segment))?;
         let linear = register.base.wrapping_add(offset);
         let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
@@ -145,7 +145,7 @@ impl<P: Parts> Core<P> {
     }
 
     #[inline(always)]
-    fn place_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<usize> {
+    fn place_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<u32> {
         if is_watched::<P>() || linear & (W::SIZE - 1) != 0 && self.checks_alignment(is_user) {
             return None;
         }

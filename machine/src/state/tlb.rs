@@ -50,16 +50,16 @@ const fn slot(linear: u32, is_user: bool) -> usize {
 impl Tlb {
     /// Where `size` bytes at `linear` are in memory, if all are in one page that may be read.
     #[inline]
-    pub fn to_read(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
+    pub fn to_read(&self, linear: u32, size: u32, is_user: bool) -> Option<u32> {
         let entry = &self.entries[slot(linear, is_user)];
-        (linear.wrapping_add(size - 1) & !0xfff == entry.read).then(|| (entry.frame + (linear & 0xfff)) as usize)
+        (linear.wrapping_add(size - 1) & !0xfff == entry.read).then(|| entry.frame + (linear & 0xfff))
     }
 
     /// The same for writing.
     #[inline]
-    pub fn to_write(&self, linear: u32, size: u32, is_user: bool) -> Option<usize> {
+    pub fn to_write(&self, linear: u32, size: u32, is_user: bool) -> Option<u32> {
         let entry = &self.entries[slot(linear, is_user)];
-        (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| (entry.frame + (linear & 0xfff)) as usize)
+        (linear.wrapping_add(size - 1) & !0xfff == entry.write).then(|| entry.frame + (linear & 0xfff))
     }
 
     /// Where the byte at `linear` is, if its page is here, and may be written where that `is_write`.

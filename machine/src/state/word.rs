@@ -14,10 +14,10 @@ pub trait Word: Copy {
     const SIGN: u32 = 1 << (Self::BITS - 1);
 
     /// Reads one from memory, if it is there.
-    fn get(memory: &Memory, address: usize) -> Option<u32>;
+    fn get(memory: &Memory, address: u32) -> Option<u32>;
 
     /// Writes one to memory, if it is there.
-    fn put(memory: &mut Memory, address: usize, value: u32) -> Option<()>;
+    fn put(memory: &mut Memory, address: u32, value: u32) -> Option<()>;
 
     /// The value of a register of this size.
     fn register(registers: &[u32; 16], number: u8) -> u32;
@@ -35,12 +35,12 @@ impl Word for u8 {
     const BITS: u32 = 8;
 
     #[inline]
-    fn get(memory: &Memory, address: usize) -> Option<u32> {
+    fn get(memory: &Memory, address: u32) -> Option<u32> {
         memory.get::<1>(address).map(|[byte]| byte.into())
     }
 
     #[inline]
-    fn put(memory: &mut Memory, address: usize, value: u32) -> Option<()> {
+    fn put(memory: &mut Memory, address: u32, value: u32) -> Option<()> {
         let [byte, ..] = value.to_le_bytes();
         memory.put(address, [byte])
     }
@@ -62,12 +62,12 @@ impl Word for u16 {
     const BITS: u32 = 16;
 
     #[inline]
-    fn get(memory: &Memory, address: usize) -> Option<u32> {
+    fn get(memory: &Memory, address: u32) -> Option<u32> {
         memory.get(address).map(|bytes| Self::from_le_bytes(bytes).into())
     }
 
     #[inline]
-    fn put(memory: &mut Memory, address: usize, value: u32) -> Option<()> {
+    fn put(memory: &mut Memory, address: u32, value: u32) -> Option<()> {
         let [low, high, ..] = value.to_le_bytes();
         memory.put(address, [low, high])
     }
@@ -88,12 +88,12 @@ impl Word for u32 {
     const BITS: u32 = 32;
 
     #[inline]
-    fn get(memory: &Memory, address: usize) -> Option<u32> {
+    fn get(memory: &Memory, address: u32) -> Option<u32> {
         memory.get(address).map(Self::from_le_bytes)
     }
 
     #[inline]
-    fn put(memory: &mut Memory, address: usize, value: u32) -> Option<()> {
+    fn put(memory: &mut Memory, address: u32, value: u32) -> Option<()> {
         memory.put(address, value.to_le_bytes())
     }
 
