@@ -57,7 +57,7 @@ record-counts: setup-test build examples
 # What is measured is what `make build` gives: cargo's own build for a benchmark is linked when it starts.
 bench: setup-test examples build
 	BENCH_PROGRAM=$(BUILT)/stos-run $(CARGO) bench -p stos-tests --bench compare
-	$(CARGO) bench -p stos-pack -p stos-run
+	$(CARGO) bench -p stos-pack -p stos-run -p stos-machine
 
 fuzz: setup-fuzz
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGET='$(FUZZ_TARGET)' scripts/fuzz.sh

@@ -6,7 +6,7 @@
 use std::fs;
 
 use serde_json::Value;
-use stos_tests::bench::{Comparison, Settings, idle, output, publish, side_by_side, start};
+use stos_tests::bench::{Comparison, Settings, compute, idle, output, publish, side_by_side, start};
 use stos_tests::tools::tool_path;
 
 const ROUNDS: usize = 2;
@@ -115,4 +115,26 @@ fn idleness_is_compared() {
 #[test]
 fn runs_side_by_side_are_compared() {
     check(|settings| vec![side_by_side::compare(settings)]);
+}
+
+#[test]
+fn computing_is_compared_and_all_compute_the_same() {
+    let json = check(compute::compare);
+    let comparisons = json["comparisons"].as_array().unwrap();
+    assert_eq!(comparisons.len(), 8);
+    for comparison in comparisons {
+        let title = comparison["title"].as_str().unwrap();
+        let contestants = comparison["contestants"].as_array().unwrap();
+        let samples = || contestants.iter().flat_map(|contestant| contestant["samples"].as_array().unwrap());
+        let checksum = &samples().next().unwrap()["checksum"];
+        assert_ne!(*checksum, 0, "{title}");
+        assert!(samples().all(|sample| sample["checksum"] == *checksum), "{title}");
+        let [embedded, qemu] = &contestants[..] else { panic!("{title}: {contestants:?}") };
+        assert!(embedded["measures"]["instructions"]["min"].as_f64().unwrap() > 0.0, "{title}");
+        assert_eq!(
+            (&qemu["name"], &qemu["measures"]["instructions"]),
+            (&EVERYWHERE[2].into(), &Value::Null),
+            "{title}"
+        );
+    }
 }

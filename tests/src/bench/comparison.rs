@@ -12,8 +12,8 @@ pub struct Measure {
     pub name: &'static str,
     /// What it counts.
     pub unit: Unit,
-    /// Takes it out of a sample.
-    pub value: fn(&Sample) -> f64,
+    /// Takes it out of a sample, if it is there.
+    pub value: fn(&Sample) -> Option<f64>,
     /// The name of the contestant that all are compared with.
     pub against: Option<&'static str>,
     /// Whether it is told in all detail and drawn; else its median is.
@@ -29,6 +29,8 @@ pub enum Unit {
     Mebibytes,
     /// Bytes a second, in millions.
     MegabytesPerSecond,
+    /// Things a second, in millions.
+    MillionsPerSecond,
     /// Percent.
     Percent,
     /// Times something.
@@ -44,6 +46,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
             Self::MegabytesPerSecond => "MB/s",
+            Self::MillionsPerSecond => "millions/s",
             Self::Percent => "%",
             Self::Factor | Self::Count => "",
         }
@@ -96,10 +99,10 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// What a measure says of it.
+    /// What a measure says of it; nothing where a sample does not have it.
     pub fn summary(&self, measure: &Measure) -> Option<Summary> {
         match &self.result {
-            Result::Measured(samples) => Some(Summary::of(samples.iter().map(measure.value).collect())),
+            Result::Measured(samples) => samples.iter().map(measure.value).collect::<Option<_>>().map(Summary::of),
             Result::Failed { .. } | Result::Absent(_) => None,
         }
     }
@@ -157,7 +160,12 @@ impl Comparison {
     }
 }
 
-const fn median(name: &'static str, unit: Unit, value: fn(&Sample) -> f64, against: Option<&'static str>) -> Measure {
+const fn median(
+    name: &'static str,
+    unit: Unit,
+    value: fn(&Sample) -> Option<f64>,
+    against: Option<&'static str>,
+) -> Measure {
     Measure { name, unit, value, against, is_main: false }
 }
 
@@ -165,7 +173,7 @@ const fn median(name: &'static str, unit: Unit, value: fn(&Sample) -> f64, again
 pub const FIRST_BYTE: Measure = Measure {
     name: "first byte",
     unit: Unit::Milliseconds,
-    value: |sample| sample.get("first") / 1e6,
+    value: |sample| Some(sample.get("first") / 1e6),
     against: Some(FLOOR),
     is_main: true,
 };
@@ -174,28 +182,28 @@ pub const FIRST_BYTE: Measure = Measure {
 pub const END: Measure = Measure {
     name: "end",
     unit: Unit::Milliseconds,
-    value: |sample| sample.get("end") / 1e6,
+    value: |sample| Some(sample.get("end") / 1e6),
     against: Some(CLONED_FLOOR),
     is_main: true,
 };
 
 /// What a run costs besides.
 pub const COSTS: [Measure; 6] = [
-    median("all gone", Unit::Milliseconds, |sample| sample.get("gone") / 1e6, None),
-    median("memory", Unit::Mebibytes, |sample| sample.get("memory") / 1024.0, None),
+    median("all gone", Unit::Milliseconds, |sample| Some(sample.get("gone") / 1e6), None),
+    median("memory", Unit::Mebibytes, |sample| Some(sample.get("memory") / 1024.0), None),
     CPU_TIME,
-    median("with the rest", Unit::Milliseconds, all_cpu, None),
-    median("page faults", Unit::Count, |sample| sample.get("minor_faults") + sample.get("major_faults"), None),
+    median("with the rest", Unit::Milliseconds, |sample| Some(all_cpu(sample)), None),
+    median("page faults", Unit::Count, |sample| Some(sample.get("minor_faults") + sample.get("major_faults")), None),
     median(
         "switches",
         Unit::Count,
-        |sample| sample.get("voluntary_switches") + sample.get("involuntary_switches"),
+        |sample| Some(sample.get("voluntary_switches") + sample.get("involuntary_switches")),
         None,
     ),
 ];
 
 /// Processor time of the run.
-pub const CPU_TIME: Measure = median("CPU", Unit::Milliseconds, |sample| sample.get("cpu") / 1e3, Some(FLOOR));
+pub const CPU_TIME: Measure = median("CPU", Unit::Milliseconds, |sample| Some(sample.get("cpu") / 1e3), Some(FLOOR));
 
 /// Processor time of a run and of what it has left behind, in milliseconds.
 pub fn all_cpu(sample: &Sample) -> f64 {

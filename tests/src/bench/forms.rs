@@ -8,10 +8,12 @@ use crate::bare::BareGuest;
 use crate::multiboot;
 
 /// Where a guest lies that is loaded into memory.
-const CODE: u32 = 0x10_0000;
-/// A ROM ends at 4 GiB. Its parts, from its start on; the guest is the first.
+pub const CODE: u32 = 0x10_0000;
+/// Bytes of a ROM, which ends at 4 GiB.
 const ROM_SIZE: usize = 0x1_0000;
-const ROM_START: u32 = 0xffff_0000;
+/// Where the guest in a ROM lies.
+pub const ROM_START: u32 = 0xffff_0000;
+/// What else there is in a ROM, from its start on.
 const ROM_PARTS: [(usize, &[u8]); 4] = [
     (0xff00, &REAL_MODE),
     (0xff40, &PROTECTED_MODE),
@@ -63,9 +65,7 @@ impl Forms<'_> {
 
     /// An image for `stos-run`.
     pub fn image(&self) -> PathBuf {
-        let mut guest = BareGuest::new(&self.code.at(CODE));
-        guest.description.memory_size = MEMORY;
-        self.write("guest.img", &guest.image())
+        self.write("guest.img", &image(&self.code.at(CODE)))
     }
 
     /// A Multiboot kernel.
@@ -76,14 +76,26 @@ impl Forms<'_> {
         self.write("guest.multiboot", &file)
     }
 
-    /// A ROM in place of the firmware, whose first instruction after a reset leads to the guest: no other start is faster.
+    /// A ROM.
     pub fn rom(&self) -> PathBuf {
-        let mut rom = vec![0; ROM_SIZE];
-        let code = self.code.at(ROM_START);
-        rom[..code.len()].copy_from_slice(&code);
-        for (start, part) in ROM_PARTS {
-            rom[start..start + part.len()].copy_from_slice(part);
-        }
-        self.write("guest.rom", &rom)
+        self.write("guest.rom", &rom(&self.code.at(ROM_START)))
     }
+}
+
+/// An image for `stos-run` of a guest whose code is for [`CODE`].
+pub fn image(code: &[u8]) -> Vec<u8> {
+    let mut guest = BareGuest::new(code);
+    guest.description.memory_size = MEMORY;
+    guest.image()
+}
+
+/// A ROM in place of the firmware, whose first instruction after a reset leads to the guest, with code for [`ROM_START`]: no other
+/// start is faster.
+pub fn rom(code: &[u8]) -> Vec<u8> {
+    let mut rom = vec![0; ROM_SIZE];
+    rom[..code.len()].copy_from_slice(code);
+    for (start, part) in ROM_PARTS {
+        rom[start..start + part.len()].copy_from_slice(part);
+    }
+    rom
 }

@@ -17,7 +17,7 @@ const ROUNDS: usize = 3;
 const SHARE: Measure = Measure {
     name: "share of a core",
     unit: Unit::Percent,
-    value: |sample| sample.get("cpu") * 1e5 / (sample.get("end") - sample.get("first")),
+    value: |sample| Some(sample.get("cpu") * 1e5 / (sample.get("end") - sample.get("first"))),
     against: Some(FLOOR),
     is_main: true,
 };
@@ -25,7 +25,7 @@ const SHARE: Measure = Measure {
 const TIME: Measure = Measure {
     name: "time",
     unit: Unit::Milliseconds,
-    value: |sample| (sample.get("end") - sample.get("first")) / 1e6,
+    value: |sample| Some((sample.get("end") - sample.get("first")) / 1e6),
     against: None,
     is_main: false,
 };
@@ -35,7 +35,7 @@ const SWITCHES: Measure = Measure {
     unit: Unit::Factor,
     value: |sample| {
         let ticks = (sample.get("end") - sample.get("first")) / 1e7;
-        (sample.get("voluntary_switches") + sample.get("involuntary_switches")) / ticks
+        Some((sample.get("voluntary_switches") + sample.get("involuntary_switches")) / ticks)
     },
     against: None,
     is_main: false,

@@ -4,11 +4,12 @@
 //! GuestCode --forms--> Contestants --rounds, stopwatch--> Lanes --statistics--> table, chart, JSON
 //! ```
 //!
-//! [`start`], [`output`], [`idle`] and [`side_by_side`] are the four comparisons; `docs/performance.md` says how to read them.
+//! [`start`], [`output`], [`idle`], [`side_by_side`] and [`compute`] are the five comparisons; `docs/performance.md` says how to read them.
 
 mod chart;
 mod code;
 mod comparison;
+pub mod compute;
 mod contestant;
 mod forms;
 mod host;

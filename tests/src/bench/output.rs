@@ -23,7 +23,7 @@ const RATE: Measure = Measure {
     unit: Unit::MegabytesPerSecond,
     // The first byte comes with others, which took no time to be read; the more there are, the less that counts. All may come
     // at once.
-    value: |sample| sample.get("bytes") * 1e3 / (sample.get("last") - sample.get("first")).max(1e3),
+    value: |sample| Some(sample.get("bytes") * 1e3 / (sample.get("last") - sample.get("first")).max(1e3)),
     against: Some(FLOOR),
     is_main: true,
 };

@@ -1,6 +1,7 @@
 //! QEMU by itself: the same guest in a ROM in place of the firmware, and as a Multiboot kernel as people start one.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use super::code::MEMORY;
 use super::contestant::{Contestant, Team, kvm, words};
@@ -11,6 +12,8 @@ use super::settings::Settings;
 const MACHINES: [(&str, &str); 2] = [("microvm", "microvm,isa-serial=on"), ("pc", "pc")];
 /// Accelerators.
 const ACCELERATORS: [&str; 2] = ["tcg", "kvm"];
+/// Name of the PC that translates, with a ROM.
+pub const TRANSLATING: &str = "QEMU pc on tcg, ROM";
 /// Exit status when the guest writes 0 to the exit port: 2 * 0 + 1.
 const STATUS: i64 = 1;
 
@@ -19,7 +22,13 @@ pub fn with_rom(forms: Forms<'_>) -> Vec<Contestant> {
     let of_machine = |(name, machine)| {
         ACCELERATORS.map(|accelerator| {
             let boot = || [words(&["-bios"]), vec![forms.rom().into()]].concat();
-            qemu(&format!("QEMU {name} on {accelerator}, ROM"), machine, accelerator, forms, boot)
+            qemu(
+                &format!("QEMU {name} on {accelerator}, ROM"),
+                machine,
+                accelerator,
+                forms.code.uses_debug_console(),
+                boot,
+            )
         })
     };
     MACHINES.into_iter().flat_map(of_machine).collect()
@@ -30,16 +39,22 @@ pub fn with_rom(forms: Forms<'_>) -> Vec<Contestant> {
 pub fn with_kernel(settings: &Settings, forms: Forms<'_>) -> Vec<Contestant> {
     let of_accelerator = |accelerator| {
         let boot = || [words(&["-kernel"]), vec![forms.multiboot().into()]].concat();
-        qemu(&format!("QEMU pc on {accelerator}, BIOS, -kernel"), "pc", accelerator, forms, boot)
+        let name = format!("QEMU pc on {accelerator}, BIOS, -kernel");
+        qemu(&name, "pc", accelerator, forms.code.uses_debug_console(), boot)
     };
     settings.unless_quick(&ACCELERATORS[..], &ACCELERATORS[..1]).iter().copied().map(of_accelerator).collect()
+}
+
+/// The PC that translates its guest's code, with this ROM.
+pub fn translating(rom: &Path) -> Contestant {
+    qemu(TRANSLATING, "pc", "tcg", false, || [words(&["-bios"]), vec![rom.into()]].concat())
 }
 
 fn qemu(
     name: &str,
     machine: &str,
     accelerator: &str,
-    forms: Forms<'_>,
+    has_debug_console: bool,
     boot: impl FnOnce() -> Vec<OsString>,
 ) -> Contestant {
     Contestant::if_found(name, Team::Qemu, "qemu-system-x86_64", STATUS, || {
@@ -50,7 +65,7 @@ fn qemu(
         let mut arguments = words(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         arguments.extend(words(&["-machine", machine, "-accel", accelerator, "-m", &memory]));
         arguments.extend(words(&["-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]));
-        if forms.code.uses_debug_console() {
+        if has_debug_console {
             arguments.extend(words(&["-chardev", "file,id=debug,path=/dev/stderr"]));
             arguments.extend(words(&["-device", "isa-debugcon,iobase=0xe9,chardev=debug"]));
         }

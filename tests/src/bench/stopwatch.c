@@ -6,8 +6,9 @@
  *   stopwatch run STREAM SECONDS PROGRAM ARGUMENT...        STREAM is 1 or 2: where the guest's output is
  *   stopwatch batch RUNS AT_A_TIME SECONDS PROGRAM ARGUMENT...
  *
- * It counts the bytes that the guest prints, and prints one line of `name=value` words: times in nanoseconds of the monotonic clock since just before the start,
- * processor time in microseconds, memory in KiB. The stream that is not measured is its standard error. After SECONDS it ends
+ * It counts the marks that the guest prints, takes the last eight hexadecimal digits for a checksum, and prints one line of
+ * `name=value` words: times in nanoseconds of the monotonic clock since just before the start, processor time in microseconds,
+ * memory in KiB. The stream that is not measured is its standard error. After SECONDS it ends
  * what it has started. Whatever a program leaves behind becomes a child of this one, which waits for it.
  */
 #define _GNU_SOURCE
@@ -103,7 +104,18 @@ static void wait_for_the_rest(int count, long long rest)
 /* What has come from the guest. */
 struct output {
 	long long first, last, bytes;
+	unsigned checksum;
 };
+
+/* Shifts a hexadecimal digit into the checksum; other bytes are none. */
+static void take_digit(struct output *output, char byte)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *digit = memchr(digits, byte, sizeof digits - 1);
+
+	if (digit)
+		output->checksum = output->checksum << 4 | (unsigned)(digit - digits);
+}
 
 /* Reads what is there; false at the end, or when nothing is there. */
 static int take(int file, struct output *output)
@@ -118,6 +130,8 @@ static int take(int file, struct output *output)
 			output->first = output->last;
 		output->bytes += count;
 	}
+	for (const char *byte = buffer; byte < buffer + size; byte++)
+		take_digit(output, *byte);
 	return size > 0;
 }
 
@@ -155,6 +169,7 @@ static void run(int stream, int seconds, char **words)
 	while (take(pipe[0], &output))
 		;
 	printf("first=%lld last=%lld end=%lld bytes=%lld", output.first, output.last, end, output.bytes);
+	printf(" checksum=%u", output.checksum);
 	printf(" status=%d signal=%d late=%d", WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	       WIFSIGNALED(status) ? WTERMSIG(status) : 0, is_late);
 	printf(" cpu=%lld memory=%ld minor_faults=%ld major_faults=%ld voluntary_switches=%ld involuntary_switches=%ld",

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::comparison::{Comparison, Lane, Measure, show_ratio};
+use super::statistics::Summary;
 
 /// Columns of a number.
 const WIDTH: usize = 9;
@@ -52,16 +53,27 @@ fn columns(measure: &Measure) -> Vec<&'static str> {
     columns
 }
 
-/// A lane's numbers; none when it has none.
+/// What stands in the columns of a measure.
+fn cells(comparison: &Comparison, measure: &Measure, summary: &Summary) -> Vec<String> {
+    let shown = if measure.is_main { vec![summary.p50, summary.p95, summary.minimum] } else { vec![summary.p50] };
+    let mut cells: Vec<String> = shown.into_iter().map(|value| measure.unit.show(value)).collect();
+    if measure.against.is_some() {
+        cells.push(comparison.ratio(measure, summary).map_or("-".to_owned(), show_ratio));
+    }
+    cells
+}
+
+/// A lane's numbers; none when it was not measured.
 fn row(comparison: &Comparison, lane: &Lane, measures: &[&Measure]) -> Option<String> {
+    if lane.complaint().is_some() {
+        return None;
+    }
     let mut row = String::new();
     for measure in measures {
-        let summary = lane.summary(measure)?;
-        let shown = if measure.is_main { vec![summary.p50, summary.p95, summary.minimum] } else { vec![summary.p50] };
-        let mut cells: Vec<String> = shown.into_iter().map(|value| measure.unit.show(value)).collect();
-        if measure.against.is_some() {
-            cells.push(comparison.ratio(measure, &summary).map_or("-".to_owned(), show_ratio));
-        }
+        let cells = lane.summary(measure).map_or_else(
+            || columns(measure).iter().map(|_| "-".to_owned()).collect(),
+            |summary| cells(comparison, measure, &summary),
+        );
         let unit = measure.unit.name();
         let head = measure.name.len() + if unit.is_empty() { 0 } else { unit.len() + 2 };
         let spare = (head + 2).saturating_sub(cells.len() * WIDTH);
