@@ -22,6 +22,9 @@ pub struct Pages {
     groups: Vec<Option<Arc<[Page; GROUP]>>>,
 }
 
+/// What a page has that was never written to.
+static NOTHING: [u8; PAGE] = [0; PAGE];
+
 impl Pages {
     /// A memory of so many bytes that is all zeros.
     pub(crate) fn new(size: u64) -> Self {
@@ -37,6 +40,10 @@ impl Pages {
     /// The bytes of a page, of which the last may have fewer; `None` when they are all zero.
     pub(crate) fn get(&self, page: usize) -> Option<&Arc<[u8]>> {
         self.groups.get(page / GROUP)?.as_ref()?[page % GROUP].as_ref()
+    }
+
+    fn bytes(&self, page: usize) -> &[u8] {
+        self.get(page).map_or(&NOTHING, |bytes| bytes)
     }
 
     /// Keeps these bytes for a page.
@@ -68,16 +75,18 @@ impl Pages {
 
 impl Differ for Pages {
     fn differ(&self, other: &Self, found: &mut Vec<Difference>) {
-        let bytes = |pages: &Self, page: usize| pages.get(page).map_or_else(|| vec![0; PAGE], |bytes| bytes.to_vec());
         let mut count = 0;
         for page in self.unshared(other) {
-            let (left, right) = (bytes(self, page), bytes(other, page));
-            let Some(first) = left.iter().zip(&right).position(|(left, right)| left != right) else { continue };
+            let (left, right) = (self.bytes(page), other.bytes(page));
+            if left == right {
+                continue;
+            }
+            let Some(first) = left.iter().zip(right).position(|(left, right)| left != right) else { continue };
             count += 1;
             if count <= TOLD {
                 let what = format!("memory from {:#x} on, to the end of its page", page * PAGE + first);
                 let shown = |bytes: &[u8]| format!("{:02x?}", bytes.iter().skip(first).take(8).collect::<Vec<_>>());
-                found.push(Difference { what, left: shown(&left), right: shown(&right) });
+                found.push(Difference { what, left: shown(left), right: shown(right) });
             }
         }
         if let Some(more @ 1..) = count.checked_sub(TOLD) {

@@ -29,6 +29,8 @@ const EMPTY: Entry = Entry { read: NO_PAGE, write: NO_PAGE, frame: 0, is_writabl
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tlb {
     entries: Box<[Entry; 2 * ENTRIES]>,
+    /// A bit for each entry that is not empty: a kernel that loads CR3 again and again has few of them each time.
+    used: [u64; 2 * ENTRIES / 64],
 }
 
 impl Default for Tlb {
@@ -37,7 +39,7 @@ impl Default for Tlb {
         reason = "32 KiB, once; an array's length is known where a slice's would be looked at"
     )]
     fn default() -> Self {
-        Self { entries: Box::new([EMPTY; 2 * ENTRIES]) }
+        Self { entries: Box::new([EMPTY; 2 * ENTRIES]), used: [0; 2 * ENTRIES / 64] }
     }
 }
 
@@ -72,7 +74,9 @@ impl Tlb {
     /// Puts a page in its place.
     pub fn put(&mut self, linear: u32, frame: u32, is_user: bool, is_writable: bool, is_global: bool) {
         let read = linear & !0xfff;
-        self.entries[slot(linear, is_user)] = Entry { read, write: NO_PAGE, frame, is_writable, is_global };
+        let slot = slot(linear, is_user);
+        self.entries[slot] = Entry { read, write: NO_PAGE, frame, is_writable, is_global };
+        self.used[slot / 64] |= 1 << (slot % 64);
     }
 
     /// A page that is here and writable may be written with nothing else to be done.
@@ -80,39 +84,54 @@ impl Tlb {
         self.entries[slot(linear, is_user)].write = linear & !0xfff;
     }
 
+    /// Calls `change` with each entry that is not empty, and takes note of those that are empty afterwards.
+    fn each(&mut self, mut change: impl FnMut(&mut Entry)) {
+        for (word, used) in self.used.iter_mut().enumerate() {
+            let mut left = *used;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                let entry = &mut self.entries[word * 64 + bit as usize];
+                change(entry);
+                if *entry == EMPTY {
+                    *used &= !(1 << bit);
+                }
+            }
+        }
+    }
+
     /// Forgets one page.
     pub fn forget(&mut self, linear: u32) {
         for is_user in [false, true] {
-            let entry = &mut self.entries[slot(linear, is_user)];
-            if entry.read == linear & !0xfff {
-                *entry = EMPTY;
+            let slot = slot(linear, is_user);
+            if self.entries[slot].read == linear & !0xfff {
+                self.entries[slot] = EMPTY;
+                self.used[slot / 64] &= !(1 << (slot % 64));
             }
         }
     }
 
     /// Forgets all pages; those that are global only `with_global`.
     pub fn flush(&mut self, with_global: bool) {
-        for entry in self.entries.iter_mut() {
+        self.each(|entry| {
             if with_global || !entry.is_global {
                 *entry = EMPTY;
             }
-        }
+        });
     }
 
     /// Writes to any page take the long way once.
     pub fn close(&mut self) {
-        for entry in self.entries.iter_mut() {
-            entry.write = NO_PAGE;
-        }
+        self.each(|entry| entry.write = NO_PAGE);
     }
 
     /// Writes to this frame take the long way from now on.
     pub fn guard(&mut self, frame: u32) {
-        for entry in self.entries.iter_mut() {
+        self.each(|entry| {
             if entry.frame == frame {
                 entry.write = NO_PAGE;
             }
-        }
+        });
     }
 }
 
@@ -145,5 +164,42 @@ mod tests {
             assert_eq!((tlb.to_read(first, 4, false), tlb.to_write(first, 4, false)), (None, None));
             assert_eq!(tlb.to_read(second, 4, false), Some(0x5000));
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_gone_and_nothing_else() {
+        let pages: Vec<u32> = (0..5000).map(|page| page * 0x1000).collect();
+        let mut tlb = Tlb::default();
+        let fill = |tlb: &mut Tlb| {
+            for page in &pages {
+                tlb.put(*page, *page, page & 0x1000 != 0, true, page & 0x2000 != 0);
+                tlb.open(*page, page & 0x1000 != 0);
+            }
+        };
+        let here = |tlb: &Tlb| {
+            pages
+                .iter()
+                .filter(|page| tlb.to_read(**page, 4, **page & 0x1000 != 0).is_some())
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        fill(&mut tlb);
+        let all = here(&tlb);
+        assert!(all.len() > ENTRIES, "{}", all.len());
+        tlb.close();
+        assert_eq!(here(&tlb), all);
+        assert!(all.iter().all(|page| tlb.to_write(*page, 4, page & 0x1000 != 0).is_none()));
+        tlb.flush(false);
+        let global: Vec<_> = all.into_iter().filter(|page| page & 0x2000 != 0).collect();
+        assert_eq!(here(&tlb), global);
+        tlb.forget(global[7]);
+        assert_eq!(here(&tlb), [&global[..7], &global[8..]].concat());
+        tlb.put(global[7], global[7], global[7] & 0x1000 != 0, true, true);
+        assert_eq!(here(&tlb), global);
+        tlb.flush(true);
+        assert_eq!(tlb, Tlb::default());
+        fill(&mut tlb);
+        tlb.flush(true);
+        assert_eq!(tlb, Tlb::default());
     }
 }

@@ -14,6 +14,14 @@ use stos_x86::segments::{Segment, Segments};
 /// Guest memory: what is past it is met, too.
 const MEMORY: usize = 0x1_0000;
 
+/// Seeds of as many cases as `CASES` says, which are others for each `SEED`.
+pub fn seeds(usually: u64) -> impl Iterator<Item = u64> {
+    let setting = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
+    let (seed, cases) = (setting("SEED", 1), setting("CASES", usually));
+    println!("SEED={seed} CASES={cases}");
+    (0..cases).map(move |case| seed << 32 | case)
+}
+
 /// A machine that has come out of a seed.
 pub fn machine<O: Observer>(mut rng: Rng, observer: O) -> Machine<(Board<Noise>, O)> {
     let mut memory = Memory::new(MEMORY);
