@@ -1,4 +1,4 @@
-//! Limits and types of data segments. QEMU checks neither when data is accessed, and so does no KVM within it: the manual is the witness.
+//! Limits and types of data segments, and alignment. QEMU checks none of them when data is accessed, and so does no KVM within it: the manual is the witness.
 
 use super::bytes::{at, mov_ax};
 use crate::case::Case;
@@ -6,6 +6,7 @@ use crate::layout::*;
 use crate::tables::descriptor;
 
 const GENERAL_PROTECTION: u8 = 13;
+const ALIGNMENT: u8 = 17;
 
 /// Accesses through FS: the code before the address, how many bytes, whether it is written.
 const ACCESSES: [(&str, &[u8], u32, bool); 7] = [
@@ -76,6 +77,35 @@ pub fn all() -> Vec<Case> {
             let code = [mov_ax(selector), b"\x8e\xe0".to_vec(), at(code, DATA)].concat();
             let case = Case::new("limits of data", 3, &code).about(format!("{name}, null selector {selector}"));
             cases.push(case.ending_with(GENERAL_PROTECTION));
+        }
+    }
+    cases.extend(alignment());
+    cases
+}
+
+/// Accesses that are not aligned (Intel SDM volume 3A, section 6.15, #AC).
+fn alignment() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let accesses: [(&str, &[u8], u32); 4] = [
+        ("read", b"\x8b\x1d", 4),
+        ("write", b"\x89\x1d", 4),
+        ("read of 2", b"\x66\x8b\x1d", 2),
+        ("read of 1", b"\x8a\x1d", 1),
+    ];
+    for (name, code, size) in accesses {
+        for level in 0..4 {
+            for offset in 0..4 {
+                for mask in [0, 1 << 18] {
+                    for flag in [0, 1 << 18] {
+                        let is_checked = level == 3 && mask != 0 && flag != 0 && offset % size != 0;
+                        let case = Case::new("alignment", level, &at(code, DATA + offset))
+                            .about(format!("{name} at {offset}, AM {mask:#x}, AC {flag:#x}"))
+                            .with_flags(flag)
+                            .ending_with(if is_checked { ALIGNMENT } else { COMPLETED });
+                        cases.push(Case { cr0: CR0 | mask, ..case });
+                    }
+                }
+            }
         }
     }
     cases

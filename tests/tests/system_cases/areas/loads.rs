@@ -1,6 +1,6 @@
 //! Loads of segment registers, and questions about selectors, with descriptors of every type and privilege.
 
-use super::bytes::mov_ax;
+use super::bytes::{at, mov_ax};
 use crate::case::Case;
 use crate::layout::*;
 use crate::tables::{descriptor, flat, sensible};
@@ -47,6 +47,8 @@ pub fn all() -> Vec<Case> {
             cases.extend(strange(level, name, code));
         }
     }
+    cases.extend(from_memory());
+    cases.extend(ends_of_table());
     cases.extend(limits());
     cases.extend(adjusting());
     cases
@@ -79,6 +81,53 @@ fn strange(level: u8, name: &str, code: &[u8]) -> Vec<Case> {
     cases
 }
 
+/// Loads from the stack and of far pointers, which change another register, too, unless they are refused.
+fn from_memory() -> Vec<Case> {
+    let loads: [(&str, Vec<u8>); 9] = [
+        ("pop to DS", b"\x50\x1f".to_vec()),
+        ("pop to ES", b"\x50\x07".to_vec()),
+        ("pop to SS", b"\x50\x17".to_vec()),
+        ("pop of 16 bits to FS", b"\x66\x50\x66\x0f\xa1".to_vec()),
+        ("lds", at(b"\xc5\x1d", DATA)),
+        ("les", at(b"\xc4\x1d", DATA)),
+        ("lss", at(b"\x0f\xb2\x1d", DATA)),
+        ("lgs", at(b"\x0f\xb5\x1d", DATA)),
+        ("lfs of 16 bits", at(b"\x66\x0f\xb4\x1d", DATA)),
+    ];
+    let mut cases = Vec::new();
+    for (name, code) in loads {
+        for level in [0, 3] {
+            for rights in 0..=255 {
+                for rpl in [0, 3] {
+                    let case = of("loads from memory", level, name, &code, FREE | rpl, rights);
+                    let [low, high] = (FREE | rpl).to_le_bytes();
+                    cases.push(case.with(DATA, &[1, 2, low, high, low, high]));
+                }
+            }
+        }
+    }
+    cases
+}
+
+/// A GDT that ends within a descriptor, or before it.
+fn ends_of_table() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, code) in [&LOADS[..], &QUESTIONS[..], &TABLES[..]].concat() {
+        for limit in [0x97_u32, 0x98, 0x9b, 0x9e, 0x9f, 0xa0] {
+            for rights in [0x93, 0x89, 0x82] {
+                let code = [&at(b"\x0f\x01\x15", DATA), &*mov_ax(FREE), code].concat();
+                let case = Case::new("strange selectors", 0, &code)
+                    .about(format!("{name}, limit of the GDT {limit:#x}, rights {rights:#x}"))
+                    .with_descriptor(FREE, sensible(rights))
+                    .with_word(DATA, GDT << 16 | limit)
+                    .with_word(DATA + 4, 0);
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}
+
 /// What LSL and LAR give of limits and bits that are not in the byte of rights.
 fn limits() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -105,7 +154,7 @@ fn adjusting() -> Vec<Case> {
         for pair in 0..16_u16 {
             for zero in [0, 0x40] {
                 // ARPL AX, BX; ARPL [DATA], BX.
-                for code in [b"\x63\xd8".to_vec(), super::bytes::at(b"\x63\x1d", DATA)] {
+                for code in [b"\x63\xd8".to_vec(), at(b"\x63\x1d", DATA)] {
                     let mut case = Case::new("ARPL", level, &code).about(format!("{pair:#x}")).with_flags(zero);
                     case.general[0] = 0xabcd_1230 | u32::from(pair & 3);
                     case.general[3] = 0x4321_0ff0 | u32::from(pair >> 2);

@@ -27,7 +27,7 @@ pub const DUMPED: u32 = 16;
 /// The most changes of tables that are kept.
 const KEPT: u32 = 24;
 
-/// RF. QEMU pushes it clear (Intel SDM volume 3B, section 18.3.1.1), so that it is left out.
+/// RF. QEMU pushes it clear (Intel SDM volume 3B, section 17.3.1.1), so that it is left out.
 const RF: i32 = 1 << 16;
 
 /// Saves all registers, and goes on with those of the supervisor.
