@@ -52,7 +52,7 @@ pub const RANGES: [(u32, u32); 7] = [
     (CODE, 0x20),
     (USER_STACK - 0x40, 0x20),
     (DATA, 0x10),
-    (DATA + 0x1ff8, 2),
+    (DATA + 0x1fc0, 0x10),
 ];
 
 /// The vector by which a case says that it has come to its end.

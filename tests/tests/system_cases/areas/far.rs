@@ -1,6 +1,6 @@
 //! Far jumps, calls and returns: to code of every type and privilege, and through call gates.
 
-use super::bytes::{far, push, pushes};
+use super::bytes::{at, far, push, pushes};
 use crate::case::Case;
 use crate::layout::*;
 use crate::tables::{descriptor, flat, gate, sensible};
@@ -32,6 +32,7 @@ pub fn all() -> Vec<Case> {
             }
         }
     }
+    cases.extend(other_sizes());
     cases.extend(limits());
     cases.extend(inner_stacks());
     cases
@@ -85,6 +86,46 @@ fn back_to_stack(level: u8, rights: u8, rpl: u16) -> Case {
     Case::new("far returns", level, &[frame, vec![0xca, 4, 0]].concat())
         .about(format!("to level 3, RPL of SS {rpl}, its rights {rights:#x}"))
         .with_descriptor(FREE, sensible(rights))
+}
+
+/// Offsets of 16 bits, and pointers in memory.
+fn other_sizes() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for level in [0, 3] {
+        for rights in 0..=255 {
+            for rpl in [0, 3] {
+                let [low, high] = (FREE | rpl).to_le_bytes();
+                let stack = DATAS[usize::from(rpl)].to_le_bytes();
+                let ways: [(&str, Vec<u8>); 8] = [
+                    ("jump of 16 bits", vec![0x66, JUMP, 0, 0x60, low, high]),
+                    ("call of 16 bits", vec![0x66, CALL, 0, 0x60, low, high]),
+                    ("jump by memory", at(b"\xff\x2d", DATA)),
+                    ("call by memory", at(b"\xff\x1d", DATA)),
+                    ("jump of 16 bits by memory", at(b"\x66\xff\x2d", DATA + 2)),
+                    ("call of 16 bits by memory", at(b"\x66\xff\x1d", DATA + 2)),
+                    ("return of 16 bits", at(b"\xbc", USER_STACK - 8)),
+                    ("return of 16 bits that drops", at(b"\xbc", USER_STACK - 8)),
+                ];
+                for (name, mut code) in ways {
+                    if name.starts_with("return") {
+                        code.extend(if name.ends_with("drops") { &b"\x66\xca\x02\x00"[..] } else { b"\x66\xcb" });
+                    }
+                    let drops = if name.ends_with("drops") { 2 } else { 0 };
+                    let frame = USER_STACK - 8;
+                    let case = Case::new("far transfers of other sizes", level, &code)
+                        .about(format!("{name}, RPL {rpl}, rights {rights:#x}"))
+                        .with_descriptor(FREE, sensible(rights))
+                        .with(DATA, &[0, 0x60, 0, 0x60, low, high])
+                        .with(frame, &[0, 0x60, low, high])
+                        .with(frame + 4 + drops, &[0, 0x7e, stack[0], stack[1]]);
+                    // A pointer of 32 bits has its selector behind four bytes.
+                    let is_32 = name.ends_with(" by memory") && !name.contains("16");
+                    cases.push(if is_32 { case.with(DATA, &[0, 0x60, 0, 0]) } else { case });
+                }
+            }
+        }
+    }
+    cases
 }
 
 /// Targets at the limit of their segment and past it.

@@ -8,6 +8,7 @@ mod limits;
 mod loads;
 mod pages;
 mod ports;
+mod restarts;
 mod returns;
 mod system;
 mod tasks;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Case> {
         interrupts::all(),
         double_faults::all(),
         pages::all(),
+        restarts::all(),
         limits::all(),
         returns::all(),
         v86::all(),

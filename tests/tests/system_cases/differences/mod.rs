@@ -45,9 +45,14 @@ fn vectors(our: &Parts, their: &Parts) -> (u8, u8) {
 }
 
 /// The manual leaves these open.
-const OPEN: [Difference; 3] = [
+const OPEN: [Difference; 4] = [
     new("pages are marked as accessed before an access is refused", "3A, 4.8", Partly(partial::accessed_pages)),
     new("upper halves of registers that a TSS of 16 bits does not have", "3A, 8.6", Partly(partial::upper_halves)),
+    new(
+        "the order in which PUSHA writes",
+        "2B, PUSHA",
+        Wholly(|case, our, their| case.text.starts_with("pusha") && vectors(our, their) == (PF, PF)),
+    ),
     new(
         "the byte of a descriptor that is written to mark it as accessed",
         "3A, 3.4.5.1",
@@ -56,7 +61,7 @@ const OPEN: [Difference; 3] = [
 ];
 
 /// The embedded machine does what the manual says, and QEMU does not.
-const OF_QEMU: [Difference; 27] = [
+const OF_QEMU: [Difference; 30] = [
     new(
         "code is not marked as accessed, nor what a task begins with",
         "3A, 3.4.5.1",
@@ -64,6 +69,25 @@ const OF_QEMU: [Difference; 27] = [
     ),
     new("RF is left clear by faults, and set by INT", "3B, 17.3.1.1", Partly(partial::resume_flag)),
     new("EXT is left clear when an exception can't be delivered", "3A, 6.13", Partly(partial::external)),
+    new(
+        "frames of far calls, RET and IRET, and parameters, are accessed with the rights of level 0",
+        "3A, 4.6.1",
+        Wholly(|case, our, their| {
+            let is_far = ["far call at", "retf", "iret", "parameters"].iter().any(|name| case.text.starts_with(name));
+            let is_other = their.vector() != PF || our.stack(0) == their.stack(0) | 4;
+            is_far && case.area.starts_with("restarts") && our.vector() == PF && our.stack(0) & 4 != 0 && is_other
+        }),
+    ),
+    new(
+        "ENTER does not look at the page in which its stack ends",
+        "2A, ENTER",
+        Wholly(|case, our, their| case.text.starts_with("enter") && vectors(our, their) == (PF, DONE)),
+    ),
+    new(
+        "POPA has changed registers when it faults",
+        "3A, 6.5",
+        Wholly(|case, our, their| case.text.starts_with("popa") && vectors(our, their) == (PF, PF)),
+    ),
     new("reserved bits of DR6 and DR7 are kept", "3B, 17.2", Partly(partial::debug_registers)),
     new("what reads and writes is refused as a read", "3A, 4.7", Wholly(partial::reads_and_writes)),
     new(

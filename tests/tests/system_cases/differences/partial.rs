@@ -100,7 +100,8 @@ pub fn debug_registers(case: &Case, our: &Parts, their: &mut Parts) -> bool {
 }
 
 pub fn reads_and_writes(case: &Case, our: &Parts, their: &Parts) -> bool {
-    let accesses = ["read and write", "exchange", "comparison that fails"];
+    let accesses =
+        ["read and write", "exchange", "comparison that fails", "xchg", "xadd", "cmpxchg", "bts", "shld", "arpl"];
     let is_both = accesses.iter().any(|name| case.text.starts_with(name));
     let faults = (our.vector(), their.vector()) == (PF, PF);
     is_both && faults && our.stack(0) & 2 != 0 && their.stack(0) & 2 == 0
