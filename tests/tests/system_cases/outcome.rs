@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
 use crate::case::Case;
-use crate::supervisor::{CONTROL, DUMP, DUMPED, EFLAGS, ESP, GENERAL, LDTR, SELECTORS, TR, VECTOR};
+use crate::supervisor::{CONTROL, DUMP, DUMPED, EFLAGS, ESP, GENERAL, KEPT, LDTR, SELECTORS, TR, VECTOR};
 use crate::tables::Low;
 
 /// A record.
@@ -142,7 +142,9 @@ impl Printed {
         let (mut rest, mut records) = (rest, BTreeMap::new());
         while let [number, length, behind @ ..] = rest {
             let (record, behind) = behind.split_at_checked(*length as usize)?;
-            records.insert(*number, Outcome(record.to_vec()));
+            let outcome = Outcome(record.to_vec());
+            assert!(outcome.word(DUMP + DUMPED) <= KEPT, "case {number} changes more than is kept: {outcome}");
+            records.insert(*number, outcome);
             rest = behind;
         }
         rest.is_empty().then_some(Self { cases: *cases, sum: *sum, records })

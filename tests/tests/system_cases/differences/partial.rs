@@ -12,7 +12,7 @@ use crate::supervisor::{CONTROL, GENERAL};
 const ACCESSED: u32 = 1 << 8;
 /// A and D of an entry of a page table.
 const PAGE_USED: u32 = 0x60;
-/// What a TSS of 16 bits loads begins with that, whatever the register.
+/// What the TSS of 16 bits has for registers, but for the last bits, which are the register's number.
 const SMALL_REGISTER: u32 = 0xb0;
 /// EBX in an outcome, and CR2.
 const EBX: usize = GENERAL as usize + 3;

@@ -10,7 +10,7 @@ use crate::layout::*;
 
 mod record;
 
-pub use record::{CONTROL, DUMP, DUMPED, EFLAGS, ESP, GENERAL, LDTR, SELECTORS, TR, VECTOR};
+pub use record::{CONTROL, DUMP, DUMPED, EFLAGS, ESP, GENERAL, KEPT, LDTR, SELECTORS, TR, VECTOR};
 
 /// Its variables: what LGDT and LIDT read, the case at hand and its number, where the next record goes, the sum of all
 /// records, what is expected next (0: nothing is, and all is printed).

@@ -25,7 +25,7 @@ pub const GENERAL: u32 = 14;
 pub const DUMP: u32 = 21;
 pub const DUMPED: u32 = 16;
 /// The most changes of tables that are kept.
-const KEPT: u32 = 24;
+pub const KEPT: u32 = 48;
 
 /// RF. QEMU pushes it clear (Intel SDM volume 3B, section 17.3.1.1), so that it is left out.
 const RF: i32 = 1 << 16;
