@@ -22,7 +22,7 @@ use outcome::Outcome;
 use runs::Ran;
 
 /// There are more cases than that.
-const LEAST: usize = 5_000;
+const LEAST: usize = 15_000;
 /// How many cases of an area are executed unless all are asked for.
 const SAMPLE: usize = 600;
 /// Differences that are shown of each kind.
