@@ -5,7 +5,6 @@ use iced_x86::{Instruction, Mnemonic};
 use super::chain::{chain, one_in_chain, two_in_chain};
 use super::operands::{Chained, Handler, InMemory, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
-use crate::state::fault::Use;
 use crate::state::flags::{Flags, ZERO};
 use crate::state::word::Word;
 
@@ -160,9 +159,8 @@ fn compare_and_exchange<P: Parts, T: Target, W: Word>(core: &mut Core<P>, op: &O
 
 fn compare_and_exchange_8<P: Parts>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let offset = op.offset(core);
-    let (linear, is_user) = (core.linear_to_write(op.segment, offset, 8)?, core.cpl == 3);
-    // A page that is not there is told of by the first byte that is missing.
-    core.translate(linear, Use::Write, is_user)?;
+    // A page that can't be written is told of by the first byte that lies in it.
+    core.check_writable(op.segment, offset, 8)?;
     let high = InMemory::high_half(core, op, offset)?;
     let [eax, ecx, edx, ebx, ..] = core.general;
     let (mut found, mut is_equal) = (0, false);

@@ -75,17 +75,23 @@ impl<P: Parts> Core<P> {
         Ok(Hidden { selector: selector & !3 | u16::from(self.cpl), ..code })
     }
 
+    /// Whether the privilege of a gate or of a task lets it be used.
+    fn check_privilege(&mut self, selector: u16, found: Found) -> Result<(), Raised> {
+        let (dpl, rpl) = (found.descriptor.dpl(), u32::from(Selector(selector).rpl()));
+        if dpl >= u32::from(self.cpl).max(rpl) {
+            return Ok(());
+        }
+        let problem = SelectorProblem::Refused(Refusal::Privilege);
+        Err(self.raise(Vectors::DATA.fault(selector, Some(found.descriptor), problem)))
+    }
+
     /// A gate's own checks: its privilege, and whether it is present.
     fn check_gate(&mut self, selector: u16, found: Found) -> Result<(), Raised> {
-        let (dpl, rpl) = (found.descriptor.dpl(), u32::from(Selector(selector).rpl()));
-        let problem = if dpl < u32::from(self.cpl).max(rpl) {
-            Refusal::Privilege
-        } else if !found.descriptor.is_present() {
-            Refusal::NotPresent
-        } else {
+        self.check_privilege(selector, found)?;
+        if found.descriptor.is_present() {
             return Ok(());
-        };
-        let problem = SelectorProblem::Refused(problem);
+        }
+        let problem = SelectorProblem::Refused(Refusal::NotPresent);
         Err(self.raise(Vectors::DATA.fault(selector, Some(found.descriptor), problem)))
     }
 
@@ -97,8 +103,9 @@ impl<P: Parts> Core<P> {
                 self.check_gate(selector, found)?;
                 found.descriptor.target().0
             }
+            // That it is busy is told before that it is not present.
             kind if kind.is_tss() => {
-                self.check_gate(selector, found)?;
+                self.check_privilege(selector, found)?;
                 selector
             }
             _ => return Ok(false),

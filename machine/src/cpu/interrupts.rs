@@ -97,11 +97,15 @@ impl<P: Parts> Core<P> {
         };
         let (dpl, is_v86) = (descriptor.dpl() as u8, self.flags.has(EFLAGS_VM));
         let refused = |refusal| vectors.fault(gate.selector, Some(descriptor), SelectorProblem::Refused(refusal));
-        if dpl > self.cpl || is_v86 && (conforming || dpl != 0) {
+        if dpl > self.cpl {
             return Err(self.raise(refused(Refusal::Privilege)));
         }
         if !descriptor.is_present() {
             return Err(self.raise(refused(Refusal::NotPresent)));
+        }
+        // After the check above (volume 2A, "INT n").
+        if is_v86 && (conforming || dpl != 0) {
+            return Err(self.raise(refused(Refusal::Privilege)));
         }
         let is_inner = !conforming && dpl < self.cpl;
         let cpl = if is_inner { dpl } else { self.cpl };

@@ -85,3 +85,14 @@ fn a_page_fault_while_one_is_delivered_is_a_double_fault() {
     assert_eq!(guest.run(), None);
     assert_eq!((guest.0.core.tr.selector, guest.top::<1>()), (OTHER_TSS, [0]));
 }
+
+/// Section 4.7: eight bytes are one operand, whose first byte in a page that can't be written is told of.
+#[test]
+fn an_exchange_of_eight_bytes_across_pages_tells_where_the_second_page_begins() {
+    for offset in 1..8 {
+        // CMPXCHG8B.
+        let [low, high, ..] = (PAGE - 8 + offset).to_le_bytes();
+        let mut guest = paged(3, &[0x0f, 0xc7, 0x0d, low, high, 0, 0], ALL, 5);
+        assert_eq!((guest.fault(), guest.0.core.cr2), ((Some(14), 7), PAGE), "{offset}");
+    }
+}

@@ -52,3 +52,15 @@ fn an_error_in_a_task_gate_says_whether_the_program_has_asked_for_it() {
     assert_eq!(absent(&[0xcd, 9], 9), (Some(11), OTHER_TSS.into()), "INT 9");
     assert_eq!(absent(&[0x0f, 0x0b], 6), (Some(11), u32::from(OTHER_TSS) | 1), "UD2");
 }
+
+/// Volume 2A, "JMP", TASK-STATE-SEGMENT.
+#[test]
+fn a_task_that_is_busy_and_not_present_is_refused_as_busy() {
+    for code in [JUMPS, CALLS] {
+        for (access, fault) in [(0x09, (Some(11), 0x30)), (0x0b, (Some(13), 0x30)), (0x8b, (Some(13), 0x30))] {
+            let mut guest = Guest::new(0, code);
+            guest.put(GDT + 0x35, &[access]);
+            assert_eq!(guest.fault(), fault, "{access:#x}");
+        }
+    }
+}
