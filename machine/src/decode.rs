@@ -54,7 +54,7 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     let instruction = decoder.decode();
     match decoder.last_error() {
         DecoderError::None => {}
-        DecoderError::NoMoreBytes => return None,
+        DecoderError::NoMoreBytes if bytes.len() < LONGEST => return None,
         // Of one that does not end within what an instruction may have, the decoder says no more than of one that is none.
         _ if instruction.len() == LONGEST => {
             return Some(refused(|core, _| Err(core.raise(Fault::protection(Reason::TooLong)))));
