@@ -1,5 +1,6 @@
 //! Executes a case on the embedded machine.
 
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
 use stos_machine::bus::Empty;
 use stos_machine::machine::Machine;
 use stos_machine::memory::Memory;
@@ -21,6 +22,8 @@ const DATA_FRAME: u32 = CODE_FRAME + CODE_SIZE;
 const SIZE: usize = DATA_FRAME as usize + 0x1000;
 /// HLT ends what is decoded at once.
 const HLT: u8 = 0xf4;
+/// A branch to itself: what follows an instruction in a block, and may be executed.
+const STAY: [u8; 2] = [0xeb, 0xfe];
 /// Present, writable, user.
 const FREE: u32 = 7;
 /// Undefined flags may differ. RF is what the kernel shows of a fault.
@@ -37,7 +40,20 @@ impl Observer for First {
 }
 
 /// A machine that is like a 32-bit process: flat segments of privilege level 3, pages of code and one of data.
-pub struct Embedded(Machine<(Empty, First)>);
+pub struct Embedded {
+    machine: Machine<(Empty, First)>,
+    /// How many instructions are executed of each slot: two where the block is executed as one, which is another way than one by itself.
+    steps: Vec<u64>,
+}
+
+/// True for an instruction after which the one behind it is executed in any case.
+fn is_followed(code: &[u8]) -> bool {
+    let instruction = Decoder::new(32, code, DecoderOptions::NONE).decode();
+    let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+    instruction.flow_control() == FlowControl::Next
+        && !is_repeated
+        && !matches!(instruction.mnemonic(), Mnemonic::Popf | Mnemonic::Popfd)
+}
 
 impl Default for Embedded {
     fn default() -> Self {
@@ -60,7 +76,7 @@ impl Default for Embedded {
             eflags: 2,
             ..EntryState::default()
         };
-        Self(Machine::new(&entry, memory, Empty, First::default()))
+        Self { machine: Machine::new(&entry, memory, Empty, First::default()), steps: Vec::new() }
     }
 }
 
@@ -70,13 +86,16 @@ impl Embedded {
         let mut code = vec![HLT; CODE_SIZE as usize];
         for (slot, given) in code.chunks_exact_mut(SLOT as usize).zip(cases) {
             slot[..given.code.len()].copy_from_slice(&given.code);
+            slot[given.code.len()..][..STAY.len()].copy_from_slice(&STAY);
         }
-        self.0.load(CODE_FRAME.into(), &code).expect("it is there");
+        let steps = |(slot, given): (usize, &Given)| if slot % 2 == 1 && is_followed(&given.code) { 2 } else { 1 };
+        self.steps = cases.iter().enumerate().map(steps).collect();
+        self.machine.load(CODE_FRAME.into(), &code).expect("it is there");
     }
 
     /// Executes the case whose instruction is in this slot.
     pub fn execute(&mut self, slot: usize, given: &Given) -> Found {
-        let machine = &mut self.0;
+        let machine = &mut self.machine;
         let start = CODE + SLOT * slot as u32;
         let mut data = [0; MARGIN + WINDOW_SIZE + MARGIN];
         data[MARGIN..][..WINDOW_SIZE].copy_from_slice(&given.data);
@@ -91,7 +110,7 @@ impl Embedded {
         machine.core.observer.0 = None;
         // A string instruction is as many as it has elements.
         for _ in 0..256 {
-            machine.run(machine.core.count + 1);
+            machine.run(machine.core.count + self.steps[slot]);
             if machine.core.eip != start || machine.core.observer.0.is_some() {
                 break;
             }
