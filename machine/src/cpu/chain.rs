@@ -5,14 +5,6 @@
 use super::operands::Op;
 use crate::state::core::{Core, Parts, Raised};
 
-/// Behind the last instruction of a block.
-///
-/// # Errors
-/// None.
-pub fn end<P: Parts>(_core: &mut Core<P>, _ops: &[Op<P>]) -> Result<(), Raised> {
-    Ok(())
-}
-
 /// Executes the first instruction by `execute`, and the others. Where that fails, it has changed nothing.
 ///
 /// # Errors

@@ -2,7 +2,6 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
-use super::chain;
 use crate::state::core::{Core, DS, Parts, Raised};
 use crate::state::word::Word;
 
@@ -18,7 +17,7 @@ pub struct Op<P: Parts> {
     pub run: Handler<P>,
     /// What executes it, and then those that follow it in its block.
     pub chained: Chained<P>,
-    /// What executes those that follow it in its block.
+    /// What executes those that follow it in its block; nothing does behind the last one.
     pub behind: Chained<P>,
     /// Added to the base and the index.
     pub displacement: u32,
@@ -66,7 +65,7 @@ impl<P: Parts> Op<P> {
         Self {
             run,
             chained,
-            behind: chain::end,
+            behind: |_, _| Ok(()),
             place: 0,
             number: 0,
             displacement: match instruction.op0_kind() {
