@@ -3,10 +3,10 @@
 use super::bytes::{at, far, push, pushes};
 use crate::case::Case;
 use crate::layout::*;
-use crate::tables::{descriptor, flat, gate, sensible};
+use crate::tables::{descriptor, gate, sensible};
 
 const JUMP: u8 = 0xea;
-const CALL: u8 = 0x9a;
+pub const CALL: u8 = 0x9a;
 
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -34,7 +34,6 @@ pub fn all() -> Vec<Case> {
     }
     cases.extend(other_sizes());
     cases.extend(limits());
-    cases.extend(inner_stacks());
     cases
 }
 
@@ -153,32 +152,6 @@ fn limits() -> Vec<Case> {
                     cases.push(case);
                 }
             }
-        }
-    }
-    cases
-}
-
-/// Calls through a gate to a level whose stack is not as it should be.
-fn inner_stacks() -> Vec<Case> {
-    let mut cases = Vec::new();
-    // Level 0's would be used once more by what ends the case.
-    for (target, slot) in [(1, TSS + 0x10), (2, TSS + 0x18)] {
-        let to = |case: Case| case.with_descriptor(FREE, gate(CODES[target], TARGET, 0xec, 0));
-        for rights in 0..=255 {
-            for rpl in 0..4_u16 {
-                let case = Case::new("inner stacks", 3, &far(CALL, FREE | 3, 0))
-                    .about(format!("of level {target}, RPL {rpl}, rights {rights:#x}"))
-                    .with_descriptor(FREE_TOO, sensible(rights))
-                    .with_word(slot, (FREE_TOO | rpl).into());
-                cases.push(to(case));
-            }
-        }
-        for selector in [0_u16, 1, 4, 0x2f8, 0x300] {
-            let case = Case::new("inner stacks", 3, &far(CALL, FREE | 3, 0))
-                .about(format!("of level {target}, selector {selector:#x}"))
-                .with_descriptor(0x2f8, flat(0x93))
-                .with_word(slot, selector.into());
-            cases.push(to(case));
         }
     }
     cases

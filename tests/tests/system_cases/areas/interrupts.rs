@@ -1,12 +1,12 @@
 //! Gates of the IDT of every type and privilege, what they lead to, and the instructions and exceptions that use them.
 
-use super::bytes::{at, far, mov, mov_ax};
+use super::bytes::{at, far, mov};
 use crate::case::{Case, VM};
 use crate::layout::*;
-use crate::tables::{descriptor, flat, gate, sensible, stub};
+use crate::tables::{gate, sensible, stub};
 
 /// A vector that no exception has.
-const VECTOR: u8 = 0x40;
+pub const VECTOR: u8 = 0x40;
 
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -29,7 +29,6 @@ pub fn all() -> Vec<Case> {
     cases.extend(to_tasks());
     cases.extend(instructions());
     cases.extend(ends_of_table());
-    cases.extend(inner_stacks());
     cases.extend(single_steps());
     cases
 }
@@ -130,54 +129,6 @@ fn ends_of_table() -> Vec<Case> {
         }
     }
     cases
-}
-
-/// An interrupt to a level whose stack is not as it should be.
-fn inner_stacks() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (target, slot) in [(1, TSS + 0x10), (2, TSS + 0x18)] {
-        let to = |case: Case| case.with_gate(VECTOR, gate(CODES[target], TARGET, 0xee, 0));
-        for rights in 0..=255 {
-            for rpl in 0..4_u16 {
-                let case = Case::new("inner stacks", 3, &[0xcd, VECTOR])
-                    .about(format!("interrupt to level {target}, RPL {rpl}, rights {rights:#x}"))
-                    .with_descriptor(FREE, sensible(rights))
-                    .with_word(slot, (FREE | rpl).into());
-                cases.push(to(case));
-            }
-        }
-        for selector in [0_u32, 1, 4, 0x2f8, 0x300] {
-            let case = Case::new("inner stacks", 3, &[0xcd, VECTOR])
-                .about(format!("interrupt to level {target}, selector {selector:#x}"))
-                .with_descriptor(0x2f8, flat(0x93))
-                .with_word(slot, selector);
-            cases.push(to(case));
-        }
-    }
-    // A task state that is too short for the stacks of its levels.
-    for limit in [3_u32, 7, 8, 9, 0xb, 0x10, 0x67] {
-        for (target, code_segment) in [(1, CODES[1]), (2, CODES[2])] {
-            let code = [mov_ax(FREE), b"\x0f\x00\xd8".to_vec(), leave(), vec![0xcd, VECTOR]].concat();
-            let case = Case::new("inner stacks", 0, &code)
-                .about(format!("interrupt to level {target}, limit of the task {limit:#x}"))
-                .with_descriptor(FREE, descriptor(TSS, limit, 0x89))
-                .with_gate(VECTOR, gate(code_segment, TARGET, 0xee, 0))
-                .with_gate(8, gate(FAULT_TASK, 0, 0x85, 0))
-                .with_gate(10, gate(FAULT_TASK, 0, 0x85, 0));
-            cases.push(case);
-        }
-    }
-    cases
-}
-
-/// To level 3, where the interrupt is raised.
-fn leave() -> Vec<u8> {
-    let words = [DATAS[3].into(), USER_STACK, 2, CODES[3].into(), CODE + 0x60];
-    let mut code = super::bytes::pushes(&words);
-    code.push(0xcf);
-    // Behind what comes before.
-    code.resize(0x60 - 7, 0x90);
-    code
 }
 
 /// TF, at each level and before each kind of instruction.

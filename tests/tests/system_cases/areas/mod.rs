@@ -3,6 +3,7 @@
 mod bytes;
 mod double_faults;
 mod far;
+mod inner_stacks;
 mod interrupts;
 mod limits;
 mod loads;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         loads::all(),
         far::all(),
         interrupts::all(),
+        inner_stacks::all(),
         double_faults::all(),
         pages::all(),
         restarts::all(),
