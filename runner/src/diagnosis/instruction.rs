@@ -11,6 +11,7 @@ use super::descriptor::segment_base;
 use super::exception::{BREAKPOINT, OVERFLOW, PAGE_FAULT};
 use super::place::symbol;
 use super::scene::Scene;
+use super::vector::Vector;
 
 /// Instructions that are shown before the one at fault, and after it.
 const BEFORE: usize = 4;
@@ -24,15 +25,55 @@ const DEVICES: u32 = 0xfec0_0000;
 /// Most accesses of one instruction that are told.
 const ACCESSES: usize = 4;
 
+/// An instruction in a guest's memory.
+#[derive(Clone, Debug)]
+enum Decoded {
+    Usual(Instruction),
+    Vector(Vector),
+}
+
+impl Decoded {
+    /// The one that `bytes` begin with, which lie at `address`, and are not none.
+    fn new(bytes: &[u8], address: u32) -> Self {
+        let usual = || Decoder::with_ip(32, bytes, address.into(), DecoderOptions::NONE).decode();
+        Vector::decode(bytes, address).map_or_else(|| Self::Usual(usual()), Self::Vector)
+    }
+
+    /// The address behind it.
+    fn end(&self) -> u32 {
+        match self {
+            Self::Usual(instruction) => instruction.next_ip32(),
+            Self::Vector(vector) => vector.end(),
+        }
+    }
+
+    fn address(&self) -> u32 {
+        match self {
+            Self::Usual(instruction) => instruction.ip32(),
+            Self::Vector(vector) => vector.address,
+        }
+    }
+
+    fn usual(&self) -> Option<&Instruction> {
+        if let Self::Usual(instruction) = self { Some(instruction) } else { None }
+    }
+}
+
 /// The instructions that `bytes`, which lie at `address`, hold.
-fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Instruction> + '_ {
-    let mut decoder = Decoder::with_ip(32, bytes, address.into(), DecoderOptions::NONE);
-    std::iter::from_fn(move || decoder.can_decode().then(|| decoder.decode()))
+fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Decoded> + '_ {
+    let mut place = address;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(place.wrapping_sub(address) as usize..).filter(|rest| !rest.is_empty())?;
+        let decoded = Decoded::new(rest, place);
+        // The decoder takes a byte at least.
+        place = decoded.end();
+        Some(decoded)
+    })
 }
 
 /// The last instructions before EIP. x86 code can't be decoded backwards, so this begins where EIP's function does; what
 /// does not meet EIP exactly was decoded wrongly and is not shown.
-fn before(scene: &Scene<'_>) -> Vec<Instruction> {
+fn before(scene: &Scene<'_>) -> Vec<Decoded> {
     let eip = scene.cpu.eip;
     let Some((function, offset)) = scene.guest.symbols.find(eip).filter(|(_, offset)| *offset <= FUNCTION_LIMIT) else {
         return Vec::new();
@@ -41,24 +82,31 @@ fn before(scene: &Scene<'_>) -> Vec<Instruction> {
     if bytes.len() != offset as usize {
         return Vec::new();
     }
-    let all: Vec<Instruction> = decode(&bytes, function.address).collect();
+    let all: Vec<Decoded> = decode(&bytes, function.address).collect();
     // The decoder stops at the end of the bytes: an instruction that goes past EIP is invalid to it.
-    let meets = all.last().is_none_or(|last| !last.is_invalid() && last.next_ip32() == eip);
+    let is_whole = |last: &Decoded| last.usual().is_none_or(|last| !last.is_invalid());
+    let meets = all.last().is_none_or(|last| is_whole(last) && last.end() == eip);
     if meets { all[all.len().saturating_sub(BEFORE)..].to_vec() } else { Vec::new() }
 }
 
 /// The instruction at EIP and those after it, as far as they are mapped.
-fn from_eip(scene: &Scene<'_>) -> Vec<Instruction> {
+fn from_eip(scene: &Scene<'_>) -> Vec<Decoded> {
     let eip = scene.cpu.eip;
     let count = LONGEST * (1 + u32::try_from(AFTER).unwrap_or(0));
     let bytes = scene.memory.bytes(eip, count);
     decode(&bytes, eip).take(1 + AFTER).collect()
 }
 
-/// The instruction at EIP, if the bytes there are one.
+/// The instruction at EIP, if the bytes there are one that a guest's CPU may have.
 pub fn at_eip(scene: &Scene<'_>) -> Option<Instruction> {
     let bytes = scene.memory.bytes(scene.cpu.eip, LONGEST);
-    decode(&bytes, scene.cpu.eip).next().filter(|instruction| !instruction.is_invalid())
+    let decoded = decode(&bytes, scene.cpu.eip).next();
+    decoded.as_ref().and_then(Decoded::usual).filter(|instruction| !instruction.is_invalid()).copied()
+}
+
+/// The instruction at EIP, if it is one of vectors that none has.
+pub fn vector_at_eip(scene: &Scene<'_>) -> Option<Vector> {
+    Vector::decode(&scene.memory.bytes(scene.cpu.eip, LONGEST), scene.cpu.eip)
 }
 
 /// The name of an instruction, as its line shows it.
@@ -73,7 +121,7 @@ pub fn follows(scene: &Scene<'_>, bytes: &[u8]) -> bool {
     let length = u32::try_from(bytes.len()).unwrap_or(LONGEST);
     let Some(start) = scene.cpu.eip.checked_sub(length) else { return false };
     // Where the function's beginning is known, they must be an instruction, not the end of one.
-    let last = before(scene).last().map(Instruction::ip32);
+    let last = before(scene).last().map(Decoded::address);
     scene.memory.bytes(start, length) == bytes && last.is_none_or(|last| last == start)
 }
 
@@ -116,7 +164,11 @@ fn formatter() -> GasFormatter {
     formatter
 }
 
-fn format(formatter: &mut GasFormatter, scene: &Scene<'_>, instruction: &Instruction) -> String {
+fn format(formatter: &mut GasFormatter, scene: &Scene<'_>, decoded: &Decoded) -> String {
+    let instruction = match decoded {
+        Decoded::Usual(instruction) => instruction,
+        Decoded::Vector(vector) => return vector.line(),
+    };
     let mut text = String::new();
     formatter.format(instruction, &mut text);
     let target = u32::try_from(instruction.near_branch_target()).ok().filter(|&target| target != 0);
@@ -132,19 +184,23 @@ pub fn listing(scene: &Scene<'_>) -> Vec<String> {
     let after = from_eip(scene);
     // `int3` and `into` are over when the CPU reports them to a handler.
     let is_trap = matches!(scene.vector, BREAKPOINT | OVERFLOW)
-        && before.last().is_some_and(|last| matches!(last.mnemonic(), Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int));
+        && before
+            .last()
+            .and_then(Decoded::usual)
+            .is_some_and(|last| matches!(last.mnemonic(), Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int));
     let marked = if is_trap { before.len() - 1 } else { before.len() };
-    let instructions: Vec<Instruction> = before.into_iter().chain(after).collect();
+    let instructions: Vec<Decoded> = before.into_iter().chain(after).collect();
     let mut formatter = formatter();
     let mut lines: Vec<String> = instructions
         .iter()
         .enumerate()
         .map(|(index, instruction)| {
             let mark = if index == marked { '>' } else { ' ' };
-            format!("{mark} {:#010x}  {}", instruction.ip32(), format(&mut formatter, scene, instruction))
+            format!("{mark} {:#010x}  {}", instruction.address(), format(&mut formatter, scene, instruction))
         })
         .collect();
-    lines.extend(instructions.get(marked).into_iter().flat_map(|instruction| accesses(scene, instruction)));
+    let fault = instructions.get(marked).and_then(Decoded::usual);
+    lines.extend(fault.into_iter().flat_map(|instruction| accesses(scene, instruction)));
     lines
 }
 

@@ -31,6 +31,7 @@ mod switch;
 #[cfg(test)]
 mod testing;
 mod triple_fault;
+mod vector;
 
 pub use caught::{CaughtException, Diagnosis};
 pub use hang::Hang;

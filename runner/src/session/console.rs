@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, fstat, major, minor};
 
 use super::event::Event;
 use super::notice::Notice;
@@ -21,6 +21,8 @@ use crate::watch::{Prompt, Summaries, Watched, pump};
 
 /// Most bytes of what a guest prints that are copied for whoever compares runs.
 const COPIED: usize = 1 << 20;
+/// What Linux knows `/dev/null` by (null(4)).
+const NULL_DEVICE: (u32, u32) = (1, 3);
 
 /// What is around a guest.
 pub struct Console {
@@ -46,8 +48,8 @@ pub struct Console {
 
 impl Console {
     /// Opens all of it, before the guest can print. Output is `watched`, and summed up and timed in `seen`. What happens is
-    /// told to the channel. Where output goes into a pipe and `is_prompt`, whoever prints may write it, and the thread that does so otherwise is
-    /// there after [`Self::write_on`] only.
+    /// told to the channel. Where output goes into a pipe and `is_prompt`, as nobody needs to look at it on its way, whoever prints may write it,
+    /// and the thread that does so otherwise is there after [`Self::write_on`] only.
     ///
     /// # Errors
     /// What a run ends with that can't begin.
@@ -59,8 +61,8 @@ impl Console {
         (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
-        let is_passed_on = options.output_copy.is_none() && watched.is_idle();
-        let pipe = if is_prompt && is_stdio && is_passed_on { StandardPipe::find() } else { None };
+        let is_passed_on = is_prompt && options.output_copy.is_none();
+        let pipe = if is_passed_on && is_stdio { StandardPipe::find() } else { None };
         let is_at_once = pipe.is_some();
         let direct = pipe.map(|pipe| {
             let (summaries, timings) = (seen.0.clone(), seen.1.clone());
@@ -86,6 +88,7 @@ impl Console {
         let reads = match options.keyboard {
             None if !is_stdio && is_live => Reads::Typed,
             None if !is_stdio => Reads::Nothing,
+            _ if input_source(options) == InputSource::Nothing => Reads::Nothing,
             _ => Reads::Everything,
         };
         let typing = Typing::prepare(reads).map_err(Outcome::io("setting up the terminal"))?;
@@ -138,10 +141,15 @@ pub fn input_source(options: &Options) -> InputSource {
     if options.serial != SerialTarget::Stdio && options.keyboard.is_none() {
         return InputSource::Nothing;
     }
-    let kind = fstat(stdin()).map(|state| FileType::from_raw_mode(state.st_mode));
-    // What has no end, as /dev/zero, is at hand, too.
-    let is_at_hand = kind.is_ok_and(|kind| matches!(kind, FileType::RegularFile | FileType::CharacterDevice));
-    if is_at_hand { InputSource::AtHand } else { InputSource::Stream }
+    let Ok(state) = fstat(stdin()) else { return InputSource::Stream };
+    match FileType::from_raw_mode(state.st_mode) {
+        FileType::CharacterDevice if (major(state.st_rdev), minor(state.st_rdev)) == NULL_DEVICE => {
+            InputSource::Nothing
+        }
+        // What has no end, as /dev/zero, is at hand, too.
+        FileType::RegularFile | FileType::CharacterDevice => InputSource::AtHand,
+        _ => InputSource::Stream,
+    }
 }
 
 /// Lets `writer` work on a thread of its own, unless it has one.

@@ -11,7 +11,7 @@ use super::trust::check_id;
 use super::wishes::{Wishes, ignored};
 use crate::backend::{Backend, BackendKind, Opening, choose};
 use crate::machine::load::{self, Source};
-use crate::machine::{Machine, Sharing, free_memory};
+use crate::machine::{Free, Machine, Sharing, free_memory};
 use crate::options::Options;
 use crate::outcome::report::BackendReport;
 use crate::outcome::{Limit, Outcome, Run, memory_remark, pace_remark, reason, remark, short_reason};
@@ -20,6 +20,9 @@ use crate::serial::SerialTarget;
 use crate::terminal::KeyboardChoice;
 use crate::timings::Step;
 use crate::watch::Expectations;
+
+/// Bytes of memory of a guest that any machine has which runs programs as this one: the system is not asked.
+const LITTLE_MEMORY: u64 = 64 << 20;
 
 /// A run that can begin.
 pub struct Prepared {
@@ -52,6 +55,7 @@ impl Prepared {
         let parsed = packed::open(options, notify, &mut run.warnings)?;
         run.timings.mark(Step::Opened);
         check_id(options, parsed.facts().id())?;
+        let memory_size = parsed.facts().description().memory_size;
         let of_image = &parsed.facts().description().run;
         let Wishes { expected, expectations, limit } = Wishes::new(options, of_image)?;
         let ignored = options.ignore_image_run.then(|| ignored(of_image));
@@ -68,7 +72,7 @@ impl Prepared {
             // While the machine is made. That it has failed is told when it fails once more.
             let _ = signals.catch();
             // Files of the kernel, which take as long as the image's.
-            free = free_memory();
+            free = free_memory_for(memory_size);
         })?;
         run.timings.mark(Step::Chosen);
         match choice.backend.kind() {
@@ -84,8 +88,7 @@ impl Prepared {
             None => load::memory(&parsed, backend.sharing()).map_err(not_loaded)?,
         };
         backend.prepare(&memory, entry, options.cpu, &run.timings);
-        let free =
-            free.or_else(free_memory).and_then(|free| memory_remark(parsed.facts().description().memory_size, free));
+        let free = free.or_else(|| free_memory_for(memory_size)).and_then(|free| memory_remark(memory_size, free));
         let end = limit.map(|limit| end_of_run(began, limit, backend.counts()));
         let over = || end.filter(|(_, end)| *end <= Instant::now());
         let is_interrupted = || signals.outcome().is_some() || over().is_some();
@@ -102,6 +105,11 @@ impl Prepared {
         }
         Ok(Self { machine, backend, expectations, limit, end })
     }
+}
+
+/// What of memory can be had, for a guest that has so much of it that it matters.
+fn free_memory_for(memory_size: u64) -> Option<Free> {
+    if memory_size > LITTLE_MEMORY { free_memory() } else { None }
 }
 
 /// Loads the image that is `source` once more, which is at `path`, for `backend`.

@@ -165,7 +165,8 @@ fn extensions() -> Vec<Guest> {
             "use=3 bits.osfxsr=1",
             &[
                 "#UD (invalid opcode) at 0xc01",
-                ": `vxorps` is an instruction of AVX, and CR4.OSXSAVE is 0\n",
+                ": `c5 f8 57 c0` is an instruction of AVX, and CR4.OSXSAVE is 0\n",
+                ".byte  0xc5,0xf8,0x57,0xc0  # AVX\n",
                 "hint: compile the kernel for a CPU without AVX",
             ],
         ),

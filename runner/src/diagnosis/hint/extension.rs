@@ -1,9 +1,9 @@
 //! Instructions that the CPU has, and that control bits switch off: those of the FPU, MMX, SSE and AVX.
 
-use iced_x86::{CpuidFeature, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, Register};
+use iced_x86::{CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic, Register};
 use stos_x86::interrupts::{ControlBit, Extension};
 
-use super::super::instruction::{at_eip, mnemonic};
+use super::super::instruction::{at_eip, mnemonic, vector_at_eip};
 use super::super::scene::Scene;
 
 /// Options of gcc and clang that keep compilers from using any of them.
@@ -11,8 +11,10 @@ const WITHOUT: &str = "compile the kernel with `-mgeneral-regs-only` (or `-mno-s
 
 /// An instruction that control bits refuse.
 struct Refused {
-    instruction: Instruction,
+    name: String,
     extension: Extension,
+    /// What the extension is called: for SSE, the version that the instruction came with.
+    family: String,
     bits: Vec<ControlBit>,
 }
 
@@ -36,11 +38,10 @@ pub fn extension_of(instruction: &Instruction) -> Option<Extension> {
     let mut factory = InstructionInfoFactory::new();
     let used = factory.info(instruction).used_registers();
     let uses = |is: fn(Register) -> bool| used.iter().any(|register| is(register.register()));
-    let is_legacy = instruction.encoding() == EncodingKind::Legacy;
     if uses(Register::is_st) {
         Some(Extension::X87)
-    } else if uses(|register| register.is_vector_register() || register.is_k()) {
-        Some(if is_legacy { Extension::Sse } else { Extension::Avx })
+    } else if uses(Register::is_vector_register) {
+        Some(Extension::Sse)
     } else if uses(Register::is_mm) {
         Some(Extension::Mmx)
     } else {
@@ -50,20 +51,26 @@ pub fn extension_of(instruction: &Instruction) -> Option<Extension> {
 
 /// The instruction at EIP, when the control registers alone make it raise the exception that came.
 fn refused(scene: &Scene<'_>) -> Option<Refused> {
-    let instruction = at_eip(scene)?;
-    let extension = extension_of(&instruction)?;
+    let vectors = vector_at_eip(scene).filter(|vector| vector.has_vectors);
+    let (name, extension, family) = match vectors {
+        Some(vector) => (vector.text(), Extension::Avx, vector.family.to_owned()),
+        None => {
+            let instruction = at_eip(scene)?;
+            let extension = extension_of(&instruction)?;
+            (mnemonic(&instruction), extension, family(&instruction, extension))
+        }
+    };
     let (vector, bits) = extension.refusal(scene.cpu.cr0, scene.cpu.cr4)?;
-    (u32::from(vector) == scene.vector).then_some(Refused { instruction, extension, bits })
+    (u32::from(vector) == scene.vector).then_some(Refused { name, extension, family, bits })
 }
 
-/// What the family is called: for SSE, the version that the instruction came with.
-fn family(refused: &Refused) -> String {
-    match refused.extension {
+fn family(instruction: &Instruction, extension: Extension) -> String {
+    match extension {
         Extension::X87 | Extension::Wait => "the x87 FPU".to_owned(),
         Extension::Mmx => "MMX".to_owned(),
         Extension::Xsave => "XSAVE".to_owned(),
         Extension::Sse | Extension::Avx => {
-            let feature = refused.instruction.cpuid_features().first();
+            let feature = instruction.cpuid_features().first();
             feature.map_or_else(|| "SIMD".to_owned(), |feature| format!("{feature:?}").replace('_', "."))
         }
     }
@@ -80,8 +87,7 @@ pub fn cause(scene: &Scene<'_>) -> Option<String> {
         let (register, name, _) = bit.name();
         format!("{register}.{name} is {}", 1 - bit.needed())
     });
-    let name = mnemonic(&refused.instruction);
-    Some(format!("`{name}` is an instruction of {}, and {state}", family(&refused)))
+    Some(format!("`{}` is an instruction of {}, and {state}", refused.name, refused.family))
 }
 
 /// What the exception means here.
