@@ -1,6 +1,7 @@
 //! Instructions that were decoded, in the order in which they follow each other, kept by the page of memory that they lie in.
 
 use crate::cpu::operands::Op;
+use crate::dead_flags::leave_alone;
 use crate::decode::{Then, decode};
 use crate::state::core::Parts;
 
@@ -75,6 +76,7 @@ impl<P: Parts> Blocks<P> {
             self.groups.iter_mut().for_each(|group| *group = None);
         }
         let (start, mut at, mut goes_on, mut branches) = (self.ops.len(), 0, true, 0);
+        let mut flags = Vec::with_capacity(LONGEST_BLOCK);
         while self.ops.len() < start + LONGEST_BLOCK {
             let Some(mut decoded) = bytes.get(at..).and_then(|bytes| decode(bytes, is_32)) else { break };
             // A block whose branch is taken goes on.
@@ -89,18 +91,19 @@ impl<P: Parts> Blocks<P> {
                 decoded.op.displacement = end.wrapping_add(decoded.op.immediate);
                 branches += 1;
             }
-            if self.ops.len() > start
-                && let Some(before) = self.ops.last_mut()
-            {
-                before.behind = decoded.op.chained;
-            }
             self.ops.push(decoded.op);
+            flags.push(decoded.flags);
             goes_on = decoded.then != Then::Anything;
             if !(decoded.then == Then::Next || decoded.then == Then::Either && branches <= MOST_BRANCHES) {
                 break;
             }
         }
-        let count = u8::try_from(self.ops.len() - start).ok().filter(|count| *count != 0)?;
+        let ops = self.ops.get_mut(start..)?;
+        leave_alone(ops, &flags);
+        for at in 1..ops.len() {
+            ops[at - 1].behind = ops[at].chained;
+        }
+        let count = u8::try_from(ops.len()).ok().filter(|count| *count != 0)?;
         let block = Block { start: u32::try_from(start).ok()?, count, bytes: u16::try_from(at).ok()?.max(1), goes_on };
         let group = self.groups.get_mut((address >> 12) / GROUP)?;
         let group = group.get_or_insert_with(|| (0..GROUP).map(|_| [None, None]).collect());

@@ -7,6 +7,7 @@ use crate::cpu::{
     arithmetic, bits, branches, chain, decimal, far, flag_control, interrupts, io, logic, model_registers, moves,
     multiply, segments, shifts, simd, stack, strings, system, x87,
 };
+use crate::dead_flags::FlagUse;
 use crate::state::core::Parts;
 use crate::state::fault::{Fault, Reason};
 
@@ -26,6 +27,8 @@ pub struct Decoded<P: Parts> {
     pub op: Op<P>,
     /// See there.
     pub then: Then,
+    /// See there.
+    pub flags: FlagUse<P>,
 }
 
 /// What comes after an instruction that raises nothing.
@@ -63,13 +66,14 @@ pub fn decode<P: Parts>(bytes: &[u8], is_32: bool) -> Option<Decoded<P>> {
     }
     let Some(run) = handler(&instruction) else { return Some(unknown()) };
     let chained = chained(&instruction);
+    let flags = FlagUse::of(&instruction, chained.is_some());
     let mut op = Op::new(&instruction, run, chained.unwrap_or(chain::any));
     op.opcode = x87::opcode(&window[..instruction.len()]);
-    Some(Decoded { op, then: then(&instruction, chained.is_some()) })
+    Some(Decoded { op, then: then(&instruction, chained.is_some()), flags })
 }
 
 fn refused<P: Parts>(run: Handler<P>) -> Decoded<P> {
-    Decoded { op: Op::new(&Instruction::default(), run, chain::any), then: Then::Anything }
+    Decoded { op: Op::new(&Instruction::default(), run, chain::any), then: Then::Anything, flags: FlagUse::Needs }
 }
 
 fn unknown<P: Parts>() -> Decoded<P> {

@@ -12,6 +12,7 @@ pub mod chips;
 mod code_pages;
 pub mod cpu;
 mod crossings;
+mod dead_flags;
 mod decode;
 pub mod devices;
 pub mod difference;

@@ -2,8 +2,8 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::chain::{chain, one_in_chain, two_in_chain};
-use super::operands::{Chained, Handler, InMemory, Op, Source, Target, one_operand, two_operands};
+use super::chain::{chain, one_in_chain, registers_in_chain, two_in_chain};
+use super::operands::{Chained, First, Handler, InMemory, Op, Source, Target, one_operand, size, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::flags::{Flags, ZERO};
 use crate::state::word::Word;
@@ -37,6 +37,21 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
         Mnemonic::Inc => one_in_chain!(instruction, increment),
         Mnemonic::Dec => one_in_chain!(instruction, decrement),
         Mnemonic::Neg => one_in_chain!(instruction, negate),
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of registers in a chain, and leaves the flags alone.
+pub fn quiet<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::Add => registers_in_chain!(instruction, apply_quietly, Add),
+        Mnemonic::Sub => registers_in_chain!(instruction, apply_quietly, Sub),
+        Mnemonic::Cmp => chain!(|_, _| Ok(())),
+        Mnemonic::Inc if size(instruction) == 4 => chain!(|core, op| add_quietly(core, op, 1)),
+        Mnemonic::Dec if size(instruction) == 4 => chain!(|core, op| add_quietly(core, op, u32::MAX)),
+        Mnemonic::Neg if size(instruction) == 4 => {
+            chain!(|core, op| { First::update::<P, u32>(core, op, |_, old| old.wrapping_neg()) })
+        }
         _ => return None,
     })
 }
@@ -100,6 +115,20 @@ impl Binary for Sbb {
 fn apply<P: Parts, A: Binary, T: Target, S: Source, W: Word>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
     let right = S::get::<P, W>(core, op)?;
     T::update::<P, W>(core, op, |core, left| A::of::<W>(&mut core.flags, left, right))
+}
+
+#[inline(always)]
+fn apply_quietly<P: Parts, A: Binary, T: Target, S: Source, W: Word>(
+    core: &mut Core<P>,
+    op: &Op<P>,
+) -> Result<(), Raised> {
+    let right = S::get::<P, W>(core, op)?;
+    T::update::<P, W>(core, op, |_, left| A::of::<W>(&mut Flags::default(), left, right))
+}
+
+#[inline(always)]
+fn add_quietly<P: Parts>(core: &mut Core<P>, op: &Op<P>, right: u32) -> Result<(), Raised> {
+    First::update::<P, u32>(core, op, |_, old| old.wrapping_add(right))
 }
 
 #[inline(always)]

@@ -81,6 +81,18 @@ macro_rules! two_in_chain {
     }};
 }
 
+/// The same for an operand of 32 bits that is a register, and another one that is not in memory.
+macro_rules! registers_in_chain {
+    ($instruction:expr, $f:ident $(, $what:ty)?) => {{
+        use $crate::cpu::operands::{First, Form, Immediate, Second, size};
+        match (Form::of($instruction), size($instruction)) {
+            (Form::Registers, 4) => chain!($f::<P, $($what,)? First, Second, u32>),
+            (Form::RegisterImmediate, 4) => chain!($f::<P, $($what,)? First, Immediate, u32>),
+            _ => return None,
+        }
+    }};
+}
+
 /// The same for one operand.
 macro_rules! one_in_chain {
     ($instruction:expr, $f:ident $(, $what:ty)?) => {{
@@ -93,4 +105,4 @@ macro_rules! one_in_chain {
     }};
 }
 
-pub(crate) use {chain, one_in_chain, two_in_chain};
+pub(crate) use {chain, one_in_chain, registers_in_chain, two_in_chain};

@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::chain::{chain, one_in_chain, two_in_chain};
+use super::chain::{chain, one_in_chain, registers_in_chain, two_in_chain};
 use super::operands::{Chained, Handler, Op, Source, Target, one_operand, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::word::Word;
@@ -27,6 +27,17 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
         Mnemonic::Xor => two_in_chain!(instruction, apply, Xor),
         Mnemonic::Test => two_in_chain!(instruction, test),
         Mnemonic::Not => one_in_chain!(instruction, invert),
+        _ => return None,
+    })
+}
+
+/// What executes an instruction of registers in a chain, and leaves the flags alone.
+pub fn quiet<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match instruction.mnemonic() {
+        Mnemonic::And => registers_in_chain!(instruction, apply_quietly, And),
+        Mnemonic::Or => registers_in_chain!(instruction, apply_quietly, Or),
+        Mnemonic::Xor => registers_in_chain!(instruction, apply_quietly, Xor),
+        Mnemonic::Test => chain!(|_, _| Ok(())),
         _ => return None,
     })
 }
@@ -68,6 +79,15 @@ fn apply<P: Parts, L: Logic, T: Target, S: Source, W: Word>(core: &mut Core<P>, 
         core.flags.follow_logic(W::BITS, result);
         result
     })
+}
+
+#[inline(always)]
+fn apply_quietly<P: Parts, L: Logic, T: Target, S: Source, W: Word>(
+    core: &mut Core<P>,
+    op: &Op<P>,
+) -> Result<(), Raised> {
+    let right = S::get::<P, W>(core, op)?;
+    T::update::<P, W>(core, op, |_, left| L::of(left, right))
 }
 
 #[inline(always)]

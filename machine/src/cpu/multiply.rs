@@ -54,6 +54,22 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
     })
 }
 
+/// What executes an instruction of registers in a chain, and leaves the flags alone.
+pub fn quiet<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    Some(match (instruction.mnemonic(), Form::of(instruction), size(instruction), instruction.op_count()) {
+        (Mnemonic::Imul, Form::Registers, 4, 2) => chain!(multiply_quietly::<P, First>),
+        (Mnemonic::Imul, Form::Registers, 4, 3) => chain!(multiply_quietly::<P, Immediate>),
+        _ => return None,
+    })
+}
+
+#[inline(always)]
+fn multiply_quietly<P: Parts, L: Source>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let product = L::get::<P, u32>(core, op)?.wrapping_mul(Second::get::<P, u32>(core, op)?);
+    u32::set_register(&mut core.general, op.first, product);
+    Ok(())
+}
+
 fn extend<P: Parts>(change: impl FnOnce(&mut Core<P>), core: &mut Core<P>) -> Result<(), Raised> {
     change(core);
     Ok(())

@@ -3,7 +3,7 @@
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::chain::{chain, two_in_chain};
-use super::operands::{Chained, Handler, Immediate, Op, Source, Target, one_operand, two_operands};
+use super::operands::{Chained, First, Form, Handler, Immediate, Op, Source, Target, one_operand, size, two_operands};
 use crate::state::core::{Core, Parts, Raised};
 use crate::state::flags::Flags;
 use crate::state::word::Word;
@@ -39,6 +39,21 @@ pub fn chained<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
         Mnemonic::Sar => two_in_chain!(instruction, shift, RightSigned),
         Mnemonic::Rol => two_in_chain!(instruction, shift, RotateLeft),
         Mnemonic::Ror => two_in_chain!(instruction, shift, RotateRight),
+        _ => return None,
+    })
+}
+
+/// What executes a shift of a register by a count of its own in a chain, and leaves the flags alone.
+pub fn quiet<P: Parts>(instruction: &Instruction) -> Option<Chained<P>> {
+    if Form::of(instruction) != Form::RegisterImmediate || size(instruction) != 4 {
+        return None;
+    }
+    Some(match instruction.mnemonic() {
+        Mnemonic::Shl | Mnemonic::Sal => chain!(shift_quietly::<P, Left>),
+        Mnemonic::Shr => chain!(shift_quietly::<P, Right>),
+        Mnemonic::Sar => chain!(shift_quietly::<P, RightSigned>),
+        Mnemonic::Rol => chain!(shift_quietly::<P, RotateLeft>),
+        Mnemonic::Ror => chain!(shift_quietly::<P, RotateRight>),
         _ => return None,
     })
 }
@@ -149,6 +164,14 @@ fn shift<P: Parts, A: Shift, T: Target, S: Source, W: Word>(core: &mut Core<P>, 
             if count == 0 { value } else { A::of::<W>(&mut core.flags, value, count) }
         },
     )
+}
+
+#[inline(always)]
+fn shift_quietly<P: Parts, A: Shift>(core: &mut Core<P>, op: &Op<P>) -> Result<(), Raised> {
+    let count = op.immediate & 31;
+    First::update::<P, u32>(core, op, |_, value| {
+        if count == 0 { value } else { A::of::<u32>(&mut Flags::default(), value, count) }
+    })
 }
 
 /// A count from CL, where the second operand is another register.
