@@ -64,3 +64,28 @@ fn alignment_is_checked_of_what_a_program_uses_and_not_of_tables() {
     assert_eq!(checks(&[0xa1, 2, 0x50, 0, 0]), Some(17), "MOV EAX, [0x5002]");
     assert_eq!(checks(&[0x83, 0x05, 2, 0x50, 0, 0, 1]), Some(17), "ADD DWORD [0x5002], 1");
 }
+
+/// Whoever looks at flags finds those of the last instruction that has changed each of them, however many changed them before.
+#[test]
+fn flags_that_are_seen_are_those_of_the_last_that_changed_them() {
+    const SET_CARRY: &[u8] = &[0x31, 0xc0, 0x83, 0xe8, 1]; // xor eax, eax; sub eax, 1
+    const LOOK: &[u8] = &[0x9c, 0x5b]; // pushfd; pop ebx
+    let carry = |between: &[&[u8]]| {
+        let code = [&[SET_CARRY], between, &[LOOK, SAYS_DONE]].concat().concat();
+        let mut guest = Guest::new(0, &code);
+        assert_eq!(guest.run(), Some(DONE));
+        guest.0.core.general[3] & 1
+    };
+    assert_eq!(carry(&[]), 1);
+    assert_eq!(carry(&[&[0x41]]), 1, "INC ECX keeps it");
+    assert_eq!(carry(&[&[0x89, 0xca], &[0x8d, 0x0a], &[0x41]]), 1, "MOV, LEA and INC keep it");
+    assert_eq!(carry(&[&[0xc1, 0xe2, 0]]), 1, "SHL EDX, 0 keeps it");
+    assert_eq!(carry(&[&[0xb1, 0], &[0xd3, 0xe2]]), 1, "SHL EDX, CL by nothing keeps it");
+    assert_eq!(carry(&[&[0x41], &[0x21, 0xc9]]), 0, "INC ECX; AND ECX, ECX");
+    assert_eq!(carry(&[&[0x21, 0xc9], &[0xc1, 0xc9, 1]]), 0, "AND; ROR by 1 of an even ECX");
+    // A fault shows them, whatever comes behind it: DIV ECX; CMP EAX, EAX.
+    let mut guest = Guest::new(0, &[SET_CARRY, &[0xf7, 0xf1, 0x39, 0xc0]].concat());
+    assert_eq!(guest.run(), Some(0));
+    let [_, _, flags] = guest.top();
+    assert_eq!(flags & 1, 1);
+}
