@@ -93,9 +93,13 @@ fn runs_are_equal_to_the_last_byte_and_register_with_timers_and_input_under_any_
     let folder = tempfile::tempdir().unwrap();
     // More than waits anywhere on the way.
     let bytes = input(&folder, 12_000);
-    let (ran, report) = run_thrice(&clockwork(&folder, Mode::Serial), &[], Some(&bytes));
+    let image = clockwork(&folder, Mode::Serial);
+    let (ran, report) = run_thrice(&image, &[], Some(&bytes));
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains(" of the APIC\n0x"), "{}", ran.stdout);
+    let (paced, of_paced) = run_image(&image, &["--pace", "real"], File::open(&bytes).unwrap().into());
+    assert_eq!((paced.status, paced.stdout), (ran.status, ran.stdout.clone()));
+    assert_eq!(of_paced["input"], report["input"], "a file's bytes come at the same times of the guest's at each pace");
     let taken = report["input"]["taken"].as_array().unwrap();
     let size: usize = taken.iter().map(|one| one["bytes"].as_str().unwrap().len() / 2).sum();
     assert_eq!((size, &report["input"]["is_cut"], &taken[0]["at_ns"]), (12_000, &false.into(), &0.into()));

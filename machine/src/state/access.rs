@@ -116,7 +116,8 @@ impl<P: Parts> Core<P> {
         let register = self.segments.get(usize::from(segment))?;
         let linear = register.base.wrapping_add(offset);
         let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
-        let is_readable = count > 0 && register.can_read(offset, count * W::SIZE) && self.is_at_once::<W>(linear);
+        let is_readable =
+            count > 0 && register.can_read(offset, count * W::SIZE) && self.is_at_once::<W>(linear, self.cpl == 3);
         let at = if is_readable { self.tlb.to_read(linear, W::SIZE, self.cpl == 3)? } else { return None };
         Some((at, count))
     }
@@ -126,19 +127,21 @@ impl<P: Parts> Core<P> {
         let register = self.segments.get(usize::from(segment))?;
         let linear = register.base.wrapping_add(offset);
         let count = (0x1000 - (linear & 0xfff)) / W::SIZE;
-        let is_writable = count > 0 && register.can_write(offset, count * W::SIZE) && self.is_at_once::<W>(linear);
+        let is_writable =
+            count > 0 && register.can_write(offset, count * W::SIZE) && self.is_at_once::<W>(linear, self.cpl == 3);
         let at = if is_writable { self.tlb.to_write(linear, W::SIZE, self.cpl == 3)? } else { return None };
         Some((at, count))
     }
 
     /// Nobody watches accesses, and this one is aligned where it must be.
-    fn is_at_once<W: Word>(&self, linear: u32) -> bool {
-        !is_watched::<P>() && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(self.cpl == 3))
+    #[inline(always)]
+    fn is_at_once<W: Word>(&self, linear: u32, is_user: bool) -> bool {
+        !is_watched::<P>() && (linear & (W::SIZE - 1) == 0 || !self.checks_alignment(is_user))
     }
 
     #[inline(always)]
     fn load_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<u32> {
-        if is_watched::<P>() || linear & (W::SIZE - 1) != 0 && self.checks_alignment(is_user) {
+        if !self.is_at_once::<W>(linear, is_user) {
             return None;
         }
         W::get(&self.memory, self.tlb.to_read(linear, W::SIZE, is_user)?)
@@ -146,7 +149,7 @@ impl<P: Parts> Core<P> {
 
     #[inline(always)]
     fn place_linear_at_once<W: Word>(&mut self, linear: u32, is_user: bool) -> Option<u32> {
-        if is_watched::<P>() || linear & (W::SIZE - 1) != 0 && self.checks_alignment(is_user) {
+        if !self.is_at_once::<W>(linear, is_user) {
             return None;
         }
         self.tlb.to_write(linear, W::SIZE, is_user)
