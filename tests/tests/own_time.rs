@@ -97,7 +97,7 @@ fn runs_are_equal_to_the_last_byte_and_register_with_timers_and_input_under_any_
     let (ran, report) = run_thrice(&image, &[], Some(&bytes));
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains(" of the APIC\n0x"), "{}", ran.stdout);
-    let (paced, of_paced) = run_image(&image, &["--pace", "real"], File::open(&bytes).unwrap().into());
+    let (paced, of_paced) = run_image(&image, &["--pace", "real"], File::open(&bytes).unwrap());
     assert_eq!((paced.status, paced.stdout), (ran.status, ran.stdout.clone()));
     assert_eq!(of_paced["input"], report["input"], "a file's bytes come at the same times of the guest's at each pace");
     let taken = report["input"]["taken"].as_array().unwrap();

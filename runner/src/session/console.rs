@@ -21,8 +21,8 @@ use crate::watch::{Prompt, Summaries, Watched, pump};
 
 /// Most bytes of what a guest prints that are copied for whoever compares runs.
 const COPIED: usize = 1 << 20;
-/// What Linux knows `/dev/null` by (null(4)).
-const NULL_DEVICE: (u32, u32) = (1, 3);
+/// What Linux knows `/dev/null` by (null(4)); elsewhere, it is read.
+const NULL_DEVICE: Option<(u32, u32)> = if cfg!(target_os = "linux") { Some((1, 3)) } else { None };
 
 /// What is around a guest.
 pub struct Console {
@@ -143,7 +143,7 @@ pub fn input_source(options: &Options) -> InputSource {
     }
     let Ok(state) = fstat(stdin()) else { return InputSource::Stream };
     match FileType::from_raw_mode(state.st_mode) {
-        FileType::CharacterDevice if (major(state.st_rdev), minor(state.st_rdev)) == NULL_DEVICE => {
+        FileType::CharacterDevice if Some((major(state.st_rdev), minor(state.st_rdev))) == NULL_DEVICE => {
             InputSource::Nothing
         }
         // What has no end, as /dev/zero, is at hand, too.

@@ -52,13 +52,12 @@ pub fn extension_of(instruction: &Instruction) -> Option<Extension> {
 /// The instruction at EIP, when the control registers alone make it raise the exception that came.
 fn refused(scene: &Scene<'_>) -> Option<Refused> {
     let vectors = vector_at_eip(scene).filter(|vector| vector.has_vectors);
-    let (name, extension, family) = match vectors {
-        Some(vector) => (vector.text(), Extension::Avx, vector.family.to_owned()),
-        None => {
-            let instruction = at_eip(scene)?;
-            let extension = extension_of(&instruction)?;
-            (mnemonic(&instruction), extension, family(&instruction, extension))
-        }
+    let (name, extension, family) = if let Some(vector) = vectors {
+        (vector.text(), Extension::Avx, vector.family.to_owned())
+    } else {
+        let instruction = at_eip(scene)?;
+        let extension = extension_of(&instruction)?;
+        (mnemonic(&instruction), extension, family(&instruction, extension))
     };
     let (vector, bits) = extension.refusal(scene.cpu.cr0, scene.cpu.cr4)?;
     (u32::from(vector) == scene.vector).then_some(Refused { name, extension, family, bits })
