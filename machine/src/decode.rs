@@ -44,7 +44,7 @@ pub enum Then {
     Anything,
 }
 
-/// Builds the tables that instructions are decoded with, which takes the better part of a millisecond: whoever decodes the first one, waits
+/// Builds the tables that instructions are decoded with, which takes a third of a millisecond: whoever decodes the first one, waits
 /// for that.
 pub fn build_tables() {
     let _ = Decoder::with_ip(32, &[], 0, OPTIONS).decode();
