@@ -2,11 +2,11 @@
 //! assembly in C sources for gcc have it, so that what is shown can be searched for there.
 
 use iced_x86::{
-    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
-    Register, UsedMemory,
+    Formatter, GasFormatter, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register, UsedMemory,
 };
 use stos_x86::registers::CpuState;
 
+use super::decoded::{Decoded, decode};
 use super::descriptor::segment_base;
 use super::exception::{BREAKPOINT, OVERFLOW, PAGE_FAULT};
 use super::place::symbol;
@@ -24,52 +24,6 @@ const FUNCTION_LIMIT: u32 = 64 << 10;
 const DEVICES: u32 = 0xfec0_0000;
 /// Most accesses of one instruction that are told.
 const ACCESSES: usize = 4;
-
-/// An instruction in a guest's memory.
-#[derive(Clone, Debug)]
-enum Decoded {
-    Usual(Instruction),
-    Vector(Vector),
-}
-
-impl Decoded {
-    /// The one that `bytes` begin with, which lie at `address`, and are not none.
-    fn new(bytes: &[u8], address: u32) -> Self {
-        let usual = || Decoder::with_ip(32, bytes, address.into(), DecoderOptions::NONE).decode();
-        Vector::decode(bytes, address).map_or_else(|| Self::Usual(usual()), Self::Vector)
-    }
-
-    /// The address behind it.
-    fn end(&self) -> u32 {
-        match self {
-            Self::Usual(instruction) => instruction.next_ip32(),
-            Self::Vector(vector) => vector.end(),
-        }
-    }
-
-    fn address(&self) -> u32 {
-        match self {
-            Self::Usual(instruction) => instruction.ip32(),
-            Self::Vector(vector) => vector.address,
-        }
-    }
-
-    fn usual(&self) -> Option<&Instruction> {
-        if let Self::Usual(instruction) = self { Some(instruction) } else { None }
-    }
-}
-
-/// The instructions that `bytes`, which lie at `address`, hold.
-fn decode(bytes: &[u8], address: u32) -> impl Iterator<Item = Decoded> + '_ {
-    let mut place = address;
-    std::iter::from_fn(move || {
-        let rest = bytes.get(place.wrapping_sub(address) as usize..).filter(|rest| !rest.is_empty())?;
-        let decoded = Decoded::new(rest, place);
-        // The decoder takes a byte at least.
-        place = decoded.end();
-        Some(decoded)
-    })
-}
 
 /// The last instructions before EIP. x86 code can't be decoded backwards, so this begins where EIP's function does; what
 /// does not meet EIP exactly was decoded wrongly and is not shown.

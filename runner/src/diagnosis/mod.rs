@@ -5,6 +5,7 @@ mod backtrace;
 mod caught;
 mod chain;
 mod control_move;
+mod decoded;
 mod delivery;
 mod descriptor;
 mod error_code;

@@ -9,6 +9,7 @@ use rustix::fs::{FileType, fstat, major, minor};
 
 use super::event::Event;
 use super::notice::Notice;
+use crate::backend::BackendKind;
 use crate::channel::{Direct, OutputPipe};
 use crate::machine::InputSource;
 use crate::options::Options;
@@ -48,19 +49,25 @@ pub struct Console {
 
 impl Console {
     /// Opens all of it, before the guest can print. Output is `watched`, and summed up and timed in `seen`. What happens is
-    /// told to the channel. Where output goes into a pipe and `is_prompt`, as nobody needs to look at it on its way, whoever prints may write it,
-    /// and the thread that does so otherwise is there after [`Self::write_on`] only.
+    /// told to the channel. Where output goes into a pipe and nobody needs to look at it on its way, whoever prints on a backend of this
+    /// `kind` may write it, and the thread that does so otherwise is there after [`Self::write_on`] only.
     ///
     /// # Errors
     /// What a run ends with that can't begin.
     pub fn open(
         options: &Options,
         notify: &dyn Fn(Notice<'_>),
-        (watched, is_prompt): (Watched, bool),
+        (watched, kind): (Watched, BackendKind),
         seen: (&Summaries, &Timings),
         (events, receiver): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, Outcome> {
         let is_stdio = options.serial == SerialTarget::Stdio;
+        // Who reads what the emulator writes can't write, and what is to be searched is, by whoever executes the embedded machine.
+        let is_prompt = match kind {
+            BackendKind::Kvm => watched.is_idle(),
+            BackendKind::Embedded => true,
+            BackendKind::Emulated => false,
+        };
         let is_passed_on = is_prompt && options.output_copy.is_none();
         let pipe = if is_passed_on && is_stdio { StandardPipe::find() } else { None };
         let is_at_once = pipe.is_some();

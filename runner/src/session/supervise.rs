@@ -51,8 +51,6 @@ pub struct Session<'a> {
     clock: Clock,
     /// When the threads are there at the latest that a guest does without which ends at once; `None` once they are.
     threads_due: Option<Instant>,
-    /// There is a thread for what is typed, if it needs one.
-    is_read: bool,
     /// Last, as the terminal is given back after all else.
     console: Console,
 }
@@ -73,13 +71,7 @@ impl<'a> Session<'a> {
         let Prepared { machine, backend, expectations, limit, end } = prepared;
         let watched = Watched::new(Allowance::new(options.max_output), Matcher::new(expectations));
         let kind = backend.kind();
-        // Who reads what the emulator writes can't write, and what is to be searched is, by whoever executes the embedded machine.
-        let is_prompt = match kind {
-            BackendKind::Kvm => watched.is_idle(),
-            BackendKind::Embedded => true,
-            BackendKind::Emulated => false,
-        };
-        let console = Console::open(options, notify, (watched, is_prompt), (&run.streams, &run.timings), channel)?;
+        let console = Console::open(options, notify, (watched, kind), (&run.streams, &run.timings), channel)?;
         // Every key is the guest's, Ctrl-C as well. A person who knows no other way is caught. Before the guest can print.
         if console.typing.terminal().is_some() {
             notify(Notice::Information(HOW_TO_LEAVE));
@@ -136,12 +128,10 @@ impl<'a> Session<'a> {
         // At a terminal, a person waits.
         let is_quick = console.is_waiting() && console.typing.terminal().is_none();
         let threads_due = Some(Instant::now() + if is_quick { PACE } else { Duration::ZERO });
-        let is_read = false;
-        let mut session =
-            Self { options, files, notify, run, guest, view, route, clock, threads_due, is_read, console };
+        let mut session = Self { options, files, notify, run, guest, view, route, clock, threads_due, console };
         // On the embedded machine, what is typed is part of what is to be the same in each run.
         if kind == BackendKind::Embedded {
-            session.read()?;
+            session.begin_reading()?;
         }
         session.start_threads(Instant::now())?;
         Ok(session)
@@ -152,16 +142,12 @@ impl<'a> Session<'a> {
         if self.threads_due.take_if(|time| *time <= now).is_none() {
             return Ok(());
         }
-        self.read()?;
+        self.begin_reading()?;
         self.console.write_on()
     }
 
-    /// Starts the thread that reads what is typed, unless that has been done.
-    fn read(&mut self) -> Result<(), Outcome> {
-        if std::mem::replace(&mut self.is_read, true) {
-            return Ok(());
-        }
-        let Console { typing, events, .. } = &self.console;
+    fn begin_reading(&mut self) -> Result<(), Outcome> {
+        let Console { typing, events, .. } = &mut self.console;
         typing.begin(&self.route, events.clone()).map_err(Outcome::io("starting a thread for standard input"))
     }
 

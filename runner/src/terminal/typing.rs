@@ -20,7 +20,11 @@ pub enum Reads {
 
 /// Standard input.
 #[derive(Debug, Default)]
-pub struct Typing(Option<Input>);
+pub struct Typing {
+    input: Option<Input>,
+    /// There is a thread for it, if it needs one.
+    is_begun: bool,
+}
 
 impl Typing {
     /// Makes a terminal ready, if the guest `reads` it.
@@ -29,24 +33,31 @@ impl Typing {
     /// Those of setting the terminal up.
     pub fn prepare(reads: Reads) -> io::Result<Self> {
         if reads == Reads::Nothing {
-            return Ok(Self(None));
+            return Ok(Self::default());
         }
         let input = RawTerminal::enter()?;
         let is_read = reads == Reads::Everything || matches!(input, Input::Terminal(_));
-        Ok(Self(is_read.then_some(input)))
+        Ok(Self { input: is_read.then_some(input), is_begun: false })
     }
 
     /// The terminal, while it is ours.
     pub fn terminal(&self) -> Option<&RawTerminal> {
-        if let Some(Input::Terminal(terminal)) = &self.0 { Some(terminal) } else { None }
+        if let Some(Input::Terminal(terminal)) = &self.input { Some(terminal) } else { None }
     }
 
-    /// Reads from now on, for `route`.
+    /// Reads from now on, for `route`, unless it does already.
     ///
     /// # Errors
     /// Those of starting threads.
-    pub fn begin<E: From<Shortcut> + Send + 'static>(&self, route: &Arc<Route>, events: Sender<E>) -> io::Result<()> {
-        let escape = match &self.0 {
+    pub fn begin<E: From<Shortcut> + Send + 'static>(
+        &mut self,
+        route: &Arc<Route>,
+        events: Sender<E>,
+    ) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return Ok(());
+        }
+        let escape = match &self.input {
             Some(Input::Terminal(_)) => Some(Escape::default()),
             Some(Input::Stream) => None,
             Some(Input::Background) | None => return Ok(()),
@@ -63,7 +74,7 @@ impl Typing {
         route: &Arc<Route>,
         events: &Sender<E>,
     ) -> io::Result<()> {
-        let is_read = self.0.is_some();
+        let is_read = self.input.is_some();
         if !is_read {
             *self = Self::prepare(Reads::Typed)?;
         }
