@@ -40,7 +40,8 @@ fn roles(backend: &str, folder: &Path) -> Vec<(&'static str, Vec<String>)> {
 
 fn attempt(backend: &str, image: &ImageFile, attempt: &str, arguments: &[String]) -> Command {
     let mut runner = command(&["--backend", backend, "--timeout", "60s"], &image.path());
-    runner.args(arguments).env("STOS_RUN_ATTEMPT", attempt).stdin(Stdio::null());
+    // Nobody reads where there is nothing to read.
+    runner.args(arguments).env("STOS_RUN_ATTEMPT", attempt).stdin(Stdio::piped());
     runner
 }
 
