@@ -221,7 +221,13 @@ fn where_a_container_forbids_parts_of_the_sandboxes_a_run_goes_without_and_that_
 fn where_a_part_of_the_sandbox_is_missing_the_other_is_on() {
     for backend in unpaged() {
         let Some(stage) = Stage::new(backend) else { return };
-        for role in ["main", "output", if backend == "emulated" { "emulator" } else { "vcpu" }] {
+        // On the embedded machine, whoever prints writes to a pipe, and a short run ends before there is another thread for it.
+        let roles: &[&str] = match backend {
+            "emulated" => &["main", "output", "emulator"],
+            "embedded" => &["main", "vcpu"],
+            _ => &["main", "output", "vcpu"],
+        };
+        for role in roles {
             let attempt = |what: &str| format!("{role}:{what}");
             for what in ["open", "execute"] {
                 let without = run_without(&stage, "seccomp", EPERM, Some(&attempt(what))).run;
